@@ -1,1 +1,29 @@
-//! Under construction.
+//! What every service stands on: start, configuration, telemetry, listeners and stop.
+//!
+//! A service's `main.rs` is one call of [`main`]. It reads the configuration in layers, starts logs, traces and
+//! the admin port, runs the service, and takes it down in two stages: softly at the first signal, hard at the
+//! second one or when [`DRAIN_LIMIT`] is over. Nothing in here knows what a service does.
+
+mod accept;
+mod admin;
+mod boot;
+mod config;
+mod life;
+mod logs;
+mod metrics;
+mod problem;
+mod readiness;
+mod secret;
+pub mod traces;
+
+pub use humantime_serde as duration;
+
+pub use crate::accept::{HttpConfig, Seat, bind, into_tcp, serve};
+pub use crate::admin::AdminConfig;
+pub use crate::boot::{DRAIN_LIMIT, Service, main};
+pub use crate::config::{Faults, Settings, list};
+pub use crate::life::Life;
+pub use crate::logs::{LogConfig, LogFormat};
+pub use crate::metrics::HttpMetrics;
+pub use crate::readiness::{Condition, Readiness};
+pub use crate::secret::Secret;

@@ -1,0 +1,150 @@
+//! One connection, from its first byte to its close.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Version};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tower::ServiceExt;
+use tracing::debug;
+
+use super::body::{Late, TimedBody};
+use super::{Patience, Seat, guard};
+use crate::life::Life;
+use crate::problem::Problem;
+
+/// hyper answers an oversized head itself, with an empty 431. Its limits lie a little over ours, so that what is a
+/// little too large gets our answer, and what is far too large is not read at all.
+const PARSER_HEADERS: usize = 2 * guard::MAX_HEADERS;
+/// Also bounds the read buffer of a connection that is not upgraded.
+const PARSER_BYTES: usize = 2 * guard::MAX_HEADER_BYTES;
+
+/// Streams of one HTTP/2 connection at a time.
+const MAX_STREAMS: u32 = 128;
+/// An HTTP/2 connection whose peer answers no ping is closed.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// How every HTTP/2 connection begins; no HTTP/1 method that is served does.
+const HTTP2_BEGINS: &[u8] = b"PRI";
+
+pub(super) struct Server {
+    life: Life,
+    router: Router,
+    patience: Patience,
+    http1: http1::Builder,
+    http2: http2::Builder<OnLife>,
+}
+
+impl Server {
+    pub(super) fn new(life: Life, router: Router, patience: Patience) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience.head)
+            .max_headers(PARSER_HEADERS)
+            .max_header_size(PARSER_BYTES)
+            .max_buf_size(PARSER_BYTES);
+        let mut http2 = http2::Builder::new(OnLife(life.clone()));
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(PARSER_BYTES as u32)
+            .keep_alive_interval(PING_EVERY);
+        Self { life, router, patience, http1, http2 }
+    }
+
+    /// Serves the connection to its end. Must not be awaited past the hard stop.
+    pub(super) async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+        // Only a socket that is gone refuses it, and the next read says so.
+        let _ = stream.set_nodelay(true);
+        let Some(is_http2) = self.hear(&stream).await else { return };
+        let io = TokioIo::new(stream);
+        let server = Arc::clone(&self);
+        let service = service_fn(move |request| Arc::clone(&server).answer(request, peer, seat.clone()));
+        let ended = if is_http2 {
+            let connection = self.http2.serve_connection(io, service);
+            self.see_out(connection, http2::Connection::graceful_shutdown).await
+        } else {
+            let connection = self.http1.serve_connection(io, service).with_upgrades();
+            self.see_out(connection, http1::UpgradeableConnection::graceful_shutdown).await
+        };
+        if let Err(fault) = ended {
+            debug!(%peer, %fault, "connection ended");
+        }
+    }
+
+    /// Looks at the first bytes without taking them: is it HTTP/2? `None`: nothing came in time, or the service
+    /// stops. A client that sends less than three bytes at first is taken for HTTP/1, which waits for the rest.
+    async fn hear(&self, stream: &TcpStream) -> Option<bool> {
+        let mut first = [0; HTTP2_BEGINS.len()];
+        let seen = self.life.soft().run_until_cancelled(timeout(self.patience.head, stream.peek(&mut first)));
+        let count = seen.await?.ok()?.ok()?;
+        (count > 0).then(|| first[..count] == *HTTP2_BEGINS)
+    }
+
+    async fn see_out<C>(&self, connection: C, close: impl Fn(Pin<&mut C>)) -> hyper::Result<()>
+    where
+        C: Future<Output = hyper::Result<()>>,
+    {
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = self.life.stopping() => close(connection.as_mut()),
+        }
+        connection.await
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        seat: Seat,
+    ) -> Result<Response, Infallible> {
+        let version = request.version();
+        if let Err(problem) = guard::check(version, request.headers()) {
+            return Ok(refusal(problem, version));
+        }
+        let late = Late::default();
+        let deadline = Instant::now() + self.patience.body;
+        let mut request = request.map(|body| Body::new(TimedBody::new(body, deadline, late.clone())));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(seat);
+        let response = self.router.clone().oneshot(request).await?;
+        Ok(if late.is_set() { refusal(Problem::BodyTimeout, version) } else { response })
+    }
+}
+
+/// Ends an HTTP/1 connection too: the rest of what was refused may still be on its way.
+fn refusal(problem: Problem, version: Version) -> Response {
+    let mut response = problem.response();
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Runs HTTP/2's streams as tasks of the service, so that the drain waits for them and the hard stop drops them.
+#[derive(Clone)]
+struct OnLife(Life);
+
+impl<F> hyper::rt::Executor<F> for OnLife
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn_work(task);
+    }
+}

@@ -1,0 +1,68 @@
+//! The admin port: liveness, readiness, metrics and version.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::readiness::Readiness;
+
+/// The section `admin`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    pub addr: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { addr: (Ipv4Addr::UNSPECIFIED, 9090).into() }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) registry: Registry,
+    pub(crate) readiness: Readiness,
+}
+
+pub(crate) fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/version", get(version))
+        .with_state(admin)
+}
+
+/// Says only that the event loop turns: a service that waits for its database must not be restarted for it.
+async fn livez() -> &'static str {
+    "ok"
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    let report = admin.readiness.report();
+    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(report)).into_response()
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    match TextEncoder::new().encode_to_string(&admin.registry.gather()) {
+        Ok(text) => ([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
+        Err(fault) => (StatusCode::INTERNAL_SERVER_ERROR, fault.to_string()).into_response(),
+    }
+}
+
+async fn version(State(admin): State<Admin>) -> Response {
+    let commit = option_env!("ROWCAST_COMMIT");
+    Json(json!({"name": admin.name, "version": admin.version, "commit": commit})).into_response()
+}

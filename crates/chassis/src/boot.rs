@@ -1,0 +1,250 @@
+//! From `main` to the exit code.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Arg, ArgAction, Command};
+use futures_util::FutureExt;
+use prometheus::Registry;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::admin::{self, Admin};
+use crate::config::{Layers, Settings, load};
+use crate::life::Life;
+use crate::logs::LogConfig;
+use crate::readiness::Readiness;
+use crate::traces::Traces;
+use crate::{accept, metrics};
+
+/// From the soft stop to the hard one. With [`CUT_LIMIT`], the traces' flush (2 s) and the runtime's end (1 s) the
+/// exit is inside 25 s, well before Kubernetes' SIGKILL at 30 s.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(20);
+
+/// From the hard stop to the exit: for destructors, not for work.
+const CUT_LIMIT: Duration = Duration::from_millis(500);
+
+const RUNTIME_LIMIT: Duration = Duration::from_secs(1);
+
+/// The exit code for a configuration that cannot be used.
+const EXIT_CONFIG: u8 = 2;
+
+/// What the service's `run` is given beside its configuration.
+pub struct Service {
+    pub name: &'static str,
+    pub version: &'static str,
+    pub life: Life,
+    pub registry: Registry,
+    pub readiness: Readiness,
+}
+
+/// A service's whole `main`. `run` ends when the service has nothing more to do: a server's after
+/// `life.stopping()`, a job's when its work is done. Then, or at the first SIGTERM or SIGINT, the service is
+/// drained: what it spawned is waited for until the hard stop.
+///
+/// Exit code 0: `run` returned `Ok`, no background task failed, and nothing had to be cut. 2: the configuration
+/// has faults. 1: anything else.
+pub fn main<C, F, Fut>(name: &'static str, version: &'static str, run: F) -> ExitCode
+where
+    C: Settings,
+    F: FnOnce(C, Service) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    // First: two providers in one process panic at the first handshake. An error means that one is there.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let arguments = command(name, version).get_matches();
+    let file = arguments.get_one::<PathBuf>("config").cloned();
+    match load::<C>(&Layers::of_process(file)) {
+        Err(faults) => {
+            tell_faults(name, &faults.to_string());
+            ExitCode::from(EXIT_CONFIG)
+        }
+        Ok(_) if arguments.get_flag("check-config") => {
+            tell_valid();
+            ExitCode::SUCCESS
+        }
+        Ok(settings) => start(name, version, settings, run),
+    }
+}
+
+fn command(name: &'static str, version: &'static str) -> Command {
+    Command::new(name)
+        .version(version)
+        .after_help("Every key can be set in the environment too: ROWCAST_<SECTION>__<KEY>, over the file.")
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Read configuration from this TOML file"),
+        )
+        .arg(
+            Arg::new("check-config")
+                .long("check-config")
+                .action(ArgAction::SetTrue)
+                .help("Say everything that is wrong with the configuration, and exit"),
+        )
+}
+
+#[expect(clippy::print_stderr, reason = "there is no log before the configuration is known")]
+fn tell_faults(name: &str, faults: &str) {
+    eprint!("{name}: the configuration has faults\n{faults}");
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to --check-config")]
+fn tell_valid() {
+    println!("configuration is valid");
+}
+
+fn start<C, F, Fut>(name: &'static str, version: &'static str, settings: C, run: F) -> ExitCode
+where
+    C: Settings,
+    F: FnOnce(C, Service) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(fault) => {
+            tell_faults(name, &format!("the runtime does not start: {fault}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let traces = runtime.block_on(async { telemetry(name, version, settings.log()) });
+    let ended = runtime.block_on(live(name, version, settings, run));
+    if let Err(fault) = &ended {
+        error!(service = name, "failed: {fault:#}");
+    } else {
+        info!(service = name, "ended");
+    }
+    traces.flush();
+    runtime.shutdown_timeout(RUNTIME_LIMIT);
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Logs and traces, the panics of the process among them. A collector that cannot be used is told, not fatal.
+fn telemetry(name: &'static str, version: &'static str, log: &LogConfig) -> Traces {
+    let endpoint = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
+    let (traces, fault) = match endpoint.map(|endpoint| Traces::start(name, version, &endpoint)) {
+        None => (Traces::OFF, None),
+        Some(Ok(traces)) => (traces, None),
+        Some(Err(fault)) => (Traces::OFF, Some(fault)),
+    };
+    let spans = traces.tracer(name).map(|tracer| {
+        // The exporter's own transport must not make spans about sending spans.
+        let not_own = tracing_subscriber::filter::filter_fn(|meta| {
+            !["h2", "hyper", "tonic", "tower", "opentelemetry"]
+                .iter()
+                .any(|own| meta.target().starts_with(own))
+        });
+        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(not_own)
+    });
+    // An error: a test has installed its own subscriber.
+    let _ = tracing_subscriber::registry().with(log.layer()).with(spans).with(log.filter()).try_init();
+    std::panic::set_hook(Box::new(|panic| error!("{panic}")));
+    if let Some(fault) = fault {
+        warn!("traces are off: {fault:#}");
+    }
+    traces
+}
+
+async fn live<C, F, Fut>(name: &'static str, version: &'static str, settings: C, run: F) -> anyhow::Result<()>
+where
+    C: Settings,
+    F: FnOnce(C, Service) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let signals = Signals::new()?;
+    let life = Life::new();
+    let registry = metrics::registry(name, version)?;
+    let readiness = Readiness::new(&life);
+    // Not among the service's tasks: the drain would wait for it, and it answers until the exit.
+    let mut side = JoinSet::new();
+    if let Some(config) = settings.admin() {
+        let listener = accept::listen("admin", config.addr).await?;
+        let admin = Admin { name, version, registry: registry.clone(), readiness: readiness.clone() };
+        side.spawn(async move {
+            if let Err(fault) = axum::serve(listener, admin::router(admin)).await {
+                error!("the admin port is gone: {fault}");
+            }
+        });
+    }
+    side.spawn(signals.heed(life.clone()));
+    info!(service = name, version, "started");
+    let service = Service { name, version, life: life.clone(), registry, readiness };
+    conduct(&life, run(settings, service)).await
+}
+
+/// Runs the service to its end, through both stages of the stop.
+pub(crate) async fn conduct<Fut>(life: &Life, run: Fut) -> anyhow::Result<()>
+where
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let deadline = async {
+        life.stopping().await;
+        tokio::time::sleep(DRAIN_LIMIT).await;
+        warn!(tasks = life.tasks(), "the drain took too long");
+        life.stop_hard();
+        std::future::pending::<()>().await;
+    };
+    let work = async {
+        let ended = life.hard().run_until_cancelled(AssertUnwindSafe(run).catch_unwind()).await;
+        life.stop_soft();
+        let drained = life.hard().run_until_cancelled(life.drained()).await;
+        let cut = ended.is_none() || drained.is_none();
+        if cut && tokio::time::timeout(CUT_LIMIT, life.drained()).await.is_err() {
+            warn!(tasks = life.tasks(), "tasks do not yield; they end with the process");
+        }
+        (ended, cut)
+    };
+    let (ended, cut) = tokio::select! {
+        result = work => result,
+        () = deadline => (None, true),
+    };
+    match ended {
+        Some(Ok(result)) => result?,
+        Some(Err(_)) => anyhow::bail!("the service panicked"),
+        None => {}
+    }
+    if let Some(failure) = life.failure() {
+        anyhow::bail!("{failure}");
+    }
+    anyhow::ensure!(!cut, "cut before all work was done");
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("installing the signal handlers");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// The first signal stops softly, the second hard, whoever began the soft stop.
+    async fn heed(mut self, life: Life) {
+        self.next().await;
+        info!("stopping; a second signal cuts");
+        life.stop_soft();
+        self.next().await;
+        warn!(tasks = life.tasks(), "second signal");
+        life.stop_hard();
+    }
+}

@@ -1,0 +1,182 @@
+//! The service's life: its tasks and the two stages of its stop.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, error};
+
+/// A handle on the service's life, cheap to clone. Soft stop: take no new work, finish what was begun. Hard stop:
+/// every task is dropped where it waits.
+#[derive(Clone, Default)]
+pub struct Life(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    soft: CancellationToken,
+    hard: CancellationToken,
+    tasks: TaskTracker,
+    failure: OnceLock<String>,
+}
+
+impl Life {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled from the soft stop on.
+    pub fn soft(&self) -> &CancellationToken {
+        &self.0.soft
+    }
+
+    /// Cancelled from the hard stop on.
+    pub fn hard(&self) -> &CancellationToken {
+        &self.0.hard
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.0.soft.is_cancelled()
+    }
+
+    /// Ends when the soft stop begins.
+    pub async fn stopping(&self) {
+        self.0.soft.cancelled().await;
+    }
+
+    /// Ends at the hard stop.
+    pub async fn cut(&self) {
+        self.0.hard.cancelled().await;
+    }
+
+    /// Begins the soft stop; more calls change nothing.
+    pub fn stop_soft(&self) {
+        self.0.soft.cancel();
+    }
+
+    /// Begins the hard stop, and the soft one if it had not begun.
+    pub fn stop_hard(&self) {
+        self.0.soft.cancel();
+        self.0.hard.cancel();
+    }
+
+    /// Starts a background task, one the service cannot be without: if it panics, or ends before the soft stop,
+    /// the service stops softly and exits as failed. It is waited for in the drain and dropped at the hard stop.
+    pub fn spawn<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.spawn_fallible(name, task.map(Ok));
+    }
+
+    /// As [`Life::spawn`], for a task with an error to tell: `Err` fails the service, also during the drain.
+    pub fn spawn_fallible<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let life = self.clone();
+        self.spawn_work(async move {
+            match AssertUnwindSafe(task).catch_unwind().await {
+                Ok(Ok(())) if life.is_stopping() => {}
+                Ok(Ok(())) => life.fail(name, "ended unasked"),
+                Ok(Err(cause)) => life.fail(name, &format!("failed: {cause:#}")),
+                Err(_) => life.fail(name, "panicked"),
+            }
+        });
+    }
+
+    /// Starts a task that may end whenever it likes (a connection, a session). It is waited for in the drain and
+    /// dropped at the hard stop; a panic in it costs only itself.
+    pub fn spawn_work<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let hard = self.0.hard.clone();
+        let work = async move { hard.run_until_cancelled_owned(task).await };
+        self.0.tasks.spawn(work.in_current_span());
+    }
+
+    /// Tasks that have not ended.
+    pub fn tasks(&self) -> usize {
+        self.0.tasks.len()
+    }
+
+    /// Why the service failed, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        self.0.failure.get().map(String::as_str)
+    }
+
+    /// Ends when no task is left.
+    pub(crate) async fn drained(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    fn fail(&self, task: &'static str, how: &str) {
+        error!(task, "background task {how}; the service stops");
+        // The first failure is the cause; later ones are its echo.
+        let _ = self.0.failure.set(format!("background task {task} {how}"));
+        self.stop_soft();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_background_task_that_ends_unasked_fails_the_service() {
+        let life = Life::new();
+        life.spawn("feed", async {});
+        life.stopping().await;
+        assert_eq!(life.failure(), Some("background task feed ended unasked"));
+    }
+
+    #[tokio::test]
+    async fn a_background_task_that_panics_fails_the_service() {
+        let life = Life::new();
+        life.spawn("feed", async { panic!("boom") });
+        life.stopping().await;
+        assert_eq!(life.failure(), Some("background task feed panicked"));
+    }
+
+    #[tokio::test]
+    async fn a_background_task_with_an_error_fails_the_service_and_tells_it() {
+        let life = Life::new();
+        life.spawn_fallible("feed", async { Err(anyhow::anyhow!("no route").context("reading")) });
+        life.stopping().await;
+        assert_eq!(life.failure(), Some("background task feed failed: reading: no route"));
+    }
+
+    #[tokio::test]
+    async fn a_background_task_that_ends_after_the_soft_stop_is_no_failure() {
+        let life = Life::new();
+        let (task, seen) = (life.clone(), life.clone());
+        life.spawn("feed", async move { task.stopping().await });
+        life.stop_soft();
+        life.drained().await;
+        assert_eq!(seen.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn work_may_end_and_panic_without_ending_the_service() {
+        let life = Life::new();
+        life.spawn_work(async {});
+        life.spawn_work(async { panic!("one session only") });
+        life.drained().await;
+        assert!(!life.is_stopping());
+        assert_eq!(life.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn a_hard_stop_drops_what_still_waits() {
+        let life = Life::new();
+        life.spawn_work(std::future::pending());
+        life.stop_hard();
+        life.drained().await;
+        assert!(life.is_stopping());
+        assert_eq!(life.tasks(), 0);
+    }
+}

@@ -1,0 +1,51 @@
+//! Logs: one line per event on stdout.
+
+use serde::Deserialize;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+
+use crate::config::Faults;
+
+/// The section `log`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    /// An `EnvFilter` directive: `info`, or `info,ingest=debug`.
+    pub level: String,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Json,
+    Text,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, level: "info".to_owned() }
+    }
+}
+
+impl LogConfig {
+    pub(crate) fn validate(&self, faults: &mut Faults) {
+        if let Err(fault) = EnvFilter::try_new(&self.level) {
+            faults.add("log.level", format!("is not a filter: {fault}"));
+        }
+    }
+
+    /// A directive that `validate` refused falls back to `info`; no service starts with one.
+    pub(crate) fn filter(&self) -> EnvFilter {
+        EnvFilter::try_new(&self.level).unwrap_or_else(|_| EnvFilter::new("info"))
+    }
+
+    pub(crate) fn layer(&self) -> Box<dyn Layer<Registry> + Send + Sync> {
+        match self.format {
+            LogFormat::Json => {
+                fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(true).boxed()
+            }
+            LogFormat::Text => fmt::layer().boxed(),
+        }
+    }
+}

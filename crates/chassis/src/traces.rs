@@ -1,0 +1,92 @@
+//! Traces: spans leave by OTLP over gRPC when `OTEL_EXPORTER_OTLP_ENDPOINT` is set, else not at all.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use http::HeaderMap;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::{TraceContextExt, TracerProvider};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// How long the last batch may take to leave; a dead collector must not eat the time to exit.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// The exporter, or nothing.
+pub(crate) struct Traces(Option<SdkTracerProvider>);
+
+impl Traces {
+    pub(crate) const OFF: Self = Self(None);
+
+    /// Connects lazily: a collector that is not there costs the spans, not the start. Must run inside the
+    /// runtime, whose threads carry the export.
+    pub(crate) fn start(name: &'static str, version: &'static str, endpoint: &str) -> anyhow::Result<Self> {
+        let exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .build()
+            .context("OTEL_EXPORTER_OTLP_ENDPOINT is not usable")?;
+        // The builder also reads OTEL_RESOURCE_ATTRIBUTES.
+        let resource = Resource::builder()
+            .with_service_name(name)
+            .with_attribute(KeyValue::new("service.version", version))
+            .build();
+        let provider =
+            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+        Ok(Self(Some(provider)))
+    }
+
+    pub(crate) fn tracer(&self, name: &'static str) -> Option<SdkTracer> {
+        self.0.as_ref().map(|provider| provider.tracer(name))
+    }
+
+    /// Sends what is queued and ends the exporter. Blocks, so it is called outside the event loop.
+    pub(crate) fn flush(self) {
+        if let Some(Err(fault)) = self.0.map(|provider| provider.shutdown_with_timeout(FLUSH_LIMIT)) {
+            tracing::warn!(%fault, "the last spans did not leave");
+        }
+    }
+}
+
+/// The current span as a W3C `traceparent`, to be carried to where the work goes on; `None` when traces are off.
+pub fn traceparent() -> Option<String> {
+    let mut carrier = std::collections::HashMap::<String, String>::new();
+    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut carrier);
+    carrier.remove("traceparent")
+}
+
+/// Makes `span` the child of the span that the request's headers name.
+pub fn set_parent(span: &Span, headers: &HeaderMap) {
+    let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
+    if parent.has_active_span() {
+        // Fails only where no trace layer is installed: then there is no trace to join.
+        let _ = span.set_parent(parent);
+    }
+}
+
+/// Links `span` to the span that `traceparent` names: for a batch, which has many causes and no one parent. What is
+/// no valid `traceparent` is ignored.
+pub fn link(span: &Span, traceparent: &str) {
+    let carrier = std::collections::HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+    let cause = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
+    if cause.has_active_span() {
+        span.add_link(cause.span().span_context().clone());
+    }
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}
