@@ -1,1 +1,42 @@
-//! Under construction.
+//! All of Rowcast's SQL: the schema, readings in and out, ticks and the log they make.
+
+pub mod connect;
+pub mod doorbell;
+pub mod leader;
+pub mod log;
+pub mod readings;
+pub mod schema;
+pub mod snapshot;
+
+pub use connect::{Database, Options};
+pub use doorbell::Doorbell;
+pub use leader::{Advance, Leader, Loaded};
+pub use log::{Head, Page, ReadError, Resume};
+pub use readings::{Inserter, NewReading};
+pub use schema::{Migrated, SchemaError};
+
+/// A failure of Postgres, of the way to it, or of a statement.
+#[derive(Debug, thiserror::Error)]
+#[error("the database failed")]
+pub struct Error(#[from] sqlx::Error);
+
+impl Error {
+    /// Whether the statement's data was at fault and not the database: repeating it fails again.
+    pub fn blames_data(&self) -> bool {
+        self.class().is_some_and(|class| class == "22" || class == "23")
+    }
+
+    /// Whether a row with the same key was there first.
+    pub fn is_conflict(&self) -> bool {
+        self.0.as_database_error().is_some_and(|e| e.is_unique_violation())
+    }
+
+    /// The first two characters of the SQLSTATE.
+    fn class(&self) -> Option<String> {
+        let code = self.0.as_database_error()?.code()?;
+        code.get(..2).map(str::to_owned)
+    }
+}
+
+/// What a store operation gives.
+pub type Result<T> = std::result::Result<T, Error>;

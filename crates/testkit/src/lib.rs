@@ -1,1 +1,17 @@
-//! Under construction.
+//! Real servers for tests and development: private, killable, gone when their owner is.
+
+#[cfg(feature = "databases")]
+pub mod database;
+pub mod postgres;
+pub mod process;
+pub mod proxy;
+pub mod redis;
+pub mod wait;
+
+#[cfg(feature = "databases")]
+pub use database::TestDatabase;
+pub use postgres::Postgres;
+pub use process::Process;
+pub use proxy::Proxy;
+pub use redis::Redis;
+pub use wait::wait_for;

@@ -1,1 +1,24 @@
-//! Under construction.
+//! What travels between Rowcast's processes and to its clients: pure data, no IO and no clock.
+
+pub mod close;
+pub mod command;
+pub mod entry;
+pub mod filter;
+pub mod frame;
+pub mod position;
+pub mod reading;
+pub mod stamp;
+
+pub use close::Close;
+pub use command::{Command, Start, Subscribe, Verb};
+pub use entry::{Entry, EntryBuilder};
+pub use filter::{Filter, Pattern};
+pub use frame::ServerMessage;
+pub use position::{Epoch, Position, Tick};
+pub use reading::Reading;
+
+/// The WebSocket subprotocol of v1.
+pub const SUBPROTOCOL: &str = "rowcast.v1";
+
+/// The longest `sensor_id`, in characters.
+pub const SENSOR_ID_MAX: usize = 100;

@@ -1,0 +1,180 @@
+//! The leader's connection: taking ticks, setting the gate, upkeep.
+
+use std::time::Duration;
+
+use sqlx::{FromRow, PgConnection, postgres::types::PgInterval};
+use time::OffsetDateTime;
+use wire::{Epoch, Position, Reading, Tick};
+
+use crate::{
+    Error, Head, Options, Page, ReadError, Result,
+    log::{TickReadings, head, read_page},
+};
+
+/// The leader's own session with Postgres; its commits wait for the disk.
+pub struct Leader {
+    connection: PgConnection,
+    name: String,
+}
+
+/// What a leader finds when it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loaded {
+    /// The log's end.
+    pub head: Head,
+    /// Behind this tick lie about as many readings as were asked for.
+    pub window_start: Tick,
+}
+
+/// What a step found.
+#[derive(Debug)]
+pub enum Advance {
+    /// Nothing new.
+    Nothing {
+        /// How many transactions of the cluster were open.
+        open_transactions: i64,
+    },
+    /// A tick was made and committed.
+    Made {
+        /// How many readings it holds.
+        rows: i64,
+        /// Its first readings, up to the limit asked for.
+        first: TickReadings,
+    },
+    /// Another leader made this tick.
+    Conflict,
+}
+
+#[derive(FromRow)]
+struct StepRow {
+    tick: Option<i64>,
+    tick_rows: Option<i64>,
+    tick_at: Option<OffsetDateTime>,
+    open_transactions: Option<i64>,
+    id: Option<i64>,
+    sensor_id: Option<String>,
+    value: Option<f64>,
+    timestamp: Option<OffsetDateTime>,
+    metadata: Option<String>,
+    created_at: Option<OffsetDateTime>,
+    updated_at: Option<OffsetDateTime>,
+}
+
+impl StepRow {
+    fn reading(self) -> Option<Reading> {
+        Some(Reading {
+            id: self.id?,
+            sensor_id: self.sensor_id?,
+            value: self.value?,
+            timestamp: self.timestamp?,
+            metadata: self.metadata?,
+            created_at: self.created_at?,
+            updated_at: self.updated_at?,
+        })
+    }
+}
+
+impl Leader {
+    /// Connects; `name` is written into the ticks.
+    pub async fn connect(options: &Options, name: &str) -> Result<Self> {
+        let connection = options.clone().durable().connect().await?;
+        Ok(Self { connection, name: name.to_owned() })
+    }
+
+    /// Starts a new epoch where the history is not the last epoch's own, or where it `rolled_back`.
+    pub async fn begin_epoch(&mut self, rolled_back: bool) -> Result<bool> {
+        Ok(sqlx::query_scalar("select started from rowcast.begin_epoch($1, $2)")
+            .bind(&self.name)
+            .bind(rolled_back)
+            .fetch_one(&mut self.connection)
+            .await?)
+    }
+
+    /// The log's end, and where a stream that is lost begins again: about `window` readings back.
+    pub async fn load(&mut self, window: i64) -> Result<Loaded> {
+        let head = head(&mut self.connection).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
+        let window_start: i64 = sqlx::query_scalar(
+            "select coalesce(max(no), $1) from (
+                 select no, sum(rows) over (order by no desc) as behind from (
+                     select no, rows from rowcast.tick where no > $1 order by no desc limit 20000) recent
+             ) ticks where behind > $2",
+        )
+        .bind(head.first_tick.0.max(head.horizon.0))
+        .bind(window)
+        .fetch_one(&mut self.connection)
+        .await?;
+        Ok(Loaded { head, window_start: Tick(window_start) })
+    }
+
+    /// Takes the tick after `prev` if there is anything new to put into it.
+    pub async fn advance(&mut self, epoch: Epoch, prev: Tick, limit: i64) -> Result<Advance> {
+        let stepped: std::result::Result<Vec<StepRow>, Error> =
+            sqlx::query_as("select * from rowcast.advance($1, $2, $3, $4)")
+                .bind(epoch.0)
+                .bind(prev.0)
+                .bind(&self.name)
+                .bind(limit)
+                .fetch_all(&mut self.connection)
+                .await
+                .map_err(Error);
+        let mut rows = match stepped {
+            Ok(rows) => rows,
+            Err(error) if error.is_conflict() => return Ok(Advance::Conflict),
+            Err(error) => return Err(error),
+        };
+        let last = rows.pop().ok_or(Error(sqlx::Error::RowNotFound))?;
+        match (last.tick, last.tick_rows, last.tick_at) {
+            (Some(tick), Some(total), Some(at)) => Ok(Advance::Made {
+                rows: total,
+                first: TickReadings {
+                    epoch,
+                    tick: Tick(tick),
+                    at,
+                    readings: rows.into_iter().filter_map(StepRow::reading).collect(),
+                },
+            }),
+            _ => Ok(Advance::Nothing { open_transactions: last.open_transactions.unwrap_or(0) }),
+        }
+    }
+
+    /// The readings in (after, end of `upto`], a page at a time.
+    pub async fn read(&mut self, after: Position, upto: Tick, limit: i64) -> std::result::Result<Page, ReadError> {
+        read_page(&mut self.connection, after, upto, limit).await
+    }
+
+    /// Tells writers that the leader is awake: no bell, please.
+    pub async fn wake(&mut self) -> Result<()> {
+        self.set_gate("begin; set local synchronous_commit = off; select setval('rowcast.gate', 1); commit").await
+    }
+
+    /// Tells writers to ring. The call takes a transaction id and ends it, so that the next snapshot shows every
+    /// writer that had its own before the gate changed as ended or as open: a snapshot's upper bound is the last
+    /// id that ended, and without this one a writer could lie beyond it.
+    pub async fn sleep(&mut self) -> Result<()> {
+        self.set_gate(
+            "begin; set local synchronous_commit = off; select setval('rowcast.gate', 2), pg_current_xact_id(); commit",
+        )
+        .await
+    }
+
+    async fn set_gate(&mut self, sql: &'static str) -> Result<()> {
+        sqlx::raw_sql(sql).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Makes partitions ahead and drops what is past its time; what it did, in words.
+    pub async fn maintain(&mut self, keep: Option<Duration>, replay: Duration, ahead: i32) -> Result<Vec<String>> {
+        let interval = |d: Duration| PgInterval {
+            months: 0,
+            days: 0,
+            microseconds: i64::try_from(d.as_micros()).unwrap_or(i64::MAX),
+        };
+        let done: Vec<(String, String)> = sqlx::query_as("select action, object from rowcast.maintain($1, $2, $3)")
+            .bind(keep.map(interval))
+            .bind(interval(replay))
+            .bind(ahead)
+            .fetch_all(&mut self.connection)
+            .await?;
+        Ok(done.into_iter().map(|(action, object)| format!("{action} {object}")).collect())
+    }
+}

@@ -1,0 +1,133 @@
+//! Readings in and out of their table.
+
+use std::time::Duration;
+
+use sqlx::{Connection, FromRow, PgConnection};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use wire::Reading;
+
+use crate::{Database, Options, Result};
+
+/// A reading to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewReading {
+    /// Valid as the schema's checks say.
+    pub sensor_id: String,
+    /// Finite.
+    pub value: f64,
+    /// The reading's time; absent, the time of the insert.
+    pub timestamp: Option<OffsetDateTime>,
+    /// JSON text.
+    pub metadata: String,
+    /// The W3C trace context of the request that brought it.
+    pub traceparent: Option<String>,
+}
+
+#[derive(FromRow)]
+pub(crate) struct Row {
+    id: i64,
+    sensor_id: String,
+    value: f64,
+    timestamp: OffsetDateTime,
+    metadata: String,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+}
+
+impl From<Row> for Reading {
+    fn from(row: Row) -> Self {
+        let Row { id, sensor_id, value, timestamp, metadata, created_at, updated_at } = row;
+        Self { id, sensor_id, value, timestamp, metadata, created_at, updated_at }
+    }
+}
+
+/// A connection that inserts, one statement at a time.
+///
+/// A statement carries the instant after which it must do nothing, by the database's clock: a server that was
+/// frozen with the statement in its socket does not store what its client has given up. The clock is read when the
+/// connection is made and followed by our own monotonic one.
+pub struct Inserter {
+    connection: PgConnection,
+    clock: OffsetDateTime,
+    read_at: Instant,
+}
+
+/// What became of an insert that did not fail.
+#[derive(Debug, PartialEq)]
+pub enum Inserted {
+    /// Stored and committed, in the order given.
+    Stored(Vec<Reading>),
+    /// The deadline had passed when the server came to it; nothing was stored.
+    TooLate,
+}
+
+impl Inserter {
+    /// Connects. Options should bound the statement's time.
+    pub async fn connect(options: &Options) -> Result<Self> {
+        let mut connection = options.connect().await?;
+        let clock = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut connection).await?;
+        Ok(Self { connection, clock, read_at: Instant::now() })
+    }
+
+    /// Stores all the readings in one transaction, or none.
+    pub async fn insert(&mut self, readings: &[NewReading], deadline: Instant) -> Result<Inserted> {
+        let not_after = self.clock + deadline.saturating_duration_since(self.read_at);
+        let column = |f: fn(&NewReading) -> &str| readings.iter().map(f).collect::<Vec<_>>();
+        let stored: Vec<Row> = sqlx::query_as(
+            r#"insert into public.sensor_readings (sensor_id, value, "timestamp", metadata, traceparent)
+               select sensor_id, value, coalesce(at, now()), metadata::jsonb, traceparent
+                 from unnest($1::text[], $2::float8[], $3::timestamptz[], $4::text[], $5::text[])
+                      with ordinality as given (sensor_id, value, at, metadata, traceparent, place)
+                where clock_timestamp() < $6
+                order by place
+               returning id, sensor_id, value, "timestamp", metadata::text, created_at, updated_at"#,
+        )
+        .bind(column(|r| &r.sensor_id))
+        .bind(readings.iter().map(|r| r.value).collect::<Vec<_>>())
+        .bind(readings.iter().map(|r| r.timestamp).collect::<Vec<_>>())
+        .bind(column(|r| &r.metadata))
+        .bind(readings.iter().map(|r| r.traceparent.as_deref()).collect::<Vec<_>>())
+        .bind(not_after)
+        .fetch_all(&mut self.connection)
+        .await?;
+        if stored.is_empty() && !readings.is_empty() {
+            return Ok(Inserted::TooLate);
+        }
+        Ok(Inserted::Stored(stored.into_iter().map(Reading::from).collect()))
+    }
+
+    /// Whether the server still answers within `limit`.
+    pub async fn ping(&mut self, limit: Duration) -> bool {
+        matches!(tokio::time::timeout(limit, self.connection.ping()).await, Ok(Ok(())))
+    }
+}
+
+impl Database {
+    /// The newest readings by their own time, newest first; of one sensor where it is given.
+    pub async fn newest(&self, sensor_id: Option<&str>, limit: i64) -> Result<Vec<Reading>> {
+        let rows: Vec<Row> = match sensor_id {
+            Some(sensor_id) => {
+                sqlx::query_as(
+                    r#"select id, sensor_id, value, "timestamp", metadata::text, created_at, updated_at
+                         from public.sensor_readings where sensor_id = $1
+                        order by "timestamp" desc, id desc limit $2"#,
+                )
+                .bind(sensor_id)
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await?
+            }
+            None => {
+                sqlx::query_as(
+                    r#"select id, sensor_id, value, "timestamp", metadata::text, created_at, updated_at
+                         from public.sensor_readings order by "timestamp" desc, id desc limit $1"#,
+                )
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await?
+            }
+        };
+        Ok(rows.into_iter().map(Reading::from).collect())
+    }
+}

@@ -1,0 +1,149 @@
+//! The schema's version: bringing a database to it, and asking whether it is there.
+
+use std::{collections::HashSet, time::Duration};
+
+use sqlx::{
+    Connection, PgConnection,
+    migrate::{Migrate, Migrator},
+};
+use tokio::time::Instant;
+
+use crate::{Database, Error, Options, Result};
+
+const MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// Names the lock that lets one migrator work at a time ("rowcast" as ASCII).
+const MIGRATION_LOCK: i64 = 0x72_6f77_6361_7374;
+
+/// How often the database or the lock is asked for again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// What a migration run did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// The versions and names applied by this run.
+    pub applied: Vec<(i64, String)>,
+    /// The schema's version now.
+    pub version: i64,
+    /// Readings of a taken-over table that fit no client and were set aside in `rowcast.unfit_readings`.
+    pub set_aside: i64,
+}
+
+/// Why the schema is not at its version.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// The deadline passed without a connection.
+    #[error("the database did not answer within {0:?}")]
+    Unreachable(Duration, #[source] Error),
+    /// Another migrator works.
+    #[error("another migration still runs after {0:?}")]
+    Locked(Duration),
+    /// A statement failed; its migration was rolled back.
+    #[error("a migration failed")]
+    Failed(#[from] sqlx::migrate::MigrateError),
+    /// The database failed between migrations.
+    #[error("the database failed during the migration")]
+    Database(#[from] Error),
+    /// Services of this release need a later schema.
+    #[error("the schema is at version {found}, this release needs {needed}: run `migrate`")]
+    TooOld {
+        /// What the database has; 0 where it has none.
+        found: i64,
+        /// What this release needs.
+        needed: i64,
+    },
+}
+
+/// The version that this release needs.
+pub fn required_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// Brings the database to [`required_version`], waiting up to `deadline` for it to answer and for other migrators.
+/// Each migration is one transaction: killed anywhere, the next run goes on where it stopped.
+pub async fn migrate(options: &Options, deadline: Duration) -> std::result::Result<Migrated, SchemaError> {
+    let until = Instant::now() + deadline;
+    let mut connection = reach(options, deadline, until).await?;
+    lock(&mut connection, deadline, until).await?;
+    let outcome = run(&mut connection).await;
+    // closing the connection gives up the lock, also after a failure
+    connection.close().await.map_err(Error)?;
+    outcome
+}
+
+async fn reach(options: &Options, deadline: Duration, until: Instant) -> std::result::Result<PgConnection, SchemaError> {
+    loop {
+        match options.connect().await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if Instant::now() + RETRY > until => return Err(SchemaError::Unreachable(deadline, error)),
+            Err(error) => tracing::info!(error = &error as &dyn std::error::Error, "waiting for the database"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn lock(
+    connection: &mut PgConnection,
+    deadline: Duration,
+    until: Instant,
+) -> std::result::Result<(), SchemaError> {
+    loop {
+        let locked: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
+            .bind(MIGRATION_LOCK)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(Error)?;
+        if locked {
+            return Ok(());
+        }
+        if Instant::now() + RETRY > until {
+            return Err(SchemaError::Locked(deadline));
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn run(connection: &mut PgConnection) -> std::result::Result<Migrated, SchemaError> {
+    connection.create_schema_if_not_exists("rowcast").await?;
+    connection.ensure_migrations_table(TABLE).await?;
+    let before: HashSet<i64> =
+        connection.list_applied_migrations(TABLE).await?.into_iter().map(|applied| applied.version).collect();
+    let mut migrator = MIGRATIONS;
+    // a later release's migrations may be there already: its expansions leave this one's schema intact
+    migrator.set_locking(false).set_ignore_missing(true).dangerous_set_table_name(TABLE);
+    migrator.run(&mut *connection).await?;
+    let applied = MIGRATIONS
+        .iter()
+        .filter(|migration| !before.contains(&migration.version))
+        .map(|migration| (migration.version, migration.description.to_string()))
+        .collect();
+    let set_aside = sqlx::query_scalar("select count(*) from rowcast.unfit_readings")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(Error)?;
+    Ok(Migrated { applied, version: required_version(), set_aside })
+}
+
+/// Where the applied migrations are written down.
+const TABLE: &str = "rowcast._sqlx_migrations";
+
+impl Database {
+    /// Fails while the schema is older than this release needs, or the database cannot be asked.
+    pub async fn check_schema(&self) -> std::result::Result<(), SchemaError> {
+        let needed = required_version();
+        let found = self.schema_version().await?;
+        if found < needed { Err(SchemaError::TooOld { found, needed }) } else { Ok(()) }
+    }
+
+    async fn schema_version(&self) -> Result<i64> {
+        let there: bool = sqlx::query_scalar("select to_regclass('rowcast._sqlx_migrations') is not null")
+            .fetch_one(&self.pool)
+            .await?;
+        if !there {
+            return Ok(0);
+        }
+        Ok(sqlx::query_scalar("select coalesce(max(version), 0) from rowcast._sqlx_migrations where success")
+            .fetch_one(&self.pool)
+            .await?)
+    }
+}

@@ -1,0 +1,195 @@
+//! A private Postgres from the system's packages.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::Signal,
+    unistd::{Gid, Uid, User, chown, geteuid},
+};
+use tempfile::TempDir;
+
+use crate::process::{Process, Program, find_program};
+
+/// Where Debian keeps the server's programs, newest first.
+const PLACES: &[&str] = &[
+    "/usr/lib/postgresql/18/bin",
+    "/usr/lib/postgresql/17/bin",
+    "/usr/lib/postgresql/16/bin",
+    "/usr/lib/postgresql/15/bin",
+];
+
+/// The user that root hands the server to: Postgres refuses to run as root.
+const USER: &str = "postgres";
+
+/// How much of a crash of the machine it must survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// As in production: every commit waits for the disk.
+    Disk,
+    /// Survives a crash of its processes, not of the machine.
+    Process,
+}
+
+/// A server of its own, with the superuser `postgres` and no password, on a loopback port.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Process,
+    port: u16,
+    _scratch: Option<TempDir>,
+}
+
+impl Postgres {
+    /// Whether the programs are installed.
+    pub fn is_installed() -> bool {
+        find_program("initdb", PLACES).is_some() && find_program("psql", PLACES).is_some()
+    }
+
+    /// Starts one with an empty data folder that goes with it.
+    pub fn start() -> Result<Self> {
+        let scratch = TempDir::with_prefix("rowcast-postgres-")?;
+        open_to_others(scratch.path())?;
+        let mut postgres = Self::start_in(&scratch.path().join("data"), free_port()?, Durability::Process)?;
+        postgres._scratch = Some(scratch);
+        Ok(postgres)
+    }
+
+    /// Starts one on a data folder, which is made if it is not there.
+    pub fn start_in(data: &Path, port: u16, durability: Durability) -> Result<Self> {
+        if !data.join("PG_VERSION").exists() {
+            init(data)?;
+        }
+        let server = find_program("postgres", PLACES).context("Postgres is not installed")?;
+        let log = data.with_extension("log");
+        let mut settings = vec![
+            format!("port={port}"),
+            "listen_addresses=127.0.0.1".to_owned(),
+            "unix_socket_directories=".to_owned(),
+            "max_connections=300".to_owned(),
+            "log_min_messages=fatal".to_owned(),
+        ];
+        if durability == Durability::Process {
+            settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
+        }
+        let args = ["-D".to_owned(), data.display().to_string()]
+            .into_iter()
+            .chain(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
+        let program =
+            Program { last_signal: "QUIT", user: Some(USER), ..Program::new(server, log) }.args(args);
+        let process = Process::start(program)?;
+        let postgres = Self { process, port, _scratch: None };
+        postgres.await_ready()?;
+        Ok(postgres)
+    }
+
+    /// The URL of one of its databases.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Its port on the loopback address.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its main process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Runs SQL with `psql` in a database and gives what it printed, unaligned and without headers.
+    pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
+        psql(&self.url(database), sql)
+    }
+
+    /// Ends it at once, as a crash would, and starts it again on the same data and port.
+    pub fn crash_and_start(&mut self) -> Result<()> {
+        self.process.end(Signal::SIGQUIT, Duration::from_secs(10))?;
+        self.process.restart()?;
+        self.await_ready()
+    }
+
+    fn await_ready(&self) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(30);
+        while psql(&self.url("postgres"), "select 1").is_err() {
+            if !self.process.is_running() || Instant::now() > until {
+                bail!("Postgres did not start:\n{}", self.process.tail());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+/// Runs SQL with `psql` and gives what it printed, unaligned and without headers.
+pub fn psql(url: &str, sql: &str) -> Result<String> {
+    let program = find_program("psql", PLACES).context("psql is not installed")?;
+    let ran = Command::new(program)
+        .args([url, "--no-psqlrc", "-qtA", "-v", "ON_ERROR_STOP=1", "-c", sql])
+        .output()
+        .context("cannot run psql")?;
+    if !ran.status.success() {
+        bail!("psql: {}", String::from_utf8_lossy(&ran.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&ran.stdout).trim_end().to_owned())
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// Makes a data folder by copying one that initdb made before: initdb takes two seconds, a copy a tenth of one.
+fn init(data: &Path) -> Result<()> {
+    let template = template()?;
+    run(Command::new("cp").arg("-a").arg(&template).arg(data))
+}
+
+fn template() -> Result<PathBuf> {
+    let initdb = find_program("initdb", PLACES).context("Postgres is not installed")?;
+    let version = Command::new(&initdb).arg("--version").output().context("cannot run initdb")?.stdout;
+    let version = String::from_utf8_lossy(&version).replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+    let template = std::env::temp_dir().join(format!("rowcast-{}-{version}", geteuid()));
+    if template.exists() {
+        return Ok(template);
+    }
+    let scratch = TempDir::with_prefix("rowcast-initdb-")?;
+    open_to_others(scratch.path())?;
+    let fresh = scratch.path().join("data");
+    let mut command = if geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", USER, "--regid", USER, "--clear-groups"]).arg(initdb);
+        command
+    } else {
+        Command::new(initdb)
+    };
+    run(command.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"]).arg(&fresh))?;
+    // several test programs may come here at once; the first rename wins
+    match fs::rename(&fresh, &template) {
+        Err(error) if !template.exists() => Err(error).context("cannot keep the data folder's template"),
+        _ => Ok(template),
+    }
+}
+
+/// Hands a folder to the server's user, where we are root.
+fn open_to_others(folder: &Path) -> Result<()> {
+    if geteuid().is_root() {
+        let user = User::from_name(USER)?.with_context(|| format!("there is no user {USER}"))?;
+        chown(folder, Some(Uid::from_raw(user.uid.as_raw())), Some(Gid::from_raw(user.gid.as_raw())))?;
+    }
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let ran = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    if !ran.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&ran.stderr).trim());
+    }
+    Ok(())
+}

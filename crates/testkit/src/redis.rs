@@ -1,0 +1,103 @@
+//! A private Redis from the system's packages.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::{
+    postgres::free_port,
+    process::{Process, Program, find_program},
+};
+
+/// A server of its own that keeps nothing on disk.
+#[derive(Debug)]
+pub struct Redis {
+    process: Process,
+    port: u16,
+    _scratch: Option<TempDir>,
+}
+
+impl Redis {
+    /// Whether the program is installed.
+    pub fn is_installed() -> bool {
+        server().is_some()
+    }
+
+    /// Starts one on a free port.
+    pub fn start() -> Result<Self> {
+        let scratch = TempDir::with_prefix("rowcast-redis-")?;
+        let mut redis = Self::start_in(scratch.path(), free_port()?)?;
+        redis._scratch = Some(scratch);
+        Ok(redis)
+    }
+
+    /// Starts one whose log lies in `folder`.
+    pub fn start_in(folder: &Path, port: u16) -> Result<Self> {
+        let server = server().context("Redis is not installed")?;
+        let port_text = port.to_string();
+        let program = Program::new(server, folder.join("redis.log")).args([
+            "--port", &port_text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir",
+            &folder.display().to_string(), "--loglevel", "warning",
+        ]);
+        let redis = Self { process: Process::start(program)?, port, _scratch: None };
+        redis.await_ready()?;
+        Ok(redis)
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Its port on the loopback address.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Kills it and starts it again, empty, on the same port.
+    pub fn crash_and_start(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.restart()?;
+        self.await_ready()
+    }
+
+    /// Sends one command and gives the raw reply's first part: enough for `FLUSHALL`, `XLEN` and their like.
+    pub fn command(&self, words: &[&str]) -> Result<String> {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port))?;
+        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let mut request = format!("*{}\r\n", words.len());
+        for word in words {
+            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        socket.write_all(request.as_bytes())?;
+        let mut reply = vec![0; 64 * 1024];
+        let length = socket.read(&mut reply)?;
+        Ok(String::from_utf8_lossy(&reply[..length]).into_owned())
+    }
+
+    fn await_ready(&self) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(10);
+        while !self.command(&["PING"]).is_ok_and(|reply| reply.starts_with("+PONG")) {
+            if !self.process.is_running() || Instant::now() > until {
+                bail!("Redis did not start:\n{}", self.process.tail());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}
+
+fn server() -> Option<std::path::PathBuf> {
+    find_program("redis-server", &["/usr/bin"]).or_else(|| find_program("valkey-server", &["/usr/bin"]))
+}

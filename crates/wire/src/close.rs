@@ -1,0 +1,94 @@
+//! Why a socket ends: one table of codes, each with what the client should do next.
+
+/// What a client should do after a close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Come back after `after_ms` and resume from the last position.
+    Resume,
+    /// Come back later and later, then resume.
+    BackOff,
+    /// Take a snapshot: the log no longer reaches back to the position.
+    Snapshot,
+    /// Do not repeat what was sent.
+    Stop,
+}
+
+macro_rules! close_codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $reason:literal $next:ident;)*) => {
+        /// Every ending of a socket.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Close { $($(#[$doc])* $name),* }
+
+        impl Close {
+            /// All of the table, in the order of its codes.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The WebSocket close code.
+            pub const fn code(self) -> u16 {
+                match self { $(Self::$name => $code),* }
+            }
+
+            /// The stable word in `bye`, the close frame, logs and metrics.
+            pub const fn reason(self) -> &'static str {
+                match self { $(Self::$name => $reason),* }
+            }
+
+            /// What the client should do.
+            pub const fn next(self) -> Next {
+                match self { $(Self::$name => Next::$next),* }
+            }
+        }
+    };
+}
+
+close_codes! {
+    /// The client's own close.
+    Normal = 1000 "normal" Stop;
+    /// Broken WebSocket framing.
+    Protocol = 1002 "protocol-error" Stop;
+    /// A binary message, where only text has a meaning.
+    Binary = 1003 "text-only" Stop;
+    /// A text message that is not UTF-8.
+    NotUtf8 = 1007 "not-utf8" Stop;
+    /// A message larger than the limit that `hello` names.
+    TooBig = 1009 "message-too-big" Stop;
+    /// This gateway is being replaced; any other one continues.
+    Drain = 1012 "drain" Resume;
+    /// The gateway lost its feed or cannot read the log.
+    Overloaded = 1013 "overloaded" BackOff;
+    /// Not JSON, or no message of the protocol.
+    BadMessage = 4400 "bad-message" Stop;
+    /// The client reads slower than its sensors write, past what its queue holds.
+    TooSlow = 4408 "too-slow" Snapshot;
+    /// The peer stopped reading or answering pings.
+    NoPong = 4409 "no-pong" BackOff;
+    /// Too many subscriptions or commands.
+    TooMany = 4429 "too-many" BackOff;
+}
+
+impl Close {
+    /// The row of a code, if the table has it.
+    pub fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|close| close.code() == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_reasons_are_unique_and_fit_a_close_frame() {
+        for close in Close::ALL {
+            assert_eq!(Close::from_code(close.code()), Some(*close));
+            assert_eq!(Close::ALL.iter().filter(|other| other.reason() == close.reason()).count(), 1);
+            assert!(close.reason().len() <= 123, "RFC 6455 bounds a control frame to 125 bytes");
+        }
+    }
+
+    #[test]
+    fn a_drain_is_never_the_code_after_which_the_demo_s_page_stays_away() {
+        assert_ne!(Close::Drain.code(), 1000);
+        assert_eq!(Close::Drain.next(), Next::Resume);
+    }
+}

@@ -1,0 +1,209 @@
+//! What a server says in v1, and how an event is put together from bytes that are shared.
+
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{close::Close, position::Position};
+
+/// One message of a server. Exactly one of its bodies is there; absent fields are not written.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServerMessage {
+    /// The `id` of the command that this answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// The subscription it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<u32>,
+    /// Safe to resume from: everything that matches up to it has been sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pos: Option<Position>,
+    /// The event is the newest reading of its sensor, from a snapshot.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub snap: bool,
+    /// An event's reading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Box<RawValue>>,
+    /// The first message of a v1 connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hello: Option<Hello>,
+    /// A subscription is attached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ok: Option<Attached>,
+    /// A command failed; the connection lives on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<CommandError>,
+    /// The end of a snapshot or replay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<Live>,
+    /// The heartbeat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
+    /// What cannot be had any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
+    /// The answer to `ping`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pong: Option<Empty>,
+    /// The server is about to close.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bye: Option<Bye>,
+}
+
+/// `{}`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {}
+
+/// The body of `hello`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The protocol's version.
+    pub v: u32,
+    /// Names the connection in the gateway's logs.
+    pub session: String,
+    /// The head of the one order.
+    pub pos: Position,
+    /// The longest silence on a live subscription, in milliseconds.
+    pub idle_ms: u64,
+    /// What the gateway allows.
+    pub limits: Limits,
+}
+
+/// The limits in `hello`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The largest message, in bytes.
+    pub message_bytes: usize,
+    /// The most subscriptions on one connection.
+    pub subscriptions: usize,
+    /// The most patterns in one subscription.
+    pub patterns: usize,
+}
+
+/// The body of `ok`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// The subscription's number on this connection.
+    pub sub: u32,
+    /// Nothing that matches and comes after it will be missed; absent for a snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pos: Option<Position>,
+    /// For a resume: the log reaches back to where it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<bool>,
+}
+
+/// The body of `error`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandError {
+    /// A stable word.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+    /// Whether the same command may succeed later.
+    pub retry: bool,
+}
+
+/// The body of `live`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    /// Live from here.
+    pub pos: Position,
+}
+
+/// The body of `mark`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// All that matches up to it has been sent.
+    pub pos: Position,
+    /// How many events the subscription has had since `ok`.
+    pub n: u64,
+}
+
+/// The body of `gap`: readings in (from, to] cannot be had any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Where the client was.
+    pub from: Position,
+    /// Where it goes on.
+    pub to: Position,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// Why readings cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GapReason {
+    /// They were dropped as too old.
+    Retention,
+    /// Postgres was restored or promoted without them.
+    Epoch,
+}
+
+/// The body of `bye`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bye {
+    /// The close code that follows.
+    pub code: u16,
+    /// Its word.
+    pub reason: String,
+    /// When to come back, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<u64>,
+    /// Whether the last position is worth resuming from.
+    pub resume: bool,
+}
+
+impl Bye {
+    /// The farewell for an ending, with a time to come back after.
+    pub fn new(close: Close, after_ms: Option<u64>) -> Self {
+        use crate::close::Next;
+        let resume = matches!(close.next(), Next::Resume | Next::BackOff);
+        Self { code: close.code(), reason: close.reason().to_owned(), after_ms, resume }
+    }
+}
+
+impl ServerMessage {
+    /// The messages of a text frame.
+    pub fn parse_frame(text: &str) -> serde_json::Result<Vec<Self>> {
+        if text.trim_start().starts_with('[') {
+            serde_json::from_str(text)
+        } else {
+            Ok(vec![serde_json::from_str(text)?])
+        }
+    }
+
+    /// The message as text.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("messages have no map keys that could fail")
+    }
+}
+
+/// Appends the demo's text message for a reading's JSON.
+pub fn write_demo_event(data: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"data":"#);
+    out.extend_from_slice(data);
+    out.push(b'}');
+}
+
+/// Appends the opening of an event of subscription `sub`; a tail of [`write_event_tail`] completes it.
+pub fn write_event_head(sub: u32, out: &mut Vec<u8>) {
+    write!(out, r#"{{"sub":{sub},"#).expect("writing to memory does not fail");
+}
+
+/// Appends the part of an event that is the same for every subscription.
+pub fn write_event_tail(pos: Position, data: &[u8], out: &mut Vec<u8>) {
+    write!(out, r#""pos":"{pos}","data":"#).expect("writing to memory does not fail");
+    out.extend_from_slice(data);
+    out.push(b'}');
+}
+
+/// Appends an event of a snapshot.
+pub fn write_snapshot_event(sub: u32, data: &[u8], out: &mut Vec<u8>) {
+    write!(out, r#"{{"sub":{sub},"snap":true,"data":"#).expect("writing to memory does not fail");
+    out.extend_from_slice(data);
+    out.push(b'}');
+}

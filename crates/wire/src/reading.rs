@@ -1,0 +1,116 @@
+//! A reading and its one JSON form, the same bytes over HTTP and every socket.
+
+use std::io::Write;
+
+use time::OffsetDateTime;
+
+use crate::stamp;
+
+/// One row of `sensor_readings`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// From the table's sequence.
+    pub id: i64,
+    /// 1 to [`crate::SENSOR_ID_MAX`] characters, none of them a control character.
+    pub sensor_id: String,
+    /// Finite.
+    pub value: f64,
+    /// The device's time, or the time of the POST.
+    pub timestamp: OffsetDateTime,
+    /// JSON text, as Postgres or the client wrote it.
+    pub metadata: String,
+    /// When the row was inserted.
+    pub created_at: OffsetDateTime,
+    /// The same, unless a SQL writer says otherwise.
+    pub updated_at: OffsetDateTime,
+}
+
+impl Reading {
+    /// Appends the reading as a JSON object with the demo's seven fields in the demo's order.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        self.write_fields(out);
+        out.push(b'}');
+    }
+
+    /// Appends the object without its closing brace, for answers that say more than the reading.
+    pub fn write_fields(&self, out: &mut Vec<u8>) {
+        write!(out, r#"{{"id":{},"sensor_id":"#, self.id).expect("writing to memory does not fail");
+        write_string(&self.sensor_id, out);
+        out.extend_from_slice(br#","value":"#);
+        serde_json::to_writer(&mut *out, &self.value).expect("a number has a JSON form");
+        out.extend_from_slice(br#","timestamp":""#);
+        stamp::write(self.timestamp, out);
+        out.extend_from_slice(br#"","metadata":"#);
+        write_compact(&self.metadata, out);
+        out.extend_from_slice(br#","created_at":""#);
+        stamp::write(self.created_at, out);
+        out.extend_from_slice(br#"","updated_at":""#);
+        stamp::write(self.updated_at, out);
+        out.push(b'"');
+    }
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("a string has a JSON form");
+}
+
+/// Appends valid JSON text without the white space between its tokens: jsonb prints some, a device's text may
+/// hold more, and every client would pay for it.
+fn write_compact(json: &str, out: &mut Vec<u8>) {
+    let mut in_string = false;
+    let mut escaped = false;
+    for byte in json.bytes() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else if byte == b'"' {
+            in_string = true;
+        } else if byte.is_ascii_whitespace() {
+            continue;
+        }
+        out.push(byte);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    fn reading(sensor_id: &str, value: f64, metadata: &str) -> Reading {
+        Reading {
+            id: 7,
+            sensor_id: sensor_id.to_owned(),
+            value,
+            timestamp: datetime!(2026-11-23 08:15:30.25 UTC),
+            metadata: metadata.to_owned(),
+            created_at: datetime!(2026-11-23 08:15:31 UTC),
+            updated_at: datetime!(2026-11-23 08:15:31 UTC),
+        }
+    }
+
+    fn json(reading: &Reading) -> String {
+        let mut out = Vec::new();
+        reading.write_json(&mut out);
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn the_demo_s_fields_stand_in_the_demo_s_order() {
+        assert_eq!(
+            json(&reading("s-1", 1.0, r#"{"unit": "°C", "n": [1, 2]}"#)),
+            r#"{"id":7,"sensor_id":"s-1","value":1.0,"timestamp":"2026-11-23T08:15:30.250000Z","metadata":{"unit":"°C","n":[1,2]},"created_at":"2026-11-23T08:15:31.000000Z","updated_at":"2026-11-23T08:15:31.000000Z"}"#
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_stored_reads_back(sensor in ".{1,100}", value in prop::num::f64::NORMAL, text in ".*") {
+            let metadata = serde_json::to_string_pretty(&serde_json::json!({ "a b": [text, "\\\" "] })).unwrap();
+            let parsed: serde_json::Value = serde_json::from_str(&json(&reading(&sensor, value, &metadata))).unwrap();
+            prop_assert_eq!(parsed["sensor_id"].as_str(), Some(sensor.as_str()));
+            prop_assert_eq!(&parsed["metadata"], &serde_json::from_str::<serde_json::Value>(&metadata).unwrap());
+        }
+    }
+}
