@@ -123,7 +123,6 @@ pub fn serve(life: &Life, listener: TcpListener, config: &HttpConfig, router: Ro
     serve_with(life, listener, config, router, metrics, Patience::default());
 }
 
-#[expect(clippy::too_many_arguments, reason = "`serve` and the one thing a test changes")]
 fn serve_with(
     life: &Life,
     listener: TcpListener,

@@ -1,5 +1,6 @@
 //! From `main` to the exit code.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -192,22 +193,23 @@ where
         tokio::time::sleep(DRAIN_LIMIT).await;
         warn!(tasks = life.tasks(), "the drain took too long");
         life.stop_hard();
-        std::future::pending::<()>().await;
+        std::future::pending::<Infallible>().await
     };
     let work = async {
         let ended = life.hard().run_until_cancelled(AssertUnwindSafe(run).catch_unwind()).await;
         life.stop_soft();
-        let drained = life.hard().run_until_cancelled(life.drained()).await;
-        let cut = ended.is_none() || drained.is_none();
-        if cut && tokio::time::timeout(CUT_LIMIT, life.drained()).await.is_err() {
+        if life.hard().run_until_cancelled(life.drained()).await.is_none()
+            && tokio::time::timeout(CUT_LIMIT, life.drained()).await.is_err()
+        {
             warn!(tasks = life.tasks(), "tasks do not yield; they end with the process");
         }
-        (ended, cut)
+        ended
     };
-    let (ended, cut) = tokio::select! {
-        result = work => result,
-        () = deadline => (None, true),
+    let ended = tokio::select! {
+        ended = work => ended,
+        never = deadline => match never {},
     };
+    let cut = ended.is_none() || life.has_cut() || life.tasks() > 0;
     match ended {
         Some(Ok(result)) => result?,
         Some(Err(_)) => anyhow::bail!("the service panicked"),
@@ -246,5 +248,72 @@ impl Signals {
         self.next().await;
         warn!(tasks = life.tasks(), "second signal");
         life.stop_hard();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_that_ends_well_ends_the_service_well() {
+        let life = Life::new();
+        conduct(&life, async { Ok(()) }).await.unwrap();
+        assert!(life.is_stopping());
+    }
+
+    #[tokio::test]
+    async fn what_run_spawned_is_finished_after_run_returned() {
+        let life = Life::new();
+        let (done, mut seen) = tokio::sync::oneshot::channel();
+        let task = life.clone();
+        let run = async {
+            life.spawn_work(async move {
+                task.stopping().await;
+                tokio::task::yield_now().await;
+                let _ = done.send(());
+            });
+            Ok(())
+        };
+        conduct(&life, run).await.unwrap();
+        seen.try_recv().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_past_its_limit_is_cut_and_counts_as_failure() {
+        let life = Life::new();
+        life.spawn_work(std::future::pending());
+        let began = tokio::time::Instant::now();
+        life.stop_soft();
+        let ended = conduct(&life, async { Ok(()) }).await;
+        assert_eq!(began.elapsed().as_secs(), DRAIN_LIMIT.as_secs());
+        assert_eq!(ended.unwrap_err().to_string(), "cut before all work was done");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_does_not_heed_the_stop_is_cut() {
+        let life = Life::new();
+        life.stop_soft();
+        conduct(&life, std::future::pending()).await.unwrap_err();
+        assert!(life.hard().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_run_that_panics_is_a_failure() {
+        let ended = conduct(&Life::new(), async { panic!("boom") }).await;
+        assert_eq!(ended.unwrap_err().to_string(), "the service panicked");
+    }
+
+    #[tokio::test]
+    async fn a_lost_background_task_is_the_services_failure() {
+        let life = Life::new();
+        life.spawn("feed", async {});
+        let run = life.clone();
+        let ended = conduct(&life, async move {
+            run.stopping().await;
+            Ok(())
+        })
+        .await;
+        assert_eq!(ended.unwrap_err().to_string(), "background task feed ended unasked");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
@@ -20,6 +21,8 @@ struct Inner {
     hard: CancellationToken,
     tasks: TaskTracker,
     failure: OnceLock<String>,
+    /// Whether the hard stop found a task that had not ended.
+    cut: AtomicBool,
 }
 
 impl Life {
@@ -93,8 +96,12 @@ impl Life {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let hard = self.0.hard.clone();
-        let work = async move { hard.run_until_cancelled_owned(task).await };
+        let life = self.clone();
+        let work = async move {
+            if life.hard().run_until_cancelled(task).await.is_none() {
+                life.0.cut.store(true, Ordering::Relaxed);
+            }
+        };
         self.0.tasks.spawn(work.in_current_span());
     }
 
@@ -106,6 +113,11 @@ impl Life {
     /// Why the service failed, if it did.
     pub fn failure(&self) -> Option<&str> {
         self.0.failure.get().map(String::as_str)
+    }
+
+    /// Whether the hard stop dropped work that was not done.
+    pub(crate) fn has_cut(&self) -> bool {
+        self.0.cut.load(Ordering::Relaxed)
     }
 
     /// Ends when no task is left.

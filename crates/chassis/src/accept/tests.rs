@@ -1,1 +1,296 @@
+use std::time::Duration;
 
+use axum::extract::ConnectInfo;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use http::StatusCode;
+use hyper::upgrade::OnUpgrade;
+use prometheus::{Registry, TextEncoder};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::*;
+
+/// No test waits this long unless it fails.
+const LONG: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_millis(200);
+
+struct Rig {
+    life: Life,
+    addr: SocketAddr,
+    registry: Registry,
+}
+
+impl Rig {
+    async fn start(router: Router, max_connections: usize, patience: Patience) -> Self {
+        let (life, registry) = (Life::new(), Registry::new());
+        let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let config = HttpConfig { addr, max_connections };
+        let metrics = HttpMetrics::register(&registry).unwrap();
+        serve_with(&life, listener, &config, router, &metrics, patience);
+        Self { life, addr, registry }
+    }
+
+    async fn plain() -> Self {
+        Self::start(hello(), 100, Patience::default()).await
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.addr).await.unwrap()
+    }
+
+    fn metrics(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
+    }
+
+    /// What the server says to these bytes until it hangs up.
+    async fn exchange(&self, bytes: &str) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        to_end(&mut stream).await
+    }
+
+    async fn wait_for_metric(&self, line: &str) {
+        let seen = timeout(LONG, async {
+            while !self.metrics().lines().any(|have| have == line) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        assert!(seen.await.is_ok(), "no {line} in:\n{}", self.metrics());
+    }
+}
+
+fn hello() -> Router {
+    Router::new()
+        .route("/hello/{name}", get(|| async { "hello" }))
+        .route("/echo", post(|body: String| async { body }))
+        .route("/peer", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }))
+}
+
+async fn to_end(stream: &mut TcpStream) -> String {
+    let mut said = Vec::new();
+    match timeout(LONG, stream.read_to_end(&mut said)).await {
+        Ok(_) => String::from_utf8_lossy(&said).into_owned(),
+        Err(_) => panic!("the server did not hang up; it said: {}", String::from_utf8_lossy(&said)),
+    }
+}
+
+/// Reads up to and with these bytes.
+async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut said = Vec::new();
+    while !said.ends_with(end.as_bytes()) {
+        let byte = timeout(LONG, stream.read_u8()).await;
+        let byte = byte.unwrap_or_else(|_| panic!("only: {}", String::from_utf8_lossy(&said)));
+        said.push(byte.unwrap());
+    }
+    String::from_utf8(said).unwrap()
+}
+
+#[track_caller]
+fn assert_problem(answer: &str, status: StatusCode, code: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {}", status.as_u16())), "{answer}");
+    assert!(answer.contains("content-type: application/problem+json"), "{answer}");
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["type"], format!("urn:rowcast:problem:{code}"));
+    assert_eq!(body["status"], status.as_u16());
+    assert!(body["error"].is_string() && body["title"].is_string(), "{body}");
+}
+
+#[tokio::test]
+async fn a_head_that_stalls_is_cut() {
+    let rig = Rig::start(hello(), 100, Patience { head: SHORT, ..Patience::default() }).await;
+    let said = rig.exchange("GET /hello/you HTTP/1.1\r\nHost: x\r\n").await;
+    assert_eq!(said, "");
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_cut() {
+    let rig = Rig::start(hello(), 100, Patience { head: SHORT, ..Patience::default() }).await;
+    assert_eq!(rig.exchange("").await, "");
+}
+
+#[tokio::test]
+async fn sixty_five_headers_are_431_and_sixty_four_are_not() {
+    let rig = Rig::plain().await;
+    let request = |extra: usize| {
+        let extra: String = (0..extra).map(|n| format!("x-{n}: y\r\n")).collect();
+        format!("GET /hello/you HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{extra}\r\n")
+    };
+    assert_problem(
+        &rig.exchange(&request(63)).await,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "headers-too-large",
+    );
+    let allowed = rig.exchange(&request(62)).await;
+    assert!(allowed.starts_with("HTTP/1.1 200"), "{allowed}");
+}
+
+#[tokio::test]
+async fn seventeen_kib_of_headers_are_431() {
+    let rig = Rig::plain().await;
+    let long = "y".repeat(17 * 1024);
+    let said = rig.exchange(&format!("GET / HTTP/1.1\r\nHost: x\r\nx-long: {long}\r\n\r\n")).await;
+    assert_problem(&said, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large");
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_431_before_it_ends() {
+    let rig = Rig::plain().await;
+    let long = "y".repeat(PARSED_AT_MOST);
+    let said = rig.exchange(&format!("GET / HTTP/1.1\r\nHost: x\r\nx-long: {long}")).await;
+    assert!(said.starts_with("HTTP/1.1 431"), "{said}");
+}
+
+/// Past the parser's own limit of 32 KiB, and short enough for the socket's buffers.
+const PARSED_AT_MOST: usize = 33 * 1024;
+
+#[tokio::test]
+async fn a_request_needs_exactly_one_host() {
+    let rig = Rig::plain().await;
+    for hosts in ["", "Host: a\r\nHost: b\r\n", "Host: a\r\nHost: a\r\n"] {
+        let said = rig.exchange(&format!("GET /hello/you HTTP/1.1\r\n{hosts}\r\n")).await;
+        assert_problem(&said, StatusCode::BAD_REQUEST, "host-header");
+    }
+    let old = rig.exchange("GET /hello/you HTTP/1.0\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.0 200"), "{old}");
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_is_408() {
+    let rig = Rig::start(hello(), 100, Patience { body: SHORT, ..Patience::default() }).await;
+    let said = rig.exchange("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc").await;
+    assert_problem(&said, StatusCode::REQUEST_TIMEOUT, "body-timeout");
+}
+
+#[tokio::test]
+async fn a_connection_past_the_cap_is_503_until_a_seat_is_free() {
+    let rig = Rig::start(hello(), 1, Patience::default()).await;
+    let mut first = rig.connect().await;
+    first.write_all(b"GET /hello/you HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    read_until(&mut first, "hello").await;
+    let refused = rig.exchange("GET /hello/you HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_problem(&refused, StatusCode::SERVICE_UNAVAILABLE, "too-many-connections");
+    assert!(refused.contains("retry-after: "), "{refused}");
+    rig.wait_for_metric("rowcast_http_connections_refused_total 1").await;
+    drop(first);
+    rig.wait_for_metric("rowcast_http_connections_open 0").await;
+    let served = rig.exchange("GET /hello/you HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(served.starts_with("HTTP/1.1 200"), "{served}");
+}
+
+#[tokio::test]
+async fn the_drain_finishes_a_request_in_flight_and_drops_idle_connections() {
+    let (entered, mut entries) = mpsc::channel(1);
+    let (release, gate) = tokio::sync::watch::channel(false);
+    let slow = get(move || async move {
+        entered.send(()).await.unwrap();
+        gate.clone().wait_for(|open| *open).await.unwrap();
+        "at last"
+    });
+    let rig = Rig::start(hello().route("/slow", slow), 100, Patience::default()).await;
+    let mut idle = rig.connect().await;
+    idle.write_all(b"GET /hello/you HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    read_until(&mut idle, "hello").await;
+    let mut silent = rig.connect().await;
+    let mut busy = rig.connect().await;
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    entries.recv().await.unwrap();
+
+    rig.life.stop_soft();
+    assert_eq!(to_end(&mut idle).await, "");
+    assert_eq!(to_end(&mut silent).await, "");
+    release.send(true).unwrap();
+    let answer = to_end(&mut busy).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("at last"), "{answer}");
+    timeout(LONG, rig.life.drained()).await.unwrap();
+    TcpStream::connect(rig.addr).await.unwrap_err();
+    assert_eq!(rig.life.failure(), None);
+}
+
+#[tokio::test]
+async fn the_hard_stop_cuts_a_request_in_flight() {
+    let (entered, mut entries) = mpsc::channel(1);
+    let stuck = get(move || async move {
+        entered.send(()).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let rig = Rig::start(Router::new().route("/stuck", stuck), 100, Patience::default()).await;
+    let mut busy = rig.connect().await;
+    busy.write_all(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    entries.recv().await.unwrap();
+    rig.life.stop_hard();
+    assert_eq!(to_end(&mut busy).await, "");
+    timeout(LONG, rig.life.drained()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_is_the_bare_socket_and_keeps_its_seat() {
+    let tasks = Life::new();
+    let upgrade =
+        get(move |Extension(seat): Extension<Seat>, Extension(on): Extension<OnUpgrade>| async move {
+            tasks.spawn_work(async move {
+                let (mut socket, early) = into_tcp(on.await.unwrap()).unwrap();
+                assert_eq!(early, "early");
+                socket.write_all(b"raw").await.unwrap();
+                assert_eq!(socket.read_u8().await.unwrap(), b'!');
+                drop(seat);
+            });
+            (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "raw")])
+        });
+    let rig = Rig::start(Router::new().route("/up", upgrade), 100, Patience::default()).await;
+    let mut client = rig.connect().await;
+    let request = "GET /up HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\nearly";
+    client.write_all(request.as_bytes()).await.unwrap();
+    read_until(&mut client, "raw").await;
+    let rest = read_until(&mut client, "raw").await;
+    assert!(rest.ends_with("\r\n\r\nraw"), "{rest}");
+    rig.wait_for_metric("rowcast_http_connections_open 1").await;
+    client.write_all(b"!").await.unwrap();
+    rig.wait_for_metric("rowcast_http_connections_open 0").await;
+}
+
+#[tokio::test]
+async fn http2_is_heard_from_its_first_bytes() {
+    const SETTINGS: u8 = 4;
+    let rig = Rig::plain().await;
+    let mut client = rig.connect().await;
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut head = [0; 9];
+    timeout(LONG, client.read_exact(&mut head)).await.unwrap().unwrap();
+    assert_eq!(head[3], SETTINGS);
+}
+
+#[tokio::test]
+async fn handlers_know_their_peer() {
+    let rig = Rig::plain().await;
+    let mut client = rig.connect().await;
+    let own = client.local_addr().unwrap().to_string();
+    client.write_all(b"GET /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let said = to_end(&mut client).await;
+    assert!(said.ends_with(&own), "{said}");
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route_and_not_by_path() {
+    let rig = Rig::plain().await;
+    for path in ["/hello/you", "/hello/me", "/nowhere"] {
+        rig.exchange(&format!("BREW {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
+        rig.exchange(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
+    }
+    let name = "rowcast_http_request_duration_seconds_count";
+    rig.wait_for_metric(&format!("{name}{{method=\"GET\",route=\"/hello/{{name}}\",status=\"200\"}} 2"))
+        .await;
+    rig.wait_for_metric(&format!("{name}{{method=\"other\",route=\"/hello/{{name}}\",status=\"405\"}} 2"))
+        .await;
+    rig.wait_for_metric(&format!("{name}{{method=\"GET\",route=\"unmatched\",status=\"404\"}} 1")).await;
+}
+
+#[tokio::test]
+async fn a_taken_address_is_named() {
+    let taken = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap().local_addr().unwrap();
+    let held = bind(taken).await.unwrap();
+    let fault = format!("{:#}", bind(held.local_addr().unwrap()).await.unwrap_err());
+    assert!(fault.starts_with(&format!("the public port cannot listen on {taken}: ")), "{fault}");
+}

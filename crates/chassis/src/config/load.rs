@@ -120,13 +120,12 @@ impl Reading {
                 Err(fault) => fault,
             };
             let mut path = keys(fault.path());
-            let why = own_words(fault.inner());
-            let goes_on = match missing(&why) {
+            let goes_on = match missing(fault.inner()) {
                 Some(field) => {
                     path.push(field.to_owned());
                     self.miss(&path, faults)
                 }
-                None => self.refuse(&path, &why, faults),
+                None => self.refuse(&path, &own_words(fault.inner()), faults),
             };
             if !goes_on {
                 return None;
@@ -196,8 +195,13 @@ fn own_words(fault: &ConfigError) -> String {
     }
 }
 
-fn missing(why: &str) -> Option<&str> {
-    why.strip_prefix("missing field `")?.strip_suffix('`')
+/// The name of the field that is missing, if that is the fault. The library may put its table's path before it.
+fn missing(fault: &ConfigError) -> Option<&str> {
+    match fault {
+        ConfigError::At { error, .. } => missing(error),
+        ConfigError::NotFound(key) => key.rsplit('.').next(),
+        _ => None,
+    }
 }
 
 /// The path's keys down to the first thing that is no table: a fault in a list is its list's.
@@ -231,3 +235,6 @@ fn take(tree: &mut Value, path: &[String]) -> bool {
     let Some((last, parents)) = path.split_last() else { return false };
     table(tree, parents).and_then(|entries| entries.remove(last)).is_some()
 }
+
+#[cfg(test)]
+mod tests;

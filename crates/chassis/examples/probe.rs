@@ -1,0 +1,84 @@
+//! The smallest service: the process tests start it, signal it and read its exit code.
+
+use std::process::ExitCode;
+
+use axum::Router;
+use axum::routing::get;
+use chassis::{AdminConfig, Faults, HttpConfig, HttpMetrics, LogConfig, Secret, Service, Settings};
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    log: LogConfig,
+    admin: AdminConfig,
+    http: HttpConfig,
+    probe: Probe,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Probe {
+    mode: Mode,
+    key: Secret,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    /// Serves until it is told to stop.
+    Serve,
+    /// Ends at once, as a job.
+    Job,
+    /// Loses a background task.
+    Lose,
+    /// Does not heed the soft stop.
+    Deaf,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { mode: Mode::Serve, key: Secret::from("unset") }
+    }
+}
+
+impl Settings for Config {
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+
+    fn admin(&self) -> Option<&AdminConfig> {
+        Some(&self.admin)
+    }
+
+    fn validate(&self, faults: &mut Faults) {
+        if self.http.max_connections == 0 {
+            faults.add("http.max_connections", "must be at least 1");
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    chassis::main::<Config, _, _>("probe", env!("CARGO_PKG_VERSION"), run)
+}
+
+async fn run(config: Config, service: Service) -> anyhow::Result<()> {
+    let Service { life, registry, readiness, .. } = service;
+    let metrics = HttpMetrics::register(&registry)?;
+    let serving = readiness.condition("serving");
+    let listener = chassis::bind(config.http.addr).await?;
+    let router = Router::new().route("/", get(|| async { "hello" }));
+    chassis::serve(&life, listener, &config.http, router, &metrics);
+    tracing::info_span!("boot").in_scope(|| tracing::info!(config = ?config.probe, "serving"));
+    serving.hold();
+    match config.probe.mode {
+        Mode::Serve => life.stopping().await,
+        Mode::Job => {}
+        Mode::Lose => {
+            life.spawn("fragile", async {});
+            life.stopping().await;
+        }
+        Mode::Deaf => std::future::pending().await,
+    }
+    Ok(())
+}

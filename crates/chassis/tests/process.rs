@@ -1,0 +1,223 @@
+//! Whole processes: signals, exit codes and what is said on the way.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A process that is still there after this long is a failure of the test.
+const LONG: Duration = Duration::from_secs(15);
+
+/// Cargo builds the examples beside the tests.
+fn probe() -> Command {
+    let tests = std::env::current_exe().unwrap();
+    let path: PathBuf = tests.parent().unwrap().parent().unwrap().join("examples").join("probe");
+    assert!(path.exists(), "{} is not built", path.display());
+    let mut command = Command::new(path);
+    command
+        .env_clear()
+        .env("ROWCAST_BIN_DIR", "/not/configuration")
+        .env("ROWCAST_ADMIN__ADDR", "127.0.0.1:0")
+        .env("ROWCAST_HTTP__ADDR", "127.0.0.1:0");
+    command
+}
+
+struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    /// What the log said so far.
+    log: String,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Self { child, out, log: String::new() }
+    }
+
+    /// Reads the log up to the line with this message.
+    fn line(&mut self, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        loop {
+            let mut line = String::new();
+            assert!(self.out.read_line(&mut line).unwrap() > 0, "the log ended:\n{}", self.log);
+            self.log.push_str(&line);
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if wanted(&line) {
+                return line;
+            }
+        }
+    }
+
+    fn addr(&mut self, port: &str) -> SocketAddr {
+        let line = self.line(|line| line["message"] == "listening" && line["port"] == port);
+        line["addr"].as_str().unwrap().parse().unwrap()
+    }
+
+    fn said(&mut self, message: &str) {
+        self.line(|line| line["message"] == message);
+    }
+
+    fn signal(&self) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    }
+
+    /// The exit code, with the rest of the log read.
+    fn end(mut self) -> (Option<i32>, String) {
+        let began = Instant::now();
+        let mut rest = String::new();
+        // Ends when the process does: nothing else holds the pipe.
+        self.out.read_to_string(&mut rest).unwrap();
+        let code = self.child.wait().unwrap().code();
+        assert!(began.elapsed() < LONG, "it took {:?} to end", began.elapsed());
+        (code, std::mem::take(&mut self.log) + &rest)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(addr: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    said
+}
+
+fn output(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn sigterm_drains_and_exits_with_0() {
+    let mut probe = Running::start(&mut probe());
+    let admin = probe.addr("admin");
+    let public = probe.addr("public");
+    probe.said("condition holds");
+    assert!(get(public, "/").ends_with("hello"));
+    assert!(get(admin, "/livez").ends_with("ok"));
+    assert!(get(admin, "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(get(admin, "/version").contains(r#""name":"probe""#));
+    let metrics = get(admin, "/metrics");
+    assert!(metrics.contains("content-type: text/plain; version=0.0.4"), "{metrics}");
+    assert!(metrics.contains("rowcast_build_info{service=\"probe\""), "{metrics}");
+    assert!(metrics.contains("process_open_fds"), "{metrics}");
+    probe.signal();
+    let (code, log) = probe.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("stopping"), "{log}");
+}
+
+#[test]
+fn the_admin_port_answers_unready_through_the_drain_and_a_second_signal_cuts() {
+    let mut probe = Running::start(probe().env("ROWCAST_PROBE__MODE", "deaf"));
+    let admin = probe.addr("admin");
+    probe.said("condition holds");
+    probe.signal();
+    probe.said("stopping; a second signal cuts");
+    let ready = get(admin, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains(r#""stopping":"#), "{ready}");
+    assert!(get(admin, "/livez").starts_with("HTTP/1.1 200"));
+    let began = Instant::now();
+    probe.signal();
+    let (code, log) = probe.end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(began.elapsed() < Duration::from_secs(5), "the second signal took {:?}", began.elapsed());
+}
+
+#[test]
+fn a_lost_background_task_exits_with_1_and_says_which() {
+    let (code, log) = Running::start(probe().env("ROWCAST_PROBE__MODE", "lose")).end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains(r#""task":"fragile""#), "{log}");
+}
+
+#[test]
+fn a_job_that_is_done_exits_with_0() {
+    let (code, log) = Running::start(probe().env("ROWCAST_PROBE__MODE", "job")).end();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn a_taken_port_exits_with_1_and_names_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let (code, log) = Running::start(probe().env("ROWCAST_HTTP__ADDR", &addr)).end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains(&format!("the public port cannot listen on {addr}")), "{log}");
+}
+
+#[test]
+fn faults_in_the_configuration_exit_with_2_and_are_all_told() {
+    for arguments in [&[][..], &["--check-config"][..]] {
+        let (code, out, err) = output(
+            probe()
+                .args(arguments)
+                .env("ROWCAST_HTTP__MAX_CONNECTIONS", "0")
+                .env("ROWCAST_HTTP__MAX_CONECTIONS", "5")
+                .env("ROWCAST_PROBE__MODE", "wild"),
+        );
+        assert_eq!(code, Some(2), "{out}{err}");
+        assert!(err.contains("http.max_connections: must be at least 1\n"), "{err}");
+        assert!(err.contains("(from ROWCAST_HTTP__MAX_CONECTIONS)\n"), "{err}");
+        assert!(err.contains("probe.mode: "), "{err}");
+    }
+}
+
+#[test]
+fn a_good_configuration_is_said_to_be_valid() {
+    let (code, out, err) = output(probe().arg("--check-config"));
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "configuration is valid\n", ""));
+}
+
+#[test]
+fn the_version_is_told() {
+    let (code, out, _) = output(probe().arg("--version"));
+    assert_eq!((code, out), (Some(0), format!("probe {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn the_log_never_shows_a_secret() {
+    let (_, log) =
+        Running::start(probe().env("ROWCAST_PROBE__MODE", "job").env("ROWCAST_PROBE__KEY", "hunter2")).end();
+    assert!(log.contains("[redacted]"), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[test]
+fn spans_leave_for_the_collector_on_the_way_out() {
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let probe = Running::start(
+        probe().env("ROWCAST_PROBE__MODE", "job").env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+    );
+    let (mut stream, _) = collector.accept().unwrap();
+    let mut preface = [0; 14];
+    stream.read_exact(&mut preface).unwrap();
+    assert_eq!(&preface, b"PRI * HTTP/2.0");
+    // The collector says nothing more: the process must end all the same.
+    let (code, log) = probe.end();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn a_collector_that_is_not_there_costs_nothing_but_the_spans() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, log) = Running::start(
+        probe()
+            .env("ROWCAST_PROBE__MODE", "job")
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{closed}")),
+    )
+    .end();
+    assert_eq!(code, Some(0), "{log}");
+}
