@@ -1,0 +1,132 @@
+//! A gateway's side: follow the stream.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis::{Value, aio::MultiplexedConnection};
+use wire::{Epoch, Position};
+
+use crate::{EntryId, Error, Options, Result};
+
+/// The most entries that one read brings.
+const ENTRIES_PER_READ: usize = 64;
+
+/// How much longer than its block a read may take before the wire counts as dead.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// An entry as it lies in the stream.
+#[derive(Debug, Clone)]
+pub struct StreamEntry {
+    /// The position of its last reading.
+    pub end: Position,
+    /// Where the entry before it ends.
+    pub predecessor: Position,
+    /// Its readings, for [`wire::Entry::decode`].
+    pub readings: Bytes,
+}
+
+/// What a read brought.
+#[derive(Debug)]
+pub enum Read {
+    /// Entries of the epoch, in order.
+    Entries(Vec<StreamEntry>),
+    /// A later epoch has begun.
+    NewEpoch(Epoch),
+    /// Nothing within the block.
+    Quiet,
+}
+
+/// A connection that only waits for entries.
+pub struct Tail {
+    options: Options,
+    connection: MultiplexedConnection,
+}
+
+impl Tail {
+    /// Connects.
+    pub async fn connect(options: &Options) -> Result<Self> {
+        let connection = options.connect(None).await?;
+        Ok(Self { options: options.clone(), connection })
+    }
+
+    /// The position of the last entry of the epoch's stream.
+    pub async fn end(&mut self, epoch: Epoch) -> Result<Option<Position>> {
+        let mut range = redis::cmd("XREVRANGE");
+        range.arg(self.options.stream_key(epoch)).arg("+").arg("-").arg("COUNT").arg(1);
+        let reply = self.call(&range, GRACE).await?;
+        Ok(parse_entries(reply, epoch)?.pop().map(|entry| entry.end))
+    }
+
+    /// The entries behind `after`, waiting up to `block` for the first.
+    pub async fn read(&mut self, after: Position, block: Duration) -> Result<Read> {
+        let (stream, epochs) = (self.options.stream_key(after.epoch), self.options.epochs_key());
+        let mut read = redis::cmd("XREAD");
+        read.arg("COUNT")
+            .arg(ENTRIES_PER_READ)
+            .arg("BLOCK")
+            .arg(block.as_millis().max(1) as u64)
+            .arg("STREAMS")
+            .arg(&stream)
+            .arg(&epochs)
+            .arg(EntryId::at(after).to_string())
+            .arg(format!("{}-0", after.epoch.0));
+        let Value::Array(streams) = self.call(&read, block + GRACE).await? else { return Ok(Read::Quiet) };
+        let mut newest = None;
+        for found in streams {
+            let [Value::BulkString(key), entries] = pair(found)? else { return Err(Error::Reply("no stream name")) };
+            if key == stream.as_bytes() {
+                return Ok(Read::Entries(parse_entries(entries, after.epoch)?));
+            }
+            newest = last_epoch(entries)?;
+        }
+        Ok(newest.map_or(Read::Quiet, Read::NewEpoch))
+    }
+
+    async fn call(&mut self, command: &redis::Cmd, limit: Duration) -> Result<Value> {
+        let answer = tokio::time::timeout(limit, command.query_async(&mut self.connection));
+        answer.await.map_err(|_| Error::Silent)?.map_err(Error::Redis)
+    }
+}
+
+fn pair(value: Value) -> Result<[Value; 2]> {
+    match value {
+        Value::Array(items) => items.try_into().map_err(|_| Error::Reply("not a pair")),
+        _ => Err(Error::Reply("not a list")),
+    }
+}
+
+fn parse_entries(reply: Value, epoch: Epoch) -> Result<Vec<StreamEntry>> {
+    let Value::Array(entries) = reply else { return Err(Error::Reply("no entries")) };
+    entries.into_iter().map(|entry| parse_entry(entry, epoch)).collect()
+}
+
+fn parse_entry(entry: Value, epoch: Epoch) -> Result<StreamEntry> {
+    let [id, Value::Array(fields)] = pair(entry)? else { return Err(Error::Reply("an entry without fields")) };
+    let (mut predecessor, mut readings) = (None, None);
+    let mut fields = fields.into_iter();
+    while let (Some(Value::BulkString(name)), Some(value)) = (fields.next(), fields.next()) {
+        match (name.as_slice(), value) {
+            (b"p", value) => predecessor = Some(parse_id(&value)?.position(epoch)),
+            (b"r", Value::BulkString(bytes)) => readings = Some(Bytes::from(bytes)),
+            _ => {}
+        }
+    }
+    Ok(StreamEntry {
+        end: parse_id(&id)?.position(epoch),
+        predecessor: predecessor.ok_or(Error::Reply("an entry without a predecessor"))?,
+        readings: readings.ok_or(Error::Reply("an entry without readings"))?,
+    })
+}
+
+fn parse_id(value: &Value) -> Result<EntryId> {
+    let Value::BulkString(id) = value else { return Err(Error::Reply("an id that is no text")) };
+    let id = std::str::from_utf8(id).map_err(|_| Error::Reply("an id that is no text"))?;
+    id.parse().map_err(|_| Error::Reply("not an entry id"))
+}
+
+fn last_epoch(entries: Value) -> Result<Option<Epoch>> {
+    let Value::Array(mut entries) = entries else { return Err(Error::Reply("no epochs")) };
+    let Some(last) = entries.pop() else { return Ok(None) };
+    let [id, _] = pair(last)?;
+    Ok(Some(Epoch(parse_id(&id)?.tick.0)))
+}

@@ -1,0 +1,106 @@
+//! Compare, append and follow, against a real Redis.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{sync::OnceLock, time::Duration};
+
+use bus::{Append, Appender, EntryId, NewEntry, Options, Read, Tail};
+use testkit::Redis;
+use wire::{Epoch, EntryBuilder, Position, Tick};
+
+const EPOCH: Epoch = Epoch(7);
+const BLOCK: Duration = Duration::from_secs(5);
+
+fn redis() -> &'static Redis {
+    static REDIS: OnceLock<Redis> = OnceLock::new();
+    REDIS.get_or_init(|| Redis::start().unwrap())
+}
+
+fn options(prefix: &str) -> Options {
+    Options::new(&redis().url(), prefix).unwrap()
+}
+
+fn at(tick: i64, id: i64) -> Position {
+    Position::new(EPOCH, Tick(tick), id)
+}
+
+fn entry(end: Position, predecessor: Position) -> NewEntry {
+    let mut readings = EntryBuilder::new(0);
+    readings.push(end.id, "s", |out| out.extend_from_slice(b"{}"));
+    NewEntry { id: EntryId::at(end), predecessor, readings: readings.finish() }
+}
+
+async fn append(appender: &mut Appender, expected: Option<Position>, ends: &[Position]) -> Append {
+    let mut predecessor = expected.unwrap_or(at(0, 0));
+    let entries: Vec<NewEntry> = ends.iter().map(|end| entry(*end, std::mem::replace(&mut predecessor, *end))).collect();
+    appender.append(EPOCH, expected.map(EntryId::at), &entries).await.unwrap()
+}
+
+async fn ends(tail: &mut Tail, after: Position) -> Vec<(Position, Position)> {
+    match tail.read(after, Duration::from_millis(10)).await.unwrap() {
+        Read::Entries(entries) => entries.into_iter().map(|e| (e.predecessor, e.end)).collect(),
+        Read::Quiet => Vec::new(),
+        Read::NewEpoch(epoch) => panic!("{epoch:?}"),
+    }
+}
+
+#[tokio::test]
+async fn only_the_expected_end_is_extended() {
+    let mut appender = Appender::connect(&options("compare")).await.unwrap();
+    assert_eq!(append(&mut appender, None, &[at(1, 5), at(2, 9)]).await, Append::Appended);
+    assert_eq!(append(&mut appender, Some(at(2, 9)), &[at(3, 10)]).await, Append::Appended);
+    let end = Some(EntryId::at(at(3, 10)));
+    assert_eq!(append(&mut appender, Some(at(2, 9)), &[at(4, 11)]).await, Append::Mismatch(end));
+    assert_eq!(append(&mut appender, None, &[at(4, 11)]).await, Append::Mismatch(end));
+    assert_eq!(appender.end(EPOCH).await.unwrap(), end);
+    let mut tail = Tail::connect(&options("compare")).await.unwrap();
+    assert_eq!(ends(&mut tail, at(1, 5)).await, [(at(1, 5), at(2, 9)), (at(2, 9), at(3, 10))]);
+    assert_eq!(tail.end(EPOCH).await.unwrap(), Some(at(3, 10)));
+}
+
+#[tokio::test]
+async fn a_wiped_stream_takes_the_same_ids_again() {
+    let mut appender = Appender::connect(&options("wiped")).await.unwrap();
+    append(&mut appender, None, &[at(1, 5), at(2, 9), at(3, 10)]).await;
+    let key = "{wiped}:stream:7";
+    redis().command(&["DEL", key]).unwrap();
+    assert_eq!(append(&mut appender, Some(at(3, 10)), &[at(4, 11)]).await, Append::Mismatch(None));
+    assert_eq!(append(&mut appender, None, &[at(2, 9), at(3, 10)]).await, Append::Appended);
+    // a tail deleted by hand, whose ids the stream remembers
+    redis().command(&["XDEL", key, "3-10"]).unwrap();
+    assert_eq!(
+        append(&mut appender, Some(at(3, 10)), &[at(4, 11)]).await,
+        Append::Mismatch(Some(EntryId::at(at(2, 9))))
+    );
+    assert_eq!(append(&mut appender, Some(at(2, 9)), &[at(3, 10), at(4, 11)]).await, Append::Appended);
+    let mut tail = Tail::connect(&options("wiped")).await.unwrap();
+    assert_eq!(ends(&mut tail, at(2, 9)).await, [(at(2, 9), at(3, 10)), (at(3, 10), at(4, 11))]);
+}
+
+#[tokio::test]
+async fn a_later_epoch_fences_the_earlier_and_wakes_its_readers() {
+    let options = options("epochs");
+    let mut appender = Appender::connect(&options).await.unwrap();
+    append(&mut appender, None, &[at(1, 5)]).await;
+    let mut tail = Tail::connect(&options).await.unwrap();
+    let (read, _) = tokio::join!(tail.read(at(1, 5), BLOCK), async {
+        let later = Position::new(Epoch(8), Tick(2), 6);
+        let mut other = Appender::connect(&options).await.unwrap();
+        other.append(Epoch(8), None, &[entry(later, later)]).await.unwrap()
+    });
+    assert!(matches!(read.unwrap(), Read::NewEpoch(Epoch(8))));
+    assert_eq!(append(&mut appender, Some(at(1, 5)), &[at(2, 6)]).await, Append::Superseded(Epoch(8)));
+}
+
+#[tokio::test]
+async fn a_reader_waits_for_the_first_entry_longer_than_the_client_library_would() {
+    let options = options("blocking");
+    let mut tail = Tail::connect(&options).await.unwrap();
+    let quiet = tail.read(at(0, 0), Duration::from_millis(700)).await.unwrap();
+    assert!(matches!(quiet, Read::Quiet), "the library's own 500 ms would have been an error");
+    let (read, _) = tokio::join!(tail.read(at(0, 0), BLOCK), async {
+        append(&mut Appender::connect(&options).await.unwrap(), None, &[at(1, 5)]).await
+    });
+    let Read::Entries(entries) = read.unwrap() else { panic!("an entry") };
+    let decoded = wire::Entry::decode(entries[0].readings.clone()).unwrap();
+    assert_eq!(decoded.rows().next().unwrap().id, 5);
+}
