@@ -1,0 +1,26 @@
+import type { Row } from "./board";
+
+const STALE_MS = 30_000;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** The age of a reading by its own time; none is from the future, whatever the two clocks say. */
+export function ageMs({ reading }: Row, now: number): number {
+  return Math.max(0, now - Date.parse(reading.timestamp));
+}
+
+export function ageText(ms: number): string {
+  if (!Number.isFinite(ms)) return "";
+  if (ms < SECOND) return "just now";
+  if (ms < MINUTE) return `${Math.floor(ms / SECOND)} s ago`;
+  if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min ago`;
+  if (ms < DAY) return `${Math.floor(ms / HOUR)} h ago`;
+  return `${Math.floor(ms / DAY)} d ago`;
+}
+
+/** News goes stale by the time it arrived, which no device's clock can bend; a snapshot arrives late by its nature. */
+export function isStale(row: Row, now: number): boolean {
+  return (row.snapshot ? ageMs(row, now) : now - row.arrivedAt) > STALE_MS;
+}

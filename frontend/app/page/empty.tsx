@@ -1,0 +1,59 @@
+import { useRef, useState } from "react";
+import { useHead } from "../board/hooks";
+import { curlCommand, ingestBase, ingestMeta } from "./ingest";
+
+export function EmptyState() {
+  const empty = useHead((head) => head.latest === undefined);
+  return empty ? <Waiting /> : null;
+}
+
+function Waiting() {
+  const command = curlCommand(ingestBase(ingestMeta(), window.location.origin));
+  return (
+    <section
+      data-testid="empty"
+      aria-labelledby="empty"
+      className="rounded-2xl border border-dashed border-edge bg-card p-6 sm:p-8"
+    >
+      <h2 id="empty" className="text-lg font-medium">
+        Waiting for sensor data…
+      </h2>
+      <p className="mt-1 text-sm text-soft">Send a reading, and it appears here at once:</p>
+      <Command text={command} />
+    </section>
+  );
+}
+
+function Command({ text }: { text: string }) {
+  const code = useRef<HTMLElement>(null);
+  const [said, setSaid] = useState("");
+  const copy = async () => {
+    try {
+      // Absent where the page came over plain HTTP from another host.
+      await navigator.clipboard.writeText(text);
+      setSaid("Copied");
+    } catch {
+      if (code.current) window.getSelection()?.selectAllChildren(code.current);
+      setSaid("Selected: press Ctrl+C");
+    }
+  };
+  return (
+    <>
+      <pre className="mt-4 rounded-lg bg-quiet-back p-4 font-mono text-sm break-words whitespace-pre-wrap">
+        <code ref={code}>{text}</code>
+      </pre>
+      <div className="mt-4 flex items-center gap-3">
+        <button
+          type="button"
+          onClick={copy}
+          className="cursor-pointer rounded-lg border border-edge bg-page px-4 py-2 text-sm font-medium hover:bg-quiet-back"
+        >
+          Copy command
+        </button>
+        <span aria-live="polite" className="text-sm text-soft">
+          {said}
+        </span>
+      </div>
+    </>
+  );
+}

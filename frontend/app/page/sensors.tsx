@@ -1,0 +1,81 @@
+import { memo } from "react";
+import { ageMs, ageText, isStale } from "../board/age";
+import type { Row } from "../board/board";
+import { useClock, useHead, useRow, useSensors } from "../board/hooks";
+
+export function SensorTable() {
+  const sensors = useSensors();
+  const live = useHead((head) => head.state === "live");
+  if (sensors.length === 0) return null;
+  return (
+    <section
+      aria-labelledby="sensors"
+      // The rows dim by this attribute, so that a lost connection does not render a thousand of them.
+      data-live={live}
+      className="group overflow-hidden rounded-2xl border border-edge bg-card shadow-sm"
+    >
+      <div className="flex items-baseline justify-between px-5 pt-4 pb-3">
+        <h2 id="sensors" className="text-sm font-medium text-soft">
+          Sensors
+        </h2>
+        <span className="text-sm text-soft tabular-nums">{sensors.length}</span>
+      </div>
+      <table className="w-full table-fixed text-sm">
+        <thead>
+          <tr className="border-y border-edge text-left text-xs text-soft">
+            <th scope="col" className="py-2 pr-2 pl-5 font-medium">
+              Sensor
+            </th>
+            <th scope="col" className="w-32 px-2 py-2 text-right font-medium">
+              Value
+            </th>
+            <th scope="col" className="w-28 py-2 pr-5 pl-2 text-right font-medium">
+              Age
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {sensors.map((sensor) => (
+            <SensorRow key={sensor} sensor={sensor} />
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+const SensorRow = memo(function SensorRow({ sensor }: { sensor: string }) {
+  const row = useRow(sensor);
+  return row ? <Cells row={row} /> : null;
+});
+
+function Cells({ row }: { row: Row }) {
+  const { sensor_id: sensor, value } = row.reading;
+  const stale = useClock((now) => isStale(row, now));
+  return (
+    <tr
+      data-testid="sensor-row"
+      data-sensor={sensor}
+      data-stale={stale}
+      className="border-b border-edge last:border-0 group-data-[live=false]:text-soft data-[stale=true]:text-soft"
+    >
+      <th scope="row" title={sensor} className="truncate py-2.5 pr-2 pl-5 text-left font-normal">
+        {sensor}
+      </th>
+      <td
+        data-testid="sensor-value"
+        title={String(value)}
+        className="truncate px-2 py-2.5 text-right font-medium tabular-nums"
+      >
+        {String(value)}
+      </td>
+      <AgeCell row={row} />
+    </tr>
+  );
+}
+
+/** Apart from its row: it changes every second where the row does not. */
+function AgeCell({ row }: { row: Row }) {
+  const age = useClock((now) => ageText(ageMs(row, now)));
+  return <td className="py-2.5 pr-5 pl-2 text-right whitespace-nowrap text-soft tabular-nums">{age}</td>;
+}
