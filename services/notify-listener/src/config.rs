@@ -1,0 +1,102 @@
+//! The listener's configuration.
+
+use std::time::Duration;
+
+use chassis::{AdminConfig, Faults, LogConfig, Secret, Settings};
+use serde::Deserialize;
+
+/// All of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Postgres.
+    pub database: DatabaseConfig,
+    /// Redis.
+    pub redis: RedisConfig,
+    /// How long things are kept.
+    #[serde(default)]
+    pub retention: Retention,
+    /// The admin port.
+    #[serde(default)]
+    pub admin: AdminConfig,
+    /// The log.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// The primary itself, not a pooler that shares sessions: LISTEN needs a session of its own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// `postgres://user:password@host:5432/database`
+    pub url: Secret,
+}
+
+/// The stream's server.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisConfig {
+    /// `redis://user:password@host:6379/0`
+    pub url: Secret,
+    /// What the keys begin with.
+    #[serde(default = "default_prefix")]
+    pub prefix: String,
+}
+
+fn default_prefix() -> String {
+    "rowcast".to_owned()
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Readings inserted longer ago are dropped by whole days (UTC); absent, none ever is.
+    #[serde(with = "chassis::duration")]
+    pub readings: Option<Duration>,
+    /// Clients can resume from positions this old.
+    #[serde(with = "chassis::duration")]
+    pub replay: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { readings: None, replay: Duration::from_secs(24 * 3600) }
+    }
+}
+
+impl DatabaseConfig {
+    /// How the store reaches it.
+    pub fn options(&self, application: &str) -> Result<store::Options, store::connect::BadUrl> {
+        store::Options::new(self.url.expose(), application)
+    }
+}
+
+impl RedisConfig {
+    /// How the bus reaches it.
+    pub fn options(&self) -> Result<bus::Options, bus::BadUrl> {
+        bus::Options::new(self.url.expose(), &self.prefix)
+    }
+}
+
+impl Settings for Config {
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+
+    fn admin(&self) -> Option<&AdminConfig> {
+        Some(&self.admin)
+    }
+
+    fn validate(&self, faults: &mut Faults) {
+        if let Err(error) = self.database.options("") {
+            faults.add("database.url", error.to_string());
+        }
+        if let Err(error) = self.redis.options() {
+            faults.add("redis.url", error.to_string());
+        }
+        if self.retention.replay < Duration::from_secs(60) {
+            faults.add("retention.replay", "must be at least 1m");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Keeps a LISTEN session, and rings for every notification and every doubt.
+
+use std::{sync::Arc, time::Duration};
+
+use chassis::Life;
+use store::Doorbell;
+use tokio::sync::Notify;
+
+use crate::metrics::Metrics;
+
+/// Before the next try to listen.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Listens until the process stops. While there is no session, the forwarder's poll stands in.
+pub(crate) async fn answer(options: store::Options, bell: Arc<Notify>, metrics: Metrics, life: Life) {
+    life.soft().run_until_cancelled(listen(options, bell, metrics)).await;
+}
+
+async fn listen(options: store::Options, bell: Arc<Notify>, metrics: Metrics) -> ! {
+    loop {
+        match Doorbell::listen(&options).await {
+            Ok(mut doorbell) => {
+                // what was committed while nobody listened rang for nobody
+                bell.notify_one();
+                if let Err(error) = ring_while(&mut doorbell, &bell, &metrics).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the LISTEN session is lost");
+                    bell.notify_one();
+                }
+            }
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot listen"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn ring_while(doorbell: &mut Doorbell, bell: &Notify, metrics: &Metrics) -> store::Result<()> {
+    loop {
+        doorbell.rung().await?;
+        metrics.bells.inc();
+        bell.notify_one();
+    }
+}

@@ -1,0 +1,229 @@
+//! Does what the planner decided, and tells it what came of it.
+
+use std::{sync::Arc, time::Duration};
+
+use bus::{Append, Appender};
+use futures_util::FutureExt;
+use store::{Advance, Leader, ReadError, log::TickReadings};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+use wire::{Epoch, Position, Tick};
+
+use crate::{
+    chunk,
+    leadership::Leadership,
+    metrics::Metrics,
+    planner::{Event, Planner, Step},
+};
+
+/// The most readings that one query brings.
+const PAGE: i64 = 5_000;
+
+/// A stream that was lost begins again about so many readings back.
+const WINDOW: i64 = 20_000;
+
+/// The longest wait before the next try to connect.
+const RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// How long one statement may take before its connection counts as lost: a huge tick is counted in one.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Why a step could not be done.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Bus(#[from] bus::Error),
+    #[error("a later epoch has begun; this database is not its primary")]
+    Superseded(Epoch),
+    #[error("the database did not answer within {ANSWER_WITHIN:?}")]
+    Silent,
+}
+
+/// The IO around the planner.
+pub(crate) struct Forwarder {
+    database: store::Options,
+    stream: bus::Options,
+    bell: Arc<Notify>,
+    metrics: Metrics,
+}
+
+impl Forwarder {
+    pub(crate) fn new(
+        database: store::Options,
+        stream: bus::Options,
+        bell: Arc<Notify>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { database, stream, bell, metrics }
+    }
+
+    /// Forwards while leadership is held, through every loss of a connection.
+    pub(crate) async fn forward(&self, leadership: &Leadership) {
+        tokio::select! {
+            () = self.forward_for_ever() => {}
+            () = leadership.lost() => {}
+        }
+    }
+
+    async fn forward_for_ever(&self) {
+        let mut wait = Duration::from_millis(50);
+        loop {
+            let began = tokio::time::Instant::now();
+            if let Err(lost) = self.until_lost().await {
+                self.metrics.losses.inc();
+                tracing::warn!(error = &lost as &dyn std::error::Error, "forwarding is interrupted");
+            }
+            wait = if began.elapsed() > RETRY_MAX { Duration::from_millis(50) } else { (wait * 2).min(RETRY_MAX) };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn until_lost(&self) -> Result<(), Lost> {
+        let name = format!("{}-{}", gethostname(), std::process::id());
+        let mut hands = Hands {
+            leader: Leader::connect(&self.database, &name).await?,
+            appender: Appender::connect(&self.stream).await?,
+            bell: &self.bell,
+            metrics: &self.metrics,
+            oldest: None,
+        };
+        tracing::info!("forwarding");
+        let mut planner = Planner::default();
+        let mut event = Event::Connected;
+        loop {
+            let step = planner.next(event);
+            self.metrics.backlog_ticks.set(planner.backlog());
+            tracing::trace!(?step, "step");
+            event = hands.perform(step).await?;
+        }
+    }
+}
+
+fn gethostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "listener".to_owned(), |n| n.trim().to_owned())
+}
+
+/// The connections of one run.
+struct Hands<'a> {
+    leader: Leader,
+    appender: Appender,
+    bell: &'a Notify,
+    metrics: &'a Metrics,
+    /// When the oldest reading was inserted of those about to be appended.
+    oldest: Option<OffsetDateTime>,
+}
+
+impl Hands<'_> {
+    async fn perform(&mut self, step: Step) -> Result<Event, Lost> {
+        match step {
+            Step::Load => within(self.load(false)).await,
+            Step::BeginEpoch => within(self.load(true)).await,
+            Step::Read { after, upto } => within(self.read(after, upto)).await,
+            Step::Advance { epoch, prev } => within(self.advance(epoch, prev)).await,
+            Step::Append { epoch, expected, entries } => {
+                let append = self.appender.append(epoch, expected, &entries).await?;
+                self.appended(append)
+            }
+            Step::Verify { epoch } => Ok(Event::End(self.appender.end(epoch).await?)),
+            Step::OpenGate => within(async { Ok(self.leader.wake().await.map(|()| Event::Gated)?) }).await,
+            Step::CloseGate => within(async { Ok(self.leader.sleep().await.map(|()| Event::Gated)?) }).await,
+            Step::Wait(at_most) => Ok(self.wait(at_most).await),
+        }
+    }
+
+    async fn load(&mut self, rolled_back: bool) -> Result<Event, Lost> {
+        if self.leader.begin_epoch(rolled_back).await? {
+            tracing::warn!(rolled_back, "the database's history changed: a new epoch begins");
+        }
+        // the stream first: a tick is committed before it is appended, so the ticks read later are never behind
+        let before = self.leader.load(WINDOW).await?.head.epoch;
+        let end = self.appender.end(before).await?;
+        let loaded = self.leader.load(WINDOW).await?;
+        if loaded.head.epoch != before {
+            return Ok(Event::Fenced);
+        }
+        Ok(Event::Loaded {
+            epoch: loaded.head.epoch,
+            head: loaded.head.last_tick,
+            window_start: loaded.window_start,
+            end,
+        })
+    }
+
+    async fn read(&mut self, after: Position, upto: Tick) -> Result<Event, Lost> {
+        match self.leader.read(after, upto, PAGE).await {
+            Ok(page) => {
+                self.note(&page.ticks);
+                Ok(Event::Page { entries: chunk::entries(&page.ticks), covered: page.covered })
+            }
+            Err(ReadError::Forgotten(_)) => Ok(Event::Forgotten),
+            Err(ReadError::Database(error)) => Err(error.into()),
+        }
+    }
+
+    async fn advance(&mut self, epoch: Epoch, prev: Tick) -> Result<Event, Lost> {
+        match self.leader.advance(epoch, prev, PAGE).await? {
+            Advance::Nothing { open_transactions } => Ok(Event::Nothing { open: open_transactions > 0 }),
+            Advance::Conflict => {
+                self.metrics.fenced.inc();
+                Ok(Event::Fenced)
+            }
+            Advance::Made { rows, first } => {
+                self.metrics.ticks.inc();
+                self.metrics.last_tick.set(first.at.unix_timestamp());
+                self.metrics.backlog_readings.set(rows);
+                let tick = first.tick;
+                let whole = rows <= i64::try_from(first.readings.len()).unwrap_or(i64::MAX);
+                let covered = match first.readings.last() {
+                    Some(last) if !whole => Position::new(epoch, tick, last.id),
+                    _ => Position::after_tick(epoch, tick),
+                };
+                let ticks = [first];
+                self.note(&ticks);
+                let entries = chunk::entries(&ticks);
+                Ok(Event::Made { tick, entries, covered })
+            }
+        }
+    }
+
+    fn note(&mut self, ticks: &[TickReadings]) {
+        let readings = ticks.iter().flat_map(|tick| &tick.readings);
+        self.oldest = readings.map(|reading| reading.created_at).min();
+        let count: usize = ticks.iter().map(|tick| tick.readings.len()).sum();
+        self.metrics.readings.inc_by(count as u64);
+    }
+
+    fn appended(&mut self, append: Append) -> Result<Event, Lost> {
+        match append {
+            Append::Appended => {
+                if let Some(oldest) = self.oldest.take() {
+                    self.metrics.lag.observe((OffsetDateTime::now_utc() - oldest).as_seconds_f64().max(0.0));
+                }
+                Ok(Event::Appended)
+            }
+            Append::Mismatch(end) => {
+                self.metrics.fenced.inc();
+                tracing::info!(?end, "the stream ends elsewhere");
+                Ok(Event::Fenced)
+            }
+            Append::Superseded(epoch) => Err(Lost::Superseded(epoch)),
+        }
+    }
+
+    async fn wait(&self, at_most: Duration) -> Event {
+        let mut rung = std::pin::pin!(self.bell.notified());
+        if rung.as_mut().now_or_never().is_some() {
+            return Event::Rang { at_once: true };
+        }
+        match tokio::time::timeout(at_most, rung).await {
+            Ok(()) => Event::Rang { at_once: false },
+            Err(_) => Event::Quiet,
+        }
+    }
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
+    tokio::time::timeout(ANSWER_WITHIN, work).await.map_err(|_| Lost::Silent)?
+}

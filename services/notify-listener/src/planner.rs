@@ -1,0 +1,269 @@
+//! What the leader does next: a pure state machine from what happened to the next step.
+//!
+//! It knows where the ticks end (`head`), where the stream ends (`end`) and how far everything is in the stream
+//! (`covered`). It never acts on more than it has just been told: whatever goes wrong leads back to [`Step::Load`].
+
+use std::time::Duration;
+
+use bus::{EntryId, NewEntry};
+use wire::{Epoch, Position, Tick};
+
+/// Data is late by this much at most when no bell rings.
+pub const POLL: Duration = Duration::from_secs(1);
+
+/// Pauses between looks at a database that has nothing new but may have soon.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(1),
+    Duration::from_millis(3),
+    Duration::from_millis(5),
+    Duration::from_millis(12),
+    Duration::from_millis(25),
+];
+
+/// After so many bells without a wait between them, writers are told not to ring.
+const STREAK: u32 = 3;
+
+/// After so many looks at nothing new, they are told to ring again.
+const CALM: usize = 3;
+
+/// What the forwarder is to do. Each step gives one [`Event`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Read the epoch (beginning one if the history changed), then the stream's end, then the log's end.
+    Load,
+    /// The history lost its end: begin an epoch, then load.
+    BeginEpoch,
+    /// Read what lies in (after, end of `upto`].
+    Read {
+        /// Where the stream stands.
+        after: Position,
+        /// The last tick.
+        upto: Tick,
+    },
+    /// Make the tick after `prev`, if there is anything new.
+    Advance {
+        /// The epoch that the tick belongs to.
+        epoch: Epoch,
+        /// The last tick.
+        prev: Tick,
+    },
+    /// Extend the stream.
+    Append {
+        /// The epoch whose stream it is.
+        epoch: Epoch,
+        /// Where it must end.
+        expected: Option<EntryId>,
+        /// What to append.
+        entries: Vec<NewEntry>,
+    },
+    /// Compare the stream's end.
+    Verify {
+        /// The epoch whose stream it is.
+        epoch: Epoch,
+    },
+    /// Tell writers not to ring.
+    OpenGate,
+    /// Tell writers to ring.
+    CloseGate,
+    /// Wait, at most so long, until the bell rings.
+    Wait(Duration),
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// There are connections, and nothing is known.
+    Connected,
+    /// The answer to [`Step::Load`].
+    Loaded {
+        /// The current epoch.
+        epoch: Epoch,
+        /// The last tick.
+        head: Tick,
+        /// Where a stream that is empty begins.
+        window_start: Tick,
+        /// Where the stream ends.
+        end: Option<EntryId>,
+    },
+    /// Readings to append, as entries; everything up to `covered` is in them or before them.
+    Page {
+        /// The entries.
+        entries: Vec<NewEntry>,
+        /// How far they go.
+        covered: Position,
+    },
+    /// The log no longer reaches back so far.
+    Forgotten,
+    /// A tick was made; a huge one gives only its first entries.
+    Made {
+        /// Its number.
+        tick: Tick,
+        /// Its first entries.
+        entries: Vec<NewEntry>,
+        /// How far they go.
+        covered: Position,
+    },
+    /// There was nothing to make a tick of.
+    Nothing {
+        /// Whether transactions were open.
+        open: bool,
+    },
+    /// Another leader was first, or the stream did not end where it should.
+    Fenced,
+    /// The stream has the entries.
+    Appended,
+    /// The stream's end.
+    End(Option<EntryId>),
+    /// The gate is set.
+    Gated,
+    /// The bell rang; `at_once` says that it had rung before the wait began.
+    Rang {
+        /// Nobody had to wait.
+        at_once: bool,
+    },
+    /// The wait was over without a bell.
+    Quiet,
+}
+
+/// The state between an event and the next.
+#[derive(Debug, Default)]
+pub struct Planner {
+    epoch: Epoch,
+    head: Tick,
+    end: Option<EntryId>,
+    /// What the next entry names as the one before it.
+    predecessor: Position,
+    covered: Position,
+    /// The log was found not to reach back to the stream's end.
+    forgotten: bool,
+    /// Where `end` and `covered` will be when the append under way has succeeded.
+    pending: Option<(EntryId, Position)>,
+    /// Writers do not ring.
+    awake: bool,
+    /// A writer that is under way may have seen an open gate.
+    doubt: bool,
+    /// The next look at the database is the first since the gate was closed.
+    just_closed: bool,
+    streak: u32,
+    calm: usize,
+}
+
+impl Planner {
+    /// How many ticks are not in the stream.
+    pub fn backlog(&self) -> i64 {
+        self.head.0 - self.covered.tick.0 + i64::from(self.covered < self.head_end())
+    }
+
+    /// The next step after what happened.
+    pub fn next(&mut self, event: Event) -> Step {
+        match event {
+            Event::Connected => {
+                // an earlier leader may have left the gate open
+                *self = Self { awake: true, ..Self::default() };
+                Step::Load
+            }
+            Event::Loaded { epoch, head, window_start, end } => self.loaded(epoch, head, window_start, end),
+            Event::Made { tick, entries, covered } => {
+                self.head = tick;
+                self.calm = 0;
+                self.append(entries, covered)
+            }
+            Event::Page { entries, covered } => self.append(entries, covered),
+            Event::Appended => self.appended(),
+            Event::Fenced => Step::Load,
+            Event::Forgotten => {
+                self.forgotten = true;
+                Step::Load
+            }
+            Event::Nothing { open } => self.nothing(open),
+            Event::End(end) if end == self.end => self.forward(),
+            Event::End(_) => Step::Load,
+            Event::Gated => self.forward(),
+            Event::Rang { at_once } => self.rang(at_once),
+            Event::Quiet if self.awake || self.doubt => self.forward(),
+            Event::Quiet => Step::Verify { epoch: self.epoch },
+        }
+    }
+
+    fn head_end(&self) -> Position {
+        Position::after_tick(self.epoch, self.head)
+    }
+
+    fn loaded(&mut self, epoch: Epoch, head: Tick, window_start: Tick, end: Option<EntryId>) -> Step {
+        self.pending = None;
+        (self.epoch, self.head, self.end) = (epoch, head, end);
+        let start = Position::after_tick(epoch, window_start);
+        match end {
+            // a tick is committed before it is published: a stream ahead of the ticks means that they went back
+            Some(end) if end.tick > head => return Step::BeginEpoch,
+            Some(end) if !std::mem::take(&mut self.forgotten) => self.covered = end.position(epoch),
+            _ => self.covered = start,
+        }
+        self.predecessor = self.covered;
+        self.forward()
+    }
+
+    /// First what the ticks have and the stream has not, then what is new.
+    fn forward(&self) -> Step {
+        if self.covered < self.head_end() {
+            Step::Read { after: self.covered, upto: self.head }
+        } else {
+            Step::Advance { epoch: self.epoch, prev: self.head }
+        }
+    }
+
+    fn append(&mut self, mut entries: Vec<NewEntry>, covered: Position) -> Step {
+        if let Some(first) = entries.first_mut() {
+            first.predecessor = self.predecessor;
+        }
+        match entries.last() {
+            None => {
+                self.covered = covered;
+                self.forward()
+            }
+            Some(last) => {
+                self.pending = Some((last.id, covered));
+                Step::Append { epoch: self.epoch, expected: self.end, entries }
+            }
+        }
+    }
+
+    fn appended(&mut self) -> Step {
+        if let Some((end, covered)) = self.pending.take() {
+            (self.end, self.covered) = (Some(end), covered);
+            self.predecessor = end.position(self.epoch);
+        }
+        let caught_up = self.covered >= self.head_end();
+        if caught_up && !self.awake && !self.doubt && !self.just_closed {
+            // every writer rings, so nothing can be there that the wait would miss
+            return Step::Wait(POLL);
+        }
+        self.forward()
+    }
+
+    fn nothing(&mut self, open: bool) -> Step {
+        if std::mem::take(&mut self.just_closed) || !open {
+            self.doubt = open && !self.awake;
+        }
+        self.calm += 1;
+        let pause = PAUSES[self.calm.min(PAUSES.len()) - 1];
+        match (self.awake, self.doubt) {
+            (true, _) if self.calm < CALM => Step::Wait(pause),
+            (true, _) => {
+                (self.awake, self.just_closed) = (false, true);
+                Step::CloseGate
+            }
+            (false, true) => Step::Wait(pause),
+            (false, false) => Step::Wait(POLL),
+        }
+    }
+
+    fn rang(&mut self, at_once: bool) -> Step {
+        self.streak = if at_once { self.streak + 1 } else { 0 };
+        if self.streak >= STREAK && !self.awake {
+            (self.awake, self.doubt, self.calm, self.streak) = (true, false, 0, 0);
+            return Step::OpenGate;
+        }
+        self.forward()
+    }
+}
