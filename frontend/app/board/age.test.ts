@@ -1,0 +1,33 @@
+import { expect, it } from "vitest";
+import { ageMs, ageText, isStale } from "./age";
+import type { Row } from "./board";
+
+const NOON = Date.parse("2026-07-01T12:00:00Z");
+
+function row(timestamp: string, arrivedAt: number, snapshot = false): Row {
+  return { reading: { id: 1, sensor_id: "s", value: 1, timestamp, metadata: {} }, arrivedAt, snapshot };
+}
+
+it.each([
+  [0, "just now"],
+  [999, "just now"],
+  [1_000, "1 s ago"],
+  [59_999, "59 s ago"],
+  [60_000, "1 min ago"],
+  [3_599_999, "59 min ago"],
+  [3_600_000, "1 h ago"],
+  [86_400_000 * 3, "3 d ago"],
+  [Number.NaN, ""],
+])("says of %d ms: %s", (ms, text) => {
+  expect(ageText(ms)).toBe(text);
+});
+
+it("gives nothing an age below zero", () => {
+  expect(ageMs(row("2026-07-01T12:00:05Z", NOON), NOON)).toBe(0);
+});
+
+it("calls news stale by its arrival and a snapshot by its own time", () => {
+  expect(isStale(row("2026-07-01T11:00:00Z", NOON), NOON + 30_000)).toBe(false);
+  expect(isStale(row("2026-07-01T12:00:00Z", NOON), NOON + 30_001)).toBe(true);
+  expect(isStale(row("2026-07-01T11:00:00Z", NOON, true), NOON)).toBe(true);
+});

@@ -1,0 +1,16 @@
+import { expect, it } from "vitest";
+import { curlCommand, ingestBase } from "./ingest";
+
+it.each([
+  ["", "http://page"],
+  ["%ROWCAST_INGEST%", "http://page"],
+  ["https://in.example/", "https://in.example"],
+])("posts to %j or the page's origin", (meta, base) => {
+  expect(ingestBase(meta, "http://page")).toBe(base);
+});
+
+it("writes a command that a shell takes as it stands", () => {
+  expect(curlCommand("http://page")).toBe(
+    `curl -X POST http://page/api/sensors/ -H 'Content-Type: application/json' -d '{"sensor_id":"sensor-1","value":21.5}'`,
+  );
+});
