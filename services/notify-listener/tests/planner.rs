@@ -30,7 +30,8 @@ struct Database {
 
 impl Database {
     fn new() -> Self {
-        Self { ticks: vec![BTreeSet::new()], ..Self::default() }
+        // an earlier leader died with the gate open
+        Self { ticks: vec![BTreeSet::new()], gate_open: true, ..Self::default() }
     }
 
     fn head(&self) -> Tick {
