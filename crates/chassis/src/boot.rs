@@ -285,7 +285,8 @@ mod tests {
         life.spawn_work(std::future::pending());
         let began = tokio::time::Instant::now();
         life.stop_soft();
-        let ended = conduct(&life, async { Ok(()) }).await;
+        let conduct = conduct(&life, async { Ok(()) });
+        let ended = tokio::time::timeout(2 * DRAIN_LIMIT, conduct).await.expect("nobody cut it");
         assert_eq!(began.elapsed().as_secs(), DRAIN_LIMIT.as_secs());
         assert_eq!(ended.unwrap_err().to_string(), "cut before all work was done");
     }
@@ -294,7 +295,8 @@ mod tests {
     async fn a_run_that_does_not_heed_the_stop_is_cut() {
         let life = Life::new();
         life.stop_soft();
-        conduct(&life, std::future::pending()).await.unwrap_err();
+        let conduct = conduct(&life, std::future::pending());
+        tokio::time::timeout(2 * DRAIN_LIMIT, conduct).await.expect("nobody cut it").unwrap_err();
         assert!(life.hard().is_cancelled());
     }
 
@@ -304,16 +306,16 @@ mod tests {
         assert_eq!(ended.unwrap_err().to_string(), "the service panicked");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_lost_background_task_is_the_services_failure() {
         let life = Life::new();
         life.spawn("feed", async {});
         let run = life.clone();
-        let ended = conduct(&life, async move {
+        let run = async move {
             run.stopping().await;
             Ok(())
-        })
-        .await;
+        };
+        let ended = tokio::time::timeout(DRAIN_LIMIT, conduct(&life, run)).await.expect("nobody stopped it");
         assert_eq!(ended.unwrap_err().to_string(), "background task feed ended unasked");
     }
 }

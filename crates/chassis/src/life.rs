@@ -136,58 +136,65 @@ impl Life {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    #[tokio::test]
+    /// Waits for what must come; time is paused, so that nobody waits when it does not.
+    async fn soon<T>(event: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(1), event).await.expect("it does not come")
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_background_task_that_ends_unasked_fails_the_service() {
         let life = Life::new();
         life.spawn("feed", async {});
-        life.stopping().await;
+        soon(life.stopping()).await;
         assert_eq!(life.failure(), Some("background task feed ended unasked"));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_background_task_that_panics_fails_the_service() {
         let life = Life::new();
         life.spawn("feed", async { panic!("boom") });
-        life.stopping().await;
+        soon(life.stopping()).await;
         assert_eq!(life.failure(), Some("background task feed panicked"));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_background_task_with_an_error_fails_the_service_and_tells_it() {
         let life = Life::new();
         life.spawn_fallible("feed", async { Err(anyhow::anyhow!("no route").context("reading")) });
-        life.stopping().await;
+        soon(life.stopping()).await;
         assert_eq!(life.failure(), Some("background task feed failed: reading: no route"));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_background_task_that_ends_after_the_soft_stop_is_no_failure() {
         let life = Life::new();
         let (task, seen) = (life.clone(), life.clone());
         life.spawn("feed", async move { task.stopping().await });
         life.stop_soft();
-        life.drained().await;
+        soon(life.drained()).await;
         assert_eq!(seen.failure(), None);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn work_may_end_and_panic_without_ending_the_service() {
         let life = Life::new();
         life.spawn_work(async {});
         life.spawn_work(async { panic!("one session only") });
-        life.drained().await;
+        soon(life.drained()).await;
         assert!(!life.is_stopping());
         assert_eq!(life.failure(), None);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_hard_stop_drops_what_still_waits() {
         let life = Life::new();
         life.spawn_work(std::future::pending());
         life.stop_hard();
-        life.drained().await;
+        soon(life.drained()).await;
         assert!(life.is_stopping());
         assert_eq!(life.tasks(), 0);
     }

@@ -153,6 +153,8 @@ async fn a_request_needs_exactly_one_host() {
         let said = rig.exchange(&format!("GET /hello/you HTTP/1.1\r\n{hosts}\r\n")).await;
         assert_problem(&said, StatusCode::BAD_REQUEST, "host-header");
     }
+    let old = rig.exchange("GET /hello/you HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.0 400"), "{old}");
     let old = rig.exchange("GET /hello/you HTTP/1.0\r\n\r\n").await;
     assert!(old.starts_with("HTTP/1.0 200"), "{old}");
 }
