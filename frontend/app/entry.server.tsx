@@ -1,15 +1,17 @@
 /** Runs in the build only, to write index.html. */
 
-import { renderToString } from "react-dom/server";
+import { renderToReadableStream } from "react-dom/server";
 import { type EntryContext, ServerRouter } from "react-router";
 
-export default function handleRequest(
+export default async function handleRequest(
   request: Request,
   status: number,
   headers: Headers,
   context: EntryContext,
 ) {
+  const html = await renderToReadableStream(<ServerRouter context={context} url={request.url} />);
+  // The whole of it: its end holds the data that the router starts from.
+  await html.allReady;
   headers.set("Content-Type", "text/html");
-  const html = renderToString(<ServerRouter context={context} url={request.url} />);
-  return new Response(`<!DOCTYPE html>${html}`, { status, headers });
+  return new Response(html, { status, headers });
 }
