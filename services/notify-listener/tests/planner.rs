@@ -256,6 +256,16 @@ fn moves() -> impl Strategy<Value = Move> {
     ]
 }
 
+/// Few writers and no faults: a leader that often falls asleep.
+fn calm_moves() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        1 => Just(Move::Begin),
+        1 => (0..2usize).prop_map(Move::Insert),
+        1 => ((0..2usize), prop::bool::weighted(0.9)).prop_map(|(w, commit)| Move::End(w, commit)),
+        4 => Just(Move::Leader(0, Crash::No)),
+    ]
+}
+
 fn play(world: &mut World, step: Move) {
     match step {
         Move::Begin => world.database.begin(),
@@ -305,12 +315,9 @@ proptest! {
     /// I6 says that the gate costs latency only. This is the latency: a leader that waits for the bell, with no
     /// writer in doubt, never sleeps through a commit.
     #[test]
-    fn a_sleeping_leader_misses_no_commit(schedule in prop::collection::vec(moves(), 1..200)) {
+    fn a_sleeping_leader_misses_no_commit(schedule in prop::collection::vec(calm_moves(), 1..200)) {
         let mut world = World::new(1);
         for step in schedule {
-            if matches!(step, Move::Wipe | Move::LoseTail(_) | Move::Leader(_, Crash::Before | Crash::After)) {
-                continue;
-            }
             if let (Move::Leader(..), Step::Wait(at_most)) = (&step, world.leaders[0].1.clone()) {
                 let shown: BTreeSet<u32> = world.database.committed.iter().map(|(xid, _)| *xid).collect();
                 let fresh = shown != *world.database.ticks.last().unwrap();
