@@ -8,6 +8,13 @@ const STATUS: Record<ClientState, string> = {
   closed: "🔴 Disconnected",
 };
 
+/** Beside the sign, for systems without a font that has it. */
+function tint(state: ClientState): string {
+  if (state === "live") return "bg-accent-back text-accent";
+  if (state === "catching-up") return "bg-warn-back text-warn";
+  return "bg-bad-back text-bad";
+}
+
 export function PageHeader({ state }: { state: ClientState }) {
   return (
     <header className="flex flex-wrap items-center justify-between gap-x-6 gap-y-3">
@@ -15,7 +22,7 @@ export function PageHeader({ state }: { state: ClientState }) {
       <p
         role="status"
         data-testid="status"
-        className="rounded-full border border-edge bg-card px-3.5 py-1.5 text-sm font-medium whitespace-nowrap"
+        className={`rounded-full px-3.5 py-1.5 text-sm font-medium whitespace-nowrap ${tint(state)}`}
       >
         Status: {STATUS[state]}
       </p>
