@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 /// A process that is still there after this long is killed, and its test fails for want of an exit code.
 const LONG: Duration = Duration::from_secs(15);
 
-/// Cargo builds the examples beside the tests.
+/// Cargo builds the examples beside the tests, but not for `--test process` alone: that would meet an old one.
 fn probe() -> Command {
     let tests = std::env::current_exe().unwrap();
     let path: PathBuf = tests.parent().unwrap().parent().unwrap().join("examples").join("probe");
@@ -215,7 +215,9 @@ fn spans_leave_for_the_collector_on_the_way_out() {
     let probe = Running::start(
         probe().env("ROWCAST_PROBE__MODE", "job").env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
     );
-    let (mut stream, _) = collector.accept().unwrap();
+    let (accepted, caller) = mpsc::channel();
+    thread::spawn(move || accepted.send(collector.accept()));
+    let (mut stream, _) = caller.recv_timeout(LONG).expect("nobody called the collector").unwrap();
     let mut preface = [0; 14];
     stream.read_exact(&mut preface).unwrap();
     assert_eq!(&preface, b"PRI * HTTP/2.0");
