@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use self::connection::Server;
 use crate::life::Life;
 use crate::metrics::{self, HttpMetrics};
-use crate::problem::Problem;
+use crate::problem::Refusal;
 
 /// The section `http`.
 #[derive(Debug, Clone, Deserialize)]
@@ -197,7 +197,7 @@ fn is_the_clients(fault: &std::io::Error) -> bool {
 /// the client would lose the answer.
 async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
     let told = async {
-        stream.write_all(Problem::TooManyConnections.raw().as_bytes()).await?;
+        stream.write_all(Refusal::TooManyConnections.raw().as_bytes()).await?;
         stream.shutdown().await?;
         let mut rest = [0; 1024];
         while stream.read(&mut rest).await? > 0 {}

@@ -25,5 +25,6 @@ pub use crate::config::{Faults, Settings, list};
 pub use crate::life::Life;
 pub use crate::logs::{LogConfig, LogFormat};
 pub use crate::metrics::HttpMetrics;
+pub use crate::problem::Problem;
 pub use crate::readiness::{Condition, Readiness};
 pub use crate::secret::Secret;

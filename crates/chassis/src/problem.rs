@@ -1,21 +1,75 @@
-//! The chassis' own refusals, as `application/problem+json`.
+//! Refusals as `application/problem+json` (RFC 9457): a service's and the chassis' own.
 
-use axum::body::Body;
-use axum::response::Response;
-use http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A refusal: status, a stable code, a sentence for people, and where there are several faults, each of them.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Option<Value>,
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    /// `code` becomes the type, `urn:rowcast:problem:<code>`; it never changes once published.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), errors: None, retry_after: None }
+    }
+
+    /// With the member `errors`: a list of objects with `pointer` and `detail`.
+    #[must_use]
+    pub fn errors(self, errors: &impl Serialize) -> Self {
+        Self { errors: serde_json::to_value(errors).ok(), ..self }
+    }
+
+    /// With `Retry-After`, in seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    fn json(&self) -> String {
+        let mut body = json!({
+            "type": format!("urn:rowcast:problem:{}", self.code),
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "error": self.detail,
+        });
+        if let Some(errors) = &self.errors {
+            body["errors"] = errors.clone();
+        }
+        body.to_string()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let json = HeaderValue::from_static("application/problem+json");
+        let mut response = (self.status, [(CONTENT_TYPE, json)], self.json()).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
 
 /// Why a request was refused before, or instead of, the service's own answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Problem {
+pub(crate) enum Refusal {
     HostHeader,
     HeadersTooLarge,
     BodyTimeout,
     TooManyConnections,
 }
 
-impl Problem {
+impl Refusal {
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::HostHeader => {
@@ -37,29 +91,19 @@ impl Problem {
         }
     }
 
-    fn json(self) -> String {
+    fn problem(self) -> Problem {
         let (status, code, error) = self.parts();
-        json!({
-            "type": format!("urn:rowcast:problem:{code}"),
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": error,
-            "error": error,
-        })
-        .to_string()
+        Problem::new(status, code, error)
     }
 
     pub(crate) fn response(self) -> Response {
-        let mut response = Response::new(Body::from(self.json()));
-        *response.status_mut() = self.parts().0;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        response
+        self.problem().into_response()
     }
 
     /// The answer's bytes, for a connection that no HTTP server gets to see.
     pub(crate) fn raw(self) -> String {
         let (status, ..) = self.parts();
-        let body = self.json();
+        let body = self.problem().json();
         format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
              retry-after: 5\r\nconnection: close\r\n\r\n{body}",

@@ -104,6 +104,16 @@ impl Inserter {
 }
 
 impl Database {
+    /// Whether an INSERT of this user would be taken: the server is a primary and the user has the right.
+    pub async fn accepts_readings(&self) -> Result<bool> {
+        Ok(sqlx::query_scalar(
+            "select not pg_is_in_recovery() and current_setting('default_transaction_read_only') = 'off'
+                    and has_any_column_privilege('public.sensor_readings', 'insert')",
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// The newest readings by their own time, newest first; of one sensor where it is given.
     pub async fn newest(&self, sensor_id: Option<&str>, limit: i64) -> Result<Vec<Reading>> {
         let rows: Vec<Row> = match sensor_id {

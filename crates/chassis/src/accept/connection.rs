@@ -24,7 +24,7 @@ use tracing::debug;
 use super::body::{Late, TimedBody};
 use super::{Patience, Seat, guard};
 use crate::life::Life;
-use crate::problem::Problem;
+use crate::problem::Refusal;
 
 /// hyper answers an oversized head itself, with an empty 431. Its limits lie a little over ours, so that what is a
 /// little too large gets our answer, and what is far too large is not read at all.
@@ -123,12 +123,12 @@ impl Server {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(seat);
         let response = self.router.clone().oneshot(request).await?;
-        Ok(if late.is_set() { refusal(Problem::BodyTimeout, version) } else { response })
+        Ok(if late.is_set() { refusal(Refusal::BodyTimeout, version) } else { response })
     }
 }
 
 /// Ends an HTTP/1 connection too: the rest of what was refused may still be on its way.
-fn refusal(problem: Problem, version: Version) -> Response {
+fn refusal(problem: Refusal, version: Version) -> Response {
     let mut response = problem.response();
     if version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -1,0 +1,107 @@
+//! One connection that inserts batches, and what becomes of a batch that fails.
+
+use std::time::Duration;
+
+use store::{Inserter, readings::Inserted};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{Job, NotStored};
+use crate::metrics::Metrics;
+
+/// The server cancels an INSERT that runs longer: its requests have been refused by then.
+const STATEMENT_LIMIT: Duration = Duration::from_millis(2_000);
+
+/// Between tries to connect.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// After a batch's deadline, for the server's own refusal to arrive.
+const GRACE: Duration = Duration::from_millis(200);
+
+pub(super) struct Lane {
+    options: store::Options,
+    inserter: Option<Inserter>,
+    metrics: Metrics,
+}
+
+impl Lane {
+    pub(super) fn new(options: store::Options, metrics: Metrics) -> Self {
+        Self { options: options.statement_timeout(STATEMENT_LIMIT), inserter: None, metrics }
+    }
+
+    /// Stores the batch in one statement and answers each job. A job whose readings the database refuses fails
+    /// alone: the batch is halved until it is found.
+    pub(super) async fn commit(&mut self, batch: Vec<Job>) {
+        self.metrics.lanes_busy.inc();
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            part.retain(|job| job.deadline > Instant::now() && !job.reply.is_closed());
+            if part.is_empty() {
+                continue;
+            }
+            match self.insert(&part).await {
+                Ok(stored) => answer(part, stored),
+                Err(NotStored::BadData) if part.len() > 1 => {
+                    let rest = part.split_off(part.len() / 2);
+                    parts.extend([rest, part]);
+                }
+                Err(error) => part.into_iter().for_each(|job| reply(job, Err(error))),
+            }
+        }
+        self.metrics.lanes_busy.dec();
+    }
+
+    async fn insert(&mut self, jobs: &[Job]) -> Result<Vec<wire::Reading>, NotStored> {
+        let deadline = jobs.iter().map(|job| job.deadline).min().unwrap_or_else(Instant::now);
+        let mut inserter = self.inserter(deadline).await?;
+        let readings: Vec<_> = jobs.iter().flat_map(|job| job.readings.iter().cloned()).collect();
+        let started = Instant::now();
+        // whatever goes wrong, the connection is dropped: a statement under way then must not be mistaken for ours
+        match timeout_at(deadline + GRACE, inserter.insert(&readings, deadline)).await {
+            Ok(Ok(Inserted::Stored(stored))) => {
+                self.metrics.commit.observe(started.elapsed().as_secs_f64());
+                self.metrics.batch.observe(readings.len() as f64);
+                self.metrics.readings.inc_by(readings.len() as u64);
+                self.inserter = Some(inserter);
+                Ok(stored)
+            }
+            Ok(Err(error)) if error.blames_data() => {
+                self.inserter = Some(inserter);
+                Err(NotStored::BadData)
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an INSERT failed");
+                Err(NotStored::Unavailable)
+            }
+            Ok(Ok(Inserted::TooLate)) | Err(_) => Err(NotStored::Unavailable),
+        }
+    }
+
+    async fn inserter(&mut self, deadline: Instant) -> Result<Inserter, NotStored> {
+        if let Some(inserter) = self.inserter.take() {
+            return Ok(inserter);
+        }
+        loop {
+            match timeout_at(deadline, Inserter::connect(&self.options)).await {
+                Ok(Ok(inserter)) => return Ok(inserter),
+                Ok(Err(error)) if Instant::now() + RETRY < deadline => {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "cannot connect");
+                    sleep(RETRY).await;
+                }
+                _ => return Err(NotStored::Unavailable),
+            }
+        }
+    }
+}
+
+fn answer(jobs: Vec<Job>, stored: Vec<wire::Reading>) {
+    let mut stored = stored.into_iter();
+    for job in jobs {
+        let own = stored.by_ref().take(job.readings.len()).collect();
+        reply(job, Ok(own));
+    }
+}
+
+fn reply(job: Job, outcome: Result<Vec<wire::Reading>, NotStored>) {
+    // a client that hung up needs no answer
+    let _ = job.reply.send(outcome);
+}

@@ -1,0 +1,68 @@
+//! Writes: takes readings over HTTP, checks them, and commits them in groups.
+//!
+//! A request's way: [`routes`] → [`body`] (what was said) → [`committer`] (one INSERT for whoever waits) → the answer.
+
+pub mod body;
+mod check_json;
+pub mod committer;
+pub mod config;
+mod metrics;
+mod problems;
+pub mod routes;
+
+use std::time::Duration;
+
+use chassis::{Condition, HttpMetrics, Life, Service};
+use store::Database;
+
+pub use crate::config::Config;
+use crate::{committer::Committer, metrics::Metrics, routes::App};
+
+/// Connections for GET requests and readiness.
+const READERS: u32 = 4;
+
+/// How long a GET may take in the database.
+const READ_LIMIT: Duration = Duration::from_secs(2);
+
+/// How often it is checked that an INSERT would succeed.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
+
+/// How soon it is checked again after a failure.
+const RECHECK_AFTER: Duration = Duration::from_millis(250);
+
+/// The service's story: lanes to the database, the routes before them, the port.
+pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
+    let metrics = Metrics::register(&service.registry)?;
+    let database = Database::new(&config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT), READERS);
+    let lanes = config.database.options("rowcast ingest")?;
+    let committer = Committer::start(&service.life, lanes, config.ingest, metrics);
+    let ready = service.readiness.condition("database");
+    service.life.spawn("readiness", watch(database.clone(), ready, service.life.clone()));
+
+    let listener = chassis::bind(config.http.addr).await?;
+    let http = HttpMetrics::register(&service.registry)?;
+    let router = routes::router(App { database, committer });
+    chassis::serve(&service.life, listener, &config.http, router, &http);
+    service.life.stopping().await;
+    Ok(())
+}
+
+async fn watch(database: Database, ready: Condition, life: Life) {
+    loop {
+        let able = can_insert(&database).await;
+        let pause = if able.is_ok() { CHECK_EVERY } else { RECHECK_AFTER };
+        ready.set(able);
+        if life.soft().run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn can_insert(database: &Database) -> Result<(), String> {
+    database.check_schema().await.map_err(|error| error.to_string())?;
+    match database.accepts_readings().await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("the database is read-only or this user may not insert".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,62 @@
+//! Each refusal with its status and its stable code.
+
+use chassis::Problem;
+use http::StatusCode;
+
+use crate::{
+    body::{Fault, Refused},
+    committer::NotStored,
+};
+
+/// When to come back after a refusal that is not the client's fault, in seconds.
+const RETRY_AFTER: u32 = 1;
+
+pub(crate) fn refused(refused: Refused) -> Problem {
+    match refused {
+        Refused::Malformed(faults) => {
+            let first = faults.first().map_or_else(String::new, Fault::to_string);
+            Problem::new(StatusCode::BAD_REQUEST, "malformed-reading", first).errors(&faults)
+        }
+        Refused::TooLarge(detail) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail),
+    }
+}
+
+pub(crate) fn not_stored(error: NotStored) -> Problem {
+    match error {
+        NotStored::BadData => Problem::new(StatusCode::BAD_REQUEST, "refused-reading", error.to_string()),
+        NotStored::Full => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue-full", error.to_string()).retry_after(RETRY_AFTER)
+        }
+        NotStored::Unavailable => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", error.to_string())
+            .retry_after(RETRY_AFTER),
+    }
+}
+
+pub(crate) fn body_too_large() -> Problem {
+    let detail = format!("a body has at most {} bytes", crate::body::ARRAY_BYTES);
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+}
+
+pub(crate) fn broken_body() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "broken-body", "the body did not arrive as its headers say")
+}
+
+pub(crate) fn media_type() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "the body must be application/json or application/x-ndjson",
+    )
+}
+
+pub(crate) fn bad_query(parameter: &str, detail: &str) -> Problem {
+    let fault = Fault { pointer: String::new(), detail: format!("{parameter}: {detail}") };
+    Problem::new(StatusCode::BAD_REQUEST, "bad-query", fault.detail.clone()).errors(&[fault])
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = self.pointer.trim_start_matches('/');
+        if place.is_empty() { f.write_str(&self.detail) } else { write!(f, "{place}: {}", self.detail) }
+    }
+}

@@ -1,0 +1,49 @@
+//! What is served, and where.
+
+mod list;
+mod post;
+
+use axum::{Router, http::Uri, response::IntoResponse, routing::get};
+use chassis::Problem;
+use http::{Method, StatusCode};
+use store::Database;
+use tower_http::decompression::RequestDecompressionLayer;
+
+use crate::committer::Committer;
+
+/// What the handlers use.
+#[derive(Clone)]
+pub struct App {
+    /// For GET.
+    pub database: Database,
+    /// For POST.
+    pub committer: Committer,
+}
+
+/// The demo's paths, from its README and from its code, with and without the slash.
+const PATHS: [&str; 4] =
+    ["/api/sensors/", "/api/sensors", "/api/v1/sensors-readings/", "/api/v1/sensors-readings"];
+
+/// All routes.
+pub fn router(app: App) -> Router {
+    let readings = get(list::list).post(post::post).fallback(wrong_method);
+    PATHS
+        .into_iter()
+        .fold(Router::new(), |router, path| router.route(path, readings.clone()))
+        .fallback(unknown_path)
+        .layer(RequestDecompressionLayer::new().gzip(true).zstd(true))
+        .with_state(app)
+}
+
+async fn wrong_method(method: Method) -> impl IntoResponse {
+    let problem = Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        format!("{method} has no meaning here"),
+    );
+    ([("allow", "GET, HEAD, POST")], problem)
+}
+
+async fn unknown_path(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {}", uri.path()))
+}
