@@ -1,0 +1,159 @@
+//! A run of one tick's readings, decoded once and encoded once for each form of frame.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use store::log::TickReadings;
+use wire::{Entry, EntryBuilder, Position, entry::BadEntry, frame};
+
+use crate::ws_frame;
+
+/// The subscription number that most connections use; their whole frames are shared, not only the events.
+pub const FIRST_SUB: u32 = 1;
+
+/// Readings with where they stand. Everything that a session sends is a slice of what is encoded here.
+#[derive(Debug)]
+pub struct Batch {
+    /// Where the readings before it end.
+    pub predecessor: Position,
+    /// The position of its last reading.
+    pub end: Position,
+    entry: Entry,
+    demo: OnceLock<Pieces>,
+    events: OnceLock<Pieces>,
+    whole: OnceLock<Bytes>,
+}
+
+/// One buffer, cut into a piece for each reading.
+#[derive(Debug)]
+pub struct Pieces {
+    bytes: Bytes,
+    ends: Vec<usize>,
+}
+
+impl Pieces {
+    fn encode(count: usize, mut write: impl FnMut(usize, &mut Vec<u8>)) -> Self {
+        let mut bytes = Vec::new();
+        let ends = (0..count)
+            .map(|index| {
+                write(index, &mut bytes);
+                bytes.len()
+            })
+            .collect();
+        Self { bytes: bytes.into(), ends }
+    }
+
+    fn start(&self, index: usize) -> usize {
+        if index == 0 { 0 } else { self.ends[index - 1] }
+    }
+
+    /// The piece of one reading.
+    pub fn one(&self, index: usize) -> Bytes {
+        self.bytes.slice(self.start(index)..self.ends[index])
+    }
+
+    /// The pieces from one reading to the last, as they lie.
+    pub fn from(&self, index: usize) -> Bytes {
+        self.bytes.slice(self.start(index)..)
+    }
+}
+
+impl Batch {
+    /// From the bytes of a stream entry.
+    pub fn decode(predecessor: Position, end: Position, readings: Bytes) -> Result<Self, BadEntry> {
+        Ok(Self {
+            predecessor,
+            end,
+            entry: Entry::decode(readings)?,
+            demo: OnceLock::new(),
+            events: OnceLock::new(),
+            whole: OnceLock::new(),
+        })
+    }
+
+    /// From readings of the log, encoded as the leader does.
+    pub fn from_log(predecessor: Position, tick: &TickReadings) -> Option<Self> {
+        let last = tick.readings.last()?;
+        let at_micros = i64::try_from(tick.at.unix_timestamp_nanos() / 1_000).unwrap_or(0);
+        let mut entry = EntryBuilder::new(at_micros);
+        for reading in &tick.readings {
+            entry.push(reading.id, &reading.sensor_id, |out| reading.write_json(out));
+        }
+        let end = Position::new(tick.epoch, tick.tick, last.id);
+        Some(Self::decode(predecessor, end, entry.finish().into()).expect("what was just encoded decodes"))
+    }
+
+    /// How many readings it holds.
+    pub fn len(&self) -> usize {
+        self.entry.rows().len()
+    }
+
+    /// Its size in bytes, without what is encoded for sessions.
+    pub fn size(&self) -> usize {
+        self.entry.size()
+    }
+
+    /// When its tick was committed, in microseconds since 1970.
+    pub fn at_micros(&self) -> i64 {
+        self.entry.at_micros
+    }
+
+    /// The sensor of each reading.
+    pub fn sensors(&self) -> impl Iterator<Item = &str> {
+        self.entry.rows().map(|row| row.sensor_id)
+    }
+
+    /// The index of the first reading behind a position.
+    pub fn first_after(&self, after: Position) -> usize {
+        if after <= self.predecessor {
+            return 0;
+        }
+        self.entry.rows().take_while(|row| self.position(row.id) <= after).count()
+    }
+
+    fn position(&self, id: i64) -> Position {
+        Position { id, ..self.end }
+    }
+
+    /// The demo's WebSocket frame of each reading.
+    pub fn demo(&self) -> &Pieces {
+        self.demo.get_or_init(|| {
+            let rows: Vec<_> = self.entry.rows().collect();
+            let mut text = Vec::new();
+            Pieces::encode(rows.len(), |index, out| {
+                text.clear();
+                frame::write_demo_event(rows[index].data, &mut text);
+                ws_frame::write_text(&text, out);
+            })
+        })
+    }
+
+    /// What is the same for every subscription in each reading's event.
+    pub fn events(&self) -> &Pieces {
+        self.events.get_or_init(|| {
+            let rows: Vec<_> = self.entry.rows().collect();
+            Pieces::encode(rows.len(), |index, out| {
+                frame::write_event_tail(self.position(rows[index].id), rows[index].data, out);
+            })
+        })
+    }
+
+    /// The WebSocket frame with all its events for [`FIRST_SUB`].
+    pub fn whole(&self) -> Bytes {
+        let encode = || {
+            let count = self.len();
+            let mut text = Vec::with_capacity(self.size() + 64 * count);
+            for index in 0..count {
+                text.push(if index == 0 { b'[' } else { b',' });
+                frame::write_event_head(FIRST_SUB, &mut text);
+                text.extend_from_slice(&self.events().one(index));
+            }
+            text.push(b']');
+            let text = if count == 1 { &text[1..text.len() - 1] } else { &text[..] };
+            let mut out = Vec::with_capacity(text.len() + ws_frame::MAX_HEADER);
+            ws_frame::write_text(text, &mut out);
+            Bytes::from(out)
+        };
+        self.whole.get_or_init(encode).clone()
+    }
+}

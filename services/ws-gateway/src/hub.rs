@@ -1,0 +1,189 @@
+//! Where the feed meets the sessions: the window and who wants what, under one lock, so that a subscription is
+//! attached without a seam.
+
+use std::{
+    collections::hash_map::Entry,
+    sync::Arc,
+};
+
+use ahash::AHashMap;
+use parking_lot::Mutex;
+use wire::{Filter, Position};
+
+use crate::{
+    batch::Batch,
+    interest::{Interest, Key},
+    mailbox::{Delivery, Mailbox, Rows},
+    window::Window,
+};
+
+/// A subscription is attached only when so little is missing that it can be handed over under the lock.
+const ATTACH_BYTES: usize = 256 << 10;
+
+/// The hub of a gateway.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    state: Arc<Mutex<State>>,
+    window_bytes: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    window: Option<Window>,
+    interest: Interest,
+    /// Attached subscriptions with their filters, by session.
+    sessions: AHashMap<u64, Attached>,
+    feed_is_up: bool,
+}
+
+#[derive(Debug)]
+struct Attached {
+    mailbox: Arc<Mailbox>,
+    filters: Vec<(u32, Filter)>,
+}
+
+/// What an attach found.
+#[derive(Debug)]
+pub enum Attach {
+    /// Deliveries come to the mailbox from `head` on; these batches lie between the position asked for and it.
+    Live {
+        /// The feed's head at that moment.
+        head: Position,
+        /// To be sent first.
+        missing: Vec<Arc<Batch>>,
+    },
+    /// Too much is missing, or the window does not reach back so far: read on first.
+    TooFar,
+}
+
+impl Hub {
+    /// A hub without a feed yet, whose window may hold so many bytes.
+    pub fn new(window_bytes: usize) -> Self {
+        let state =
+            State { window: None, interest: Interest::default(), sessions: AHashMap::new(), feed_is_up: false };
+        Self { state: Arc::new(Mutex::new(state)), window_bytes }
+    }
+
+    /// Begins, or begins anew, at a position that does not follow from what was published: every session goes on
+    /// from the log.
+    pub fn start_at(&self, head: Position) {
+        let mut state = self.state.lock();
+        state.window = Some(Window::new(head, self.window_bytes));
+        let sessions = std::mem::take(&mut state.sessions);
+        state.interest = Interest::default();
+        drop(state);
+        sessions.values().for_each(|attached| attached.mailbox.overflow());
+    }
+
+    /// The position up to which the feed has seen everything; none before its start.
+    pub fn head(&self) -> Option<Position> {
+        self.state.lock().window.as_ref().map(Window::head)
+    }
+
+    /// Whether the feed follows the stream.
+    pub fn feed_is_up(&self) -> bool {
+        self.state.lock().feed_is_up
+    }
+
+    /// Notes whether the feed follows the stream.
+    pub fn set_feed_is_up(&self, up: bool) {
+        self.state.lock().feed_is_up = up;
+    }
+
+    /// Adds what comes next and hands it to whoever wants it; how many deliveries that made.
+    pub fn publish(&self, batch: Batch) -> usize {
+        let batch = Arc::new(batch);
+        let mut state = self.state.lock();
+        let State { window: Some(window), interest, sessions, .. } = &mut *state else { return 0 };
+        window.push(batch.clone());
+        let mut lagging = Vec::new();
+        let mut deliveries = 0;
+        let mut put = |key: &Key, mailbox: &Arc<Mailbox>, rows: Rows| {
+            deliveries += 1;
+            if !mailbox.put(Delivery { sub: key.1, batch: batch.clone(), rows }) {
+                lagging.push(key.0);
+            }
+        };
+        for (key, mailbox) in interest.all() {
+            put(key, mailbox, Rows::All);
+        }
+        if !interest.is_all_or_nothing() {
+            for (key, (mailbox, rows)) in selected(interest, &batch) {
+                put(&key, &mailbox, Rows::Some(rows.into()));
+            }
+        }
+        for session in lagging {
+            if let Some(attached) = sessions.remove(&session) {
+                attached.filters.iter().for_each(|(sub, filter)| interest.remove((session, *sub), filter));
+            }
+        }
+        deliveries
+    }
+
+    /// Attaches a subscription behind `after`, or at the head.
+    pub fn attach(&self, mailbox: &Arc<Mailbox>, sub: u32, filter: &Filter, after: Option<Position>) -> Attach {
+        let mut state = self.state.lock();
+        let State { window: Some(window), interest, sessions, .. } = &mut *state else { return Attach::TooFar };
+        let head = window.head();
+        let after = after.unwrap_or(head);
+        if !window.reaches_back_to(after) {
+            return Attach::TooFar;
+        }
+        let missing = window.after(after, ATTACH_BYTES);
+        if missing.last().is_some_and(|last| last.end < head) {
+            return Attach::TooFar;
+        }
+        interest.add(mailbox, sub, filter);
+        match sessions.entry(mailbox.session) {
+            Entry::Occupied(entry) => entry.into_mut().filters.push((sub, filter.clone())),
+            Entry::Vacant(entry) => {
+                entry.insert(Attached { mailbox: mailbox.clone(), filters: vec![(sub, filter.clone())] });
+            }
+        }
+        Attach::Live { head, missing }
+    }
+
+    /// Ends one subscription.
+    pub fn detach(&self, session: u64, sub: u32) {
+        let mut state = self.state.lock();
+        let State { interest, sessions, .. } = &mut *state;
+        let Some(attached) = sessions.get_mut(&session) else { return };
+        if let Some(at) = attached.filters.iter().position(|(own, _)| *own == sub) {
+            let (_, filter) = attached.filters.swap_remove(at);
+            interest.remove((session, sub), &filter);
+        }
+    }
+
+    /// Ends all of a session's subscriptions.
+    pub fn leave(&self, session: u64) {
+        let mut state = self.state.lock();
+        let State { interest, sessions, .. } = &mut *state;
+        if let Some(attached) = sessions.remove(&session) {
+            attached.filters.iter().for_each(|(sub, filter)| interest.remove((session, *sub), filter));
+        }
+    }
+
+    /// Batches behind a position from the window, up to about `limit` bytes; none where it does not reach back.
+    pub fn recent(&self, after: Position, limit: usize) -> Option<Vec<Arc<Batch>>> {
+        let state = self.state.lock();
+        let window = state.window.as_ref()?;
+        let known = window.reaches_back_to(after) && after <= window.head();
+        known.then(|| window.after(after, limit))
+    }
+}
+
+/// The readings that each subscription by name or prefix wants.
+fn selected(interest: &Interest, batch: &Batch) -> AHashMap<Key, (Arc<Mailbox>, Vec<u32>)> {
+    let mut selected: AHashMap<Key, (Arc<Mailbox>, Vec<u32>)> = AHashMap::new();
+    for (row, sensor) in batch.sensors().enumerate() {
+        let row = row as u32;
+        for (key, mailbox) in interest.of(sensor) {
+            let (_, rows) = selected.entry(*key).or_insert_with(|| (mailbox.clone(), Vec::new()));
+            // two patterns of one subscription may want the same reading
+            if rows.last() != Some(&row) {
+                rows.push(row);
+            }
+        }
+    }
+    selected
+}

@@ -1,0 +1,112 @@
+//! What waits for a session between the hub and its task.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::batch::Batch;
+
+/// A session with more than this in its mailbox does not keep up; it goes on from the log at its own pace.
+const LIMIT_BYTES: usize = 1 << 20;
+
+/// Readings for one subscription.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Which.
+    pub sub: u32,
+    /// The batch they are in.
+    pub batch: Arc<Batch>,
+    /// Which of the batch's readings.
+    pub rows: Rows,
+}
+
+/// Which readings of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// Every one.
+    All,
+    /// These, ascending.
+    Some(Box<[u32]>),
+}
+
+/// What a session finds when it looks.
+#[derive(Debug, Default)]
+pub struct Mail {
+    /// In order.
+    pub deliveries: Vec<Delivery>,
+    /// Deliveries were left out from here on, and the hub has forgotten the session's subscriptions.
+    pub overflowed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    deliveries: VecDeque<Delivery>,
+    bytes: usize,
+    overflowed: bool,
+}
+
+/// One session's mailbox.
+#[derive(Debug)]
+pub struct Mailbox {
+    /// Names the session in the hub.
+    pub session: u64,
+    queue: Mutex<Queue>,
+    arrival: Notify,
+}
+
+static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
+
+impl Mailbox {
+    /// An empty one with a number of its own.
+    pub fn new() -> Arc<Self> {
+        let session = NEXT_SESSION.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Arc::new(Self { session, queue: Mutex::default(), arrival: Notify::new() })
+    }
+
+    /// Puts a delivery in; false when it does not fit, and nothing fits until the mail was taken.
+    pub fn put(&self, delivery: Delivery) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.overflowed {
+            return false;
+        }
+        queue.bytes += delivery.batch.size() / delivery.batch.len().max(1) * delivery.rows_len();
+        queue.overflowed = queue.bytes > LIMIT_BYTES;
+        let fits = !queue.overflowed;
+        if fits {
+            queue.deliveries.push_back(delivery);
+        }
+        drop(queue);
+        self.arrival.notify_one();
+        fits
+    }
+
+    /// Forgets what is in it, as if it had overflowed: the session must go on from the log.
+    pub fn overflow(&self) {
+        self.queue.lock().overflowed = true;
+        self.arrival.notify_one();
+    }
+
+    /// Takes all that is there.
+    pub fn take(&self) -> Mail {
+        let queue = std::mem::take(&mut *self.queue.lock());
+        Mail { deliveries: queue.deliveries.into(), overflowed: queue.overflowed }
+    }
+
+    /// Returns when something was put in since the last return.
+    pub async fn arrival(&self) {
+        self.arrival.notified().await;
+    }
+}
+
+impl Delivery {
+    fn rows_len(&self) -> usize {
+        match &self.rows {
+            Rows::All => self.batch.len(),
+            Rows::Some(rows) => rows.len(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What the gateway counts.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use time::OffsetDateTime;
+use wire::Close;
+
+/// All of it, registered at zero when the process starts.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Open sockets.
+    pub(crate) sessions: IntGauge,
+    /// Sockets that ended, by the reason of their close.
+    pub(crate) closes: IntCounterVec,
+    /// Readings that the feed took.
+    pub(crate) readings: IntCounter,
+    /// Batches handed to subscriptions.
+    pub(crate) deliveries: IntCounter,
+    /// From a tick's commit to its publication here.
+    pub(crate) age: Histogram,
+    /// Gaps of the stream that were filled from Postgres.
+    pub(crate) gaps: IntCounter,
+    /// Times that the feed was lost.
+    pub(crate) feed_losses: IntCounter,
+    /// Pages of the log read for sessions.
+    pub(crate) replay_reads: IntCounter,
+    /// Sessions that could not keep up and went on from the log.
+    pub(crate) fell_behind: IntCounter,
+}
+
+impl Metrics {
+    /// Registers all of it.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(format!("rowcast_gateway_{name}"), help)?;
+            registry.register(Box::new(counter.clone()))?;
+            prometheus::Result::Ok(counter)
+        };
+        let sessions = IntGauge::new("rowcast_gateway_sessions", "Open sockets")?;
+        registry.register(Box::new(sessions.clone()))?;
+        let closes = IntCounterVec::new(
+            Opts::new("rowcast_gateway_closes_total", "Sockets that ended, by the reason of their close"),
+            &["reason"],
+        )?;
+        for close in Close::ALL {
+            closes.with_label_values(&[close.reason()]);
+        }
+        closes.with_label_values(&["lost"]);
+        registry.register(Box::new(closes.clone()))?;
+        let age = Histogram::with_opts(
+            HistogramOpts::new("rowcast_gateway_age_seconds", "From a tick's commit to its publication here")
+                .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0]),
+        )?;
+        registry.register(Box::new(age.clone()))?;
+        Ok(Self {
+            sessions,
+            closes,
+            readings: counter("readings_total", "Readings that the feed took")?,
+            deliveries: counter("deliveries_total", "Batches handed to subscriptions")?,
+            age,
+            gaps: counter("stream_gaps_total", "Gaps of the stream that were filled from Postgres")?,
+            feed_losses: counter("feed_losses_total", "Times that the feed was lost")?,
+            replay_reads: counter("replay_reads_total", "Pages of the log read for sessions")?,
+            fell_behind: counter("fell_behind_total", "Sessions that went on from the log, too slow for the feed")?,
+        })
+    }
+
+    pub(crate) fn observe_age(&self, at_micros: i64) {
+        let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000;
+        self.age.observe((now - i128::from(at_micros)).max(0) as f64 / 1e6);
+    }
+}
