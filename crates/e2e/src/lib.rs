@@ -1,1 +1,15 @@
-//! Under construction.
+//! The whole of Rowcast as real processes, with wires that can be cut, writers, clients and an exact ledger.
+
+pub mod client;
+pub mod fault;
+pub mod http;
+pub mod ledger;
+pub mod stack;
+pub mod trial;
+pub mod writer;
+
+pub use client::Client;
+pub use fault::Fault;
+pub use stack::{Plan, Stack};
+pub use trial::Trial;
+pub use writer::Writers;

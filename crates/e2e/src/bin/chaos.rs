@@ -1,0 +1,58 @@
+//! Random faults for as long as asked, against an exact ledger. One seed gives one sequence of faults.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser;
+use e2e::{Fault, Plan, Stack, Trial};
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use tokio::time::Instant;
+
+/// Faults in one trial, before the ledger is held against the table.
+const FAULTS_PER_TRIAL: usize = 8;
+
+#[derive(Parser)]
+#[command(about = "Strikes a real installation with random faults and checks that nothing is lost")]
+struct Arguments {
+    /// How long to go on.
+    #[arg(long, default_value_t = 5.0)]
+    minutes: f64,
+    /// Repeats the faults of an earlier run.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let until = Instant::now() + Duration::from_secs_f64(arguments.minutes * 60.0);
+    let mut seed = arguments.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    loop {
+        trial(seed).await?;
+        if Instant::now() > until || arguments.seed.is_some() {
+            return Ok(());
+        }
+        seed += 1;
+    }
+}
+
+async fn trial(seed: u64) -> Result<()> {
+    say(&format!("seed {seed}: rerun with --seed {seed}"));
+    let mut rng = StdRng::seed_from_u64(seed);
+    let listeners = rng.random_range(1..=2);
+    let mut trial = Trial::begin(Stack::start(Plan { gateways: 2, listeners }).await?).await;
+    let faults = Fault::all();
+    for _ in 0..FAULTS_PER_TRIAL {
+        let Some(fault) = faults.choose(&mut rng) else { continue };
+        say(&format!("  {fault:?}"));
+        trial.suffer(*fault).await?;
+    }
+    let summary = trial.end().await?;
+    say(&format!("  {} readings at {} clients, each once, in one order", summary.readings, summary.clients));
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a tool for a terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}

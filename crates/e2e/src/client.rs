@@ -1,0 +1,190 @@
+//! A client as the protocol describes it: it keeps the last position it saw and resumes with it, for ever.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use futures_util::{SinkExt, StreamExt};
+use std::sync::Mutex;
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{Message, client::IntoClientRequest},
+};
+use wire::{Command, Position, SUBPROTOCOL, ServerMessage, Start, Subscribe, Verb, frame::Gap};
+
+use crate::ledger::Event;
+
+/// The bare socket under a client.
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Between tries to connect: short, since tests count seconds.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// A connection that says nothing for so long is given up: the services say something every 10 s.
+const SILENCE: Duration = Duration::from_secs(12);
+
+/// What a client has got so far.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Events in the order of their arrival.
+    pub log: Vec<Event>,
+    /// Gaps it was told of.
+    pub gaps: Vec<Gap>,
+    /// How often it connected.
+    pub connections: usize,
+}
+
+/// A client that stays connected.
+#[derive(Debug)]
+pub struct Client {
+    received: Arc<Mutex<Received>>,
+    events: Arc<AtomicUsize>,
+    gateway: watch::Sender<SocketAddr>,
+    _task: JoinSet<()>,
+}
+
+impl Client {
+    /// Connects to a gateway and subscribes to everything from now; returns when its subscription stands.
+    pub async fn start(gateway: SocketAddr) -> Self {
+        let (gateway, addr) = watch::channel(gateway);
+        let (received, events) = (Arc::<Mutex<Received>>::default(), Arc::<AtomicUsize>::default());
+        let (stands, standing) = tokio::sync::oneshot::channel();
+        let mut task = JoinSet::new();
+        let state = State {
+            addr,
+            received: received.clone(),
+            events: events.clone(),
+            position: None,
+            stands: Some(stands),
+        };
+        task.spawn(state.stay());
+        timeout(Duration::from_secs(30), standing).await.expect("a subscription in time").expect("a live client");
+        Self { received, events, gateway, _task: task }
+    }
+
+    /// Goes to this gateway at the next connection.
+    pub fn move_to(&self, gateway: SocketAddr) {
+        self.gateway.send_replace(gateway);
+    }
+
+    /// How many events it has got.
+    pub fn count(&self) -> usize {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// What it has got.
+    pub fn received<T>(&self, look: impl FnOnce(&Received) -> T) -> T {
+        look(&self.received.lock().expect("no client panics while it writes its log"))
+    }
+}
+
+struct State {
+    addr: watch::Receiver<SocketAddr>,
+    received: Arc<Mutex<Received>>,
+    events: Arc<AtomicUsize>,
+    position: Option<Position>,
+    stands: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl State {
+    async fn stay(mut self) {
+        loop {
+            let addr = *self.addr.borrow();
+            // whatever ended the connection, the position is what counts
+            let _ = self.follow(addr).await;
+            sleep(RETRY).await;
+        }
+    }
+
+    async fn follow(&mut self, addr: SocketAddr) -> Result<()> {
+        let mut socket = timeout(SILENCE, connect_v1(addr)).await??;
+        self.note(|received| received.connections += 1);
+        let from = self.position.map_or(Start::Now, Start::After);
+        let verb = Verb::Subscribe(Subscribe { sensors: None, from });
+        socket.send(Message::text(Command { id: Some(1), verb }.to_json())).await?;
+        loop {
+            for message in next_messages(&mut socket).await? {
+                self.take(message)?;
+            }
+        }
+    }
+
+    fn take(&mut self, message: ServerMessage) -> Result<()> {
+        if let Some(error) = message.error {
+            bail!("refused: {error:?}");
+        }
+        if let Some(data) = message.data {
+            let event = event(data.get()).context("an event that is no reading")?;
+            self.events.fetch_add(1, Ordering::Relaxed);
+            self.note(|received| received.log.push(event));
+        }
+        let told = message.ok.and_then(|ok| ok.pos).or(message.pos).or(message.mark.map(|mark| mark.pos));
+        let told = told.or(message.live.map(|live| live.pos)).or(message.gap.map(|gap| gap.to));
+        self.position = told.or(self.position);
+        if let Some(gap) = message.gap {
+            self.note(|received| received.gaps.push(gap));
+        }
+        if message.ok.is_some()
+            && let Some(stands) = self.stands.take()
+        {
+            let _ = stands.send(());
+        }
+        Ok(())
+    }
+
+    fn note(&self, write: impl FnOnce(&mut Received)) {
+        write(&mut self.received.lock().expect("no client panics while it writes its log"));
+    }
+}
+
+/// A v1 connection, before its `hello`.
+pub async fn connect_v1(addr: SocketAddr) -> Result<Socket> {
+    let mut request = format!("ws://{addr}/ws/sensors/").into_client_request()?;
+    request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse()?);
+    Ok(tokio_tungstenite::connect_async(request).await?.0)
+}
+
+/// A connection as the demo's page makes it.
+pub async fn connect_demo(addr: SocketAddr, path: &str) -> Result<Socket> {
+    Ok(tokio_tungstenite::connect_async(format!("ws://{addr}{path}")).await?.0)
+}
+
+/// The next text message, whatever else comes before it.
+pub async fn next_text(socket: &mut Socket) -> Result<String> {
+    loop {
+        match timeout(SILENCE, socket.next()).await.context("silence")? {
+            Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
+            Some(Ok(Message::Close(frame))) => bail!("closed: {frame:?}"),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(error.into()),
+            None => bail!("the connection ended"),
+        }
+    }
+}
+
+/// The messages of the next v1 frame.
+pub async fn next_messages(socket: &mut Socket) -> Result<Vec<ServerMessage>> {
+    Ok(ServerMessage::parse_frame(&next_text(socket).await?)?)
+}
+
+/// A reading's JSON as an event.
+pub fn event(data: &str) -> Option<Event> {
+    let data: serde_json::Value = serde_json::from_str(data).ok()?;
+    Some(Event {
+        id: data["id"].as_i64()?,
+        sensor: data["sensor_id"].as_str()?.to_owned(),
+        value: data["value"].as_f64()? as i64,
+    })
+}

@@ -1,0 +1,230 @@
+//! What goes wrong: each fault begins, lasts, and is healed; what it broke must then be whole by itself.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+use testkit::proxy::Wire;
+use tokio::time::{Instant, sleep};
+
+use crate::stack::{DATABASE, Stack};
+
+/// How long a fault lasts that has no end of its own.
+const LASTS: Duration = Duration::from_secs(3);
+
+/// A wire between two processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// ingest and Postgres.
+    IngestPostgres,
+    /// A gateway and Postgres.
+    GatewayPostgres,
+    /// A gateway and Redis.
+    GatewayRedis,
+    /// A listener and Postgres.
+    ListenerPostgres,
+    /// A listener and Redis.
+    ListenerRedis,
+}
+
+impl Line {
+    /// Every pair of processes that talk.
+    pub const ALL: [Self; 5] = [
+        Self::IngestPostgres,
+        Self::GatewayPostgres,
+        Self::GatewayRedis,
+        Self::ListenerPostgres,
+        Self::ListenerRedis,
+    ];
+}
+
+/// A fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGKILL to a listener, and a new one.
+    ListenerKilled,
+    /// SIGSTOP to a listener; it goes on later, when another may have taken its place.
+    ListenerStopped,
+    /// SIGKILL to Redis, which comes back empty.
+    RedisKilled,
+    /// FLUSHALL.
+    RedisFlushed,
+    /// The stream's last entries deleted by hand.
+    TailRolledBack,
+    /// The LISTEN session ended from outside, every second.
+    ListenSessionKilled,
+    /// No doorbell: the trigger is disabled.
+    TriggerDisabled,
+    /// Postgres stopped at once, as a crash would, and started.
+    PostgresCrashed,
+    /// A transaction that stays open for 10 s while others commit.
+    LongTransaction,
+    /// Ids that commit in reverse.
+    ReverseCommits,
+    /// 50,000 rows in one transaction.
+    HugeTransaction,
+    /// A row of 60 kB.
+    BigRow,
+    /// SIGKILL to a gateway, and a new one.
+    GatewayKilled,
+    /// A wire that carries nothing for a while.
+    Frozen(Line),
+    /// A wire that is cut and put back.
+    Cut(Line),
+}
+
+impl Fault {
+    /// Every fault.
+    pub fn all() -> Vec<Self> {
+        let mut all = vec![
+            Self::ListenerKilled,
+            Self::ListenerStopped,
+            Self::RedisKilled,
+            Self::RedisFlushed,
+            Self::TailRolledBack,
+            Self::ListenSessionKilled,
+            Self::TriggerDisabled,
+            Self::PostgresCrashed,
+            Self::LongTransaction,
+            Self::ReverseCommits,
+            Self::HugeTransaction,
+            Self::BigRow,
+            Self::GatewayKilled,
+        ];
+        all.extend(Line::ALL.map(Self::Frozen));
+        all.extend(Line::ALL.map(Self::Cut));
+        all
+    }
+
+    /// Begins it, lets it last, and heals it.
+    pub async fn strike(self, stack: &mut Stack) -> Result<()> {
+        match self {
+            Self::ListenerKilled => stack.listeners[0].crash_and_start(),
+            Self::ListenerStopped => {
+                stack.listeners[0].process.signal(Signal::SIGSTOP)?;
+                sleep(LASTS).await;
+                stack.listeners[0].process.signal(Signal::SIGCONT)
+            }
+            Self::RedisKilled => stack.redis.crash_and_start(),
+            Self::RedisFlushed => stack.redis.command(&["FLUSHALL"]).map(|_| ()),
+            Self::TailRolledBack => roll_back_tail(stack),
+            Self::ListenSessionKilled => kill_listen_sessions(stack).await,
+            Self::TriggerDisabled => {
+                stack.psql("alter table sensor_readings disable trigger sensor_update_trigger");
+                sleep(LASTS).await;
+                stack.psql("alter table sensor_readings enable always trigger sensor_update_trigger");
+                Ok(())
+            }
+            Self::PostgresCrashed => stack.postgres.crash_and_start(),
+            Self::LongTransaction => {
+                let mut session = Session::begin(stack)?;
+                session.run("insert into sensor_readings (sensor_id, value) values ('long', 1);")?;
+                sleep(Duration::from_secs(10)).await;
+                session.run("insert into sensor_readings (sensor_id, value) values ('long', 2);")?;
+                session.commit()
+            }
+            Self::ReverseCommits => reverse_commits(stack),
+            Self::HugeTransaction => {
+                stack.psql("insert into sensor_readings (sensor_id, value) select 'huge', n from generate_series(1, 50000) n");
+                Ok(())
+            }
+            Self::BigRow => {
+                stack.psql("insert into sensor_readings (sensor_id, value, metadata) values ('big', 1, jsonb_build_object('text', repeat('x', 60000)))");
+                Ok(())
+            }
+            Self::GatewayKilled => stack.gateways[0].crash_and_start(),
+            Self::Frozen(line) => wire(stack, line, Wire::Frozen).await,
+            Self::Cut(line) => wire(stack, line, Wire::Cut).await,
+        }
+        .with_context(|| format!("striking {self:?}"))
+    }
+}
+
+async fn wire(stack: &Stack, line: Line, state: Wire) -> Result<()> {
+    let proxy = match line {
+        Line::IngestPostgres => Some(&stack.ingest.to_postgres),
+        Line::GatewayPostgres => Some(&stack.gateways[0].to_postgres),
+        Line::GatewayRedis => stack.gateways[0].to_redis.as_ref(),
+        Line::ListenerPostgres => Some(&stack.listeners[0].to_postgres),
+        Line::ListenerRedis => stack.listeners[0].to_redis.as_ref(),
+    };
+    let proxy = proxy.context("this service has no such wire")?;
+    proxy.set(state);
+    sleep(LASTS).await;
+    proxy.set(Wire::Whole);
+    Ok(())
+}
+
+fn roll_back_tail(stack: &Stack) -> Result<()> {
+    let epoch = stack.psql("select max(epoch) from rowcast.epoch");
+    let key = format!("{{rowcast}}:stream:{epoch}");
+    let last = stack.redis.command(&["XREVRANGE", &key, "+", "-", "COUNT", "5"])?;
+    let ids = last.lines().filter(|line| {
+        let id = line.split_once('-');
+        id.is_some_and(|(tick, id)| [tick, id].iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())))
+    });
+    for id in ids {
+        stack.redis.command(&["XDEL", &key, id])?;
+    }
+    Ok(())
+}
+
+async fn kill_listen_sessions(stack: &Stack) -> Result<()> {
+    let until = Instant::now() + LASTS;
+    while Instant::now() < until {
+        stack.psql(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+              where query ilike 'listen %' or query = 'select 1' and application_name = 'rowcast notify-listener'",
+        );
+        sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
+}
+
+/// Five transactions take ids one after the other and commit from the last to the first.
+fn reverse_commits(stack: &Stack) -> Result<()> {
+    let mut sessions = Vec::new();
+    for value in 0..5 {
+        let mut session = Session::begin(stack)?;
+        session.run(&format!("insert into sensor_readings (sensor_id, value) values ('reverse', {value});"))?;
+        sessions.push(session);
+    }
+    sessions.into_iter().rev().try_for_each(Session::commit)
+}
+
+/// A psql with a transaction open.
+struct Session {
+    child: std::process::Child,
+}
+
+impl Session {
+    fn begin(stack: &Stack) -> Result<Self> {
+        let child = Command::new("psql")
+            .args([&stack.postgres.url(DATABASE), "--no-psqlrc", "-q"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("starting psql")?;
+        let mut session = Self { child };
+        session.run("begin;")?;
+        Ok(session)
+    }
+
+    fn run(&mut self, sql: &str) -> Result<()> {
+        let stdin = self.child.stdin.as_mut().context("psql has no input")?;
+        writeln!(stdin, "{sql}")?;
+        Ok(stdin.flush()?)
+    }
+
+    /// Commits and waits for psql's end; a server that crashed meanwhile has rolled back.
+    fn commit(mut self) -> Result<()> {
+        self.run("commit;\n\\q")?;
+        self.child.wait()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! One installation of Rowcast: its own Postgres and Redis, its services, a wire between each two.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use testkit::{Postgres, Process, Proxy, Redis, postgres::free_port, process::Program, wait_for};
+
+use crate::http;
+
+/// How long anything may take to become ready.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// What to start.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// How many gateways.
+    pub gateways: usize,
+    /// How many listeners.
+    pub listeners: usize,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { gateways: 2, listeners: 1 }
+    }
+}
+
+/// A service's process and where it listens.
+#[derive(Debug)]
+pub struct Running {
+    /// The process.
+    pub process: Process,
+    /// Its public port, if it has one; the same after a restart.
+    pub http: Option<SocketAddr>,
+    /// Its admin port.
+    pub admin: SocketAddr,
+    /// Its wire to Postgres.
+    pub to_postgres: Proxy,
+    /// Its wire to Redis, if it has one.
+    pub to_redis: Option<Proxy>,
+}
+
+impl Running {
+    /// Its public port.
+    pub fn public(&self) -> SocketAddr {
+        self.http.expect("this service has a public port")
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn await_ready(&self) {
+        wait_for("readiness", READY_WITHIN, || async {
+            match http::get(self.admin, "/readyz").await {
+                Ok(answer) if answer.status == 200 => Ok(()),
+                Ok(answer) => Err(answer.body),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
+        .await;
+    }
+
+    /// Waits until it says that it is not ready.
+    pub async fn await_unready(&self) {
+        wait_for("unreadiness", READY_WITHIN, || async {
+            match http::get(self.admin, "/readyz").await {
+                Ok(answer) if answer.status == 200 => Err(answer.body),
+                _ => Ok(()),
+            }
+        })
+        .await;
+    }
+
+    /// The value of a metric without labels.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let text = http::get(self.admin, "/metrics").await?.body;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).with_context(|| format!("there is no metric {name}"))
+    }
+
+    /// Kills it and starts it again.
+    pub fn crash_and_start(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.restart()
+    }
+}
+
+/// The whole of it.
+#[derive(Debug)]
+pub struct Stack {
+    /// Its database server.
+    pub postgres: Postgres,
+    /// Its stream's server.
+    pub redis: Redis,
+    /// Where devices POST.
+    pub ingest: Running,
+    /// Where clients connect.
+    pub gateways: Vec<Running>,
+    /// What forwards.
+    pub listeners: Vec<Running>,
+    logs: TempDir,
+}
+
+/// The database that a stack uses.
+pub const DATABASE: &str = "postgres";
+
+impl Stack {
+    /// Starts everything, and waits until all of it is ready.
+    pub async fn start(plan: Plan) -> Result<Self> {
+        Self::start_with(plan, &[]).await
+    }
+
+    /// With more in the services' environment.
+    pub async fn start_with(plan: Plan, env: &[(&str, &str)]) -> Result<Self> {
+        let logs = TempDir::with_prefix("rowcast-e2e-")?;
+        let (postgres, redis) = (Postgres::start()?, Redis::start()?);
+        migrate(&postgres, logs.path())?;
+        let launch = Launch { postgres: &postgres, redis: &redis, logs: logs.path(), env };
+        let ingest = launch.service("ingest", 0, true, false).await?;
+        let mut gateways = Vec::new();
+        for number in 0..plan.gateways {
+            gateways.push(launch.service("ws-gateway", number, true, true).await?);
+        }
+        let mut listeners = Vec::new();
+        for number in 0..plan.listeners {
+            listeners.push(launch.service("notify-listener", number, false, true).await?);
+        }
+        let stack = Self { postgres, redis, ingest, gateways, listeners, logs };
+        for service in stack.services() {
+            service.await_ready().await;
+        }
+        Ok(stack)
+    }
+
+    /// Every service.
+    pub fn services(&self) -> impl Iterator<Item = &Running> {
+        std::iter::once(&self.ingest).chain(&self.gateways).chain(&self.listeners)
+    }
+
+    /// Runs SQL and gives what psql printed.
+    pub fn psql(&self, sql: &str) -> String {
+        self.postgres.psql(DATABASE, sql).expect("the SQL runs")
+    }
+
+    /// The logs of all services, for a failure's report.
+    pub fn logs(&self) -> &Path {
+        self.logs.path()
+    }
+
+    /// Waits until the services hold what they need, after a fault.
+    pub async fn await_ready(&self) {
+        for service in self.services() {
+            service.await_ready().await;
+        }
+    }
+}
+
+struct Launch<'a> {
+    postgres: &'a Postgres,
+    redis: &'a Redis,
+    logs: &'a Path,
+    env: &'a [(&'a str, &'a str)],
+}
+
+impl Launch<'_> {
+    async fn service(&self, name: &str, number: usize, public: bool, redis: bool) -> Result<Running> {
+        let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let to_postgres = Proxy::start(local(self.postgres.port())).await?;
+        let to_redis = if redis { Some(Proxy::start(local(self.redis.port())).await?) } else { None };
+        let admin = local(free_port()?);
+        let http = if public { Some(local(free_port()?)) } else { None };
+        let database = format!("postgres://postgres@{}/{DATABASE}", to_postgres.addr());
+        let mut program = Program::new(binary(name)?, self.logs.join(format!("{name}-{number}.log")))
+            .env("ROWCAST_DATABASE__URL", database)
+            .env("ROWCAST_ADMIN__ADDR", admin.to_string());
+        if let Some(proxy) = &to_redis {
+            program = program.env("ROWCAST_REDIS__URL", format!("redis://{}/", proxy.addr()));
+        }
+        if let Some(http) = http {
+            program = program.env("ROWCAST_HTTP__ADDR", http.to_string());
+        }
+        for (key, value) in self.env {
+            let own = key.strip_prefix(&format!("{name}:"));
+            if let Some(key) = own {
+                program = program.env(key, *value);
+            }
+        }
+        Ok(Running { process: Process::start(program)?, http, admin, to_postgres, to_redis })
+    }
+}
+
+/// Runs the migrate job to its end.
+pub fn migrate(postgres: &Postgres, logs: &Path) -> Result<()> {
+    let program = Program::new(binary("migrate")?, logs.join("migrate.log"))
+        .env("ROWCAST_DATABASE__URL", postgres.url(DATABASE));
+    match Process::start(program)?.wait(READY_WITHIN)? {
+        _ if postgres.psql(DATABASE, "select to_regclass('rowcast.tick') is not null")? == "t" => Ok(()),
+        code => bail!("migrate ended with {code:?}: {}", std::fs::read_to_string(logs.join("migrate.log"))?),
+    }
+}
+
+/// A service's executable, built beside this test.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own.ancestors().find(|folder| folder.join(name).is_file());
+    folder.map(|folder| folder.join(name)).with_context(|| format!("{name} is not built: `cargo build --workspace --bins`"))
+}

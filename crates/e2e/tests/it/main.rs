@@ -1,0 +1,4 @@
+//! Real processes, real faults, an exact ledger.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod faults;
