@@ -8,13 +8,13 @@ use wire::{Filter, Pattern};
 use crate::mailbox::Mailbox;
 
 /// A subscription of a session.
-pub type Key = (u64, u32);
+pub(crate) type Key = (u64, u32);
 
 type Wanting = AHashMap<Key, Arc<Mailbox>>;
 
 /// Subscriptions by what they want.
 #[derive(Debug, Default)]
-pub struct Interest {
+pub(crate) struct Interest {
     all: Wanting,
     exact: AHashMap<Box<str>, Wanting>,
     prefix: AHashMap<Box<str>, Wanting>,
@@ -24,7 +24,7 @@ pub struct Interest {
 
 impl Interest {
     /// Adds a subscription.
-    pub fn add(&mut self, mailbox: &Arc<Mailbox>, sub: u32, filter: &Filter) {
+    pub(crate) fn add(&mut self, mailbox: &Arc<Mailbox>, sub: u32, filter: &Filter) {
         let key = (mailbox.session, sub);
         match filter {
             Filter::All => {
@@ -52,7 +52,7 @@ impl Interest {
     }
 
     /// Takes a subscription out.
-    pub fn remove(&mut self, key: Key, filter: &Filter) {
+    pub(crate) fn remove(&mut self, key: Key, filter: &Filter) {
         let Filter::Any(patterns) = filter else {
             self.all.remove(&key);
             return;
@@ -80,12 +80,12 @@ impl Interest {
     }
 
     /// Those that want everything.
-    pub fn all(&self) -> impl Iterator<Item = (&Key, &Arc<Mailbox>)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Key, &Arc<Mailbox>)> {
         self.all.iter()
     }
 
     /// Those that want this sensor by name or prefix; one may come twice.
-    pub fn of<'a>(&'a self, sensor: &'a str) -> impl Iterator<Item = (&'a Key, &'a Arc<Mailbox>)> {
+    pub(crate) fn of<'a>(&'a self, sensor: &'a str) -> impl Iterator<Item = (&'a Key, &'a Arc<Mailbox>)> {
         let by_prefix = self
             .prefix_lengths
             .keys()
@@ -94,7 +94,7 @@ impl Interest {
     }
 
     /// Whether nobody wants anything by name or prefix.
-    pub fn is_all_or_nothing(&self) -> bool {
+    pub(crate) fn is_all_or_nothing(&self) -> bool {
         self.exact.is_empty() && self.prefix.is_empty()
     }
 }

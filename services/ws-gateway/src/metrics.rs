@@ -6,7 +6,7 @@ use wire::Close;
 
 /// All of it, registered at zero when the process starts.
 #[derive(Clone)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// Open sockets.
     pub(crate) sessions: IntGauge,
     /// Sockets that ended, by the reason of their close.
@@ -29,7 +29,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers all of it.
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let counter = |name: &str, help: &str| {
             let counter = IntCounter::new(format!("rowcast_gateway_{name}"), help)?;
             registry.register(Box::new(counter.clone()))?;

@@ -22,7 +22,7 @@ const SNAPSHOT_SENSORS: i64 = 10_000;
 
 /// Reads the log.
 #[derive(Clone)]
-pub struct Replay {
+pub(crate) struct Replay {
     hub: Hub,
     database: Database,
     turn: Arc<Semaphore>,
@@ -30,21 +30,21 @@ pub struct Replay {
 
 /// A piece of the log.
 #[derive(Debug)]
-pub struct Piece {
+pub(crate) struct Piece {
     /// Its readings.
-    pub batches: Vec<Arc<Batch>>,
+    pub(crate) batches: Vec<Arc<Batch>>,
     /// Everything up to here is in it, or before it.
-    pub covered: Position,
+    pub(crate) covered: Position,
 }
 
 impl Replay {
     /// Over this window and this database.
-    pub fn new(hub: Hub, database: Database) -> Self {
+    pub(crate) fn new(hub: Hub, database: Database) -> Self {
         Self { hub, database, turn: Arc::new(Semaphore::new(READS_AT_ONCE)) }
     }
 
     /// What a position is worth. The window's own need no question to Postgres.
-    pub async fn verdict(&self, from: Position) -> store::Result<Resume> {
+    pub(crate) async fn verdict(&self, from: Position) -> store::Result<Resume> {
         if self.hub.recent(from, 0).is_some() {
             return Ok(Resume::From(from));
         }
@@ -53,7 +53,7 @@ impl Replay {
     }
 
     /// The readings behind a position.
-    pub async fn read(&self, after: Position) -> Result<Piece, ReadError> {
+    pub(crate) async fn read(&self, after: Position) -> Result<Piece, ReadError> {
         if let Some(batches) = self.hub.recent(after, PAGE_BYTES) {
             let covered = batches.last().map_or(after, |last| last.end);
             return Ok(Piece { batches, covered });
@@ -63,7 +63,7 @@ impl Replay {
     }
 
     /// The newest reading of each sensor as of a position.
-    pub async fn snapshot(&self, filter: &Filter, at: Position) -> Result<Vec<Reading>, ReadError> {
+    pub(crate) async fn snapshot(&self, filter: &Filter, at: Position) -> Result<Vec<Reading>, ReadError> {
         let _turn = self.turn.acquire().await;
         self.database.latest(filter, at, SNAPSHOT_SENSORS).await
     }

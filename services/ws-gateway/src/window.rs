@@ -8,7 +8,7 @@ use crate::batch::Batch;
 
 /// What the feed has seen lately.
 #[derive(Debug)]
-pub struct Window {
+pub(crate) struct Window {
     batches: VecDeque<Arc<Batch>>,
     bytes: usize,
     limit: usize,
@@ -19,22 +19,22 @@ pub struct Window {
 
 impl Window {
     /// An empty window that begins at `head` and holds up to `limit` bytes.
-    pub fn new(head: Position, limit: usize) -> Self {
+    pub(crate) fn new(head: Position, limit: usize) -> Self {
         Self { batches: VecDeque::new(), bytes: 0, limit, start: head, head }
     }
 
     /// The position up to which the feed has seen everything.
-    pub fn head(&self) -> Position {
+    pub(crate) fn head(&self) -> Position {
         self.head
     }
 
     /// Whether everything behind `after` is here.
-    pub fn reaches_back_to(&self, after: Position) -> bool {
+    pub(crate) fn reaches_back_to(&self, after: Position) -> bool {
         after >= self.start
     }
 
     /// Adds what comes next.
-    pub fn push(&mut self, batch: Arc<Batch>) {
+    pub(crate) fn push(&mut self, batch: Arc<Batch>) {
         self.head = batch.end;
         self.bytes += batch.size();
         self.batches.push_back(batch);
@@ -47,7 +47,7 @@ impl Window {
     }
 
     /// The batches with something behind `after`, from the oldest, up to about `limit` bytes.
-    pub fn after(&self, after: Position, limit: usize) -> Vec<Arc<Batch>> {
+    pub(crate) fn after(&self, after: Position, limit: usize) -> Vec<Arc<Batch>> {
         let first = self.batches.partition_point(|batch| batch.end <= after);
         let mut bytes = 0;
         self.batches

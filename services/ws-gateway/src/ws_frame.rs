@@ -3,16 +3,16 @@
 use wire::Close;
 
 /// The longest header of an unmasked frame.
-pub const MAX_HEADER: usize = 10;
+pub(crate) const MAX_HEADER: usize = 10;
 
 /// A ping without a payload.
-pub const PING: &[u8] = &[0x89, 0];
+pub(crate) const PING: &[u8] = &[0x89, 0];
 
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 
 /// Appends the header of a text frame of so many bytes.
-pub fn write_text_header(length: usize, out: &mut Vec<u8>) {
+pub(crate) fn write_text_header(length: usize, out: &mut Vec<u8>) {
     out.push(TEXT);
     if length < 126 {
         out.push(length as u8);
@@ -26,13 +26,13 @@ pub fn write_text_header(length: usize, out: &mut Vec<u8>) {
 }
 
 /// Appends a text frame.
-pub fn write_text(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_text(text: &[u8], out: &mut Vec<u8>) {
     write_text_header(text.len(), out);
     out.extend_from_slice(text);
 }
 
 /// A close frame with the code and reason of an ending.
-pub fn close(close: Close) -> Vec<u8> {
+pub(crate) fn close(close: Close) -> Vec<u8> {
     let reason = close.reason().as_bytes();
     let mut out = vec![CLOSE, (2 + reason.len()) as u8];
     out.extend_from_slice(&close.code().to_be_bytes());

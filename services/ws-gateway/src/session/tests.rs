@@ -1,1 +1,463 @@
-//! Tests of the session.
+use store::log::TickReadings;
+use time::macros::datetime;
+use wire::{Epoch, Tick, frame::GapReason};
+
+use super::*;
+
+const EPOCH: Epoch = Epoch(7);
+
+fn at(tick: i64, id: i64) -> Position {
+    Position::new(EPOCH, Tick(tick), id)
+}
+
+/// A batch of one tick with these ids; each id's sensor is `s<id mod 3>`.
+fn batch(predecessor: Position, tick: i64, ids: &[i64]) -> Arc<Batch> {
+    let time = datetime!(2026-11-23 08:00 UTC);
+    let readings = ids.iter().map(|id| Reading {
+        id: *id,
+        sensor_id: format!("s{}", id % 3),
+        value: 1.0,
+        timestamp: time,
+        metadata: "{}".to_owned(),
+        created_at: time,
+        updated_at: time,
+    });
+    let tick = TickReadings { epoch: EPOCH, tick: Tick(tick), at: time, readings: readings.collect() };
+    Arc::new(Batch::from_log(predecessor, &tick).expect("a tick has readings"))
+}
+
+/// The text frames in an outbox, which is emptied.
+fn said(out: &mut Outbox) -> Vec<String> {
+    let mut bytes: Vec<u8> = Vec::new();
+    while !out.is_empty() {
+        let chunk: Vec<u8> = out.chunks().iter().flat_map(|slice| slice.to_vec()).collect();
+        out.advance(chunk.len());
+        bytes.extend(chunk);
+    }
+    let mut frames = Vec::new();
+    let mut rest = &bytes[..];
+    while let [opcode, length, ..] = rest {
+        let (start, length) = match length {
+            126 => (4, usize::from(u16::from_be_bytes([rest[2], rest[3]]))),
+            127 => (10, u64::from_be_bytes(rest[2..10].try_into().unwrap()) as usize),
+            short => (2, usize::from(*short)),
+        };
+        if *opcode == 0x81 {
+            frames.push(String::from_utf8(rest[start..start + length].to_vec()).unwrap());
+        }
+        rest = &rest[start + length..];
+    }
+    frames
+}
+
+fn messages(out: &mut Outbox) -> Vec<ServerMessage> {
+    said(out).iter().flat_map(|text| ServerMessage::parse_frame(text).unwrap()).collect()
+}
+
+fn ids(messages: &[ServerMessage]) -> Vec<i64> {
+    let data = messages.iter().filter_map(|message| message.data.as_ref());
+    data.map(|data| serde_json::from_str::<serde_json::Value>(data.get()).unwrap()["id"].as_i64().unwrap()).collect()
+}
+
+fn v1(out: &mut Outbox) -> Session {
+    let (session, wishes) = Session::v1("test".to_owned(), at(5, 50), None, out);
+    assert_eq!(wishes, []);
+    let hello = messages(out);
+    assert_eq!(hello[0].hello.as_ref().unwrap().pos, at(5, 50));
+    session
+}
+
+fn subscribe(session: &mut Session, body: &str, out: &mut Outbox) -> Vec<Wish> {
+    session.on_text(&format!(r#"{{"id":9,"subscribe":{body}}}"#), at(5, 50), out)
+}
+
+fn live(head: Position, missing: Vec<Arc<Batch>>) -> Attach {
+    Attach::Live { head, missing }
+}
+
+fn deliver(session: &mut Session, sub: u32, batch: &Arc<Batch>, out: &mut Outbox) -> Vec<Wish> {
+    session.on_delivery(&Delivery { sub, batch: batch.clone(), rows: Rows::All }, out)
+}
+
+#[test]
+fn from_now_is_ok_at_the_head_and_then_events() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    let wishes = subscribe(&mut session, "{}", out);
+    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Filter::All, after: None }]);
+    assert!(said(out).is_empty(), "nothing is said before it is attached");
+    session.on_attach(1, live(at(5, 50), vec![]), out);
+    let ok = messages(out).remove(0);
+    assert_eq!((ok.id, ok.ok.unwrap().pos), (Some(9), Some(at(5, 50))));
+    deliver(&mut session, 1, &batch(at(5, 50), 6, &[51, 52]), out);
+    let frames = said(out);
+    assert_eq!(frames.len(), 1, "a tick's readings are one frame");
+    let events = ServerMessage::parse_frame(&frames[0]).unwrap();
+    assert_eq!(events.iter().map(|event| event.pos).collect::<Vec<_>>(), [Some(at(6, 51)), Some(at(6, 52))]);
+    session.on_heartbeat(at(7, 60), out);
+    let mark = messages(out).remove(0).mark.unwrap();
+    assert_eq!((mark.pos, mark.n), (at(7, 60), 2), "a mark says the head and the count");
+}
+
+#[test]
+fn a_resume_replays_from_its_position_and_says_when_it_is_live() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    let from = at(3, 31);
+    let wishes = subscribe(&mut session, &format!(r#"{{"from":"{from}"}}"#), out);
+    assert_eq!(wishes, [Wish::Verdict { sub: 1, from }]);
+    let wishes = session.on_verdict(1, Resume::From(from), out);
+    let ok = messages(out).remove(0).ok.unwrap();
+    assert_eq!((ok.pos, ok.resumed), (Some(from), Some(true)));
+    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Filter::All, after: Some(from) }]);
+    assert_eq!(session.on_attach(1, Attach::TooFar, out), [Wish::Read { sub: 1, after: from }]);
+    // the page begins before the position: the log is read by ticks
+    let page = [batch(at(2, 20), 3, &[30, 31, 32]), batch(at(3, 32), 4, &[40])];
+    session.on_page(1, &page, Position::after_tick(EPOCH, Tick(4)), out);
+    session.on_attach(1, live(at(5, 50), vec![batch(at(4, 40), 5, &[49, 50])]), out);
+    let messages = messages(out);
+    assert_eq!(ids(&messages), [32, 40, 49, 50]);
+    assert_eq!(messages.last().unwrap().live.unwrap().pos, at(5, 50));
+}
+
+#[test]
+fn past_retention_a_gap_comes_before_ok() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    subscribe(&mut session, r#"{"from":"7.1.1"}"#, out);
+    let gap = Gap { from: at(1, 1), to: Position::after_tick(EPOCH, Tick(3)), reason: GapReason::Retention };
+    session.on_verdict(1, Resume::Gap(gap), out);
+    let messages = messages(out);
+    assert_eq!(messages[0].gap, Some(gap));
+    let ok = messages[1].ok.unwrap();
+    assert_eq!((ok.pos, ok.resumed), (Some(gap.to), Some(false)));
+}
+
+#[test]
+fn a_position_of_the_future_is_refused_and_leaves_nothing_behind() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    subscribe(&mut session, r#"{"from":"7.99.1"}"#, out);
+    assert_eq!(session.on_verdict(1, Resume::Ahead, out), []);
+    assert_eq!(messages(out)[0].error.as_ref().unwrap().code, "bad-position");
+    assert!(session.subscriptions.is_empty());
+}
+
+#[test]
+fn a_snapshot_carries_no_positions_and_ends_with_live() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    let wishes = subscribe(&mut session, r#"{"sensors":["s*"],"from":"latest"}"#, out);
+    let filter = Filter::parse(Some(&["s*"])).unwrap();
+    assert_eq!(wishes, [Wish::Snapshot { sub: 1, filter, at: at(5, 50) }]);
+    let time = datetime!(2026-11-23 08:00 UTC);
+    let reading = Reading {
+        id: 3,
+        sensor_id: "s0".to_owned(),
+        value: 1.0,
+        timestamp: time,
+        metadata: "{}".to_owned(),
+        created_at: time,
+        updated_at: time,
+    };
+    session.on_snapshot(1, &[reading], out);
+    session.on_attach(1, live(at(6, 51), vec![batch(at(5, 50), 6, &[51])]), out);
+    let messages = messages(out);
+    assert_eq!(messages[0].ok.unwrap().pos, None);
+    assert!(messages[1].snap && messages[1].pos.is_none());
+    assert_eq!(ids(&messages), [3, 51], "what came during the snapshot follows it");
+    assert_eq!(messages.last().unwrap().live.unwrap().pos, at(6, 51));
+}
+
+#[test]
+fn an_old_client_gets_the_demo_s_frames_and_nothing_else() {
+    let out = &mut Outbox::default();
+    let (mut session, wishes) = Session::demo("test".to_owned());
+    assert_eq!(wishes, [Wish::Attach { sub: 0, filter: Filter::All, after: None }]);
+    session.on_attach(0, live(at(5, 50), vec![]), out);
+    for noise in ["hello", "{}", r#"{"type":"x"}"#, "[1]", "{"] {
+        assert_eq!(session.on_text(noise, at(5, 50), out), [], "{noise}");
+    }
+    deliver(&mut session, 0, &batch(at(5, 50), 6, &[51, 52]), out);
+    session.on_heartbeat(at(6, 52), out);
+    let frames = said(out);
+    assert_eq!(frames.len(), 2, "a frame for each reading");
+    assert!(frames[0].starts_with(r#"{"data":{"id":51,"sensor_id":"s0","value":1.0,"#), "{}", frames[0]);
+}
+
+#[test]
+fn a_v1_message_turns_an_old_connection_into_a_new_one() {
+    let out = &mut Outbox::default();
+    let (mut session, _) = Session::demo("test".to_owned());
+    session.on_attach(0, live(at(5, 50), vec![]), out);
+    let wishes = session.on_text(r#"{"ping":{}}"#, at(5, 50), out);
+    assert_eq!(wishes, [Wish::Detach { sub: 0 }]);
+    let messages = messages(out);
+    assert!(messages[0].hello.is_some() && messages[1].pong.is_some());
+    deliver(&mut session, 0, &batch(at(5, 50), 6, &[51]), out);
+    assert!(said(out).is_empty(), "the implicit subscription has ended");
+}
+
+#[test]
+fn what_is_wrong_with_a_command_is_answered_and_the_socket_lives() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    for (text, code) in [
+        (r#"{"id":1,"subscribe":{"from":"nonsense"}}"#, "bad-position"),
+        (r#"{"id":1,"subscribe":{"sensors":["a*b"]}}"#, "bad-pattern"),
+        (r#"{"id":1,"subscribe":{"sensors":[]}}"#, "bad-pattern"),
+        (r#"{"id":1,"subscribe":{"sensors":7}}"#, "bad-command"),
+        (r#"{"id":1,"unsubscribe":{"sub":9}}"#, "unknown-subscription"),
+        (r#"{"id":1,"publish":{}}"#, "unknown-verb"),
+    ] {
+        assert_eq!(session.on_text(text, at(5, 50), out), [], "{text}");
+        let error = messages(out).remove(0);
+        assert_eq!((error.id, error.error.unwrap().code.as_str()), (Some(1), code), "{text}");
+    }
+    assert_eq!(session.on_text("not json", at(5, 50), out), [Wish::Close(Close::BadMessage)]);
+    let many = format!(r#"{{"sensors":[{}]}}"#, vec![r#""a""#; LIMITS.patterns + 1].join(","));
+    subscribe(&mut session, &many, out);
+    assert_eq!(messages(out)[0].error.as_ref().unwrap().code, "too-many-patterns");
+    for _ in 0..LIMITS.subscriptions {
+        subscribe(&mut session, "{}", out);
+    }
+    subscribe(&mut session, "{}", out);
+    assert_eq!(messages(out)[0].error.as_ref().unwrap().code, "too-many-subscriptions");
+}
+
+#[test]
+fn two_subscriptions_are_two_lives() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    for (sub, body) in [(1, r#"{"sensors":["s0"]}"#), (2, "{}")] {
+        subscribe(&mut session, body, out);
+        session.on_attach(sub, live(at(5, 50), vec![]), out);
+    }
+    said(out);
+    let tick = batch(at(5, 50), 6, &[51, 52, 54]);
+    session.on_delivery(&Delivery { sub: 1, batch: tick.clone(), rows: Rows::Some([0, 2].into()) }, out);
+    deliver(&mut session, 2, &tick, out);
+    let events: Vec<_> = messages(out).into_iter().map(|event| (event.sub.unwrap(), event.pos.unwrap().id)).collect();
+    assert_eq!(events, [(1, 51), (1, 54), (2, 51), (2, 52), (2, 54)]);
+    assert_eq!(session.on_text(r#"{"id":3,"unsubscribe":{"sub":1}}"#, at(6, 54), out), [Wish::Detach { sub: 1 }]);
+    assert_eq!(messages(out)[0].ok.unwrap().sub, 1);
+    session.on_heartbeat(at(6, 54), out);
+    assert_eq!(messages(out).len(), 1, "marks only for what is subscribed");
+}
+
+#[test]
+fn a_full_outbox_turns_a_session_to_the_log_and_back() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    subscribe(&mut session, "{}", out);
+    session.on_attach(1, live(at(5, 50), vec![]), out);
+    out.push(vec![0x8a; 1 << 20]);
+    let wishes = deliver(&mut session, 1, &batch(at(5, 50), 6, &[51]), out);
+    assert_eq!(wishes, [Wish::Detach { sub: 1 }]);
+    assert!(session.is_paused());
+    out.advance(out.bytes());
+    assert_eq!(session.on_room(), [Wish::Verdict { sub: 1, from: at(5, 50) }]);
+    let wishes = session.on_verdict(1, Resume::From(at(5, 50)), out);
+    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Filter::All, after: Some(at(5, 50)) }]);
+    session.on_attach(1, live(at(6, 51), vec![batch(at(5, 50), 6, &[51])]), out);
+    let messages = messages(out);
+    assert_eq!(ids(&messages), [51], "nothing was lost");
+    assert!(messages.iter().all(|message| message.ok.is_none() && message.live.is_none()), "its client has those");
+}
+
+#[test]
+fn a_close_says_bye_first() {
+    let out = &mut Outbox::default();
+    let session = v1(out);
+    session.on_close(Close::Drain, Some(1830), out);
+    let bye = messages(out).remove(0).bye.unwrap();
+    assert_eq!((bye.code, bye.after_ms, bye.resume), (1012, Some(1830), true));
+}
+
+mod schedules {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{hub::Hub, mailbox::Mailbox};
+
+    /// A log of ticks, a hub that follows it, and one session that is driven as a socket would.
+    struct World {
+        log: Vec<Arc<Batch>>,
+        published: usize,
+        hub: Hub,
+        mailbox: Arc<Mailbox>,
+        session: Session,
+        out: Outbox,
+        wishes: Vec<Wish>,
+        got: Vec<i64>,
+    }
+
+    #[derive(Debug, Clone)]
+    enum Move {
+        Commit(usize),
+        Publish,
+        TakeMail,
+        Grant(usize),
+        ReadSocket,
+        Clog,
+        LoseFeed,
+    }
+
+    fn moves() -> impl Strategy<Value = Move> {
+        prop_oneof![
+            4 => (1..4usize).prop_map(Move::Commit),
+            6 => Just(Move::Publish),
+            4 => Just(Move::TakeMail),
+            6 => (0..3usize).prop_map(Move::Grant),
+            3 => Just(Move::ReadSocket),
+            1 => Just(Move::Clog),
+            1 => Just(Move::LoseFeed),
+        ]
+    }
+
+    impl World {
+        fn new(window_bytes: usize) -> Self {
+            let hub = Hub::new(window_bytes);
+            hub.start_at(at(0, 0));
+            let mut out = Outbox::default();
+            let (session, _) = Session::v1("test".to_owned(), at(0, 0), None, &mut out);
+            Self {
+                log: Vec::new(),
+                published: 0,
+                hub,
+                mailbox: Mailbox::new(),
+                session,
+                out,
+                wishes: Vec::new(),
+                got: Vec::new(),
+            }
+        }
+
+        fn end(&self) -> Position {
+            self.log.last().map_or(at(0, 0), |batch| batch.end)
+        }
+
+        fn commit(&mut self, rows: usize) {
+            let (end, first) = (self.end(), self.end().id + 1);
+            let ids: Vec<i64> = (first..first + rows as i64).collect();
+            self.log.push(batch(end, end.tick.0 + 1, &ids));
+        }
+
+        fn copy(batch: &Arc<Batch>) -> Batch {
+            let first = batch.end.id - batch.len() as i64 + 1;
+            let ids: Vec<i64> = (first..=batch.end.id).collect();
+            Arc::try_unwrap(super::batch(batch.predecessor, batch.end.tick.0, &ids)).unwrap()
+        }
+
+        fn publish(&mut self) {
+            if let Some(batch) = self.log.get(self.published) {
+                self.hub.publish(Self::copy(batch));
+                self.published += 1;
+            }
+        }
+
+        fn take_mail(&mut self) {
+            let mail = self.mailbox.take();
+            for delivery in &mail.deliveries {
+                self.wishes.extend(self.session.on_delivery(delivery, &mut self.out));
+            }
+            if mail.overflowed {
+                self.session.on_overflow();
+            }
+        }
+
+        /// Grants one wish. Attaching and detaching are immediate in a socket, so they go first here too.
+        fn grant(&mut self, which: usize) {
+            let immediate = |wish: &Wish| matches!(wish, Wish::Attach { .. } | Wish::Detach { .. });
+            let at = self.wishes.iter().position(immediate).unwrap_or(which);
+            if at >= self.wishes.len() {
+                return;
+            }
+            let more = match self.wishes.remove(at) {
+                Wish::Attach { sub, filter, after } => {
+                    let attach = self.hub.attach(&self.mailbox, sub, &filter, after);
+                    self.session.on_attach(sub, attach, &mut self.out)
+                }
+                Wish::Detach { sub } => {
+                    self.hub.detach(self.mailbox.session, sub);
+                    Vec::new()
+                }
+                Wish::Verdict { sub, from } => self.session.on_verdict(sub, Resume::From(from), &mut self.out),
+                Wish::Read { sub, after } => {
+                    let page: Vec<_> = self.log.iter().filter(|batch| batch.end > after).take(2).cloned().collect();
+                    let covered = page.last().map_or(after, |batch| batch.end);
+                    self.session.on_page(sub, &page, covered, &mut self.out)
+                }
+                Wish::Snapshot { .. } | Wish::Close(_) => panic!("nobody asks for this here"),
+            };
+            self.wishes.extend(more);
+        }
+
+        fn read_socket(&mut self) {
+            self.got.extend(ids(&messages(&mut self.out)));
+            if self.session.is_paused() {
+                self.wishes.extend(self.session.on_room());
+            }
+        }
+
+        fn play(&mut self, step: &Move) {
+            match step {
+                Move::Commit(rows) => self.commit(*rows),
+                Move::Publish => self.publish(),
+                Move::TakeMail => self.take_mail(),
+                Move::Grant(which) => self.grant(*which),
+                Move::ReadSocket => self.read_socket(),
+                Move::Clog => self.out.push([&[0x8a, 127, 0, 0, 0, 0, 0, 0x10, 0, 0][..], &vec![0; 1 << 20]].concat()),
+                Move::LoseFeed => {
+                    self.published = self.log.len();
+                    self.hub.start_at(self.end());
+                }
+            }
+            while self.wishes.iter().any(|wish| matches!(wish, Wish::Attach { .. } | Wish::Detach { .. })) {
+                self.grant(0);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_session_gets_everything_it_wants_once_and_in_order(
+            schedule in prop::collection::vec(moves(), 1..120),
+            begin in 0..60usize,
+            window_bytes in prop_oneof![Just(1usize), Just(400), Just(1 << 20)],
+            only_s0 in any::<bool>(),
+            resumes in any::<bool>(),
+        ) {
+            let mut world = World::new(window_bytes);
+            let mut from = None;
+            for (number, step) in schedule.iter().chain(&vec![Move::Publish; 3]).enumerate() {
+                if number == begin.min(schedule.len()) {
+                    let start = if resumes { world.end() } else { world.hub.head().unwrap() };
+                    from = Some(start);
+                    let sensors = if only_s0 { r#""sensors":["s0","s0*"],"# } else { "" };
+                    let start = if resumes { start.to_string() } else { "now".to_owned() };
+                    let text = format!(r#"{{"id":1,"subscribe":{{{sensors}"from":"{start}"}}}}"#);
+                    let wishes = world.session.on_text(&text, at(0, 0), &mut world.out);
+                    world.wishes.extend(wishes);
+                    // a subscription from now is attached before anything else happens
+                    while world.wishes.iter().any(|wish| matches!(wish, Wish::Attach { .. })) {
+                        world.grant(0);
+                    }
+                }
+                world.play(step);
+            }
+            world.commit(1);
+            for _ in 0..world.log.len() + 400 {
+                for step in [Move::Publish, Move::TakeMail, Move::ReadSocket, Move::Grant(0)] {
+                    world.play(&step);
+                }
+            }
+            let from = from.expect("the subscription was made");
+            let all = world.log.iter().flat_map(|batch| (batch.end.id - batch.len() as i64 + 1)..=batch.end.id);
+            let wanted: Vec<i64> = all.filter(|id| *id > from.id && (!only_s0 || id % 3 == 0)).collect();
+            prop_assert_eq!(world.got, wanted);
+        }
+    }
+}
