@@ -420,7 +420,7 @@ mod schedules {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
         #[test]
         fn a_session_gets_everything_it_wants_once_and_in_order(

@@ -1,0 +1,141 @@
+//! The page in a real Chromium: what it shows, and that no restart loses or doubles a reading on it.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use e2e::{Plan, Stack, http};
+use serde_json::{Value, json};
+
+/// The driver in `frontend/e2e/page.mjs`, told what to do a line at a time.
+struct Browser {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Browser {
+    fn start(page: &str) -> Self {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../frontend");
+        let node = std::env::var("ROWCAST_NODE").unwrap_or_else(|_| "node".to_owned());
+        let mut child = Command::new(node)
+            .arg(root.join("e2e/page.mjs"))
+            .env("ROWCAST_PAGE_URL", page)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdin, stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, stdin, stdout }
+    }
+
+    #[track_caller]
+    fn tell(&mut self, command: Value) -> Value {
+        writeln!(self.stdin, "{command}").unwrap();
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap_or_default();
+        assert_eq!(answer["ok"], true, "{command}: {line}");
+        answer
+    }
+
+    #[track_caller]
+    fn wait_status(&mut self, text: &str) {
+        self.tell(json!({"cmd": "wait_text", "testid": "status", "text": text, "timeout_ms": 40_000}));
+    }
+
+    #[track_caller]
+    fn wait_ids(&mut self, ids: &[i64]) {
+        self.tell(json!({"cmd": "wait_ids", "ids": ids, "timeout_ms": 40_000}));
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The folder of the built page. `cargo xtask test` builds it and says where it is.
+fn built_page() -> String {
+    let built = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../frontend/build/client");
+    let folder = std::env::var_os("ROWCAST_PAGE_DIR").map_or(built, PathBuf::from);
+    assert!(folder.join("index.html").is_file(), "the page is not built: run `cargo xtask test`");
+    folder.display().to_string()
+}
+
+async fn post(stack: &Stack, value: i64) -> i64 {
+    let body = format!(r#"{{"sensor_id":"kitchen","value":{value},"metadata":{{"unit":"°C"}}}}"#);
+    http::post(stack.ingest.public(), "/api/sensors/", &body).await.unwrap().json()["id"].as_i64().unwrap()
+}
+
+fn insert(stack: &Stack, value: i64) -> i64 {
+    let sql = format!("insert into sensor_readings (sensor_id, value) values ('cellar', {value}) returning id");
+    stack.psql(&sql).lines().next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_every_reading_once_whatever_restarts() {
+    let page = built_page();
+    let env = [("ws-gateway:ROWCAST_GATEWAY__PAGE", page.as_str())];
+    let mut stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap();
+    let mut browser = Browser::start(&format!("http://{}/", stack.gateways[0].public()));
+    browser.tell(json!({"cmd": "open"}));
+    browser.wait_status("Connected");
+    browser.tell(json!({"cmd": "wait_text", "testid": "empty", "text": "Waiting for sensor data", "timeout_ms": 5_000}));
+
+    let mut ids = vec![post(&stack, 21).await];
+    browser.tell(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21", "timeout_ms": 5_000}));
+    browser.tell(json!({"cmd": "wait_text", "testid": "badge", "text": "Realtime", "timeout_ms": 5_000}));
+    ids.push(insert(&stack, 7));
+    browser.tell(json!({"cmd": "wait_value", "sensor": "cellar", "value": "7", "timeout_ms": 5_000}));
+
+    let violations = browser.tell(json!({"cmd": "axe"}));
+    assert_eq!(violations["violations"], json!([]));
+    let foreign = browser.tell(json!({"cmd": "requests"}));
+    assert_eq!(foreign["urls"], json!([]), "no third-party request");
+    let errors = browser.tell(json!({"cmd": "console_errors"}));
+    assert_eq!(errors["errors"], json!([]));
+
+    stack.listeners[0].crash_and_start().unwrap();
+    ids.push(post(&stack, 22).await);
+    browser.wait_ids(&ids);
+    stack.gateways[0].process.kill().unwrap();
+    browser.wait_status("Disconnected");
+    browser.tell(json!({"cmd": "wait_text", "testid": "badge", "text": "Cache", "timeout_ms": 5_000}));
+    ids.push(post(&stack, 23).await);
+    stack.gateways[0].process.restart().unwrap();
+    browser.wait_ids(&ids);
+    browser.wait_status("Connected");
+    stack.redis.crash_and_start().unwrap();
+    ids.push(insert(&stack, 8));
+    browser.wait_ids(&ids);
+    stack.ingest.crash_and_start().unwrap();
+    stack.ingest.await_ready().await;
+    ids.push(post(&stack, 24).await);
+    browser.wait_ids(&ids);
+    stack.postgres.crash_and_start().unwrap();
+    ids.push(insert(&stack, 9));
+    browser.wait_ids(&ids);
+    browser.tell(json!({"cmd": "offline"}));
+    browser.wait_status("Disconnected");
+    ids.push(insert(&stack, 10));
+    browser.tell(json!({"cmd": "online"}));
+    browser.wait_ids(&ids);
+    browser.wait_status("Connected");
+
+    let counters = browser.tell(json!({"cmd": "counters"}));
+    assert_eq!(
+        (&counters["received"], &counters["duplicates"], &counters["gaps"]),
+        (&json!(ids.len()), &json!(0), &json!(0))
+    );
+    let order = browser.tell(json!({"cmd": "ids"}));
+    assert_eq!(order["ids"], json!(ids), "in the one order");
+    if let Ok(folder) = std::env::var("ROWCAST_SCREENSHOTS") {
+        browser.tell(json!({"cmd": "screenshot", "path": format!("{folder}/page.png")}));
+    }
+    browser.tell(json!({"cmd": "quit"}));
+}

@@ -1,0 +1,181 @@
+//! Each service by itself: configuration, readiness, the stop, what it does when what it needs is away.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Plan, Stack, client, http, stack};
+use nix::sys::signal::Signal;
+use testkit::{Postgres, Process, Proxy, process::Program, proxy::Wire, wait_for};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Runs a service to its end and gives its exit code and what it said.
+fn run(name: &str, env: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new(stack::binary(name).unwrap());
+    let ran = command.args(args).env_clear().envs(env.iter().copied()).output().unwrap();
+    (ran.status.code(), String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned())
+}
+
+#[test]
+fn a_configuration_with_faults_is_told_all_of_them_and_no_secret() {
+    for name in ["ingest", "ws-gateway", "notify-listener", "migrate"] {
+        let (code, said) = run(
+            name,
+            &[
+                ("ROWCAST_DATABASE__URL", "mysql://root:hunter2@x/y"),
+                ("ROWCAST_LOG__FORMAT", "xml"),
+                ("ROWCAST_NO__SUCH", "1"),
+            ],
+            &["--check-config"],
+        );
+        assert_eq!(code, Some(2), "{name}: {said}");
+        for fault in ["database.url", "log.format", "ROWCAST_NO__SUCH"] {
+            assert!(said.contains(fault), "{name}: {fault} in {said}");
+        }
+        assert!(!said.contains("hunter2"), "{name}: {said}");
+    }
+    let redis = ("ROWCAST_REDIS__URL", "redis://127.0.0.1/");
+    let database = ("ROWCAST_DATABASE__URL", "postgres://a:hunter2@127.0.0.1/x");
+    for (name, env) in [("ingest", vec![database]), ("ws-gateway", vec![database, redis]), ("notify-listener", vec![database, redis])] {
+        let (code, said) = run(name, &env, &["--check-config"]);
+        assert_eq!((code, said.contains("hunter2")), (Some(0), false), "{name}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_drains_and_ends_with_zero() {
+    let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
+    let mut demo = client::connect_demo(stack.gateways[0].public(), "/ws/sensors/").await.unwrap();
+    let mut v1 = client::connect_v1(stack.gateways[0].public()).await.unwrap();
+    client::next_messages(&mut v1).await.unwrap();
+    for service in stack.services() {
+        service.process.signal(Signal::SIGTERM).unwrap();
+    }
+    let bye = client::next_messages(&mut v1).await.unwrap().remove(0).bye.unwrap();
+    assert_eq!((bye.code, bye.resume), (1012, true));
+    assert!(bye.after_ms.is_some(), "clients are told when to come back");
+    let ended = client::next_text(&mut demo).await.unwrap_err().to_string();
+    assert!(ended.contains("1012") || ended.contains("Restart"), "never 1000, after which the demo's page stays away: {ended}");
+    let Stack { ingest, gateways, listeners, .. } = stack;
+    for service in [ingest].into_iter().chain(gateways).chain(listeners) {
+        assert_eq!(service.process.wait(SOON).unwrap(), Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_told_within_three_seconds_and_stores_nothing_half() {
+    let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
+    let ingest = stack.ingest.public();
+    let body = r#"[{"sensor_id":"a","value":1},{"sensor_id":"a","value":2}]"#;
+    for wire in [Wire::Frozen, Wire::Cut] {
+        stack.ingest.to_postgres.set(wire);
+        let began = Instant::now();
+        let answer = http::post(ingest, "/api/sensors/", body).await.unwrap();
+        assert_eq!(answer.status, 503, "{wire:?}: {}", answer.body);
+        assert!(answer.header("retry-after").is_some());
+        assert!(began.elapsed() < Duration::from_secs(3), "{wire:?}: {:?}", began.elapsed());
+        stack.ingest.await_unready().await;
+        stack.ingest.to_postgres.set(Wire::Whole);
+        stack.ingest.await_ready().await;
+        assert_eq!(http::post(ingest, "/api/sensors/", body).await.unwrap().status, 201);
+    }
+    // what was refused while the wire was frozen reached the server late, and stored nothing
+    assert_eq!(stack.psql("select count(*) from sensor_readings"), "4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_server_does_not_store_what_its_client_was_refused() {
+    let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
+    let ingest = stack.ingest.public();
+    let body = |n: i32| format!(r#"{{"sensor_id":"a","value":{n}}}"#);
+    assert_eq!(http::post(ingest, "/api/sensors/", &body(1)).await.unwrap().status, 201);
+    let backends = stack.psql("select pid from pg_stat_activity where application_name = 'rowcast ingest'");
+    let each = |signal: Signal| {
+        for pid in backends.lines() {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.parse().unwrap()), signal).unwrap();
+        }
+    };
+    each(Signal::SIGSTOP);
+    let answer = http::post(ingest, "/api/sensors/", &body(2)).await.unwrap();
+    each(Signal::SIGCONT);
+    assert_eq!(answer.status, 503);
+    assert_eq!(http::post(ingest, "/api/sensors/", &body(3)).await.unwrap().status, 201);
+    assert_eq!(stack.psql("select string_agg(value::text, ' ' order by id) from sensor_readings"), "1 3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_wait_unready_for_the_schema() {
+    let postgres = Postgres::start().unwrap();
+    let logs = tempfile::tempdir().unwrap();
+    let admin = std::net::SocketAddr::from(([127, 0, 0, 1], testkit::postgres::free_port().unwrap()));
+    let program = Program::new(stack::binary("ingest").unwrap(), logs.path().join("ingest.log"))
+        .env("ROWCAST_DATABASE__URL", postgres.url(stack::DATABASE))
+        .env("ROWCAST_HTTP__ADDR", "127.0.0.1:0")
+        .env("ROWCAST_ADMIN__ADDR", admin.to_string());
+    let ingest = Process::start(program).unwrap();
+    let readiness = async || http::get(admin, "/readyz").await.map(|answer| (answer.status, answer.body));
+    wait_for("the schema's absence", SOON, async || match readiness().await {
+        Ok((503, body)) if body.contains("version 0") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(http::get(admin, "/livez").await.unwrap().status, 200, "unready is not dead");
+    stack::migrate(&postgres, logs.path()).unwrap();
+    wait_for("readiness", SOON, async || match readiness().await {
+        Ok((200, _)) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert!(ingest.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrate_waits_for_the_database_and_can_be_killed_and_run_again() {
+    let postgres = Postgres::start().unwrap();
+    let proxy = Proxy::start(([127, 0, 0, 1], postgres.port()).into()).await.unwrap();
+    proxy.set(Wire::Cut);
+    let logs = tempfile::tempdir().unwrap();
+    let url = format!("postgres://postgres@{}/{}", proxy.addr(), stack::DATABASE);
+    let start = || {
+        let log = logs.path().join("migrate.log");
+        Process::start(Program::new(stack::binary("migrate").unwrap(), log).env("ROWCAST_DATABASE__URL", &url)).unwrap()
+    };
+    let waiting = start();
+    wait_for("its waiting", SOON, async || {
+        if waiting.output().contains("waiting for the database") { Ok(()) } else { Err(waiting.output()) }
+    })
+    .await;
+    proxy.set(Wire::Whole);
+    // killed as soon as it has begun, it leaves whole migrations or nothing
+    wait_for("its first table", SOON, async || {
+        match postgres.psql(stack::DATABASE, "select to_regclass('rowcast._sqlx_migrations') is not null") {
+            Ok(there) if there == "t" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    waiting.kill().unwrap();
+    let (mut one, two) = (start(), start());
+    wait_for("both ends", SOON, async || if one.is_running() || two.is_running() { Err(()) } else { Ok(()) }).await;
+    for run in [&one, &two] {
+        assert!(run.output().contains("the schema is current"), "{}", run.output());
+    }
+    one.restart().unwrap();
+    wait_for("a third end", SOON, async || if one.is_running() { Err(()) } else { Ok(()) }).await;
+    assert!(one.output().contains(r#""applied":0"#), "nothing is left to do: {}", one.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_away_stops_ticks_and_not_posts() {
+    let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
+    let mut socket = client::connect_demo(stack.gateways[0].public(), "/ws/sensors/").await.unwrap();
+    stack.redis.process().signal(Signal::SIGSTOP).unwrap();
+    for value in 0..50 {
+        let body = format!(r#"{{"sensor_id":"a","value":{value}}}"#);
+        assert_eq!(http::post(stack.ingest.public(), "/api/sensors/", &body).await.unwrap().status, 201);
+    }
+    stack.redis.process().signal(Signal::SIGCONT).unwrap();
+    for value in 0..50 {
+        let frame: serde_json::Value = serde_json::from_str(&client::next_text(&mut socket).await.unwrap()).unwrap();
+        assert_eq!(frame["data"]["value"], f64::from(value));
+    }
+}
