@@ -45,6 +45,12 @@ impl Options {
         Self { pg: self.pg.options([("synchronous_commit", "on")]) }
     }
 
+    /// Notices of these connections do not reach the log.
+    #[must_use]
+    pub(crate) fn quiet(self) -> Self {
+        Self { pg: self.pg.options([("client_min_messages", "warning")]) }
+    }
+
     /// One connection of its own.
     pub async fn connect(&self) -> Result<PgConnection> {
         match tokio::time::timeout(CONNECT_TIMEOUT, self.pg.connect()).await {

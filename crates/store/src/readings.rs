@@ -1,8 +1,6 @@
 //! Readings in and out of their table.
 
-use std::time::Duration;
-
-use sqlx::{Connection, FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use wire::Reading;
@@ -95,11 +93,6 @@ impl Inserter {
             return Ok(Inserted::TooLate);
         }
         Ok(Inserted::Stored(stored.into_iter().map(Reading::from).collect()))
-    }
-
-    /// Whether the server still answers within `limit`.
-    pub async fn ping(&mut self, limit: Duration) -> bool {
-        matches!(tokio::time::timeout(limit, self.connection.ping()).await, Ok(Ok(())))
     }
 }
 

@@ -63,7 +63,7 @@ pub fn required_version() -> i64 {
 /// Each migration is one transaction: killed anywhere, the next run goes on where it stopped.
 pub async fn migrate(options: &Options, deadline: Duration) -> std::result::Result<Migrated, SchemaError> {
     let until = Instant::now() + deadline;
-    let mut connection = reach(options, deadline, until).await?;
+    let mut connection = reach(&options.clone().quiet(), deadline, until).await?;
     lock(&mut connection, deadline, until).await?;
     let outcome = run(&mut connection).await;
     // closing the connection gives up the lock, also after a failure

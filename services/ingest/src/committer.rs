@@ -111,6 +111,8 @@ async fn dispatch(mut jobs: mpsc::UnboundedReceiver<Job>, mut idle: Vec<Lane>, l
     while let Some(first) = jobs.recv().await {
         while busy > 0 {
             tokio::select! {
+                // a lane that is back goes first: it has a connection that works
+                biased;
                 lane = returned.recv() => {
                     idle.extend(lane);
                     busy -= 1;

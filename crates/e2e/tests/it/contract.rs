@@ -166,12 +166,14 @@ async fn a_row_of_eight_thousand_bytes_is_stored_and_delivered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_read_by_index() {
     let stack = stack().await;
-    stack.psql("insert into sensor_readings (sensor_id, value) select 's' || n % 100, n from generate_series(1, 20000) n; analyze sensor_readings");
+    stack.psql("insert into sensor_readings (sensor_id, value) select 's' || n % 2, n from generate_series(1, 50000) n; analyze sensor_readings");
+    let today = stack.psql("select tableoid::regclass::text from sensor_readings limit 1").replace("rowcast.", "");
     for query in [
-        r#"select * from sensor_readings where sensor_id = 's7' order by "timestamp" desc, id desc limit 100"#,
+        r#"select * from sensor_readings where sensor_id = 's1' order by "timestamp" desc, id desc limit 100"#,
         r#"select * from sensor_readings order by "timestamp" desc, id desc limit 100"#,
     ] {
         let plan = stack.psql(&format!("explain {query}"));
-        assert!(plan.contains("Index Scan") && !plan.contains("Sort"), "{plan}");
+        // the days without readings may be read whole
+        assert!(plan.contains("Merge Append") && !plan.contains(&format!("Seq Scan on {today}")), "{plan}");
     }
 }

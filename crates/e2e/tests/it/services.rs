@@ -89,6 +89,7 @@ async fn a_frozen_server_does_not_store_what_its_client_was_refused() {
     let body = |n: i32| format!(r#"{{"sensor_id":"a","value":{n}}}"#);
     assert_eq!(http::post(ingest, "/api/sensors/", &body(1)).await.unwrap().status, 201);
     let backends = stack.psql("select pid from pg_stat_activity where application_name = 'rowcast ingest'");
+    assert!(!backends.is_empty(), "ingest is connected");
     let each = |signal: Signal| {
         for pid in backends.lines() {
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.parse().unwrap()), signal).unwrap();
