@@ -1,1 +1,7 @@
-fn main() {}
+//! The `rowcast` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

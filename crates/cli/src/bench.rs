@@ -1,0 +1,113 @@
+//! `rowcast bench`: the whole way from a POST to every client, with an exact ledger.
+
+mod audience;
+mod clock;
+mod frames;
+mod histogram;
+mod http;
+mod idle;
+mod ledger;
+mod limit;
+mod load;
+mod processes;
+mod report;
+mod scan;
+mod socket;
+mod verdict;
+
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use self::{
+    audience::Audience,
+    clock::Clock,
+    ledger::Ledger,
+    limit::Limits,
+    load::{Pace, Plan},
+    processes::{Usage, Watched},
+    report::Report,
+    socket::Address,
+};
+use crate::{
+    args::{BenchKind, BenchLimit, BenchRun, Format},
+    output,
+};
+
+/// After the load, the clients get this long to get everything.
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Measures the whole way. Exit code 1 when a reading was lost, doubled or out of order.
+pub(crate) async fn run(options: BenchRun) -> anyhow::Result<ExitCode> {
+    raise_file_limit()?;
+    let mut report = measure(&options).await?;
+    if options.with_limit {
+        let limit = BenchLimit {
+            database_url: options.database_url.clone(),
+            clients: vec![options.clients.max(1)],
+            load: options.load.clone(),
+            output: options.output,
+        };
+        report.compare(limit::measure(&limit).await?);
+    }
+    output::line(&shown(options.output, &report, Report::text)?)?;
+    Ok(if report.ledger.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Measures a part.
+pub(crate) async fn run_kind(kind: BenchKind) -> anyhow::Result<()> {
+    raise_file_limit()?;
+    let text = match kind {
+        BenchKind::Idle(options) => shown(options.output, &idle::measure(&options).await?, idle::Idle::text)?,
+        BenchKind::Limit(options) => shown(options.output, &limit::measure(&options).await?, Limits::text)?,
+    };
+    Ok(output::line(&text)?)
+}
+
+async fn measure(options: &BenchRun) -> anyhow::Result<Report> {
+    let ingest = Address::parse(&options.ingest.url)?;
+    let gateway = Address::parse(&options.gateway.url)?;
+    let watched = Watched::find(&options.pids, !options.no_processes);
+    let clock = Clock::start();
+    let mut audience = Audience::open(gateway, options.clients as usize, clock, |_| Vec::new()).await?;
+    let pace =
+        if options.max { Pace::Max } else { Pace::Planned(options.rate / f64::from(options.load.readings)) };
+    let plan = Plan::new(ingest, &options.load, pace, clock);
+    let (sent, usage) = tokio::join!(plan.run(), usage_of_window(&watched, &plan));
+    let ledger = Arc::new(Ledger::new(&sent.writes));
+    audience.settle(ledger.clone(), SETTLE_LIMIT).await;
+    let heard = audience.leave().await?;
+    let mut report = report::evaluate(&plan, &sent, &ledger, &heard);
+    let (before, after) = usage;
+    let deliveries = report.deliveries_in_window;
+    report.processes = watched.rows(&before, &after, plan.window.seconds(), deliveries);
+    report.options = report::Options::of(options);
+    Ok(report)
+}
+
+type Sample = BTreeMap<String, Usage>;
+
+/// What the processes had used when the window began and when it ended.
+async fn usage_of_window(watched: &Watched, plan: &Plan) -> (Sample, Sample) {
+    tokio::time::sleep_until(plan.clock.at(plan.window.from).into()).await;
+    let before = watched.usage();
+    tokio::time::sleep_until(plan.clock.at(plan.window.to).into()).await;
+    (before, watched.usage())
+}
+
+fn shown<T: serde::Serialize>(format: Format, report: &T, text: fn(&T) -> String) -> anyhow::Result<String> {
+    match format {
+        Format::Json => Ok(serde_json::to_string_pretty(report)?),
+        Format::Text => Ok(text(report)),
+    }
+}
+
+/// Thousands of sockets need more file descriptors than a shell gives at first.
+fn raise_file_limit() -> anyhow::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("the limit of open files")?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raising the limit of open files")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! The clients, on a thread of their own: they note what came and when, and look at it only after the load.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, thread, time::Duration};
+
+use anyhow::{Context, anyhow};
+use futures_util::{StreamExt, stream};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::{JoinSet, LocalSet},
+    time,
+};
+use wire::{ServerMessage, Start};
+
+use super::{
+    clock::Clock,
+    frames::Frame,
+    ledger::{Account, Ledger},
+    scan::IdScanner,
+    socket::{Address, Read, SCRATCH_BYTES, Socket},
+};
+use crate::live::Live;
+
+/// How many sockets are opened at a time.
+const OPENING: usize = 32;
+
+/// After everything has come, doubled readings get this long to show.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// What a client heard, in the order of arrival.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// The readings' ids.
+    pub(super) ids: Vec<i64>,
+    /// For each read that brought readings: how many ids there were after it, and when it was.
+    pub(super) moments: Vec<(usize, u64)>,
+    /// How many `gap`s the gateway told of.
+    pub(super) gaps: u64,
+    /// Why the connection ended, if it did.
+    pub(super) ended: Option<String>,
+    /// Filled when the load is over.
+    pub(super) account: Account,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    Listen,
+    Settle(Arc<Ledger>),
+    Leave,
+}
+
+/// N open clients.
+#[derive(Debug)]
+pub(super) struct Audience {
+    phase: watch::Sender<Phase>,
+    complete: mpsc::UnboundedReceiver<()>,
+    result: oneshot::Receiver<anyhow::Result<Vec<Heard>>>,
+    clients: usize,
+}
+
+impl Audience {
+    /// Opens the clients; comes back when all are attached. `sensors` gives each client's subscription, none for all.
+    pub(super) async fn open(
+        gateway: Address,
+        clients: usize,
+        clock: Clock,
+        sensors: fn(usize) -> Vec<String>,
+    ) -> anyhow::Result<Self> {
+        let (phase, phases) = watch::channel(Phase::Listen);
+        let (completed, complete) = mpsc::unbounded_channel();
+        let (attached, all_attached) = oneshot::channel();
+        let (give, result) = oneshot::channel();
+        thread::Builder::new().name("audience".to_owned()).spawn(move || {
+            let listening = async {
+                let scratch = Rc::new(RefCell::new(vec![0; SCRATCH_BYTES]));
+                let sockets = open_all(&gateway, clients, sensors, &scratch).await?;
+                // who asked may have left; then there is nobody to tell
+                let _ = attached.send(());
+                listen_all(sockets, scratch, clock, &phases, &completed).await
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let result = runtime
+                .context("the clients' runtime")
+                .and_then(|runtime| LocalSet::new().block_on(&runtime, listening));
+            let _ = give.send(result);
+        })?;
+        let audience = Self { phase, complete, result, clients };
+        match all_attached.await {
+            Ok(()) => Ok(audience),
+            Err(_) => Err(audience.leave().await.err().unwrap_or_else(|| anyhow!("the clients ended early"))),
+        }
+    }
+
+    /// Tells the clients what they must get; comes back when all have it, or at the deadline.
+    pub(super) async fn settle(&mut self, ledger: Arc<Ledger>, limit: Duration) {
+        self.phase.send_replace(Phase::Settle(ledger));
+        let all_complete = async {
+            for _ in 0..self.clients {
+                self.complete.recv().await;
+            }
+        };
+        // whatever is missing at the deadline is in the accounts
+        let _ = time::timeout(limit, all_complete).await;
+        time::sleep(GRACE).await;
+    }
+
+    /// Closes the clients and gives what each heard.
+    pub(super) async fn leave(self) -> anyhow::Result<Vec<Heard>> {
+        self.phase.send_replace(Phase::Leave);
+        self.result.await.context("the clients' thread died")?
+    }
+}
+
+async fn open_all(
+    gateway: &Address,
+    clients: usize,
+    sensors: fn(usize) -> Vec<String>,
+    scratch: &RefCell<Vec<u8>>,
+) -> anyhow::Result<Vec<Socket>> {
+    let open = |n: usize| async move {
+        let socket = Socket::subscribed(gateway, Live::new(sensors(n), Start::Now), scratch);
+        let socket = time::timeout(Duration::from_secs(30), socket).await;
+        socket.unwrap_or_else(|_| Err(anyhow!("no answer"))).with_context(|| format!("client {n}"))
+    };
+    let mut opening = stream::iter((0..clients).map(open)).buffer_unordered(OPENING);
+    let mut sockets = Vec::with_capacity(clients);
+    while let Some(socket) = opening.next().await {
+        sockets.push(socket?);
+    }
+    Ok(sockets)
+}
+
+async fn listen_all(
+    sockets: Vec<Socket>,
+    scratch: Rc<RefCell<Vec<u8>>>,
+    clock: Clock,
+    phases: &watch::Receiver<Phase>,
+    completed: &mpsc::UnboundedSender<()>,
+) -> anyhow::Result<Vec<Heard>> {
+    let scanner = Rc::new(IdScanner::new());
+    let mut clients = JoinSet::new();
+    for socket in sockets {
+        let client = Client {
+            scratch: scratch.clone(),
+            scanner: scanner.clone(),
+            clock,
+            heard: Heard::default(),
+            accounted: 0,
+        };
+        clients.spawn_local(client.listen(socket, phases.clone(), completed.clone()));
+    }
+    Ok(clients.join_all().await)
+}
+
+struct Client {
+    scratch: Rc<RefCell<Vec<u8>>>,
+    scanner: Rc<IdScanner>,
+    clock: Clock,
+    heard: Heard,
+    /// How many ids are in the account.
+    accounted: usize,
+}
+
+impl Client {
+    async fn listen(
+        mut self,
+        mut socket: Socket,
+        mut phases: watch::Receiver<Phase>,
+        completed: mpsc::UnboundedSender<()>,
+    ) -> Heard {
+        let mut ledger: Option<Arc<Ledger>> = None;
+        let mut told = false;
+        loop {
+            tokio::select! {
+                () = self.read(&mut socket), if self.heard.ended.is_none() => {}
+                changed = phases.changed() => match (changed, phases.borrow_and_update().clone()) {
+                    (Ok(()), Phase::Listen) => {}
+                    (Ok(()), Phase::Settle(writes)) => {
+                        self.heard.account = Account::new(&writes);
+                        ledger = Some(writes);
+                    }
+                    (Ok(()), Phase::Leave) | (Err(_), _) => return self.heard,
+                },
+            }
+            let Some(ledger) = &ledger else { continue };
+            for id in &self.heard.ids[self.accounted..] {
+                self.heard.account.arrive(ledger, *id);
+            }
+            self.accounted = self.heard.ids.len();
+            if !told && (self.heard.account.missing() == 0 || self.heard.ended.is_some()) {
+                told = true;
+                // nobody waits any more when the run is over
+                let _ = completed.send(());
+            }
+        }
+    }
+
+    async fn read(&mut self, socket: &mut Socket) {
+        let Self { scratch, scanner, clock, heard, .. } = self;
+        let before = heard.ids.len();
+        let read = socket
+            .read(scratch, |frame| match frame {
+                Frame::Text(text) => {
+                    let before = heard.ids.len();
+                    scanner.scan(text, &mut heard.ids);
+                    if heard.ids.len() == before {
+                        heard.gaps += gaps(text);
+                    }
+                }
+                Frame::Close(code) => heard.ended = Some(format!("closed with {code}")),
+                Frame::Ping(_) | Frame::Other => {}
+            })
+            .await;
+        match read {
+            Ok(Read::More) => {}
+            Ok(Read::End) => heard.ended = Some(heard.ended.take().unwrap_or_else(|| "cut".to_owned())),
+            Err(error) => heard.ended = Some(error.to_string()),
+        }
+        if heard.ids.len() > before {
+            heard.moments.push((heard.ids.len(), clock.micros()));
+        }
+    }
+}
+
+/// How many gaps a frame without events tells of.
+fn gaps(text: &[u8]) -> u64 {
+    let messages = std::str::from_utf8(text).ok().and_then(|text| ServerMessage::parse_frame(text).ok());
+    messages.unwrap_or_default().iter().filter(|message| message.gap.is_some()).count() as u64
+}

@@ -1,0 +1,95 @@
+//! The ledgers of all clients, added up.
+
+use serde::Serialize;
+
+use super::{
+    audience::Heard,
+    ledger::{Ledger, disorder},
+};
+
+/// Faults over all clients. All but `foreign` are zero in a clean run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Verdict {
+    /// Answered with 201, and never came to a client.
+    pub(super) lost: u64,
+    /// Came to a client again.
+    pub(super) twice: u64,
+    /// Came to a client in another order than written (per sensor and connection), or than the first client got.
+    pub(super) out_of_order: u64,
+    /// Ids that two 201s gave.
+    pub(super) ids_answered_twice: u64,
+    /// `gap`s that the gateway told of.
+    pub(super) gaps: u64,
+    /// Clients whose connection ended.
+    pub(super) disconnected: u64,
+    /// Arrivals of readings that no 201 of this run named: other writers', or of POSTs whose answer was lost.
+    pub(super) foreign: u64,
+    /// Why the first of those connections ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) first_end: Option<String>,
+}
+
+impl Verdict {
+    /// Adds up what each client's account says.
+    pub(super) fn of(ledger: &Ledger, heard: &[Heard]) -> Self {
+        let mut verdict = Self { ids_answered_twice: ledger.repeated(), ..Self::default() };
+        for client in heard {
+            verdict.lost += client.account.missing() as u64;
+            verdict.twice += client.account.twice;
+            verdict.foreign += client.account.foreign;
+            verdict.out_of_order += client.account.out_of_order;
+            verdict.gaps += client.gaps;
+            verdict.disconnected += u64::from(client.ended.is_some());
+            verdict.first_end = verdict.first_end.or_else(|| client.ended.clone());
+        }
+        if let Some((reference, others)) = heard.split_first() {
+            let differs = |client: &&Heard| client.account.order() != reference.account.order();
+            verdict.out_of_order += others
+                .iter()
+                .filter(differs)
+                .map(|client| disorder(ledger, &reference.ids, &client.ids))
+                .sum::<u64>();
+        }
+        verdict
+    }
+
+    /// Whether every client got everything once and in order.
+    pub(super) fn is_clean(&self) -> bool {
+        self.lost + self.twice + self.out_of_order + self.ids_answered_twice == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::ledger::{Account, Write};
+
+    #[track_caller]
+    fn check(clients: &[&[i64]], lost: u64, twice: u64, out_of_order: u64) {
+        let writes: Vec<Write> = (1..=4).map(|id| Write { id, stream: id as u64, request: 0 }).collect();
+        let ledger = Ledger::new(&writes);
+        let heard: Vec<Heard> = clients
+            .iter()
+            .map(|ids| {
+                let mut account = Account::new(&ledger);
+                ids.iter().for_each(|id| {
+                    account.arrive(&ledger, *id);
+                });
+                Heard { ids: ids.to_vec(), account, ..Heard::default() }
+            })
+            .collect();
+        let verdict = Verdict::of(&ledger, &heard);
+        assert_eq!((verdict.lost, verdict.twice, verdict.out_of_order), (lost, twice, out_of_order));
+        assert_eq!(verdict.is_clean(), lost + twice + out_of_order == 0);
+    }
+
+    #[test]
+    fn each_kind_of_fault_is_detected_at_any_client() {
+        check(&[&[1, 2, 3, 4], &[1, 2, 3, 4], &[1, 2, 3, 4]], 0, 0, 0);
+        check(&[&[1, 2, 3, 4], &[1, 2, 4], &[1, 2, 3, 4]], 1, 0, 0);
+        check(&[&[1, 2, 3, 4], &[1, 2, 3, 4, 4], &[1, 2, 3, 4]], 0, 1, 0);
+        check(&[&[1, 2, 3, 4], &[1, 2, 3, 4], &[2, 1, 3, 4]], 0, 0, 1);
+        check(&[&[1, 2, 3], &[1, 2, 3, 4]], 1, 0, 0);
+        check(&[], 0, 0, 0);
+    }
+}

@@ -1,0 +1,179 @@
+//! A v1 client's life across connections: what to say, what was heard, when to come back and from where.
+
+pub(crate) mod connection;
+
+use std::time::Duration;
+
+use wire::{Close, Command, Position, ServerMessage, Start, Subscribe, Verb, close::Next, frame::Gap};
+
+/// The first wait is up to this long; each failed attempt doubles it.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// No wait is longer, whatever the attempt or the gateway says.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Until `hello` says otherwise, a connection that is silent for this long is given up.
+const SILENCE_BEFORE_HELLO: Duration = Duration::from_secs(10);
+
+/// One subscription that outlives its connections. It sees no socket, no clock and no dice.
+#[derive(Debug)]
+pub(crate) struct Live {
+    sensors: Option<Vec<String>>,
+    start: Start,
+    attempt: u32,
+    silence: Duration,
+    come_back: Option<Duration>,
+    ever_attached: bool,
+}
+
+/// What a message means for the one who listens.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// Nothing to tell.
+    Quiet,
+    /// A reading's JSON, with its position unless it is of a snapshot.
+    Event {
+        /// Where to resume after it.
+        pos: Option<Position>,
+        /// The object.
+        data: Box<serde_json::value::RawValue>,
+    },
+    /// Readings are missing.
+    Missing(Gap),
+    /// The subscription is attached.
+    Attached,
+    /// The gateway refuses the subscription.
+    Refused(String),
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// No connection came about; the text says why.
+    Unreachable(String),
+    /// The gateway answered the handshake with this HTTP status.
+    Status(u16),
+    /// The gateway closed with a code.
+    Closed(u16, String),
+    /// The wire broke.
+    Broken(String),
+    /// Nothing came for too long.
+    Silent,
+}
+
+/// What to do after a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Connect again after the wait.
+    Wait(Duration),
+    /// Readings may be missing: connect again after the wait, from a snapshot.
+    Snapshot(Duration),
+    /// Give up.
+    Stop,
+}
+
+impl Live {
+    /// A subscription to these sensors, none for all.
+    pub(crate) fn new(sensors: Vec<String>, start: Start) -> Self {
+        Self {
+            sensors: if sensors.is_empty() { None } else { Some(sensors) },
+            start,
+            attempt: 0,
+            silence: SILENCE_BEFORE_HELLO,
+            come_back: None,
+            ever_attached: false,
+        }
+    }
+
+    /// A connection is open: the first words, which ask for everything since the last position.
+    pub(crate) fn on_open(&mut self) -> String {
+        self.silence = SILENCE_BEFORE_HELLO;
+        let subscribe = Subscribe { sensors: self.sensors.clone(), from: self.start };
+        Command { id: Some(1), verb: Verb::Subscribe(subscribe) }.to_json()
+    }
+
+    /// A message came.
+    pub(crate) fn on_message(&mut self, message: ServerMessage) -> Heard {
+        if let Some(hello) = &message.hello {
+            self.silence = 2 * Duration::from_millis(hello.idle_ms);
+            return Heard::Quiet;
+        }
+        if let Some(bye) = &message.bye {
+            self.come_back = bye.after_ms.map(Duration::from_millis);
+            return Heard::Quiet;
+        }
+        if let Some(error) = message.error {
+            return Heard::Refused(format!("{}: {}", error.code, error.message));
+        }
+        if let Some(attached) = &message.ok {
+            (self.attempt, self.ever_attached, self.come_back) = (0, true, None);
+            self.resume_after(attached.pos);
+            return Heard::Attached;
+        }
+        if let Some(gap) = message.gap {
+            self.resume_after(Some(gap.to));
+            return Heard::Missing(gap);
+        }
+        self.resume_after(message.live.map(|live| live.pos));
+        self.resume_after(message.mark.map(|mark| mark.pos));
+        self.resume_after(message.pos);
+        message.data.map_or(Heard::Quiet, |data| Heard::Event { pos: message.pos, data })
+    }
+
+    fn resume_after(&mut self, pos: Option<Position>) {
+        if let Some(pos) = pos {
+            self.start = Start::After(pos);
+        }
+    }
+
+    /// The connection ended, or there was none. `dice` is uniform in [0, 1).
+    pub(crate) fn on_end(&mut self, why: &Ended, dice: f64) -> After {
+        let planned = self.come_back.take().map(|wait| wait.min(LONGEST_WAIT));
+        let wait = planned.unwrap_or_else(|| self.back_off(dice));
+        match why {
+            Ended::Status(429 | 408) => After::Wait(wait),
+            Ended::Status(400..=499) if !self.ever_attached => After::Stop,
+            Ended::Closed(code, _) => match Close::from_code(*code) {
+                // the table's 1000 is our own close: from the other side it is only an end
+                Some(Close::Normal) | None => After::Wait(wait),
+                Some(close) => match close.next() {
+                    Next::Resume | Next::BackOff => After::Wait(wait),
+                    Next::Snapshot => {
+                        self.start = Start::Latest;
+                        After::Snapshot(wait)
+                    }
+                    Next::Stop => After::Stop,
+                },
+            },
+            _ => After::Wait(wait),
+        }
+    }
+
+    /// Full jitter: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
+    fn back_off(&mut self, dice: f64) -> Duration {
+        let ceiling = FIRST_WAIT.saturating_mul(1 << self.attempt.min(16)).min(LONGEST_WAIT);
+        self.attempt = self.attempt.saturating_add(1);
+        ceiling.mul_f64(dice)
+    }
+
+    /// A connection that is silent for longer is dead: twice what the gateway promised.
+    pub(crate) fn silence(&self) -> Duration {
+        self.silence
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable(why) => write!(f, "the gateway cannot be reached: {why}"),
+            Self::Status(status) => write!(f, "the gateway answered with HTTP {status}"),
+            Self::Closed(code, reason) if reason.is_empty() => write!(f, "the gateway closed with {code}"),
+            Self::Closed(code, reason) => write!(f, "the gateway closed with {code} ({reason})"),
+            Self::Broken(why) => write!(f, "the connection broke: {why}"),
+            Self::Silent => f.write_str("the gateway fell silent"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The IO around [`Live`]: connects, listens with a watchdog, comes back, until it must stop.
+
+use std::{ops::ControlFlow, time::Duration};
+
+use anyhow::{Context, bail};
+use futures_util::{SinkExt, StreamExt};
+use tokio::{net::TcpStream, time};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{
+        Error, Message,
+        client::IntoClientRequest,
+        handshake::client::Request,
+        http::{HeaderValue, header::SEC_WEBSOCKET_PROTOCOL},
+    },
+};
+use wire::{SUBPROTOCOL, ServerMessage};
+
+use super::{After, Ended, Heard, Live};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A connection that is not open by then is given up.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+
+/// What is told to the one who listens.
+#[derive(Debug)]
+pub(crate) enum Told<'a> {
+    /// Attached, or an event, or a gap.
+    Heard(&'a Heard),
+    /// The connection ended and another follows after the wait.
+    Away(&'a Ended, Duration),
+    /// The gateway could not keep what was missed.
+    Lost,
+}
+
+/// Follows until `tell` breaks, or an end that repeating would not mend.
+pub(crate) async fn follow<B>(
+    gateway: &str,
+    mut live: Live,
+    mut tell: impl FnMut(Told<'_>) -> ControlFlow<B>,
+) -> anyhow::Result<B> {
+    let request = request(gateway)?;
+    loop {
+        let why = match listen(&request, &mut live, &mut tell).await? {
+            ControlFlow::Break(result) => return Ok(result),
+            ControlFlow::Continue(why) => why,
+        };
+        let wait = match live.on_end(&why, rand::random()) {
+            After::Stop => bail!("{why}"),
+            After::Wait(wait) => wait,
+            After::Snapshot(wait) => {
+                if let ControlFlow::Break(result) = tell(Told::Lost) {
+                    return Ok(result);
+                }
+                wait
+            }
+        };
+        if let ControlFlow::Break(result) = tell(Told::Away(&why, wait)) {
+            return Ok(result);
+        }
+        time::sleep(wait).await;
+    }
+}
+
+/// The address of the socket for a gateway's base URL.
+pub(crate) fn socket_url(gateway: &str) -> anyhow::Result<String> {
+    let rest = gateway.strip_prefix("http://").or_else(|| gateway.strip_prefix("ws://"));
+    let rest =
+        rest.with_context(|| format!("the gateway's URL begins with http:// or ws://, not so {gateway:?}"))?;
+    Ok(format!("ws://{}/ws/sensors/", rest.trim_end_matches('/')))
+}
+
+fn request(gateway: &str) -> anyhow::Result<Request> {
+    let url = socket_url(gateway)?;
+    let mut request = url.as_str().into_client_request().with_context(|| format!("{url:?} is no URL"))?;
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    Ok(request)
+}
+
+/// One connection from its opening to its end.
+async fn listen<B>(
+    request: &Request,
+    live: &mut Live,
+    tell: &mut impl FnMut(Told<'_>) -> ControlFlow<B>,
+) -> anyhow::Result<ControlFlow<B, Ended>> {
+    let open = time::timeout(OPEN_LIMIT, tokio_tungstenite::connect_async(request.clone()));
+    let mut socket = match open.await {
+        Err(_) => return Ok(ControlFlow::Continue(Ended::Unreachable("no answer".to_owned()))),
+        Ok(Err(Error::Http(response))) => {
+            return Ok(ControlFlow::Continue(Ended::Status(response.status().as_u16())));
+        }
+        Ok(Err(error)) => return Ok(ControlFlow::Continue(Ended::Unreachable(error.to_string()))),
+        Ok(Ok((socket, _))) => socket,
+    };
+    if let Err(error) = socket.send(Message::text(live.on_open())).await {
+        return Ok(ControlFlow::Continue(Ended::Broken(error.to_string())));
+    }
+    loop {
+        let text = match next_text(&mut socket, live.silence()).await {
+            Ok(text) => text,
+            Err(why) => return Ok(ControlFlow::Continue(why)),
+        };
+        let messages = ServerMessage::parse_frame(&text).context("the gateway does not speak rowcast.v1")?;
+        for message in messages {
+            let heard = live.on_message(message);
+            if let Heard::Refused(why) = &heard {
+                bail!("the gateway refuses the subscription: {why}");
+            }
+            if let ControlFlow::Break(result) = tell(Told::Heard(&heard)) {
+                return Ok(ControlFlow::Break(result));
+            }
+        }
+    }
+}
+
+/// The next text message; pings are answered underneath, and any frame proves life.
+async fn next_text(socket: &mut Socket, silence: Duration) -> Result<String, Ended> {
+    loop {
+        match time::timeout(silence, socket.next()).await {
+            Err(_) => return Err(Ended::Silent),
+            Ok(None) => return Err(Ended::Broken("it ended without a close frame".to_owned())),
+            Ok(Some(Err(error))) => return Err(Ended::Broken(error.to_string())),
+            Ok(Some(Ok(Message::Text(text)))) => return Ok(text.as_str().to_owned()),
+            Ok(Some(Ok(Message::Close(Some(close))))) => {
+                return Err(Ended::Closed(close.code.into(), close.reason.to_string()));
+            }
+            Ok(Some(Ok(Message::Close(None)))) => return Err(Ended::Closed(1005, String::new())),
+            Ok(Some(Ok(_))) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use super::*;
+
+fn live(start: Start) -> Live {
+    Live::new(vec!["b*".to_owned()], start)
+}
+
+#[track_caller]
+fn hear(live: &mut Live, text: &str) -> Heard {
+    live.on_message(ServerMessage::parse_frame(text).unwrap().remove(0))
+}
+
+#[track_caller]
+fn check_from(live: &mut Live, from: &str) {
+    let said = live.on_open();
+    assert_eq!(said, format!(r#"{{"id":1,"subscribe":{{"from":"{from}","sensors":["b*"]}}}}"#));
+}
+
+#[test]
+fn whatever_carries_a_position_is_resumed_from() {
+    for (text, from) in [
+        (r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#, "1.2"),
+        (r#"{"sub":1,"pos":"1.2.3","data":{"id":3}}"#, "1.2.3"),
+        (r#"{"sub":1,"live":{"pos":"1.5"}}"#, "1.5"),
+        (r#"{"sub":1,"mark":{"pos":"1.6","n":3}}"#, "1.6"),
+        (r#"{"sub":1,"gap":{"from":"1.1","to":"1.7","reason":"retention"}}"#, "1.7"),
+    ] {
+        let mut live = live(Start::Now);
+        check_from(&mut live, "now");
+        hear(&mut live, text);
+        check_from(&mut live, from);
+    }
+}
+
+#[test]
+fn what_carries_none_leaves_the_start_alone() {
+    for text in [
+        r#"{"id":1,"ok":{"sub":1}}"#,
+        r#"{"sub":1,"snap":true,"data":{"id":3}}"#,
+        r#"{"hello":{"v":1,"session":"s","pos":"9.9","idle_ms":1500,"limits":{"message_bytes":1,"subscriptions":1,"patterns":1}}}"#,
+        r#"{"pong":{}}"#,
+    ] {
+        let mut live = live(Start::Latest);
+        hear(&mut live, text);
+        check_from(&mut live, "latest");
+    }
+}
+
+#[test]
+fn hello_says_how_long_silence_may_be() {
+    let mut live = live(Start::Now);
+    assert_eq!(live.silence(), SILENCE_BEFORE_HELLO);
+    hear(
+        &mut live,
+        r#"{"hello":{"v":1,"session":"s","pos":"9.9","idle_ms":1500,"limits":{"message_bytes":1,"subscriptions":1,"patterns":1}}}"#,
+    );
+    assert_eq!(live.silence(), Duration::from_secs(3));
+    live.on_open();
+    assert_eq!(live.silence(), SILENCE_BEFORE_HELLO);
+}
+
+#[test]
+fn waits_double_to_a_ceiling_and_start_over_once_attached() {
+    let mut live = live(Start::Now);
+    let why = Ended::Unreachable("refused".to_owned());
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        waits.push(live.on_end(&why, 1.0));
+    }
+    let expected = [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000];
+    assert_eq!(waits, expected.map(|ms| After::Wait(Duration::from_millis(ms))));
+    hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
+    assert_eq!(live.on_end(&why, 0.5), After::Wait(Duration::from_millis(125)));
+}
+
+#[test]
+fn a_drain_is_come_back_from_when_the_gateway_says() {
+    let mut live = live(Start::Now);
+    hear(&mut live, r#"{"bye":{"code":1012,"reason":"drain","after_ms":1830,"resume":true}}"#);
+    let drained = Ended::Closed(1012, "drain".to_owned());
+    assert_eq!(live.on_end(&drained, 0.0), After::Wait(Duration::from_millis(1_830)));
+    assert_eq!(live.on_end(&drained, 1.0), After::Wait(FIRST_WAIT));
+}
+
+#[test]
+fn too_slow_takes_a_snapshot_and_the_own_fault_stops() {
+    let mut live = live(Start::Now);
+    hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
+    for code in [1002, 1003, 1007, 1009, 4400] {
+        assert_eq!(live.on_end(&Ended::Closed(code, String::new()), 0.0), After::Stop, "{code}");
+    }
+    for code in [1000, 1001, 1006, 1011, 1013, 4409, 4429, 4999] {
+        assert_eq!(
+            live.on_end(&Ended::Closed(code, String::new()), 0.0),
+            After::Wait(Duration::ZERO),
+            "{code}"
+        );
+    }
+    assert_eq!(live.on_end(&Ended::Closed(4408, String::new()), 0.0), After::Snapshot(Duration::ZERO));
+    check_from(&mut live, "latest");
+}
+
+#[test]
+fn a_wrong_address_stops_only_before_the_first_success() {
+    let mut live = live(Start::Now);
+    assert_eq!(live.on_end(&Ended::Status(503), 0.0), After::Wait(Duration::ZERO));
+    assert_eq!(live.on_end(&Ended::Status(429), 0.0), After::Wait(Duration::ZERO));
+    assert_eq!(live.on_end(&Ended::Status(404), 0.0), After::Stop);
+    hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
+    assert_eq!(live.on_end(&Ended::Status(404), 0.0), After::Wait(Duration::ZERO));
+}
+
+#[test]
+fn a_refusal_is_told() {
+    let mut live = live(Start::Now);
+    let heard = hear(&mut live, r#"{"id":1,"error":{"code":"bad-position","message":"no","retry":false}}"#);
+    assert!(matches!(heard, Heard::Refused(text) if text == "bad-position: no"));
+}

@@ -1,0 +1,103 @@
+//! `rowcast tail`: a line for every reading, for ever.
+
+use std::{io, ops::ControlFlow};
+
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+use wire::{Position, frame::GapReason};
+
+use crate::{
+    args::{Format, Tail},
+    live::{
+        Heard, Live,
+        connection::{Told, follow},
+    },
+    output,
+};
+
+/// Follows until Ctrl-C, until nobody reads the lines, or until the gateway refuses for good.
+pub(crate) async fn run(options: Tail) -> anyhow::Result<()> {
+    let live = Live::new(options.sensors, options.from);
+    let tell = |told: Told<'_>| match tell(&told, options.output) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    };
+    tokio::select! {
+        ended = follow(&options.gateway.url, live, tell) => Err(ended?.into()),
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
+}
+
+fn tell(told: &Told<'_>, format: Format) -> io::Result<()> {
+    match told {
+        Told::Heard(Heard::Event { pos, data }) => output::line(&match format {
+            Format::Json => json_line(*pos, data),
+            Format::Text => text_line(data),
+        })?,
+        Told::Heard(Heard::Missing(gap)) => {
+            let why = match gap.reason {
+                GapReason::Retention => "they are too old to be kept",
+                GapReason::Epoch => "the database was restored without them",
+            };
+            output::note(&format!(
+                "gap: the readings after {} up to {} are missing: {why}",
+                gap.from, gap.to
+            ));
+        }
+        Told::Lost => output::note("gap: readings are missing: they came faster than this client read"),
+        Told::Away(why, wait) => output::note(&format!("{why}; trying again in {:.1} s", wait.as_secs_f64())),
+        Told::Heard(_) => {}
+    }
+    Ok(())
+}
+
+fn json_line(pos: Option<Position>, data: &RawValue) -> String {
+    match pos {
+        Some(pos) => format!(r#"{{"pos":"{pos}","data":{}}}"#, data.get()),
+        None => format!(r#"{{"data":{}}}"#, data.get()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Shown {
+    sensor_id: String,
+    value: f64,
+    timestamp: String,
+    #[serde(default)]
+    metadata: Value,
+}
+
+fn text_line(data: &RawValue) -> String {
+    let Ok(Shown { sensor_id, value, timestamp, metadata }) = serde_json::from_str(data.get()) else {
+        return data.get().to_owned();
+    };
+    let unit =
+        metadata.get("unit").and_then(Value::as_str).map(|unit| format!(" {unit}")).unwrap_or_default();
+    // whoever may POST writes these: nothing of it may steer the terminal
+    format!("{timestamp}  {sensor_id}  {value}{unit}").replace(char::is_control, "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_line_of_text_shows_time_sensor_value_and_unit() {
+        let data = raw(r#"{"id":1,"sensor_id":"s-1","value":2.5,"timestamp":"T","metadata":{"unit":"°C"}}"#);
+        assert_eq!(text_line(&data), "T  s-1  2.5 °C");
+        let data =
+            raw(r#"{"id":1,"sensor_id":"s-1","value":2,"timestamp":"T","metadata":{"unit":"\u001b[2J"}}"#);
+        assert_eq!(text_line(&data), "T  s-1  2 \u{fffd}[2J");
+    }
+
+    #[test]
+    fn a_line_of_json_can_be_resumed_from() {
+        let data = raw(r#"{"id":3}"#);
+        assert_eq!(json_line(Some("1.2.3".parse().unwrap()), &data), r#"{"pos":"1.2.3","data":{"id":3}}"#);
+        assert_eq!(json_line(None, &data), r#"{"data":{"id":3}}"#);
+    }
+}
