@@ -43,7 +43,8 @@ pub(crate) struct Ingest {
 pub(crate) struct Gateway {
     /// Where readings are followed
     #[arg(
-        long = "gateway",
+        id = "gateway",
+        long,
         env = "ROWCAST_GATEWAY_URL",
         default_value = "http://127.0.0.1:8081",
         value_name = "URL"

@@ -84,6 +84,7 @@ impl Socket {
             "the gateway's handshake does not fit the key"
         );
         let mut socket = Self { stream, frames: Frames::default() };
+        // before a subscription there is only `hello`
         socket.frames.feed(&answer[end..], |_| {})?;
         Ok(socket)
     }

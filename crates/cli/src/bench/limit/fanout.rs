@@ -103,15 +103,17 @@ async fn write(
     }
     let request = String::from_utf8(request)?;
     let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).context("no key")?;
-    let mut answer = format!(
+    let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {}\r\n\
          Sec-WebSocket-Protocol: {}\r\n\r\n",
         derive_accept_key(key.as_bytes()),
         wire::SUBPROTOCOL
-    )
-    .into_bytes();
-    write_server_text(br#"{"id":1,"ok":{"sub":1,"pos":"1.1"}}"#, &mut answer);
-    stream.write_all(&answer).await?;
+    );
+    stream.write_all(answer.as_bytes()).await?;
+    ensure!(stream.read(&mut [0; 1_024]).await? > 0, "the client left without a subscription");
+    let mut attached = Vec::new();
+    write_server_text(br#"{"id":1,"ok":{"sub":1,"pos":"1.1"}}"#, &mut attached);
+    stream.write_all(&attached).await?;
     phases.wait_for(|phase| *phase != Phase::Attach).await?;
     tokio::select! {
         biased;

@@ -81,7 +81,9 @@ async fn a_silent_connection_is_left_for_another() {
     let gateway = format!("ws://{}", listener.local_addr().unwrap());
     let server = async {
         let (mut silent, _) = accept(&listener).await;
-        say(&mut silent, &[&HELLO.replace("IDLE", "20"), r#"{"id":1,"ok":{"sub":1,"pos":"1.4"}}"#]).await;
+        // in one frame, so that the watchdog's short patience begins when both are heard
+        let hello = HELLO.replace("IDLE", "20");
+        say(&mut silent, &[&format!(r#"[{hello},{{"id":1,"ok":{{"sub":1,"pos":"1.4"}}}}]"#)]).await;
         let (mut socket, said) = accept(&listener).await;
         assert_eq!(said, r#"{"id":1,"subscribe":{"from":"1.4"}}"#);
         say(&mut socket, &[r#"{"sub":1,"pos":"1.6.3","data":{"id":3}}"#]).await;
