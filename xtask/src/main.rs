@@ -1,1 +1,71 @@
-fn main() {}
+//! The only automation: what it takes to run, test, measure and check Rowcast.
+
+mod bench;
+mod chaos;
+mod codegen;
+mod command;
+mod dev;
+mod inside;
+mod page;
+mod ports;
+mod probe;
+mod say;
+mod setup;
+mod stack;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{inside::Inside, setup::Needs, workspace::Workspace};
+
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    inside: Inside,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run everything on this machine, with made-up sensors, until Ctrl-C
+    Dev(dev::Options),
+    /// Run every test, the page's included
+    Test(test::Options),
+    /// Measure a release build: the arguments after `--` are those of `rowcast bench`
+    Bench(bench::Options),
+    /// Run random faults against real processes, with an exact ledger
+    Chaos(chaos::Options),
+    /// Check what neither the compiler nor clippy checks
+    Tidy,
+    /// Write the generated files
+    Codegen,
+    /// Install what `dev` and `test` need, or say what to install
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let Cli { inside, verb } = Cli::parse();
+    let workspace = Workspace::here();
+    let ended = match verb {
+        Verb::Dev(options) => dev::run(&workspace, options, inside),
+        Verb::Bench(options) => bench::run(&workspace, options, inside),
+        Verb::Test(options) => test::run(&workspace, &options),
+        Verb::Chaos(options) => chaos::run(&workspace, &options),
+        Verb::Tidy => tidy::run(&workspace),
+        Verb::Codegen => codegen::write(&workspace),
+        Verb::Setup => setup::set_up(&workspace, Needs::EVERYTHING).map(drop),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::fault(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `cargo xtask bench`: `rowcast bench` against a release build of everything and an empty database.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use testkit::postgres::Durability;
+use tokio::process::Command;
+
+use crate::{
+    inside::{Inside, Signals, runtime_of_the_second},
+    ports::Ports,
+    setup,
+    stack::{self, Plan, Servers, Stack, data::Passing},
+    workspace::Workspace,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    ports: Ports,
+    /// What `rowcast bench` is asked; it knows the addresses
+    #[arg(last = true)]
+    args: Vec<OsString>,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: Options, inside: Inside) -> Result<()> {
+    match inside.data() {
+        None => {
+            options.ports.check_free()?;
+            setup::set_up(workspace, Servers::from_outside().needs())?;
+            stack::build(workspace, true)?;
+            let passing = Passing::new(workspace)?;
+            inside.enter(passing.folder.clone())
+        }
+        Some(data) => runtime_of_the_second()?.block_on(measure(data, options)),
+    }
+}
+
+async fn measure(data: PathBuf, options: Options) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let plan = Plan {
+        binaries: Workspace::binaries(true)?,
+        page: None,
+        data,
+        durability: Durability::Disk,
+        ports: options.ports,
+        servers: Servers::from_outside(),
+    };
+    let starting = tokio::task::spawn_blocking(|| Stack::start(plan));
+    let mut stack = tokio::select! {
+        started = starting => started.context("starting")??,
+        () = signals.next() => std::process::exit(1),
+    };
+    let mut command = Command::new(stack.binary("rowcast"));
+    command
+        .arg("bench")
+        .args(with_database(options.args, &stack.database))
+        .env("ROWCAST_INGEST_URL", options.ports.ingest())
+        .env("ROWCAST_GATEWAY_URL", options.ports.gateway())
+        .kill_on_drop(true);
+    let measured = tokio::select! {
+        measured = command.status() => Some(measured.context("running rowcast bench")?),
+        () = signals.next() => None,
+    };
+    stack.tell_lost();
+    stack.stop()?;
+    match measured {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => bail!("rowcast bench failed ({status})"),
+        None => bail!("stopped before the measurement was done"),
+    }
+}
+
+/// What measures the bare database is told where it is.
+fn with_database(mut args: Vec<OsString>, database: &str) -> Vec<OsString> {
+    let has = |word: &str| args.iter().any(|arg| arg == word);
+    if (has("limit") || has("--with-limit")) && !has("--database-url") {
+        args.extend(["--database-url".into(), database.into()]);
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(args: &str, told: bool) {
+        let args: Vec<OsString> = args.split(' ').map(OsString::from).collect();
+        assert_eq!(with_database(args.clone(), "url").len() > args.len(), told, "{args:?}");
+    }
+
+    #[test]
+    fn only_a_limit_is_told_the_database() {
+        check("--max", false);
+        check("--max --with-limit", true);
+        check("limit", true);
+        check("limit --database-url other", false);
+    }
+}

@@ -1,0 +1,147 @@
+//! `cargo xtask dev`: everything on this machine, with sensors that are made up.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use testkit::postgres::Durability;
+
+use crate::{
+    inside::{Inside, Signals, runtime_of_the_second},
+    page,
+    ports::Ports,
+    probe,
+    say::say,
+    setup::{self, Needs},
+    stack::{
+        self, Plan, Servers, Stack,
+        data::{self, Passing},
+    },
+    workspace::Workspace,
+};
+
+/// How often the services are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The simulated sensors report twice a second.
+const EVENT_WITHIN: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Begin with an empty database and remove it at the end
+    #[arg(long)]
+    ephemeral: bool,
+    /// Build with optimizations
+    #[arg(long)]
+    release: bool,
+    /// Neither build nor serve the page
+    #[arg(long)]
+    no_page: bool,
+    /// How many sensors are made up
+    #[arg(long, default_value_t = 12)]
+    sensors: u32,
+    #[command(flatten)]
+    ports: Ports,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: Options, inside: Inside) -> Result<()> {
+    match inside.data() {
+        None => prepare(workspace, &options, &inside),
+        Some(data) => {
+            let page = (!options.no_page).then(|| workspace.page());
+            runtime_of_the_second()?.block_on(hold(page, data, &options, &inside))
+        }
+    }
+}
+
+fn prepare(workspace: &Workspace, options: &Options, inside: &Inside) -> Result<()> {
+    options.ports.check_free()?;
+    let needs = Needs { page: !options.no_page, ..Servers::from_outside().needs() };
+    let tools = setup::set_up(workspace, needs)?;
+    stack::build(workspace, options.release)?;
+    if let Some(node) = tools.node {
+        page::install(workspace, &node)?;
+        page::build(workspace, &node)?;
+    }
+    if options.ephemeral {
+        let passing = Passing::new(workspace)?;
+        inside.enter(passing.folder.clone())
+    } else {
+        inside.enter(data::lasting(workspace)?)
+    }
+}
+
+async fn hold(page: Option<PathBuf>, data: PathBuf, options: &Options, inside: &Inside) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let has_page = page.is_some();
+    let plan = Plan {
+        binaries: Workspace::binaries(options.release)?,
+        page,
+        data: data.clone(),
+        durability: Durability::Process,
+        ports: options.ports,
+        servers: Servers::from_outside(),
+    };
+    let starting = tokio::task::spawn_blocking(|| Stack::start(plan));
+    let mut stack = tokio::select! {
+        started = starting => started.context("starting")??,
+        // whatever has been started dies with this process
+        () = signals.next() => std::process::exit(1),
+    };
+    let gateway_port = options.ports.gateway_port;
+    let first_event = tokio::task::spawn_blocking(move || probe::await_event(gateway_port, EVENT_WITHIN));
+    stack.simulate(options.sensors)?;
+    tell_addresses(&stack, has_page, &data);
+    let lost = attend(&mut stack, &mut signals, first_event, inside).await;
+    say("stopping");
+    let stopping = tokio::task::spawn_blocking(move || stack.stop());
+    tokio::select! {
+        stopped = stopping => stopped.context("stopping")??,
+        () = signals.next() => std::process::exit(1),
+    }
+    if lost > 0 {
+        bail!("{lost} of the services had ended by itself");
+    }
+    Ok(())
+}
+
+/// Watches the services until a signal comes; how many ended unasked.
+async fn attend(
+    stack: &mut Stack,
+    signals: &mut Signals,
+    mut first_event: tokio::task::JoinHandle<Result<()>>,
+    inside: &Inside,
+) -> usize {
+    let mut lost = 0;
+    let mut waiting = true;
+    loop {
+        tokio::select! {
+            () = signals.next() => return lost,
+            event = &mut first_event, if waiting => {
+                waiting = false;
+                say(&match event {
+                    Ok(Ok(())) => format!("first event after {:.1} s; Ctrl-C stops everything", inside.elapsed().as_secs_f64()),
+                    Ok(Err(error)) => format!("no event came: {error:#}"),
+                    Err(error) => format!("no event came: {error}"),
+                });
+            }
+            () = tokio::time::sleep(LOOK) => lost += stack.tell_lost(),
+        }
+    }
+}
+
+fn tell_addresses(stack: &Stack, has_page: bool, data: &std::path::Path) {
+    let (gateway, ingest, admin) = (stack.ports.gateway(), stack.ports.ingest(), stack.ports.admin_port);
+    if has_page {
+        say(&format!("page     {gateway}/"));
+    }
+    say(&format!("sockets  {}/ws/sensors/", gateway.replacen("http", "ws", 1)));
+    say(&format!(
+        "post     curl {ingest}/api/sensors/ -H 'content-type: application/json' -d '{{\"sensor_id\":\"s-1\",\"value\":21.5}}'"
+    ));
+    say(&format!("psql     psql {}", stack.database));
+    for (port, name) in (admin..).zip(["ingest", "ws-gateway", "notify-listener"]) {
+        say(&format!("metrics  http://127.0.0.1:{port}/metrics ({name})"));
+    }
+    say(&format!("logs     {}/*.log", data.display()));
+}

@@ -1,0 +1,121 @@
+//! A second process that holds the servers, out of the terminal's reach: Ctrl-C goes to every process in the
+//! foreground, and Postgres must not hear of it before the services have drained.
+
+use std::{
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{
+    process::Command,
+    signal::unix::{SignalKind, signal},
+};
+
+/// What the first process tells the second.
+#[derive(Debug, Args)]
+pub(crate) struct Inside {
+    /// Where the data goes; given, this is the second process
+    #[arg(long, hide = true)]
+    data: Option<PathBuf>,
+    /// When the first began, in milliseconds since 1970
+    #[arg(long, hide = true, default_value_t = now())]
+    began: u64,
+}
+
+impl Inside {
+    /// The folder for the data, in the second process.
+    pub(crate) fn data(&self) -> Option<PathBuf> {
+        self.data.clone()
+    }
+
+    /// Since the first process began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        Duration::from_millis(now().saturating_sub(self.began))
+    }
+
+    /// Runs this program again with the same arguments, and passes signals on to it.
+    pub(crate) fn enter(&self, data: PathBuf) -> Result<()> {
+        // not by its name: building everything has put a newer file there
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg("--data")
+            .arg(data)
+            .args(["--began", &self.began.to_string()])
+            .args(std::env::args_os().skip(1));
+        command.process_group(0).stdin(Stdio::null());
+        let status = runtime()?.block_on(attend(command))?;
+        match status.code() {
+            Some(0) => Ok(()),
+            // it has said why
+            Some(code) => std::process::exit(code),
+            None => bail!("ended by a signal: {status}"),
+        }
+    }
+}
+
+async fn attend(mut command: Command) -> Result<ExitStatus> {
+    let mut signals = Signals::new()?;
+    let mut child = command.spawn().context("cannot start the process that holds the servers")?;
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(status?),
+            () = signals.next() => {
+                if let Some(pid) = child.id() {
+                    let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+                }
+            }
+        }
+    }
+}
+
+/// What makes us stop.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// In the second process: it stops when the first dies, by whatever means.
+pub(crate) fn runtime_of_the_second() -> Result<tokio::runtime::Runtime> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)
+        .context("cannot ask for a signal at the parent's death")?;
+    // the server's user may not be allowed to enter the folder that we were started in
+    std::env::set_current_dir("/")?;
+    runtime()
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime does not start")
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,122 @@
+//! The page: installed and built only when what goes into it has changed.
+
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value};
+
+use crate::{command::run, say::say, setup::node::Node, workspace::Workspace};
+
+/// Folders of `frontend` that do not go into the page.
+const NOT_INPUT: [&str; 4] = ["node_modules", "build", ".react-router", "e2e"];
+
+/// Makes `node_modules` what the lock file says.
+pub(crate) fn install(workspace: &Workspace, node: &Node) -> Result<()> {
+    let frontend = workspace.frontend();
+    // npm writes what it installed into a lock file of its own
+    let [locked, installed] =
+        ["package-lock.json", "node_modules/.package-lock.json"].map(|file| packages(&frontend.join(file)));
+    let locked = locked.context("frontend/package-lock.json cannot be read")?;
+    if installed.is_some_and(|installed| is_installed(&locked, &installed)) {
+        return Ok(());
+    }
+    say("installing the page's packages");
+    run(&mut node.npm(&frontend, &["ci", "--include=dev"])?)
+}
+
+/// Builds it, unless that was done with the same input.
+pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<()> {
+    let stamp = workspace.kept()?.join("page.stamp");
+    let input = digest(&workspace.frontend())?;
+    let is_built = workspace.page().join("index.html").is_file();
+    if is_built && fs::read_to_string(&stamp).is_ok_and(|built| built == input) {
+        return Ok(());
+    }
+    say("building the page");
+    run(&mut node.npm(&workspace.frontend(), &["run", "build"])?)?;
+    fs::write(&stamp, input).context("noting what the page was built from")
+}
+
+/// The packages of a lock file, without the project itself.
+fn packages(file: &Path) -> Option<Map<String, Value>> {
+    let mut lock: Value = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
+    let Value::Object(mut packages) = lock["packages"].take() else { return None };
+    packages.remove("");
+    Some(packages)
+}
+
+/// All that is locked is there in the same version; what is for other platforms need not be.
+fn is_installed(locked: &Map<String, Value>, installed: &Map<String, Value>) -> bool {
+    let same =
+        |name: &str, there: &Value| locked.get(name).is_some_and(|lock| lock["version"] == there["version"]);
+    let needed = |lock: &Value| lock["optional"] != true;
+    installed.iter().all(|(name, there)| same(name, there))
+        && locked.iter().all(|(name, lock)| !needed(lock) || installed.contains_key(name))
+}
+
+fn digest(frontend: &Path) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    feed(frontend, &mut hasher)?;
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn feed(folder: &Path, hasher: &mut DefaultHasher) -> Result<()> {
+    let mut entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, name) = (entry.path(), entry.file_name());
+        if NOT_INPUT.iter().any(|folder| name == *folder) {
+            continue;
+        }
+        name.hash(hasher);
+        if entry.file_type()?.is_dir() {
+            feed(&path, hasher)?;
+        } else {
+            fs::read(&path).with_context(|| path.display().to_string())?.hash(hasher);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(installed: Value, complete: bool) {
+        let locked = json!({"a": {"version": "1"}, "b": {"version": "2", "optional": true}});
+        let [locked, installed] = [locked, installed].map(|packages| packages.as_object().cloned().unwrap());
+        assert_eq!(is_installed(&locked, &installed), complete, "{installed:?}");
+    }
+
+    #[test]
+    fn packages_are_installed_when_the_lock_file_s_are() {
+        check(json!({"a": {"version": "1"}, "b": {"version": "2"}}), true);
+        check(json!({"a": {"version": "1"}}), true);
+        check(json!({"a": {"version": "0"}}), false);
+        check(json!({"b": {"version": "2"}}), false);
+        check(json!({"a": {"version": "1"}, "c": {"version": "1"}}), false);
+    }
+
+    #[test]
+    fn a_changed_source_is_another_input_and_a_build_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| {
+            let file = folder.path().join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        write("app/root.tsx", "one");
+        let first = digest(folder.path()).unwrap();
+        write("build/client/index.html", "built");
+        assert_eq!(digest(folder.path()).unwrap(), first);
+        write("app/root.tsx", "two");
+        assert_ne!(digest(folder.path()).unwrap(), first);
+    }
+}

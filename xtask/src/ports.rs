@@ -1,0 +1,120 @@
+//! The fixed ports, and who else has them.
+
+use std::{fs, net::TcpListener, path::Path};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+/// Where things listen on the loopback address.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Ports {
+    /// The page and the sockets
+    #[arg(long, default_value_t = 8080, value_name = "PORT")]
+    pub(crate) gateway_port: u16,
+    /// POST and GET
+    #[arg(long, default_value_t = 8081, value_name = "PORT")]
+    pub(crate) ingest_port: u16,
+    /// The first of three: metrics and readiness of ingest, gateway and listener
+    #[arg(long, default_value_t = 9080, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=65_533))]
+    pub(crate) admin_port: u16,
+}
+
+impl Ports {
+    pub(crate) fn ingest(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ingest_port)
+    }
+
+    pub(crate) fn gateway(&self) -> String {
+        format!("http://127.0.0.1:{}", self.gateway_port)
+    }
+
+    /// Fails with all that are taken, and by whom.
+    pub(crate) fn check_free(&self) -> Result<()> {
+        let wanted = [
+            (self.gateway_port, "--gateway-port"),
+            (self.ingest_port, "--ingest-port"),
+            (self.admin_port, "--admin-port"),
+            (self.admin_port + 1, "--admin-port"),
+            (self.admin_port + 2, "--admin-port"),
+        ];
+        let taken = wanted.iter().filter(|(port, _)| TcpListener::bind(("127.0.0.1", *port)).is_err());
+        let taken: Vec<String> = taken
+            .map(|(port, flag)| format!("port {port} is taken by {}; {flag} chooses another", owner(*port)))
+            .collect();
+        if !taken.is_empty() {
+            bail!("{}", taken.join("\n       "));
+        }
+        Ok(())
+    }
+}
+
+/// The process that listens on a port, as far as we may see.
+fn owner(port: u16) -> String {
+    let tables =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let sockets: Vec<String> = tables.iter().flat_map(|table| listening(table, port)).collect();
+    let found = processes().find(|pid| holds(pid, &sockets));
+    found.map_or_else(
+        || "a process of another user".to_owned(),
+        |pid| format!("{} (process {pid})", name(&pid)),
+    )
+}
+
+/// The inodes of the sockets that listen on a port, in the format of `/proc/net/tcp`.
+fn listening(table: &str, port: u16) -> Vec<String> {
+    const LISTEN: &str = "0A";
+    let port = format!(":{port:04X}");
+    let rows = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row.len() > 9 && row[1].ends_with(&port) && row[3] == LISTEN)
+        .map(|row| row[9].to_owned())
+        .collect()
+}
+
+fn processes() -> impl Iterator<Item = String> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok().filter(|name| name.parse::<u32>().is_ok()))
+}
+
+fn holds(pid: &str, sockets: &[String]) -> bool {
+    let files = fs::read_dir(Path::new("/proc").join(pid).join("fd")).into_iter().flatten().flatten();
+    files.filter_map(|file| fs::read_link(file.path()).ok()).any(|file| {
+        let file = file.to_string_lossy();
+        let inode = file.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
+        inode.is_some_and(|inode| sockets.iter().any(|socket| socket == inode))
+    })
+}
+
+fn name(pid: &str) -> String {
+    let command = fs::read(Path::new("/proc").join(pid).join("cmdline")).unwrap_or_default();
+    let command = String::from_utf8_lossy(&command).replace('\0', " ");
+    let short: String = command.trim().chars().take(60).collect();
+    if short.is_empty() { "an unnamed process".to_owned() } else { format!("`{short}`") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0
+   1: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 20 4 30 10 -1
+";
+
+    #[test]
+    fn only_who_listens_has_the_port() {
+        assert_eq!(listening(TABLE, 8080), ["4711"]);
+        assert!(listening(TABLE, 8081).is_empty());
+    }
+
+    #[test]
+    fn a_taken_port_names_the_flag_and_its_process() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let gateway_port = listener.local_addr().unwrap().port();
+        let ports = Ports { gateway_port, ingest_port: 0, admin_port: 40_000 };
+        let told = ports.check_free().unwrap_err().to_string();
+        let me = format!("(process {}); --gateway-port", std::process::id());
+        assert!(told.contains(&me), "{told}");
+    }
+}

@@ -1,0 +1,66 @@
+//! What a machine with only Rust lacks.
+
+mod debian;
+pub(crate) mod node;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use testkit::process::find_program;
+
+use self::node::Node;
+use crate::workspace::Workspace;
+
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+
+/// What a command is going to use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    /// A private Postgres.
+    pub(crate) postgres: bool,
+    /// A private Redis.
+    pub(crate) redis: bool,
+    /// Node, to build the page.
+    pub(crate) page: bool,
+    /// Chromium, to look at the page.
+    pub(crate) browser: bool,
+}
+
+impl Needs {
+    pub(crate) const EVERYTHING: Self = Self { postgres: true, redis: true, page: true, browser: true };
+}
+
+/// Where the tools are that were needed.
+#[derive(Debug, Clone)]
+pub(crate) struct Tools {
+    pub(crate) node: Option<Node>,
+    pub(crate) browser: Option<PathBuf>,
+}
+
+/// Finds what is needed, and installs what is missing if it may.
+pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
+    let node = if needs.page { Node::find(workspace)? } else { None };
+    let mut missing = Vec::new();
+    for (needed, there, package) in [
+        (needs.postgres, testkit::Postgres::is_installed(), "postgresql"),
+        (needs.redis, testkit::Redis::is_installed(), "redis-server"),
+        (needs.browser, browser().is_some(), "chromium"),
+        (needs.page && node.is_none(), node::pip_is_there(), "python3-pip"),
+    ] {
+        if needed && !there {
+            missing.push(package);
+        }
+    }
+    if !missing.is_empty() {
+        debian::install(&missing)?;
+    }
+    let node = match node {
+        None if needs.page => Some(Node::install(workspace)?),
+        found => found,
+    };
+    Ok(Tools { node, browser: browser().filter(|_| needs.browser) })
+}
+
+fn browser() -> Option<PathBuf> {
+    BROWSERS.iter().find_map(|name| find_program(name, &["/usr/bin"]))
+}

@@ -1,0 +1,240 @@
+//! All of Rowcast on this machine: servers, schema, services.
+
+pub(crate) mod data;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+use testkit::{
+    Postgres, Process, Redis,
+    postgres::{Durability, free_port},
+    process::Program,
+};
+
+use crate::{
+    command::{cargo, run},
+    ports::Ports,
+    probe,
+    say::say,
+    setup::Needs,
+    workspace::Workspace,
+};
+
+/// The schema waits for a database from outside, the services for nothing but their start.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// The services promise to be gone 25 s after SIGTERM.
+const STOPPED_WITHIN: Duration = Duration::from_secs(26);
+
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What to start.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Where the binaries lie.
+    pub(crate) binaries: PathBuf,
+    /// The built page.
+    pub(crate) page: Option<PathBuf>,
+    /// Where the servers keep their data and everything its logs.
+    pub(crate) data: PathBuf,
+    pub(crate) durability: Durability,
+    pub(crate) ports: Ports,
+    pub(crate) servers: Servers,
+}
+
+/// Servers that run already, in place of private ones.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    pub(crate) database: Option<String>,
+    pub(crate) redis: Option<String>,
+}
+
+impl Servers {
+    /// Those that the environment names.
+    pub(crate) fn from_outside() -> Self {
+        let named = |key| std::env::var(key).ok().filter(|url| !url.is_empty());
+        Self { database: named("DATABASE_URL"), redis: named("REDIS_URL") }
+    }
+
+    /// What is missing without a page.
+    pub(crate) fn needs(&self) -> Needs {
+        Needs { postgres: self.database.is_none(), redis: self.redis.is_none(), page: false, browser: false }
+    }
+}
+
+/// Builds everything that is started.
+pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<()> {
+    // all of the workspace, so that `dev` and `test` agree on the features of the dependencies
+    let mut command = cargo(workspace);
+    command.args(["build", "--quiet", "--workspace", "--bins"]);
+    run(if release { command.arg("--release") } else { &mut command })
+}
+
+/// What runs.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    services: Vec<Service>,
+    postgres: Option<Postgres>,
+    redis: Option<Redis>,
+    pub(crate) database: String,
+    pub(crate) ports: Ports,
+    binaries: PathBuf,
+    data: PathBuf,
+}
+
+#[derive(Debug)]
+struct Service {
+    name: &'static str,
+    process: Process,
+    lost: bool,
+}
+
+impl Stack {
+    /// Starts everything and waits until it is ready.
+    pub(crate) fn start(plan: Plan) -> Result<Self> {
+        let Plan { binaries, page, data, durability, ports, servers } = plan;
+        data::forget_logs(&data)?;
+        let postgres = match &servers.database {
+            None => Some(Postgres::start_in(&data.join("postgres"), free_port()?, durability)?),
+            Some(_) => None,
+        };
+        let redis = match &servers.redis {
+            None => Some(Redis::start_in(&data, free_port()?)?),
+            Some(_) => None,
+        };
+        let database = servers.database.or(postgres.as_ref().map(|postgres| postgres.url("postgres")));
+        let redis_url = servers.redis.or(redis.as_ref().map(Redis::url)).context("a Redis is there")?;
+        let database = database.context("a database is there")?;
+        let mut stack = Self { services: Vec::new(), postgres, redis, database, ports, binaries, data };
+        stack.migrate()?;
+        stack.start_services(&redis_url, page.as_deref())?;
+        stack.await_ready()?;
+        Ok(stack)
+    }
+
+    /// Starts the sensors that are made up.
+    pub(crate) fn simulate(&mut self, sensors: u32) -> Result<()> {
+        let program = self.program("simulator", "rowcast");
+        let args = ["simulate", "--ingest", &self.ports.ingest(), "--sensors", &sensors.to_string()];
+        self.add("simulator", program.args(args))
+    }
+
+    /// Another of our binaries.
+    pub(crate) fn binary(&self, name: &str) -> PathBuf {
+        self.binaries.join(name)
+    }
+
+    /// Says which services have ended since it was asked last, with their last words. How many that were.
+    pub(crate) fn tell_lost(&mut self) -> usize {
+        let lost = self.services.iter_mut().filter(|service| !service.lost && !service.process.is_running());
+        lost.map(|service| {
+            service.lost = true;
+            say(&format!("{} has ended; the others go on. Its last lines:", service.name));
+            say(&indented(&service.process.tail()));
+        })
+        .count()
+    }
+
+    /// Stops everything: first what uses the servers, then the servers.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        for service in self.services.iter().filter(|service| service.process.is_running()) {
+            service.process.signal(Signal::SIGTERM)?;
+        }
+        let until = Instant::now() + STOPPED_WITHIN;
+        while self.services.iter().any(|service| service.process.is_running()) && Instant::now() < until {
+            sleep(LOOK);
+        }
+        for service in self.services.iter().filter(|service| service.process.is_running()) {
+            say(&format!("{} does not stop; it is killed", service.name));
+            service.process.kill()?;
+        }
+        if let Some(redis) = &self.redis {
+            redis.process().end(Signal::SIGTERM, Duration::from_secs(5))?;
+        }
+        if let Some(postgres) = &self.postgres {
+            // "fast": sessions are ended, the data is left clean
+            postgres.process().end(Signal::SIGINT, Duration::from_secs(30))?;
+        }
+        Ok(())
+    }
+
+    fn migrate(&self) -> Result<()> {
+        let log = self.data.join("migrate.log");
+        let output = std::fs::File::create(&log).with_context(|| format!("writing {}", log.display()))?;
+        let mut command = Command::new(self.binary("migrate"));
+        command.env("ROWCAST_DATABASE__URL", &self.database).env("ROWCAST_LOG__FORMAT", "text");
+        let status =
+            command.stdout(output.try_clone()?).stderr(output).status().context("running migrate")?;
+        if !status.success() {
+            bail!("migrate failed ({status}):\n{}", indented(&std::fs::read_to_string(&log)?));
+        }
+        Ok(())
+    }
+
+    fn start_services(&mut self, redis: &str, page: Option<&Path>) -> Result<()> {
+        let Ports { gateway_port, ingest_port, admin_port } = self.ports;
+        let ingest_url = self.ports.ingest();
+        let service = |stack: &Self, name, admin: u16| {
+            stack
+                .program(name, name)
+                .env("ROWCAST_DATABASE__URL", &stack.database)
+                .env("ROWCAST_ADMIN__ADDR", local(admin))
+                .env("ROWCAST_LOG__FORMAT", "text")
+        };
+        let ingest = service(self, "ingest", admin_port).env("ROWCAST_HTTP__ADDR", local(ingest_port));
+        let mut gateway = service(self, "ws-gateway", admin_port + 1)
+            .env("ROWCAST_REDIS__URL", redis)
+            .env("ROWCAST_HTTP__ADDR", local(gateway_port))
+            .env("ROWCAST_GATEWAY__INGEST_URL", ingest_url);
+        if let Some(page) = page {
+            gateway = gateway.env("ROWCAST_GATEWAY__PAGE", page.display().to_string());
+        }
+        let listener = service(self, "notify-listener", admin_port + 2).env("ROWCAST_REDIS__URL", redis);
+        self.add("ingest", ingest)?;
+        self.add("ws-gateway", gateway)?;
+        self.add("notify-listener", listener)
+    }
+
+    fn await_ready(&mut self) -> Result<()> {
+        let until = Instant::now() + READY_WITHIN;
+        let mut waiting: Vec<u16> = (self.ports.admin_port..).take(self.services.len()).collect();
+        loop {
+            waiting.retain(|port| !probe::is_ready(*port));
+            if let Some(lost) = self.services.iter().find(|service| !service.process.is_running()) {
+                bail!("{} has ended:\n{}", lost.name, indented(&lost.process.tail()));
+            }
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                let tails = self.services.iter().map(|service| indented(&service.process.tail()));
+                let tails = tails.collect::<Vec<_>>().join("\n");
+                bail!("not ready within {READY_WITHIN:?}: ask 127.0.0.1:{waiting:?}/readyz\n{tails}");
+            }
+            sleep(LOOK);
+        }
+    }
+
+    fn program(&self, name: &str, binary: &str) -> Program {
+        Program::new(self.binary(binary), self.data.join(format!("{name}.log")))
+    }
+
+    fn add(&mut self, name: &'static str, program: Program) -> Result<()> {
+        self.services.push(Service { name, process: Process::start(program)?, lost: false });
+        Ok(())
+    }
+}
+
+fn local(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}

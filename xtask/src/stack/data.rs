@@ -1,0 +1,101 @@
+//! Where the servers' data lies.
+
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use nix::unistd::geteuid;
+
+use crate::workspace::Workspace;
+
+/// The folder of `dev`, made if it is not there: in the checkout, unless Postgres' own user may not enter that.
+pub(crate) fn lasting(workspace: &Workspace) -> Result<PathBuf> {
+    let beside = workspace.kept()?.join("dev");
+    make(if !geteuid().is_root() || others_may_enter(workspace.root()) {
+        beside
+    } else {
+        let mut hasher = DefaultHasher::new();
+        workspace.root().hash(&mut hasher);
+        PathBuf::from(format!("/var/tmp/rowcast-dev-{:016x}", hasher.finish()))
+    })
+}
+
+/// A folder that goes when its owner does.
+#[derive(Debug)]
+pub(crate) struct Passing {
+    pub(crate) folder: PathBuf,
+}
+
+impl Passing {
+    /// A new one.
+    pub(crate) fn new(workspace: &Workspace) -> Result<Self> {
+        let folder = make(lasting(workspace)?.join(format!("ephemeral-{}", std::process::id())))?;
+        Ok(Self { folder })
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // a server that was killed may still be writing
+        for _ in 0..50 {
+            if fs::remove_dir_all(&self.folder).is_ok() || !self.folder.exists() {
+                break;
+            }
+            sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Removes the logs of the last run.
+pub(crate) fn forget_logs(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "log") {
+            fs::remove_file(file)?;
+        }
+    }
+    Ok(())
+}
+
+fn make(folder: PathBuf) -> Result<PathBuf> {
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
+    Ok(folder)
+}
+
+fn others_may_enter(folder: &Path) -> bool {
+    let enter =
+        |folder: &Path| fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
+    folder.ancestors().all(enter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_below_a_closed_one_is_closed_to_others() {
+        let outer = tempfile::tempdir_in("/var/tmp").unwrap();
+        let inner = make(outer.path().join("inner")).unwrap();
+        assert!(!others_may_enter(&inner));
+        make(outer.path().to_owned()).unwrap();
+        assert!(others_may_enter(&inner));
+    }
+
+    #[test]
+    fn only_logs_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ingest.log"), "x").unwrap();
+        fs::write(folder.path().join("kept"), "x").unwrap();
+        forget_logs(folder.path()).unwrap();
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["kept"]);
+    }
+}

@@ -1,0 +1,70 @@
+//! `cargo xtask test`: every test there is.
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::{
+    command::{self, cargo},
+    page,
+    say::say,
+    setup::{self, Needs, Tools, node::Node},
+    workspace::Workspace,
+};
+
+/// Each test of the whole starts some seven processes; more of them at once only wait for each other.
+const AT_ONCE: &str = "2";
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Neither the page's own tests nor those that look at the page
+    #[arg(long)]
+    no_page: bool,
+    /// Only tests whose names hold this; the page's own are left out
+    filter: Option<String>,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let with_page = !options.no_page;
+    let tools = setup::set_up(workspace, Needs { page: with_page, browser: with_page, ..Needs::EVERYTHING })?;
+    let mut failed = Vec::new();
+    if let Some(node) = &tools.node {
+        page::install(workspace, node)?;
+        if options.filter.is_none() {
+            failed.extend(page_tests(workspace, node)?);
+        }
+        // before the tests of the whole, which serve it
+        page::build(workspace, node)?;
+    }
+    failed.extend(cargo_tests(workspace, options, &tools).err());
+    if !failed.is_empty() {
+        let failed: Vec<String> = failed.iter().map(|error| format!("{error:#}")).collect();
+        bail!("{}", failed.join("\n       "));
+    }
+    say("all tests passed");
+    Ok(())
+}
+
+fn page_tests(workspace: &Workspace, node: &Node) -> Result<Vec<anyhow::Error>> {
+    let mut failed = Vec::new();
+    for step in [["run", "check"], ["run", "test"]] {
+        failed.extend(command::run(&mut node.npm(&workspace.frontend(), &step)?).err());
+    }
+    Ok(failed)
+}
+
+fn cargo_tests(workspace: &Workspace, options: &Options, tools: &Tools) -> Result<()> {
+    // the tests of the whole start the binaries; with the tests' own targets they are compiled only once
+    command::run(cargo(workspace).args(["build", "--workspace", "--all-targets"]))?;
+    let mut tests = cargo(workspace);
+    tests
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(&options.filter)
+        .env("RUST_TEST_THREADS", AT_ONCE);
+    if let Some(node) = &tools.node {
+        tests.env("ROWCAST_PAGE_DIR", workspace.page()).env("ROWCAST_NODE", node.program());
+    }
+    if let Some(browser) = &tools.browser {
+        tests.env("ROWCAST_CHROMIUM", browser);
+    }
+    command::run(&mut tests)
+}

@@ -1,0 +1,4 @@
+//! tidy
+pub(crate) fn run(_: &crate::workspace::Workspace) -> anyhow::Result<()> {
+    Ok(())
+}
