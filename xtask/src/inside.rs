@@ -53,12 +53,23 @@ impl Inside {
         let status = runtime()?.block_on(attend(command))?;
         match status.code() {
             Some(0) => Ok(()),
-            // it has said why
-            Some(code) => std::process::exit(code),
+            Some(_) => Err(Told.into()),
             None => bail!("ended by a signal: {status}"),
         }
     }
 }
+
+/// The second process failed and has said why.
+#[derive(Debug)]
+pub(crate) struct Told;
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("failed")
+    }
+}
+
+impl std::error::Error for Told {}
 
 async fn attend(mut command: Command) -> Result<ExitStatus> {
     let mut signals = Signals::new()?;

@@ -20,7 +20,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{inside::Inside, setup::Needs, workspace::Workspace};
+use crate::{
+    inside::{Inside, Told},
+    setup::Needs,
+    workspace::Workspace,
+};
 
 #[derive(Debug, Parser)]
 #[command(name = "xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Told>() => ExitCode::FAILURE,
         Err(error) => {
             say::fault(&format!("{error:#}"));
             ExitCode::FAILURE

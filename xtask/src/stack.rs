@@ -186,6 +186,7 @@ impl Stack {
                 .env("ROWCAST_DATABASE__URL", &stack.database)
                 .env("ROWCAST_ADMIN__ADDR", local(admin))
                 .env("ROWCAST_LOG__FORMAT", "text")
+                .env("NO_COLOR", "1")
         };
         let ingest = service(self, "ingest", admin_port).env("ROWCAST_HTTP__ADDR", local(ingest_port));
         let mut gateway = service(self, "ws-gateway", admin_port + 1)

@@ -14,6 +14,9 @@ use nix::unistd::geteuid;
 
 use crate::workspace::Workspace;
 
+/// How the folders are named that go with the process of that number.
+const PASSING: &str = "ephemeral-";
+
 /// The folder of `dev`, made if it is not there: in the checkout, unless Postgres' own user may not enter that.
 pub(crate) fn lasting(workspace: &Workspace) -> Result<PathBuf> {
     let beside = workspace.kept()?.join("dev");
@@ -33,9 +36,15 @@ pub(crate) struct Passing {
 }
 
 impl Passing {
-    /// A new one.
+    /// A new one; those of owners that were killed go.
     pub(crate) fn new(workspace: &Workspace) -> Result<Self> {
-        let folder = make(lasting(workspace)?.join(format!("ephemeral-{}", std::process::id())))?;
+        let around = lasting(workspace)?;
+        for entry in fs::read_dir(&around)?.flatten() {
+            if entry.file_name().to_str().is_some_and(is_orphan) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let folder = make(around.join(format!("{PASSING}{}", std::process::id())))?;
         Ok(Self { folder })
     }
 }
@@ -50,6 +59,11 @@ impl Drop for Passing {
             sleep(Duration::from_millis(100));
         }
     }
+}
+
+fn is_orphan(name: &str) -> bool {
+    let owner = name.strip_prefix(PASSING);
+    owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists())
 }
 
 /// Removes the logs of the last run.
@@ -83,9 +97,17 @@ mod tests {
     fn a_folder_below_a_closed_one_is_closed_to_others() {
         let outer = tempfile::tempdir_in("/var/tmp").unwrap();
         let inner = make(outer.path().join("inner")).unwrap();
+        fs::set_permissions(outer.path(), fs::Permissions::from_mode(0o700)).unwrap();
         assert!(!others_may_enter(&inner));
         make(outer.path().to_owned()).unwrap();
         assert!(others_may_enter(&inner));
+    }
+
+    #[test]
+    fn only_who_is_gone_leaves_an_orphan() {
+        assert!(is_orphan("ephemeral-4194305"), "above the largest process number of Linux");
+        assert!(!is_orphan(&format!("ephemeral-{}", std::process::id())));
+        assert!(!is_orphan("postgres"));
     }
 
     #[test]
