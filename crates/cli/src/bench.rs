@@ -41,7 +41,7 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 /// Measures the whole way. Exit code 1 when a reading was lost, doubled or out of order.
 pub(crate) async fn run(options: BenchRun) -> anyhow::Result<ExitCode> {
     raise_file_limit()?;
-    let mut report = measure(&options).await?;
+    let mut report = measure(&options, SETTLE_LIMIT).await?;
     if options.with_limit {
         let limit = BenchLimit {
             database_url: options.database_url.clone(),
@@ -65,7 +65,7 @@ pub(crate) async fn run_kind(kind: BenchKind) -> anyhow::Result<()> {
     Ok(output::line(&text)?)
 }
 
-async fn measure(options: &BenchRun) -> anyhow::Result<Report> {
+async fn measure(options: &BenchRun, settle_limit: Duration) -> anyhow::Result<Report> {
     let ingest = Address::parse(&options.ingest.url)?;
     let gateway = Address::parse(&options.gateway.url)?;
     let watched = Watched::find(&options.pids, !options.no_processes);
@@ -76,7 +76,7 @@ async fn measure(options: &BenchRun) -> anyhow::Result<Report> {
     let plan = Plan::new(ingest, &options.load, pace, clock);
     let (sent, usage) = tokio::join!(plan.run(), usage_of_window(&watched, &plan));
     let ledger = Arc::new(Ledger::new(&sent.writes));
-    audience.settle(ledger.clone(), SETTLE_LIMIT).await;
+    audience.settle(ledger.clone(), settle_limit).await;
     let heard = audience.leave().await?;
     let mut report = report::evaluate(&plan, &sent, &ledger, &heard);
     let (before, after) = usage;
