@@ -73,7 +73,12 @@ impl Appender {
     }
 
     /// Appends the entries behind `expected`, all or none.
-    pub async fn append(&mut self, epoch: Epoch, expected: Option<EntryId>, entries: &[NewEntry]) -> Result<Append> {
+    pub async fn append(
+        &mut self,
+        epoch: Epoch,
+        expected: Option<EntryId>,
+        entries: &[NewEntry],
+    ) -> Result<Append> {
         let mut call = APPEND.prepare_invoke();
         call.key(self.options.stream_key(epoch))
             .key(self.options.epochs_key())
@@ -83,7 +88,9 @@ impl Appender {
             .arg(KEEP_ENTRIES)
             .arg(self.oldest_to_keep(entries).map(|id| id.to_string()).unwrap_or_default());
         for entry in entries {
-            call.arg(entry.id.to_string()).arg(EntryId::at(entry.predecessor).to_string()).arg(&entry.readings[..]);
+            call.arg(entry.id.to_string())
+                .arg(EntryId::at(entry.predecessor).to_string())
+                .arg(&entry.readings[..]);
         }
         let (verdict, detail): (String, String) = call.invoke_async(&mut self.connection).await?;
         match verdict.as_str() {

@@ -73,7 +73,9 @@ impl Tail {
         let Value::Array(streams) = self.call(&read, block + GRACE).await? else { return Ok(Read::Quiet) };
         let mut newest = None;
         for found in streams {
-            let [Value::BulkString(key), entries] = pair(found)? else { return Err(Error::Reply("no stream name")) };
+            let [Value::BulkString(key), entries] = pair(found)? else {
+                return Err(Error::Reply("no stream name"));
+            };
             if key == stream.as_bytes() {
                 return Ok(Read::Entries(parse_entries(entries, after.epoch)?));
             }
@@ -101,7 +103,9 @@ fn parse_entries(reply: Value, epoch: Epoch) -> Result<Vec<StreamEntry>> {
 }
 
 fn parse_entry(entry: Value, epoch: Epoch) -> Result<StreamEntry> {
-    let [id, Value::Array(fields)] = pair(entry)? else { return Err(Error::Reply("an entry without fields")) };
+    let [id, Value::Array(fields)] = pair(entry)? else {
+        return Err(Error::Reply("an entry without fields"));
+    };
     let (mut predecessor, mut readings) = (None, None);
     let mut fields = fields.into_iter();
     while let (Some(Value::BulkString(name)), Some(value)) = (fields.next(), fields.next()) {

@@ -5,7 +5,7 @@ use std::{sync::OnceLock, time::Duration};
 
 use bus::{Append, Appender, EntryId, NewEntry, Options, Read, Tail};
 use testkit::Redis;
-use wire::{Epoch, EntryBuilder, Position, Tick};
+use wire::{EntryBuilder, Epoch, Position, Tick};
 
 const EPOCH: Epoch = Epoch(7);
 const BLOCK: Duration = Duration::from_secs(5);
@@ -31,7 +31,8 @@ fn entry(end: Position, predecessor: Position) -> NewEntry {
 
 async fn append(appender: &mut Appender, expected: Option<Position>, ends: &[Position]) -> Append {
     let mut predecessor = expected.unwrap_or(at(0, 0));
-    let entries: Vec<NewEntry> = ends.iter().map(|end| entry(*end, std::mem::replace(&mut predecessor, *end))).collect();
+    let entries: Vec<NewEntry> =
+        ends.iter().map(|end| entry(*end, std::mem::replace(&mut predecessor, *end))).collect();
     appender.append(EPOCH, expected.map(EntryId::at), &entries).await.unwrap()
 }
 

@@ -70,7 +70,10 @@ impl Client {
             stands: Some(stands),
         };
         task.spawn(state.stay());
-        timeout(Duration::from_secs(30), standing).await.expect("a subscription in time").expect("a live client");
+        timeout(Duration::from_secs(30), standing)
+            .await
+            .expect("a subscription in time")
+            .expect("a live client");
         Self { received, events, gateway, _task: task }
     }
 

@@ -165,7 +165,9 @@ fn roll_back_tail(stack: &Stack) -> Result<()> {
     let last = stack.redis.command(&["XREVRANGE", &key, "+", "-", "COUNT", "5"])?;
     let ids = last.lines().filter(|line| {
         let id = line.split_once('-');
-        id.is_some_and(|(tick, id)| [tick, id].iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())))
+        id.is_some_and(|(tick, id)| {
+            [tick, id].iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        })
     });
     for id in ids {
         stack.redis.command(&["XDEL", &key, id])?;
@@ -190,7 +192,8 @@ fn reverse_commits(stack: &Stack) -> Result<()> {
     let mut sessions = Vec::new();
     for value in 0..5 {
         let mut session = Session::begin(stack)?;
-        session.run(&format!("insert into sensor_readings (sensor_id, value) values ('reverse', {value});"))?;
+        session
+            .run(&format!("insert into sensor_readings (sensor_id, value) values ('reverse', {value});"))?;
         sessions.push(session);
     }
     sessions.into_iter().rev().try_for_each(Session::commit)

@@ -49,7 +49,11 @@ pub fn check_same(logs: &[Vec<Event>]) -> Result<()> {
         let ids = |log: &[Event]| log.iter().map(|event| event.id).collect::<Vec<_>>();
         let (first, own) = (ids(&logs[0]), ids(log));
         if let Some(at) = (0..first.len().max(own.len())).find(|at| first.get(*at) != own.get(*at)) {
-            bail!("client {number} differs from client 0 at event {at}: {:?} and {:?}", own.get(at), first.get(at));
+            bail!(
+                "client {number} differs from client 0 at event {at}: {:?} and {:?}",
+                own.get(at),
+                first.get(at)
+            );
         }
     }
     Ok(())
@@ -60,7 +64,10 @@ mod tests {
     use super::*;
 
     fn log(events: &[(i64, &str, i64)]) -> Vec<Event> {
-        events.iter().map(|(id, sensor, value)| Event { id: *id, sensor: (*sensor).to_owned(), value: *value }).collect()
+        events
+            .iter()
+            .map(|(id, sensor, value)| Event { id: *id, sensor: (*sensor).to_owned(), value: *value })
+            .collect()
     }
 
     #[test]

@@ -206,5 +206,7 @@ pub fn migrate(postgres: &Postgres, logs: &Path) -> Result<()> {
 pub fn binary(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own.ancestors().find(|folder| folder.join(name).is_file());
-    folder.map(|folder| folder.join(name)).with_context(|| format!("{name} is not built: `cargo build --workspace --bins`"))
+    folder
+        .map(|folder| folder.join(name))
+        .with_context(|| format!("{name} is not built: `cargo build --workspace --bins`"))
 }

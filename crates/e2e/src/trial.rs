@@ -33,7 +33,8 @@ impl Trial {
                 clients.push(Client::start(gateway.public()).await);
             }
         }
-        let writers = Writers::start(DEVICES, stack.ingest.public(), &stack.postgres.url(crate::stack::DATABASE));
+        let writers =
+            Writers::start(DEVICES, stack.ingest.public(), &stack.postgres.url(crate::stack::DATABASE));
         let trial = Self { stack, clients, writers };
         trial.progress("the first readings").await;
         trial
@@ -76,10 +77,15 @@ impl Trial {
         ensure!(acknowledged.is_subset(&committed), "answered with 201 and not in the table");
         wait_for("every reading at every client", SETTLED_WITHIN, || async {
             let counts: Vec<usize> = clients.iter().map(Client::count).collect();
-            if counts.iter().all(|count| *count >= committed.len()) { Ok(()) } else { Err((committed.len(), counts)) }
+            if counts.iter().all(|count| *count >= committed.len()) {
+                Ok(())
+            } else {
+                Err((committed.len(), counts))
+            }
         })
         .await;
-        let logs: Vec<_> = clients.iter().map(|client| client.received(|received| received.log.clone())).collect();
+        let logs: Vec<_> =
+            clients.iter().map(|client| client.received(|received| received.log.clone())).collect();
         for (number, log) in logs.iter().enumerate() {
             ledger::check(log, &committed).with_context(|| format!("client {number}"))?;
         }

@@ -54,7 +54,12 @@ impl Writers {
     }
 }
 
-async fn post(device: usize, ingest: SocketAddr, stop: Arc<AtomicBool>, acknowledged: Arc<Mutex<BTreeSet<i64>>>) {
+async fn post(
+    device: usize,
+    ingest: SocketAddr,
+    stop: Arc<AtomicBool>,
+    acknowledged: Arc<Mutex<BTreeSet<i64>>>,
+) {
     let mut value = 0;
     while !stop.load(Ordering::Relaxed) {
         value += 1;

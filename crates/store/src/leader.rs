@@ -138,13 +138,19 @@ impl Leader {
     }
 
     /// The readings in (after, end of `upto`], a page at a time.
-    pub async fn read(&mut self, after: Position, upto: Tick, limit: i64) -> std::result::Result<Page, ReadError> {
+    pub async fn read(
+        &mut self,
+        after: Position,
+        upto: Tick,
+        limit: i64,
+    ) -> std::result::Result<Page, ReadError> {
         read_page(&mut self.connection, after, upto, limit).await
     }
 
     /// Tells writers that the leader is awake: no bell, please.
     pub async fn wake(&mut self) -> Result<()> {
-        self.set_gate("begin; set local synchronous_commit = off; select setval('rowcast.gate', 1); commit").await
+        self.set_gate("begin; set local synchronous_commit = off; select setval('rowcast.gate', 1); commit")
+            .await
     }
 
     /// Tells writers to ring. The call takes a transaction id and ends it, so that the next snapshot shows every
@@ -163,18 +169,24 @@ impl Leader {
     }
 
     /// Makes partitions ahead and drops what is past its time; what it did, in words.
-    pub async fn maintain(&mut self, keep: Option<Duration>, replay: Duration, ahead: i32) -> Result<Vec<String>> {
+    pub async fn maintain(
+        &mut self,
+        keep: Option<Duration>,
+        replay: Duration,
+        ahead: i32,
+    ) -> Result<Vec<String>> {
         let interval = |d: Duration| PgInterval {
             months: 0,
             days: 0,
             microseconds: i64::try_from(d.as_micros()).unwrap_or(i64::MAX),
         };
-        let done: Vec<(String, String)> = sqlx::query_as("select action, object from rowcast.maintain($1, $2, $3)")
-            .bind(keep.map(interval))
-            .bind(interval(replay))
-            .bind(ahead)
-            .fetch_all(&mut self.connection)
-            .await?;
+        let done: Vec<(String, String)> =
+            sqlx::query_as("select action, object from rowcast.maintain($1, $2, $3)")
+                .bind(keep.map(interval))
+                .bind(interval(replay))
+                .bind(ahead)
+                .fetch_all(&mut self.connection)
+                .await?;
         Ok(done.into_iter().map(|(action, object)| format!("{action} {object}")).collect())
     }
 }

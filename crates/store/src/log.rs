@@ -217,7 +217,9 @@ async fn read_chunk(
     .await?;
     let readings: Vec<Reading> = rows.into_iter().map(Reading::from).collect();
     let covered = match readings.last() {
-        Some(last) if i64::try_from(readings.len()).is_ok_and(|n| n == limit) => Position::new(epoch, no, last.id),
+        Some(last) if i64::try_from(readings.len()).is_ok_and(|n| n == limit) => {
+            Position::new(epoch, no, last.id)
+        }
         _ => Position::after_tick(epoch, no),
     };
     Ok(Page { ticks: vec![TickReadings { epoch, tick: no, at: tick.at, readings }], covered })
@@ -231,7 +233,12 @@ impl Database {
     }
 
     /// The readings in (after, end of `upto`], at most about `limit` of them.
-    pub async fn read(&self, after: Position, upto: Tick, limit: i64) -> std::result::Result<Page, ReadError> {
+    pub async fn read(
+        &self,
+        after: Position,
+        upto: Tick,
+        limit: i64,
+    ) -> std::result::Result<Page, ReadError> {
         let mut connection = self.pool.acquire().await?;
         read_page(&mut connection, after, upto, limit).await
     }

@@ -71,12 +71,20 @@ pub async fn migrate(options: &Options, deadline: Duration) -> std::result::Resu
     outcome
 }
 
-async fn reach(options: &Options, deadline: Duration, until: Instant) -> std::result::Result<PgConnection, SchemaError> {
+async fn reach(
+    options: &Options,
+    deadline: Duration,
+    until: Instant,
+) -> std::result::Result<PgConnection, SchemaError> {
     loop {
         match options.connect().await {
             Ok(connection) => return Ok(connection),
-            Err(error) if Instant::now() + RETRY > until => return Err(SchemaError::Unreachable(deadline, error)),
-            Err(error) => tracing::info!(error = &error as &dyn std::error::Error, "waiting for the database"),
+            Err(error) if Instant::now() + RETRY > until => {
+                return Err(SchemaError::Unreachable(deadline, error));
+            }
+            Err(error) => {
+                tracing::info!(error = &error as &dyn std::error::Error, "waiting for the database")
+            }
         }
         tokio::time::sleep(RETRY).await;
     }

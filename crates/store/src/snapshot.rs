@@ -48,7 +48,9 @@ mod tests {
     #[test]
     fn what_had_ended_shows_and_nothing_else() {
         let snapshot: Snapshot = "10:20:12,15".parse().unwrap();
-        for (xid, shown) in [(9, true), (10, true), (12, false), (13, true), (15, false), (19, true), (20, false)] {
+        for (xid, shown) in
+            [(9, true), (10, true), (12, false), (13, true), (15, false), (19, true), (20, false)]
+        {
             assert_eq!(snapshot.shows(xid), shown, "{xid}");
         }
         assert!("10:10:".parse::<Snapshot>().unwrap().shows(9));

@@ -97,7 +97,9 @@ async fn the_log_reads_back_the_same_whatever_the_page() {
             writer.insert("s").await;
         }
         if round == 20 {
-            db.psql("insert into sensor_readings (sensor_id, value) select 'bulk', 1 from generate_series(1, 25)");
+            db.psql(
+                "insert into sensor_readings (sensor_id, value) select 'bulk', 1 from generate_series(1, 25)",
+            );
         }
         open.push(writer);
         if round % 3 == 0 {
@@ -127,7 +129,9 @@ async fn a_page_starts_behind_any_reading() {
     let db = TestDatabase::migrated().await;
     let mut leader = leader(&db).await;
     for n in [3, 1, 5] {
-        db.psql(&format!("insert into sensor_readings (sensor_id, value) select 's', 1 from generate_series(1, {n})"));
+        db.psql(&format!(
+            "insert into sensor_readings (sensor_id, value) select 's', 1 from generate_series(1, {n})"
+        ));
         step(&mut leader).await.unwrap();
     }
     let database = Database::new(&db.options(), 2);
@@ -202,17 +206,24 @@ async fn retention_drops_partitions_and_moves_the_horizon() {
     let (new, _) = step(&mut leader).await.unwrap();
     db.psql("insert into sensor_readings (sensor_id, value) values ('new', 2)");
     step(&mut leader).await.unwrap();
-    let done = leader.maintain(Some(Duration::from_secs(2 * day)), Duration::from_secs(day), 4).await.unwrap();
+    let done =
+        leader.maintain(Some(Duration::from_secs(2 * day)), Duration::from_secs(day), 4).await.unwrap();
     assert_eq!(done.iter().filter(|d| d.starts_with("made partition")).count(), 2, "{done:?}");
     assert!(done.contains(&"deleted readings 1".to_owned()), "{done:?}");
-    assert_eq!(leader.maintain(Some(Duration::from_secs(2 * day)), Duration::from_secs(day), 4).await.unwrap(), [""; 0]);
+    assert_eq!(
+        leader.maintain(Some(Duration::from_secs(2 * day)), Duration::from_secs(day), 4).await.unwrap(),
+        [""; 0]
+    );
     assert_eq!(db.psql("select string_agg(sensor_id, ' ') from sensor_readings"), "new new");
     let database = Database::new(&db.options(), 2);
     let head = database.head().await.unwrap();
     let before = Position::after_tick(head.epoch, Tick(old.0 - 1));
     let Resume::Gap(gap) = database.resume(before).await.unwrap() else { panic!("a gap") };
     assert_eq!(gap.reason, GapReason::Retention);
-    assert!(gap.to <= Position::after_tick(head.epoch, new), "the gap ends no later than the first tick kept whole");
+    assert!(
+        gap.to <= Position::after_tick(head.epoch, new),
+        "the gap ends no later than the first tick kept whole"
+    );
     assert!(matches!(database.read(before, head.last_tick, 10).await, Err(ReadError::Forgotten(_))));
 }
 
@@ -244,7 +255,8 @@ async fn the_latest_of_each_sensor_is_told_as_of_a_position() {
         let latest = database.latest(&filter, at, 100).await.unwrap();
         latest.into_iter().map(|r| (r.sensor_id, r.value)).collect::<Vec<_>>()
     };
-    let (a1, a2, ab, b) = (("a".to_owned(), 1.0), ("a".to_owned(), 2.0), ("ab".to_owned(), 1.0), ("b".to_owned(), 1.0));
+    let (a1, a2, ab, b) =
+        (("a".to_owned(), 1.0), ("a".to_owned(), 2.0), ("ab".to_owned(), 1.0), ("b".to_owned(), 1.0));
     let end = Position::after_tick(head.epoch, head.last_tick);
     assert_eq!(told(None, end).await, [a2.clone(), ab.clone(), b.clone()]);
     assert_eq!(told(None, Position::after_tick(head.epoch, tick)).await, [a1.clone(), ab.clone(), b.clone()]);

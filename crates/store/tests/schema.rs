@@ -1,5 +1,4 @@
 //! The migrator against a real Postgres.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 
@@ -31,7 +30,9 @@ async fn a_schema_that_is_too_old_is_named_with_both_versions() {
     let db = TestDatabase::empty();
     let database = Database::new(&db.options(), 1);
     let needed = schema::required_version();
-    assert!(matches!(database.check_schema().await, Err(SchemaError::TooOld { found: 0, needed: n }) if n == needed));
+    assert!(
+        matches!(database.check_schema().await, Err(SchemaError::TooOld { found: 0, needed: n }) if n == needed)
+    );
     schema::migrate(&db.options(), DEADLINE).await.unwrap();
     database.check_schema().await.unwrap();
     db.psql("delete from rowcast._sqlx_migrations where version > 1");
@@ -75,8 +76,10 @@ async fn the_demo_s_table_is_taken_over_with_its_rows() {
     );
     assert_eq!(db.psql("select sensor_id from rowcast.unfit_readings"), "b");
     // the sequence goes on behind the demo's ids, and the demo's way to insert still works
-    db.psql(r#"insert into sensor_readings (sensor_id, value, "timestamp", metadata, created_at, updated_at)
-               values ('d', 4, now(), '[]', now(), now())"#);
+    db.psql(
+        r#"insert into sensor_readings (sensor_id, value, "timestamp", metadata, created_at, updated_at)
+               values ('d', 4, now(), '[]', now(), now())"#,
+    );
     assert_eq!(db.psql("select id from sensor_readings where sensor_id = 'd'"), "4");
     // what the demo stored is history: only the new row is ahead of the log
     assert_eq!(
@@ -102,5 +105,7 @@ async fn sql_writers_cannot_store_what_no_client_could_be_told() {
         let error = testkit::postgres::psql(&db.url, &sql).unwrap_err().to_string();
         assert!(error.contains(constraint), "{values}: {error}");
     }
-    db.psql("insert into sensor_readings (sensor_id, value) values (repeat('ä', 100), 1.7976931348623157e308)");
+    db.psql(
+        "insert into sensor_readings (sensor_id, value) values (repeat('ä', 100), 1.7976931348623157e308)",
+    );
 }

@@ -167,7 +167,8 @@ fn init(data: &Path) -> Result<()> {
 fn template() -> Result<PathBuf> {
     let initdb = find_program("initdb", PLACES).context("Postgres is not installed")?;
     let version = Command::new(&initdb).arg("--version").output().context("cannot run initdb")?.stdout;
-    let version = String::from_utf8_lossy(&version).replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+    let version =
+        String::from_utf8_lossy(&version).replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
     let template = std::env::temp_dir().join(format!("rowcast-{}-{version}", geteuid()));
     if template.exists() {
         return Ok(template);
@@ -182,7 +183,9 @@ fn template() -> Result<PathBuf> {
     } else {
         Command::new(initdb)
     };
-    run(command.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"]).arg(&fresh))?;
+    run(command
+        .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+        .arg(&fresh))?;
     // several test programs may come here at once; the first rename wins
     match fs::rename(&fresh, &template) {
         Err(error) if !template.exists() => Err(error).context("cannot keep the data folder's template"),

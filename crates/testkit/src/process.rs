@@ -191,7 +191,9 @@ impl Process {
             });
             match found {
                 Some(addr) => return Ok(addr),
-                None if !self.is_running() => bail!("{} ended:\n{}", self.program.path.display(), self.tail()),
+                None if !self.is_running() => {
+                    bail!("{} ended:\n{}", self.program.path.display(), self.tail())
+                }
                 None if Instant::now() > until => bail!("no {port} port within {within:?}:\n{}", self.tail()),
                 None => std::thread::sleep(Duration::from_millis(5)),
             }

@@ -42,8 +42,18 @@ impl Redis {
         let server = server().context("Redis is not installed")?;
         let port_text = port.to_string();
         let program = Program::new(server, folder.join("redis.log")).args([
-            "--port", &port_text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir",
-            &folder.display().to_string(), "--loglevel", "warning",
+            "--port",
+            &port_text,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            &folder.display().to_string(),
+            "--loglevel",
+            "warning",
         ]);
         let redis = Self { process: Process::start(program)?, port, _scratch: None };
         redis.await_ready()?;

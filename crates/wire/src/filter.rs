@@ -54,7 +54,8 @@ impl Filter {
     /// From what a client sent; absent is everything, an empty list is refused.
     pub fn parse<S: AsRef<str>>(sensors: Option<&[S]>) -> Result<Self, BadPattern> {
         let Some(sensors) = sensors else { return Ok(Self::All) };
-        let patterns = sensors.iter().map(|text| text.as_ref().parse()).collect::<Result<Vec<Pattern>, _>>()?;
+        let patterns =
+            sensors.iter().map(|text| text.as_ref().parse()).collect::<Result<Vec<Pattern>, _>>()?;
         match patterns.as_slice() {
             [] => Err(BadPattern),
             some if some.contains(&Pattern::Prefix(String::new())) => Ok(Self::All),

@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn foreign_tokens_are_refused() {
-        for token in ["", "1", "1.", ".1", "1.2.3.4", "a.b", "1.-2", "+1.2", "01.2", "99999999999999999999.1"] {
+        for token in ["", "1", "1.", ".1", "1.2.3.4", "a.b", "1.-2", "+1.2", "01.2", "99999999999999999999.1"]
+        {
             assert_eq!(token.parse::<Position>(), Err(BadPosition), "{token}");
         }
     }

@@ -21,7 +21,11 @@ fn check(name: &str, text: &str) {
         fs::write(&path, format!("{text}\n")).unwrap();
     }
     let golden = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(golden.trim_end(), text, "{name}: UPDATE_GOLDEN=1 writes it anew, if the wire is meant to change");
+    assert_eq!(
+        golden.trim_end(),
+        text,
+        "{name}: UPDATE_GOLDEN=1 writes it anew, if the wire is meant to change"
+    );
 }
 
 #[track_caller]
@@ -61,13 +65,24 @@ fn every_server_message_has_its_bytes() {
         "error",
         &ServerMessage {
             id: Some(1),
-            error: Some(CommandError { code: "bad-position".into(), message: "not a position".into(), retry: false }),
+            error: Some(CommandError {
+                code: "bad-position".into(),
+                message: "not a position".into(),
+                retry: false,
+            }),
             ..message()
         },
     );
     check_message("live", &ServerMessage { sub: Some(1), live: Some(Live { pos: at(4, 9) }), ..message() });
-    check_message("mark", &ServerMessage { sub: Some(1), mark: Some(Mark { pos: at(4, 9), n: 1532 }), ..message() });
-    let gap = Gap { from: at(1, 2), to: Position::after_tick(Epoch(1764000000), Tick(3)), reason: GapReason::Retention };
+    check_message(
+        "mark",
+        &ServerMessage { sub: Some(1), mark: Some(Mark { pos: at(4, 9), n: 1532 }), ..message() },
+    );
+    let gap = Gap {
+        from: at(1, 2),
+        to: Position::after_tick(Epoch(1764000000), Tick(3)),
+        reason: GapReason::Retention,
+    };
     check_message("gap", &ServerMessage { sub: Some(1), gap: Some(gap), ..message() });
     check_message("pong", &ServerMessage { pong: Some(Empty {}), ..message() });
     check_message("bye", &ServerMessage { bye: Some(Bye::new(Close::Drain, Some(1830))), ..message() });
@@ -82,7 +97,10 @@ fn every_event_has_its_bytes() {
     });
     check("event", &event);
     let read = ServerMessage::parse_frame(&format!("[{event}]")).unwrap();
-    assert_eq!((read[0].sub, read[0].pos, read[0].data.as_ref().unwrap().get()), (Some(1), Some(at(4, 9)), DATA));
+    assert_eq!(
+        (read[0].sub, read[0].pos, read[0].data.as_ref().unwrap().get()),
+        (Some(1), Some(at(4, 9)), DATA)
+    );
     check("event_snapshot", &written(|out| frame::write_snapshot_event(1, DATA.as_bytes(), out)));
 }
 
@@ -92,7 +110,10 @@ fn every_command_has_its_bytes() {
     let list = Some(vec!["a".to_owned(), "b*".to_owned()]);
     check("subscribe_now", &Command { id: Some(1), verb: subscribe(None, Start::Now) }.to_json());
     check("subscribe_latest", &Command { id: Some(1), verb: subscribe(list, Start::Latest) }.to_json());
-    check("subscribe_after", &Command { id: Some(1), verb: subscribe(None, Start::After(at(4, 9))) }.to_json());
+    check(
+        "subscribe_after",
+        &Command { id: Some(1), verb: subscribe(None, Start::After(at(4, 9))) }.to_json(),
+    );
     check("unsubscribe", &Command { id: Some(2), verb: Verb::Unsubscribe(1) }.to_json());
     check("ping", &Command { id: None, verb: Verb::Ping }.to_json());
 }

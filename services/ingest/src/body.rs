@@ -74,8 +74,8 @@ pub fn parse(body: &[u8], form: Form, now: OffsetDateTime) -> Result<Said, Refus
     match text.trim_start().bytes().next() {
         None => Err(whole("the body is empty".to_owned())),
         Some(b'[') => {
-            let items: Vec<&RawValue> =
-                serde_json::from_str(text).map_err(|error| whole(format!("the body is not JSON: {error}")))?;
+            let items: Vec<&RawValue> = serde_json::from_str(text)
+                .map_err(|error| whole(format!("the body is not JSON: {error}")))?;
             many(items.len(), items.into_iter().map(RawValue::get), now)
         }
         Some(_) if text.len() > OBJECT_BYTES => {
@@ -91,7 +91,11 @@ pub fn parse(body: &[u8], form: Form, now: OffsetDateTime) -> Result<Said, Refus
     }
 }
 
-fn many<'a>(count: usize, items: impl Iterator<Item = &'a str>, now: OffsetDateTime) -> Result<Said, Refused> {
+fn many<'a>(
+    count: usize,
+    items: impl Iterator<Item = &'a str>,
+    now: OffsetDateTime,
+) -> Result<Said, Refused> {
     if count == 0 {
         let fault = Fault { pointer: String::new(), detail: "there is no reading in the body".to_owned() };
         return Err(Refused::Malformed(vec![fault]));
@@ -209,7 +213,9 @@ fn sensor_id(json: &str) -> Result<String, String> {
     let id = id.trim();
     match id.chars().count() {
         0 => Err("must not be blank".to_owned()),
-        length if length > SENSOR_ID_MAX => Err(format!("has {length} characters, at most {SENSOR_ID_MAX} are allowed")),
+        length if length > SENSOR_ID_MAX => {
+            Err(format!("has {length} characters, at most {SENSOR_ID_MAX} are allowed"))
+        }
         _ if id.chars().any(char::is_control) => Err("must not hold control characters".to_owned()),
         _ => Ok(id.to_owned()),
     }

@@ -109,16 +109,15 @@ async fn dispatch(mut jobs: mpsc::UnboundedReceiver<Job>, mut idle: Vec<Lane>, l
     let mut busy = 0;
     let mut started = Instant::now();
     while let Some(first) = jobs.recv().await {
-        while busy > 0 {
+        if busy > 0 {
             tokio::select! {
                 // a lane that is back goes first: it has a connection that works
                 biased;
                 lane = returned.recv() => {
                     idle.extend(lane);
                     busy -= 1;
-                    break;
                 }
-                () = sleep_until(started + PATIENCE), if !idle.is_empty() => break,
+                () = sleep_until(started + PATIENCE), if !idle.is_empty() => {}
             }
         }
         let batch = waiting(first, &mut jobs);

@@ -33,7 +33,8 @@ const RECHECK_AFTER: Duration = Duration::from_millis(250);
 /// The service's story: lanes to the database, the routes before them, the port.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
-    let database = Database::new(&config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT), READERS);
+    let database =
+        Database::new(&config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT), READERS);
     let lanes = config.database.options("rowcast ingest")?;
     let committer = Committer::start(&service.life, lanes, config.ingest, metrics);
     let ready = service.readiness.condition("database");

@@ -75,7 +75,11 @@ impl Forwarder {
                 self.metrics.losses.inc();
                 tracing::warn!(error = &lost as &dyn std::error::Error, "forwarding is interrupted");
             }
-            wait = if began.elapsed() > RETRY_MAX { Duration::from_millis(50) } else { (wait * 2).min(RETRY_MAX) };
+            wait = if began.elapsed() > RETRY_MAX {
+                Duration::from_millis(50)
+            } else {
+                (wait * 2).min(RETRY_MAX)
+            };
             tokio::time::sleep(wait).await;
         }
     }
@@ -102,7 +106,8 @@ impl Forwarder {
 }
 
 fn gethostname() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "listener".to_owned(), |n| n.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "listener".to_owned(), |n| n.trim().to_owned())
 }
 
 /// The connections of one run.

@@ -18,7 +18,9 @@ pub(crate) async fn keep(options: store::Options, retention: Retention, life: Li
     loop {
         match once(&options, retention).await {
             Ok(done) => done.iter().for_each(|what| tracing::info!(what, "upkeep")),
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "upkeep failed, will try again"),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "upkeep failed, will try again")
+            }
         }
         if life.soft().run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
             return;

@@ -67,8 +67,12 @@ impl Database {
     /// Row ids of a tick, in order.
     fn rows(&self, tick: Tick) -> Vec<i64> {
         let (before, now) = (&self.ticks[tick.0 as usize - 2], &self.ticks[tick.0 as usize - 1]);
-        let mut rows: Vec<i64> =
-            self.committed.iter().filter(|(xid, _)| now.contains(xid) && !before.contains(xid)).flat_map(|c| c.1.clone()).collect();
+        let mut rows: Vec<i64> = self
+            .committed
+            .iter()
+            .filter(|(xid, _)| now.contains(xid) && !before.contains(xid))
+            .flat_map(|c| c.1.clone())
+            .collect();
         rows.sort_unstable();
         rows
     }
@@ -100,7 +104,11 @@ fn entries(log: &[(Tick, i64)]) -> Vec<NewEntry> {
     log.iter()
         .map(|(tick, row)| {
             let end = Position::new(EPOCH, *tick, *row);
-            NewEntry { id: EntryId::at(end), predecessor: std::mem::replace(&mut predecessor, end), readings: Vec::new() }
+            NewEntry {
+                id: EntryId::at(end),
+                predecessor: std::mem::replace(&mut predecessor, end),
+                readings: Vec::new(),
+            }
         })
         .collect()
 }
@@ -219,7 +227,11 @@ impl World {
 
     fn check_stream(&self) {
         for pair in self.stream.windows(2) {
-            assert_eq!(pair[1].predecessor, pair[0].id.position(EPOCH), "I4: the stream is one contiguous run");
+            assert_eq!(
+                pair[1].predecessor,
+                pair[0].id.position(EPOCH),
+                "I4: the stream is one contiguous run"
+            );
         }
     }
 }

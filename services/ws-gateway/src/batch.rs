@@ -84,7 +84,7 @@ impl Batch {
     }
 
     /// How many readings it holds.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.entry.rows().len()
     }
 
@@ -141,7 +141,7 @@ impl Batch {
     /// The WebSocket frame with all its events for [`FIRST_SUB`].
     pub fn whole(&self) -> Bytes {
         let encode = || {
-            let count = self.len();
+            let count = self.count();
             let mut text = Vec::with_capacity(self.size() + 64 * count);
             for index in 0..count {
                 text.push(if index == 0 { b'[' } else { b',' });

@@ -37,7 +37,13 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new(stream: bus::Options, database: Database, hub: Hub, ready: Condition, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        stream: bus::Options,
+        database: Database,
+        hub: Hub,
+        ready: Condition,
+        metrics: Metrics,
+    ) -> Self {
         Self { stream, database, hub, ready, metrics }
     }
 
@@ -112,7 +118,8 @@ impl Feed {
     }
 
     async fn take(&self, cursor: Position, entry: StreamEntry) -> Result<Position, Lost> {
-        let cursor = if entry.predecessor > cursor { self.fill(cursor, entry.predecessor).await? } else { cursor };
+        let cursor =
+            if entry.predecessor > cursor { self.fill(cursor, entry.predecessor).await? } else { cursor };
         if entry.end <= cursor {
             return Ok(cursor);
         }
@@ -156,7 +163,7 @@ impl Feed {
     }
 
     fn publish(&self, batch: Batch) {
-        self.metrics.readings.inc_by(batch.len() as u64);
+        self.metrics.readings.inc_by(batch.count() as u64);
         self.metrics.observe_age(batch.at_micros());
         let deliveries = self.hub.publish(batch);
         self.metrics.deliveries.inc_by(deliveries as u64);

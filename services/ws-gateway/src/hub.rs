@@ -1,10 +1,7 @@
 //! Where the feed meets the sessions: the window and who wants what, under one lock, so that a subscription is
 //! attached without a seam.
 
-use std::{
-    collections::hash_map::Entry,
-    sync::Arc,
-};
+use std::{collections::hash_map::Entry, sync::Arc};
 
 use ahash::AHashMap;
 use parking_lot::Mutex;
@@ -59,8 +56,12 @@ pub enum Attach {
 impl Hub {
     /// A hub without a feed yet, whose window may hold so many bytes.
     pub fn new(window_bytes: usize) -> Self {
-        let state =
-            State { window: None, interest: Interest::default(), sessions: AHashMap::new(), feed_is_up: false };
+        let state = State {
+            window: None,
+            interest: Interest::default(),
+            sessions: AHashMap::new(),
+            feed_is_up: false,
+        };
         Self { state: Arc::new(Mutex::new(state)), window_bytes }
     }
 
@@ -121,9 +122,17 @@ impl Hub {
     }
 
     /// Attaches a subscription behind `after`, or at the head.
-    pub fn attach(&self, mailbox: &Arc<Mailbox>, sub: u32, filter: &Filter, after: Option<Position>) -> Attach {
+    pub fn attach(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        sub: u32,
+        filter: &Filter,
+        after: Option<Position>,
+    ) -> Attach {
         let mut state = self.state.lock();
-        let State { window: Some(window), interest, sessions, .. } = &mut *state else { return Attach::TooFar };
+        let State { window: Some(window), interest, sessions, .. } = &mut *state else {
+            return Attach::TooFar;
+        };
         let head = window.head();
         let after = after.unwrap_or(head);
         if !window.reaches_back_to(after) {

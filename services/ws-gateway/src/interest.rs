@@ -86,10 +86,8 @@ impl Interest {
 
     /// Those that want this sensor by name or prefix; one may come twice.
     pub(crate) fn of<'a>(&'a self, sensor: &'a str) -> impl Iterator<Item = (&'a Key, &'a Arc<Mailbox>)> {
-        let by_prefix = self
-            .prefix_lengths
-            .keys()
-            .filter_map(|length| self.prefix.get(sensor.get(..*length)?));
+        let by_prefix =
+            self.prefix_lengths.keys().filter_map(|length| self.prefix.get(sensor.get(..*length)?));
         self.exact.get(sensor).into_iter().chain(by_prefix).flatten()
     }
 

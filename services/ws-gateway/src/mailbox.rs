@@ -73,7 +73,7 @@ impl Mailbox {
         if queue.overflowed {
             return false;
         }
-        queue.bytes += delivery.batch.size() / delivery.batch.len().max(1) * delivery.rows_len();
+        queue.bytes += delivery.batch.size() / delivery.batch.count().max(1) * delivery.rows_len();
         queue.overflowed = queue.bytes > LIMIT_BYTES;
         let fits = !queue.overflowed;
         if fits {
@@ -105,7 +105,7 @@ impl Mailbox {
 impl Delivery {
     fn rows_len(&self) -> usize {
         match &self.rows {
-            Rows::All => self.batch.len(),
+            Rows::All => self.batch.count(),
             Rows::Some(rows) => rows.len(),
         }
     }

@@ -60,7 +60,10 @@ impl Metrics {
             gaps: counter("stream_gaps_total", "Gaps of the stream that were filled from Postgres")?,
             feed_losses: counter("feed_losses_total", "Times that the feed was lost")?,
             replay_reads: counter("replay_reads_total", "Pages of the log read for sessions")?,
-            fell_behind: counter("fell_behind_total", "Sessions that went on from the log, too slow for the feed")?,
+            fell_behind: counter(
+                "fell_behind_total",
+                "Sessions that went on from the log, too slow for the feed",
+            )?,
         })
     }
 

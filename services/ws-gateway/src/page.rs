@@ -44,14 +44,17 @@ fn inline_scripts(document: &str) -> impl Iterator<Item = &str> {
 /// Adds the page to the routes.
 pub(crate) fn serve(router: Router, folder: &Path, ingest_url: &str) -> anyhow::Result<Router> {
     let document = folder.join("index.html");
-    let document = std::fs::read_to_string(&document).with_context(|| format!("reading {}", document.display()))?;
+    let document =
+        std::fs::read_to_string(&document).with_context(|| format!("reading {}", document.display()))?;
     let document = document.replace(INGEST_PLACEHOLDER, ingest_url);
     let policy = HeaderValue::from_str(&policy(&document)).context("the page's policy")?;
     let index = get(move || {
         let document = document.clone();
         async move { ([(header::CACHE_CONTROL, "no-cache")], Html(document)).into_response() }
     });
-    let fixed = |name: HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    let fixed = |name: HeaderName, value| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
     let assets = Router::new()
         .fallback_service(ServeDir::new(folder.join("assets")))
         .layer(fixed(header::CACHE_CONTROL, FOR_EVER));
@@ -74,6 +77,11 @@ mod tests {
         let document = r#"<script src="/a.js"></script><script type="module">go()</script><script></script>"#;
         assert_eq!(inline_scripts(document).collect::<Vec<_>>(), ["go()"]);
         // printf 'go()' | openssl dgst -sha256 -binary | base64
-        assert!(policy(document).contains("script-src 'self' 'sha256-5KYv+PUboo5h+0+YAtGRPbwv5d/QxzHslP4YGnUaxRw='; "), "{}", policy(document));
+        assert!(
+            policy(document)
+                .contains("script-src 'self' 'sha256-5KYv+PUboo5h+0+YAtGRPbwv5d/QxzHslP4YGnUaxRw='; "),
+            "{}",
+            policy(document)
+        );
     }
 }

@@ -20,7 +20,8 @@ const SOCKETS: [&str; 4] = ["/ws/sensors/", "/ws/sensors", "/ws/sensor-readings/
 
 /// All routes; what is none of them is the page's.
 pub(crate) fn router(app: App, config: &GatewayConfig) -> anyhow::Result<Router> {
-    let router = SOCKETS.into_iter().fold(Router::new(), |router, path| router.route(path, get(upgrade::upgrade)));
+    let router =
+        SOCKETS.into_iter().fold(Router::new(), |router, path| router.route(path, get(upgrade::upgrade)));
     let router = router.with_state(app);
     if config.page.as_os_str().is_empty() {
         return Ok(router.fallback(unknown_path));

@@ -154,7 +154,13 @@ impl Session {
         Vec::new()
     }
 
-    fn subscribe(&mut self, id: Option<u64>, subscribe: &Subscribe, head: Position, out: &mut Outbox) -> Vec<Wish> {
+    fn subscribe(
+        &mut self,
+        id: Option<u64>,
+        subscribe: &Subscribe,
+        head: Position,
+        out: &mut Outbox,
+    ) -> Vec<Wish> {
         let sensors = subscribe.sensors.as_deref();
         if self.subscriptions.len() >= LIMITS.subscriptions {
             refuse(id, "too-many-subscriptions", "this connection has as many subscriptions as it may", out);
@@ -213,7 +219,10 @@ impl Session {
                 missing.iter().for_each(|batch| own.send(batch, &Rows::All, out));
                 own.sent = own.sent.max(head);
                 if was == State::Replay {
-                    own.say(ServerMessage { live: Some(Live { pos: own.sent }), ..ServerMessage::default() }, out);
+                    own.say(
+                        ServerMessage { live: Some(Live { pos: own.sent }), ..ServerMessage::default() },
+                        out,
+                    );
                 }
                 Vec::new()
             }
@@ -249,7 +258,13 @@ impl Session {
     }
 
     /// The answer to [`Wish::Read`]: readings of the log up to `covered`.
-    pub fn on_page(&mut self, sub: u32, batches: &[Arc<Batch>], covered: Position, out: &mut Outbox) -> Vec<Wish> {
+    pub fn on_page(
+        &mut self,
+        sub: u32,
+        batches: &[Arc<Batch>],
+        covered: Position,
+        out: &mut Outbox,
+    ) -> Vec<Wish> {
         let Some(own) = self.get(sub) else { return Vec::new() };
         batches.iter().for_each(|batch| own.send(batch, &Rows::All, out));
         own.sent = own.sent.max(covered);
@@ -320,7 +335,11 @@ impl Session {
             own.sent = own.sent.max(head);
             if own.form == Form::V1 {
                 let mark = Mark { pos: own.sent, n: own.count };
-                marks.push(ServerMessage { sub: Some(own.sub), mark: Some(mark), ..ServerMessage::default() });
+                marks.push(ServerMessage {
+                    sub: Some(own.sub),
+                    mark: Some(mark),
+                    ..ServerMessage::default()
+                });
             }
         }
         match marks.as_slice() {

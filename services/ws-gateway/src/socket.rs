@@ -143,7 +143,14 @@ impl Socket {
         let session = self.mailbox.session;
         match end {
             End::Close(close) => {
-                tracing::info!(session, code = close.code(), reason, position, unsent = self.outbox.bytes(), "closed");
+                tracing::info!(
+                    session,
+                    code = close.code(),
+                    reason,
+                    position,
+                    unsent = self.outbox.bytes(),
+                    "closed"
+                );
                 self.farewell(close).await;
             }
             End::Closed(code) => tracing::debug!(session, code, position, "closed by the peer"),
@@ -259,7 +266,9 @@ impl Socket {
                 }
                 Wish::Detach { sub } => self.app.hub.detach(self.mailbox.session, sub),
                 Wish::Close(close) => return Err(End::Close(close)),
-                Wish::Verdict { sub, from } => self.answers.push(Box::pin(verdict(self.app.clone(), sub, from))),
+                Wish::Verdict { sub, from } => {
+                    self.answers.push(Box::pin(verdict(self.app.clone(), sub, from)))
+                }
                 Wish::Read { sub, after } => self.answers.push(Box::pin(page(self.app.clone(), sub, after))),
                 Wish::Snapshot { sub, filter, at } => {
                     self.answers.push(Box::pin(snapshot(self.app.clone(), sub, filter, at)));
@@ -321,7 +330,9 @@ async fn verdict(app: App, sub: u32, from: Position) -> Answer {
     loop {
         match app.replay.verdict(from).await {
             Ok(verdict) => return Answer::Verdict(sub, verdict),
-            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the log cannot be asked"),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the log cannot be asked")
+            }
         }
         sleep(RETRY).await;
     }
@@ -347,7 +358,9 @@ async fn snapshot(app: App, sub: u32, filter: wire::Filter, at: Position) -> Ans
     loop {
         match app.replay.snapshot(&filter, at).await {
             Ok(newest) => return Answer::Snapshot(sub, newest),
-            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "no snapshot can be read"),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "no snapshot can be read")
+            }
         }
         sleep(RETRY).await;
     }

@@ -32,7 +32,8 @@ pub(crate) async fn upgrade(
         Err(problem) => return problem.into_response(),
     };
     let Some(head) = app.hub.head().filter(|_| app.hub.feed_is_up() && !app.life.is_stopping()) else {
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "this gateway has no feed now");
+        let problem =
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "this gateway has no feed now");
         return problem.retry_after(1).into_response();
     };
     let upgrading = hyper::upgrade::on(&mut request);
@@ -57,7 +58,9 @@ impl Handshake {
     fn read(request: &Request) -> Result<Self, Problem> {
         let headers = request.headers();
         let refuse = |status, detail: &str| Problem::new(status, "no-websocket", detail);
-        if !has_token(headers, header::CONNECTION, "upgrade") || !has_token(headers, header::UPGRADE, "websocket") {
+        if !has_token(headers, header::CONNECTION, "upgrade")
+            || !has_token(headers, header::UPGRADE, "websocket")
+        {
             return Err(refuse(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket: ask for an upgrade"));
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {

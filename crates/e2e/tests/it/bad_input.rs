@@ -26,10 +26,12 @@ async fn each_bad_body_is_refused_and_stores_nothing() {
     let stack = stack().await;
     let ingest = stack.ingest.public();
     let post = async |body: &[u8]| {
-        let answer = http::send(ingest, "POST", "/api/sensors/", &[("content-type", "application/json")], body);
+        let answer =
+            http::send(ingest, "POST", "/api/sensors/", &[("content-type", "application/json")], body);
         answer.await.unwrap()
     };
-    let deep = format!(r#"{{"sensor_id":"a","value":1,"metadata":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+    let deep =
+        format!(r#"{{"sensor_id":"a","value":1,"metadata":{}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     let reading = r#"{"sensor_id":"a","value":1}"#;
     for (body, status) in [
         (deep.into_bytes(), 400),
@@ -75,8 +77,12 @@ async fn compressed_bodies_are_taken_and_bombs_are_not() {
         http::send(stack.ingest.public(), "POST", "/api/sensors/", &headers, &body).await.unwrap()
     };
     let pack = |program: &str, body: &[u8]| {
-        use std::{io::Write, process::{Command, Stdio}};
-        let mut child = Command::new(program).args(["-c"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        use std::{
+            io::Write,
+            process::{Command, Stdio},
+        };
+        let mut child =
+            Command::new(program).args(["-c"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let body = body.to_vec();
         let feed = std::thread::spawn(move || stdin.write_all(&body).unwrap());
@@ -97,7 +103,10 @@ async fn compressed_bodies_are_taken_and_bombs_are_not() {
 async fn heads_that_two_servers_could_read_differently_are_refused() {
     let stack = stack().await;
     for addr in [stack.ingest.public(), stack.gateways[0].public()] {
-        assert_eq!(status(addr, b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\nconnection: close\r\n\r\n").await, 400);
+        assert_eq!(
+            status(addr, b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\nconnection: close\r\n\r\n").await,
+            400
+        );
         assert_eq!(status(addr, b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await, 400);
         let many = (0..65).map(|n| format!("x-{n}: y\r\n")).collect::<String>();
         let request = format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{many}\r\n");
@@ -121,7 +130,9 @@ async fn slow_peers_are_cut_and_others_are_served() {
     };
     let (_, body, quick) = tokio::join!(
         slow("POST /api/sensors/ HTTP/1.1\r\nhost: x\r\n"),
-        slow("POST /api/sensors/ HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{"),
+        slow(
+            "POST /api/sensors/ HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{"
+        ),
         http::post(ingest, "/api/sensors/", r#"{"sensor_id":"a","value":1}"#),
     );
     assert!(body.starts_with("HTTP/1.1 408"), "{body}");

@@ -19,16 +19,51 @@ async fn each_body_has_the_demo_s_answer_or_ours() {
     let ingest = stack.ingest.public();
     let long = "x".repeat(101);
     let rows: Vec<(&str, String, u16, Value)> = vec![
-        ("full", r#"{"sensor_id":"a","value":1.5,"metadata":{"u":"C"}}"#.into(), 201, json!({"sensor_id":"a","value":1.5,"metadata":{"u":"C"}})),
-        ("without metadata", r#"{"sensor_id":"a","value":1}"#.into(), 201, json!({"value":1.0,"metadata":{}})),
-        ("spaces around the id", r#"{"sensor_id":"  a b ","value":1}"#.into(), 201, json!({"sensor_id":"a b"})),
+        (
+            "full",
+            r#"{"sensor_id":"a","value":1.5,"metadata":{"u":"C"}}"#.into(),
+            201,
+            json!({"sensor_id":"a","value":1.5,"metadata":{"u":"C"}}),
+        ),
+        (
+            "without metadata",
+            r#"{"sensor_id":"a","value":1}"#.into(),
+            201,
+            json!({"value":1.0,"metadata":{}}),
+        ),
+        (
+            "spaces around the id",
+            r#"{"sensor_id":"  a b ","value":1}"#.into(),
+            201,
+            json!({"sensor_id":"a b"}),
+        ),
         ("a number as id", r#"{"sensor_id":42,"value":1}"#.into(), 201, json!({"sensor_id":"42"})),
         ("a number as text", r#"{"sensor_id":"a","value":"12.25"}"#.into(), 201, json!({"value":12.25})),
         ("true as value", r#"{"sensor_id":"a","value":true}"#.into(), 400, json!({})),
-        ("an array as metadata", r#"{"sensor_id":"a","value":1,"metadata":[1,"x"]}"#.into(), 201, json!({"metadata":[1,"x"]})),
-        ("a string as metadata", r#"{"sensor_id":"a","value":1,"metadata":"x"}"#.into(), 201, json!({"metadata":"x"})),
-        ("unknown keys and an id", r#"{"sensor_id":"a","value":1,"id":7777,"foo":{}}"#.into(), 201, json!({"sensor_id":"a"})),
-        ("a time", r#"{"sensor_id":"a","value":1,"timestamp":"2026-01-02T03:04:05.5+01:00"}"#.into(), 201, json!({"timestamp":"2026-01-02T02:04:05.500000Z"})),
+        (
+            "an array as metadata",
+            r#"{"sensor_id":"a","value":1,"metadata":[1,"x"]}"#.into(),
+            201,
+            json!({"metadata":[1,"x"]}),
+        ),
+        (
+            "a string as metadata",
+            r#"{"sensor_id":"a","value":1,"metadata":"x"}"#.into(),
+            201,
+            json!({"metadata":"x"}),
+        ),
+        (
+            "unknown keys and an id",
+            r#"{"sensor_id":"a","value":1,"id":7777,"foo":{}}"#.into(),
+            201,
+            json!({"sensor_id":"a"}),
+        ),
+        (
+            "a time",
+            r#"{"sensor_id":"a","value":1,"timestamp":"2026-01-02T03:04:05.5+01:00"}"#.into(),
+            201,
+            json!({"timestamp":"2026-01-02T02:04:05.500000Z"}),
+        ),
         ("nothing in it", "{}".into(), 400, json!({})),
         ("empty", String::new(), 400, json!({})),
         ("no value", r#"{"sensor_id":"a"}"#.into(), 400, json!({})),
@@ -45,7 +80,12 @@ async fn each_body_has_the_demo_s_answer_or_ours() {
         ("NaN as text", r#"{"sensor_id":"a","value":"NaN"}"#.into(), 400, json!({})),
         ("Infinity", r#"{"sensor_id":"a","value":Infinity}"#.into(), 400, json!({})),
         ("1e400", r#"{"sensor_id":"a","value":1e400}"#.into(), 400, json!({})),
-        ("NUL in metadata", r#"{"sensor_id":"a","value":1,"metadata":{"x":"\u0000"}}"#.into(), 400, json!({})),
+        (
+            "NUL in metadata",
+            r#"{"sensor_id":"a","value":1,"metadata":{"x":"\u0000"}}"#.into(),
+            400,
+            json!({}),
+        ),
     ];
     let mut stored = 0;
     for (name, body, status, fields) in &rows {
@@ -57,7 +97,17 @@ async fn each_body_has_the_demo_s_answer_or_ours() {
                 stored += 1;
                 assert_eq!(answer.header("content-type"), Some("application/json"));
                 let keys: Vec<&String> = said.as_object().unwrap().keys().collect();
-                let demo = ["created_at", "id", "message", "metadata", "sensor_id", "success", "timestamp", "updated_at", "value"];
+                let demo = [
+                    "created_at",
+                    "id",
+                    "message",
+                    "metadata",
+                    "sensor_id",
+                    "success",
+                    "timestamp",
+                    "updated_at",
+                    "value",
+                ];
                 assert_eq!(keys, demo, "{name}");
                 assert_eq!(said["message"], "Sensor reading created successfully");
                 assert_eq!(said["success"], true);
@@ -67,11 +117,18 @@ async fn each_body_has_the_demo_s_answer_or_ours() {
                 assert_ne!(said["id"], 7777, "the table's own id");
             } else {
                 assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{name}");
-                assert!(said["error"].is_string() && said["errors"][0]["detail"].is_string(), "{name}: {said}");
+                assert!(
+                    said["error"].is_string() && said["errors"][0]["detail"].is_string(),
+                    "{name}: {said}"
+                );
             }
         }
     }
-    assert_eq!(stack.psql("select count(*) from sensor_readings"), stored.to_string(), "a refusal stores nothing");
+    assert_eq!(
+        stack.psql("select count(*) from sensor_readings"),
+        stored.to_string(),
+        "a refusal stores nothing"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +154,11 @@ async fn a_list_is_a_bare_array_newest_first_and_bounded() {
     assert_eq!(count(&list("?limit=5000").await), Some(1000), "over 1,000 is 1,000");
     for bad in ["?limit=abc", "?limit=-1", "?limit=1.5", "?limit="] {
         let answer = list(bad).await;
-        assert_eq!((answer.status, answer.header("content-type")), (400, Some("application/problem+json")), "{bad}");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (400, Some("application/problem+json")),
+            "{bad}"
+        );
     }
 }
 
@@ -111,7 +172,8 @@ async fn wrong_methods_and_types_are_refused_as_the_demo_did() {
     }
     for media in ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"] {
         let answer =
-            http::send(ingest, "POST", "/api/sensors/", &[("content-type", media)], b"sensor_id=a&value=1").await;
+            http::send(ingest, "POST", "/api/sensors/", &[("content-type", media)], b"sensor_id=a&value=1")
+                .await;
         assert_eq!(answer.unwrap().status, 415, "{media}");
     }
     assert_eq!(http::get(ingest, "/nothing").await.unwrap().status, 404);
@@ -167,7 +229,8 @@ async fn a_row_of_eight_thousand_bytes_is_stored_and_delivered() {
 async fn lists_are_read_by_index() {
     let stack = stack().await;
     stack.psql("insert into sensor_readings (sensor_id, value) select 's' || n % 2, n from generate_series(1, 50000) n; analyze sensor_readings");
-    let today = stack.psql("select tableoid::regclass::text from sensor_readings limit 1").replace("rowcast.", "");
+    let today =
+        stack.psql("select tableoid::regclass::text from sensor_readings limit 1").replace("rowcast.", "");
     for query in [
         r#"select * from sensor_readings where sensor_id = 's1' order by "timestamp" desc, id desc limit 100"#,
         r#"select * from sensor_readings order by "timestamp" desc, id desc limit 100"#,

@@ -73,7 +73,8 @@ async fn post(stack: &Stack, value: i64) -> i64 {
 }
 
 fn insert(stack: &Stack, value: i64) -> i64 {
-    let sql = format!("insert into sensor_readings (sensor_id, value) values ('cellar', {value}) returning id");
+    let sql =
+        format!("insert into sensor_readings (sensor_id, value) values ('cellar', {value}) returning id");
     stack.psql(&sql).lines().next().unwrap().parse().unwrap()
 }
 

@@ -35,7 +35,11 @@ fn a_configuration_with_faults_is_told_all_of_them_and_no_secret() {
     }
     let redis = ("ROWCAST_REDIS__URL", "redis://127.0.0.1/");
     let database = ("ROWCAST_DATABASE__URL", "postgres://a:hunter2@127.0.0.1/x");
-    for (name, env) in [("ingest", vec![database]), ("ws-gateway", vec![database, redis]), ("notify-listener", vec![database, redis])] {
+    for (name, env) in [
+        ("ingest", vec![database]),
+        ("ws-gateway", vec![database, redis]),
+        ("notify-listener", vec![database, redis]),
+    ] {
         let (code, said) = run(name, &env, &["--check-config"]);
         assert_eq!((code, said.contains("hunter2")), (Some(0), false), "{name}: {said}");
     }
@@ -54,7 +58,10 @@ async fn a_stop_drains_and_ends_with_zero() {
     assert_eq!((bye.code, bye.resume), (1012, true));
     assert!(bye.after_ms.is_some(), "clients are told when to come back");
     let ended = client::next_text(&mut demo).await.unwrap_err().to_string();
-    assert!(ended.contains("1012") || ended.contains("Restart"), "never 1000, after which the demo's page stays away: {ended}");
+    assert!(
+        ended.contains("1012") || ended.contains("Restart"),
+        "never 1000, after which the demo's page stays away: {ended}"
+    );
     let Stack { ingest, gateways, listeners, .. } = stack;
     for service in [ingest].into_iter().chain(gateways).chain(listeners) {
         assert_eq!(service.process.wait(SOON).unwrap(), Some(0));
@@ -138,7 +145,10 @@ async fn migrate_waits_for_the_database_and_can_be_killed_and_run_again() {
     let url = format!("postgres://postgres@{}/{}", proxy.addr(), stack::DATABASE);
     let start = || {
         let log = logs.path().join("migrate.log");
-        Process::start(Program::new(stack::binary("migrate").unwrap(), log).env("ROWCAST_DATABASE__URL", &url)).unwrap()
+        Process::start(
+            Program::new(stack::binary("migrate").unwrap(), log).env("ROWCAST_DATABASE__URL", &url),
+        )
+        .unwrap()
     };
     let waiting = start();
     wait_for("its waiting", SOON, async || {
@@ -156,7 +166,8 @@ async fn migrate_waits_for_the_database_and_can_be_killed_and_run_again() {
     .await;
     waiting.kill().unwrap();
     let (mut one, two) = (start(), start());
-    wait_for("both ends", SOON, async || if one.is_running() || two.is_running() { Err(()) } else { Ok(()) }).await;
+    wait_for("both ends", SOON, async || if one.is_running() || two.is_running() { Err(()) } else { Ok(()) })
+        .await;
     for run in [&one, &two] {
         assert!(run.output().contains("the schema is current"), "{}", run.output());
     }
@@ -176,7 +187,8 @@ async fn a_redis_that_is_away_stops_ticks_and_not_posts() {
     }
     stack.redis.process().signal(Signal::SIGCONT).unwrap();
     for value in 0..50 {
-        let frame: serde_json::Value = serde_json::from_str(&client::next_text(&mut socket).await.unwrap()).unwrap();
+        let frame: serde_json::Value =
+            serde_json::from_str(&client::next_text(&mut socket).await.unwrap()).unwrap();
         assert_eq!(frame["data"]["value"], f64::from(value));
     }
 }

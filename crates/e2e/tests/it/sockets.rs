@@ -53,7 +53,9 @@ fn sensors(messages: &[ServerMessage]) -> Vec<String> {
 async fn a_filter_gets_its_sensors_and_a_snapshot_has_no_seam() {
     let stack = stack(1).await;
     let gateway = stack.gateways[0].public();
-    stack.psql("insert into sensor_readings (sensor_id, value) values ('a', 1), ('ab', 1), ('b', 1), ('b', 2)");
+    stack.psql(
+        "insert into sensor_readings (sensor_id, value) values ('a', 1), ('ab', 1), ('b', 1), ('b', 2)",
+    );
     let live = |message: &ServerMessage| message.live.is_some();
     let mut all = Vec::new();
     // the feed may not have seen the rows yet: a snapshot is as of its head

@@ -28,7 +28,10 @@ fn check_fault(body: &str, pointer: &str, says: &str) {
 #[test]
 fn what_the_demo_took_is_taken_as_it_did() {
     let full = one(r#"{"sensor_id":" s-1 ","value":"12.25","metadata":[1,{"a":null}],"id":9,"extra":{}}"#);
-    assert_eq!((full.sensor_id.as_str(), full.value, full.metadata.as_str()), ("s-1", 12.25, r#"[1,{"a":null}]"#));
+    assert_eq!(
+        (full.sensor_id.as_str(), full.value, full.metadata.as_str()),
+        ("s-1", 12.25, r#"[1,{"a":null}]"#)
+    );
     let bare = one(r#"{"sensor_id":42,"value":-3}"#);
     assert_eq!((bare.sensor_id.as_str(), bare.value, bare.metadata.as_str()), ("42", -3.0, "{}"));
     assert_eq!(one(r#"{"sensor_id":"s","value":1,"metadata":"text"}"#).metadata, r#""text""#);
@@ -63,8 +66,14 @@ fn each_fault_is_named_where_it_is() {
     check_fault(r#"{"sensor_id":["a"],"value":1}"#, "/sensor_id", "string");
     check_fault(r#"{"sensor_id":true,"value":1}"#, "/sensor_id", "string");
     check_fault(r#"{"sensor_id":"a\u0000b","value":1}"#, "/sensor_id", "control");
-    check_fault(&format!(r#"{{"sensor_id":"{}","value":1}}"#, "x".repeat(101)), "/sensor_id", "101 characters");
-    for value in ["null", "true", "[]", r#""abc""#, r#""NaN""#, r#""Infinity""#, r#""-inf""#, r#""1e400""#, "1e400"] {
+    check_fault(
+        &format!(r#"{{"sensor_id":"{}","value":1}}"#, "x".repeat(101)),
+        "/sensor_id",
+        "101 characters",
+    );
+    for value in
+        ["null", "true", "[]", r#""abc""#, r#""NaN""#, r#""Infinity""#, r#""-inf""#, r#""1e400""#, "1e400"]
+    {
         let says = match value {
             "null" => "null",
             "1e400" => "out of range",
@@ -85,12 +94,14 @@ fn each_fault_is_named_where_it_is() {
 
 #[test]
 fn an_array_is_taken_whole_or_refused_with_each_index() {
-    let Ok(Said::Many(readings)) = parse(br#"[{"sensor_id":"a","value":1},{"sensor_id":"b","value":2}]"#, Form::Json, NOW)
+    let Ok(Said::Many(readings)) =
+        parse(br#"[{"sensor_id":"a","value":1},{"sensor_id":"b","value":2}]"#, Form::Json, NOW)
     else {
         panic!("two readings")
     };
     assert_eq!(readings.iter().map(|r| r.sensor_id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-    let found = faults(br#"[{"sensor_id":"a","value":1},{"value":2},{"sensor_id":"c","value":"x"},7]"#, Form::Json);
+    let found =
+        faults(br#"[{"sensor_id":"a","value":1},{"value":2},{"sensor_id":"c","value":"x"},7]"#, Form::Json);
     let pointers: Vec<&str> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
     assert_eq!(pointers, ["/1/sensor_id", "/2/value", "/3"]);
     check_fault("[]", "", "no reading");

@@ -39,7 +39,8 @@ async fn store(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, c
     };
     match said {
         Said::One(reading) => {
-            let stored = app.committer.store(vec![with_trace(reading)]).await.map_err(problems::not_stored)?;
+            let stored =
+                app.committer.store(vec![with_trace(reading)]).await.map_err(problems::not_stored)?;
             Ok(created(stored.iter().flat_map(one).collect()))
         }
         Said::Many(readings) => {

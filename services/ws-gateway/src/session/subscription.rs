@@ -79,14 +79,15 @@ impl Subscription {
     /// Sends those of the batch's readings that are chosen, wanted and new.
     pub(super) fn send(&mut self, batch: &Batch, rows: &Rows, out: &mut Outbox) {
         let first = batch.first_after(self.sent);
-        if first == batch.len() {
+        if first == batch.count() {
             return;
         }
         match (rows, &self.filter) {
             (Rows::All, Filter::All) => self.send_from(batch, first, out),
             (Rows::All, filter) => {
                 let sensors = batch.sensors().enumerate().skip(first);
-                let wanted = sensors.filter(|(_, sensor)| filter.matches(sensor)).map(|(row, _)| row).collect();
+                let wanted =
+                    sensors.filter(|(_, sensor)| filter.matches(sensor)).map(|(row, _)| row).collect();
                 self.send_rows(batch, wanted, out);
             }
             (Rows::Some(rows), _) => {
@@ -98,11 +99,11 @@ impl Subscription {
     }
 
     fn send_from(&mut self, batch: &Batch, first: usize, out: &mut Outbox) {
-        let fresh = batch.len() - first;
+        let fresh = batch.count() - first;
         match self.form {
             Form::Demo => out.push(batch.demo().from(first)),
             Form::V1 if first == 0 && self.sub == FIRST_SUB => out.push(batch.whole()),
-            Form::V1 => return self.send_rows(batch, (first..batch.len()).collect(), out),
+            Form::V1 => return self.send_rows(batch, (first..batch.count()).collect(), out),
         }
         self.count += fresh as u64;
     }

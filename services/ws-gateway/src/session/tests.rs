@@ -56,7 +56,8 @@ fn messages(out: &mut Outbox) -> Vec<ServerMessage> {
 
 fn ids(messages: &[ServerMessage]) -> Vec<i64> {
     let data = messages.iter().filter_map(|message| message.data.as_ref());
-    data.map(|data| serde_json::from_str::<serde_json::Value>(data.get()).unwrap()["id"].as_i64().unwrap()).collect()
+    data.map(|data| serde_json::from_str::<serde_json::Value>(data.get()).unwrap()["id"].as_i64().unwrap())
+        .collect()
 }
 
 fn v1(out: &mut Outbox) -> Session {
@@ -237,9 +238,13 @@ fn two_subscriptions_are_two_lives() {
     let tick = batch(at(5, 50), 6, &[51, 52, 54]);
     session.on_delivery(&Delivery { sub: 1, batch: tick.clone(), rows: Rows::Some([0, 2].into()) }, out);
     deliver(&mut session, 2, &tick, out);
-    let events: Vec<_> = messages(out).into_iter().map(|event| (event.sub.unwrap(), event.pos.unwrap().id)).collect();
+    let events: Vec<_> =
+        messages(out).into_iter().map(|event| (event.sub.unwrap(), event.pos.unwrap().id)).collect();
     assert_eq!(events, [(1, 51), (1, 54), (2, 51), (2, 52), (2, 54)]);
-    assert_eq!(session.on_text(r#"{"id":3,"unsubscribe":{"sub":1}}"#, at(6, 54), out), [Wish::Detach { sub: 1 }]);
+    assert_eq!(
+        session.on_text(r#"{"id":3,"unsubscribe":{"sub":1}}"#, at(6, 54), out),
+        [Wish::Detach { sub: 1 }]
+    );
     assert_eq!(messages(out)[0].ok.unwrap().sub, 1);
     session.on_heartbeat(at(6, 54), out);
     assert_eq!(messages(out).len(), 1, "marks only for what is subscribed");
@@ -262,7 +267,10 @@ fn a_full_outbox_turns_a_session_to_the_log_and_back() {
     session.on_attach(1, live(at(6, 51), vec![batch(at(5, 50), 6, &[51])]), out);
     let messages = messages(out);
     assert_eq!(ids(&messages), [51], "nothing was lost");
-    assert!(messages.iter().all(|message| message.ok.is_none() && message.live.is_none()), "its client has those");
+    assert!(
+        messages.iter().all(|message| message.ok.is_none() && message.live.is_none()),
+        "its client has those"
+    );
 }
 
 #[test]
@@ -344,7 +352,7 @@ mod schedules {
         }
 
         fn copy(batch: &Arc<Batch>) -> Batch {
-            let first = batch.end.id - batch.len() as i64 + 1;
+            let first = batch.end.id - batch.count() as i64 + 1;
             let ids: Vec<i64> = (first..=batch.end.id).collect();
             Arc::try_unwrap(super::batch(batch.predecessor, batch.end.tick.0, &ids)).unwrap()
         }
@@ -382,9 +390,12 @@ mod schedules {
                     self.hub.detach(self.mailbox.session, sub);
                     Vec::new()
                 }
-                Wish::Verdict { sub, from } => self.session.on_verdict(sub, Resume::From(from), &mut self.out),
+                Wish::Verdict { sub, from } => {
+                    self.session.on_verdict(sub, Resume::From(from), &mut self.out)
+                }
                 Wish::Read { sub, after } => {
-                    let page: Vec<_> = self.log.iter().filter(|batch| batch.end > after).take(2).cloned().collect();
+                    let page: Vec<_> =
+                        self.log.iter().filter(|batch| batch.end > after).take(2).cloned().collect();
                     let covered = page.last().map_or(after, |batch| batch.end);
                     self.session.on_page(sub, &page, covered, &mut self.out)
                 }
@@ -407,7 +418,9 @@ mod schedules {
                 Move::TakeMail => self.take_mail(),
                 Move::Grant(which) => self.grant(*which),
                 Move::ReadSocket => self.read_socket(),
-                Move::Clog => self.out.push([&[0x8a, 127, 0, 0, 0, 0, 0, 0x10, 0, 0][..], &vec![0; 1 << 20]].concat()),
+                Move::Clog => {
+                    self.out.push([&[0x8a, 127, 0, 0, 0, 0, 0, 0x10, 0, 0][..], &vec![0; 1 << 20]].concat())
+                }
                 Move::LoseFeed => {
                     self.published = self.log.len();
                     self.hub.start_at(self.end());
@@ -455,7 +468,7 @@ mod schedules {
                 }
             }
             let from = from.expect("the subscription was made");
-            let all = world.log.iter().flat_map(|batch| (batch.end.id - batch.len() as i64 + 1)..=batch.end.id);
+            let all = world.log.iter().flat_map(|batch| (batch.end.id - batch.count() as i64 + 1)..=batch.end.id);
             let wanted: Vec<i64> = all.filter(|id| *id > from.id && (!only_s0 || id % 3 == 0)).collect();
             prop_assert_eq!(world.got, wanted);
         }
