@@ -11,7 +11,7 @@ use crate::{command, setup, stack, stack::Servers, workspace::Workspace};
 pub(crate) struct Options {
     /// How long
     #[arg(long)]
-    minutes: u32,
+    minutes: f64,
     /// The seed of an earlier run, to see the same faults again
     #[arg(long)]
     seed: Option<u64>,
