@@ -38,7 +38,7 @@ use crate::{
 /// After the load, the clients get this long to get everything.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Measures the whole way. Exit code 1 when a reading was lost, doubled or out of order.
+/// Measures the whole way. Exit code 1 when nothing was stored, or a reading was lost, doubled or out of order.
 pub(crate) async fn run(options: BenchRun) -> anyhow::Result<ExitCode> {
     raise_file_limit()?;
     let mut report = measure(&options, SETTLE_LIMIT).await?;
@@ -52,6 +52,7 @@ pub(crate) async fn run(options: BenchRun) -> anyhow::Result<ExitCode> {
         report.compare(limit::measure(&limit).await?);
     }
     output::line(&shown(options.output, &report, Report::text)?)?;
+    anyhow::ensure!(report.readings > 0, "ingest at {} stored nothing", options.ingest.url);
     Ok(if report.ledger.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -35,7 +35,8 @@ pub(super) struct Http {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Database {
-    /// INSERT … SELECT FROM unnest of 64 rows: the best of several numbers of clients.
+    /// INSERT … SELECT FROM unnest of 64 rows: the best of 1, 2 and 4 clients, but never with more rows under way
+    /// than the load's connections can have.
     pub(super) unnest: Inserts,
     /// INSERT of one row by 64 clients, prepared.
     pub(super) single: Inserts,
@@ -76,7 +77,7 @@ pub(super) async fn measure(options: &BenchLimit) -> anyhow::Result<Limits> {
     let http = http::measure(&options.load).await?;
     let mut notes = Vec::new();
     let database = match &options.database_url {
-        Some(url) => Some(database::measure(url, options.load.duration, http.readings_per_s).await?),
+        Some(url) => Some(database::measure(url, &options.load, http.readings_per_s).await?),
         None => {
             notes.push("no statements were measured: give --database-url".to_owned());
             None

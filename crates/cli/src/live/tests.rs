@@ -1,3 +1,5 @@
+//! The subscription's life, message by message.
+
 use super::*;
 
 fn live(start: Start) -> Live {

@@ -1,3 +1,5 @@
+//! Lines on their way to an ingest that is not always well.
+
 use super::*;
 use std::{
     sync::{Arc, Mutex},

@@ -1,3 +1,5 @@
+//! Each fault of a client against a ledger of six readings.
+
 use super::*;
 
 /// Ids 11..=16, two streams that take turns.

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::{Database, Inserts};
-use crate::bench::report::round;
+use crate::{args::Load, bench::report::round};
 
 /// Rows of one `unnest`, as many as 64 connections can have waiting.
 const ROWS: u32 = 64;
@@ -14,7 +14,7 @@ const ROWS: u32 = 64;
 /// Clients of the single INSERT.
 const SINGLE_CLIENTS: u32 = 64;
 
-/// Clients of `unnest` that are tried; the best counts.
+/// Clients of `unnest` that are tried, as far as the load can have so many rows waiting; the best counts.
 const UNNEST_CLIENTS: [u32; 3] = [1, 2, 4];
 
 const DROP: &str = "drop schema if exists rowcast_bench_limit cascade";
@@ -49,10 +49,10 @@ create index on rowcast_bench_limit.readings ("timestamp" desc, id desc);
 "#;
 
 /// One script after the other, each for the duration.
-pub(super) async fn measure(url: &str, duration: Duration, http_per_s: f64) -> anyhow::Result<Database> {
+pub(super) async fn measure(url: &str, load: &Load, http_per_s: f64) -> anyhow::Result<Database> {
     let tools = Tools::find()?;
     tools.sql(url, CREATE).await.context("making the schema rowcast_bench_limit")?;
-    let measured = statements(&tools, url, duration).await;
+    let measured = statements(&tools, url, load).await;
     let dropped = tools.sql(url, DROP).await.context("dropping the schema rowcast_bench_limit");
     let (unnest, single) = measured?;
     dropped?;
@@ -60,15 +60,16 @@ pub(super) async fn measure(url: &str, duration: Duration, http_per_s: f64) -> a
     Ok(Database { unnest, single, http_and_unnest_per_s })
 }
 
-async fn statements(tools: &Tools, url: &str, duration: Duration) -> anyhow::Result<(Inserts, Inserts)> {
+async fn statements(tools: &Tools, url: &str, load: &Load) -> anyhow::Result<(Inserts, Inserts)> {
+    let waiting = load.connections.saturating_mul(load.readings);
     let mut best: Option<Inserts> = None;
-    for clients in UNNEST_CLIENTS {
-        let inserts = tools.pgbench(url, clients, ROWS, &unnest(), duration).await?;
+    for clients in UNNEST_CLIENTS.into_iter().filter(|clients| *clients == 1 || clients * ROWS <= waiting) {
+        let inserts = tools.pgbench(url, clients, ROWS, &unnest(), load.duration).await?;
         if best.as_ref().is_none_or(|best| inserts.rows_per_s > best.rows_per_s) {
             best = Some(inserts);
         }
     }
-    let single = tools.pgbench(url, SINGLE_CLIENTS, 1, SINGLE, duration).await?;
+    let single = tools.pgbench(url, SINGLE_CLIENTS, 1, SINGLE, load.duration).await?;
     Ok((best.context("no statement was measured")?, single))
 }
 

@@ -1,3 +1,5 @@
+//! The rim against a real WebSocket server.
+
 use super::*;
 use tokio::net::TcpListener;
 use tokio_tungstenite::accept_hdr_async;
