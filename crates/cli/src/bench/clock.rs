@@ -32,9 +32,9 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Begins after the warm-up from now.
-    pub(super) fn ahead(clock: Clock, warmup: Duration, duration: Duration) -> Self {
-        let from = clock.micros() + warmup.as_micros() as u64;
+    /// Begins after the warm-up that begins at `start`.
+    pub(super) fn after(start: u64, warmup: Duration, duration: Duration) -> Self {
+        let from = start + warmup.as_micros() as u64;
         Self { from, to: from + duration.as_micros() as u64 }
     }
 

@@ -77,7 +77,7 @@ impl Plan {
     /// Starts now.
     pub(super) fn new(ingest: Address, load: &Load, pace: Pace, clock: Clock) -> Self {
         let start = clock.micros();
-        let window = Window::ahead(clock, load.warmup, load.duration);
+        let window = Window::after(start, load.warmup, load.duration);
         Self {
             ingest,
             pace,

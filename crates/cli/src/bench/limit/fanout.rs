@@ -48,7 +48,7 @@ pub(super) async fn measure(clients: u32, load: &Load) -> anyhow::Result<Fanout>
     let server = super::serve(move || write_all(listener, clients, frame, phases))?;
     let clock = Clock::start();
     let audience = Audience::open(gateway, clients as usize, clock, |_| Vec::new()).await?;
-    let window = Window::ahead(clock, load.warmup, load.duration);
+    let window = Window::after(clock.micros(), load.warmup, load.duration);
     phase.send_replace(Phase::Write);
     tokio::time::sleep_until(clock.at(window.to).into()).await;
     phase.send_replace(Phase::Stop);
