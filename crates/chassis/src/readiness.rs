@@ -8,7 +8,8 @@ use tracing::{info, warn};
 
 use crate::life::Life;
 
-/// The service's conditions, cheap to clone. Ready means: every condition holds and no stop has begun.
+/// The service's conditions, cheap to clone. Ready means: there are conditions, every one holds,
+/// and no stop has begun.
 #[derive(Clone)]
 pub struct Readiness {
     life: Life,
@@ -46,8 +47,11 @@ impl Readiness {
     }
 
     pub(crate) fn report(&self) -> Report {
-        let mut failing: BTreeMap<_, _> =
-            self.lock().iter().filter_map(|(name, why)| Some((*name, why.clone()?))).collect();
+        let conditions = self.lock().clone();
+        // the admin port is up before the service has said what it needs
+        let starting = conditions.is_empty().then(|| ("service", "starting".to_owned()));
+        let failing = conditions.into_iter().filter_map(|(name, why)| Some((name, why?)));
+        let mut failing: BTreeMap<_, _> = failing.chain(starting).collect();
         if self.life.is_stopping() {
             failing.insert("stopping", "the service takes no new work".to_owned());
         }
@@ -87,6 +91,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_service_that_has_named_no_condition_is_not_ready() {
+        let readiness = Readiness::new(&Life::new());
+        assert!(!readiness.is_ready());
+        readiness.condition("one").hold();
+        assert!(readiness.is_ready());
+    }
+
+    #[test]
     fn a_service_is_ready_when_every_condition_holds() {
         let readiness = Readiness::new(&Life::new());
         let database = readiness.condition("database");
@@ -116,6 +128,7 @@ mod tests {
     fn a_soft_stop_makes_the_service_unready_at_once() {
         let life = Life::new();
         let readiness = Readiness::new(&life);
+        readiness.condition("one").hold();
         assert!(readiness.is_ready());
         life.stop_soft();
         assert!(!readiness.is_ready());

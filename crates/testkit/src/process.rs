@@ -16,9 +16,9 @@ use nix::{
     unistd::Pid,
 };
 
-/// Starts the program, says its process id, and kills it when standard input ends, which it does when the owner
-/// dies by whatever means. The first argument is the signal.
-const WATCHDOG: &str = r#"signal=$1; shift; "$@" </dev/null & child=$!; echo $child; exec >/dev/null; cat >/dev/null; kill -"$signal" $child 2>/dev/null; kill -CONT $child 2>/dev/null; wait $child"#;
+/// Starts the program, which says its process id before it becomes itself and can print anything, and kills it when
+/// standard input ends, which it does when the owner dies by whatever means. The first argument is the signal.
+const WATCHDOG: &str = r#"signal=$1; shift; sh -c 'echo $$; exec "$@"' child "$@" </dev/null & child=$!; exec >/dev/null; cat >/dev/null; kill -"$signal" $child 2>/dev/null; kill -CONT $child 2>/dev/null; wait $child"#;
 
 /// What to run.
 #[derive(Debug, Clone)]

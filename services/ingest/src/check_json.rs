@@ -119,7 +119,7 @@ mod tests {
             (r#""\u0000""#, "U+0000"),
             (r#"{"\u0000":1}"#, "U+0000"),
             ("1e400", "out of range"),
-            (r#""\ud800""#, "surrogate"),
+            (r#""\ud800""#, "hex escape"),
             (&deep, "nested"),
             (&abyss, "nested"),
             ("[1", "EOF"),

@@ -38,12 +38,12 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let lanes = config.database.options("rowcast ingest")?;
     let committer = Committer::start(&service.life, lanes, config.ingest, metrics);
     let ready = service.readiness.condition("database");
-    service.life.spawn("readiness", watch(database.clone(), ready, service.life.clone()));
 
     let listener = chassis::bind(config.http.addr).await?;
     let http = HttpMetrics::register(&service.registry)?;
-    let router = routes::router(App { database, committer });
+    let router = routes::router(App { database: database.clone(), committer });
     chassis::serve(&service.life, listener, &config.http, router, &http);
+    service.life.spawn("readiness", watch(database, ready, service.life.clone()));
     service.life.stopping().await;
     Ok(())
 }

@@ -46,6 +46,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let database = config.database.options("rowcast ws-gateway")?.statement_timeout(READ_LIMIT);
     let database = Database::new(&database, READERS);
     let hub = Hub::new(config.gateway.window_bytes);
+    let (schema, feed) = (service.readiness.condition("schema"), service.readiness.condition("feed"));
     let life = service.life.clone();
 
     let listener = chassis::bind(config.http.addr).await?;
@@ -55,7 +56,6 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let http = HttpMetrics::register(&service.registry)?;
     chassis::serve(&life, listener, &config.http, router, &http);
 
-    let (schema, feed) = (service.readiness.condition("schema"), service.readiness.condition("feed"));
     tokio::select! {
         () = await_schema(&database, &schema) => {}
         () = life.stopping() => return Ok(()),
