@@ -3,13 +3,17 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpStream},
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 
 /// For one answer of a service on this machine.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// Between two attempts to follow.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Whether the admin port says that the service is ready.
 pub(crate) fn is_ready(admin_port: u16) -> bool {
@@ -21,8 +25,19 @@ pub(crate) fn is_ready(admin_port: u16) -> bool {
     ask().unwrap_or(false)
 }
 
-/// Follows everything as the page does and returns when a reading comes.
+/// Follows everything as the page does, again and again like the page, and returns when a reading comes.
 pub(crate) fn await_event(gateway_port: u16, within: Duration) -> Result<()> {
+    let until = Instant::now() + within;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match follow(gateway_port, left.max(AGAIN_AFTER)) {
+            Err(_) if left > AGAIN_AFTER => sleep(AGAIN_AFTER),
+            ended => return ended,
+        }
+    }
+}
+
+fn follow(gateway_port: u16, within: Duration) -> Result<()> {
     let mut socket = connect(gateway_port)?;
     // any 16 bytes in base64 will do as a key
     let request = "GET /ws/sensors/ HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
@@ -82,6 +97,8 @@ fn exactly<const N: usize>(socket: &mut impl Read) -> Result<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -89,6 +106,22 @@ mod tests {
         let mut answer: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\na: b\r\n\r\nrest";
         assert_eq!(status(&mut answer).unwrap(), 503);
         assert_eq!(answer, b"rest");
+    }
+
+    #[test]
+    fn a_gateway_that_has_no_feed_yet_is_asked_again() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let gateway = std::thread::spawn(move || {
+            for answer in ["HTTP/1.1 503 x\r\n\r\n", "HTTP/1.1 101 x\r\n\r\n\u{1}\u{b}\"sensor_id\""] {
+                let (mut socket, _) = listener.accept().unwrap();
+                let asked = socket.read(&mut [0; 1024]).unwrap();
+                assert!(asked > 0);
+                socket.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        await_event(port, Duration::from_secs(10)).unwrap();
+        gateway.join().unwrap();
     }
 
     #[test]
