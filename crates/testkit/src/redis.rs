@@ -97,14 +97,20 @@ impl Redis {
     }
 
     fn await_ready(&self) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(10);
-        while !self.command(&["PING"]).is_ok_and(|reply| reply.starts_with("+PONG")) {
-            if !self.process.is_running() || Instant::now() > until {
-                bail!("Redis did not start:\n{}", self.process.tail());
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let running = self.process.is_running();
+            match self.command(&["PING"]) {
+                Ok(reply) if reply.starts_with("+PONG") => return Ok(()),
+                answer if !running || Instant::now() > until => {
+                    bail!(
+                        "Redis did not start; running: {running}, PING: {answer:?}\n{}",
+                        self.process.tail()
+                    )
+                }
+                _ => std::thread::sleep(Duration::from_millis(5)),
             }
-            std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(())
     }
 }
 
