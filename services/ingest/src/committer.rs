@@ -1,6 +1,6 @@
 //! Group commit by natural batching: whatever waits while an INSERT runs goes into the next one, without a timer.
 //!
-//! One lane inserts at a time while commits are quick. When one has run for [`PATIENCE`], the next lane takes what
+//! One lane inserts at a time while commits are quick. When one has run for `PATIENCE`, the next lane takes what
 //! has come meanwhile. The queue is bounded in bytes; a request that finds it full is refused at once, and one whose
 //! time is over is taken out unstored.
 

@@ -1,6 +1,6 @@
 //! Writes: takes readings over HTTP, checks them, and commits them in groups.
 //!
-//! A request's way: [`routes`] → [`body`] (what was said) → [`committer`] (one INSERT for whoever waits) → the answer.
+//! A request's way: `routes` → `body` (what was said) → `committer` (one INSERT for whoever waits) → the answer.
 
 pub mod body;
 mod check_json;

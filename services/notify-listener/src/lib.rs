@@ -1,6 +1,6 @@
 //! Forwards: takes numbered snapshots of Postgres and appends what is new in each to the stream.
 //!
-//! [`planner`] decides, [`forwarder`] does what it decided, [`doorbell`] wakes it, [`upkeep`] looks after partitions.
+//! `planner` decides, `forwarder` does what it decided, `doorbell` wakes it, `upkeep` looks after partitions.
 
 pub mod chunk;
 pub mod config;

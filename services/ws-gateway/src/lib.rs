@@ -1,7 +1,7 @@
 //! Reads: live sockets, replay from wherever a client left off, and the page.
 //!
-//! A reading's way: [`feed`] → [`hub`] (who wants it) → [`mailbox`] → [`session`] (what is said) → [`outbox`] →
-//! [`socket`].
+//! A reading's way: `feed` → `hub` (who wants it) → `mailbox` → `session` (what is said) → `outbox` →
+//! `socket`.
 
 pub mod batch;
 pub mod config;
