@@ -26,7 +26,7 @@ use crate::readiness::Readiness;
 use crate::traces::Traces;
 use crate::{accept, metrics};
 
-/// From the soft stop to the hard one. With [`CUT_LIMIT`], the traces' flush (2 s) and the runtime's end (1 s) the
+/// From the soft stop to the hard one. With `CUT_LIMIT`, the traces' flush (2 s) and the runtime's end (1 s) the
 /// exit is inside 25 s, well before Kubernetes' SIGKILL at 30 s.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 
