@@ -1,6 +1,6 @@
--- One role per service, without login: grant it to the user that the service connects as. They are made where
--- the migrating user may make roles; elsewhere an administrator makes them and runs `migrate` again is not needed:
--- an owner of the schema needs none of them.
+-- One role per service, without login: grant it to the user that the service connects as. They are made and given
+-- their rights where the migrating user may make roles. Elsewhere a missing role is left out with a notice, and its
+-- rights, as they stand below, are an administrator's to give; services that connect as the owner need none of them.
 do $$
 declare
     v_role name;
