@@ -252,6 +252,25 @@ async fn a_slow_client_gets_everything_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_vanishes_is_lost_and_at_fault_for_nothing() {
+    let stack = stack(1).await;
+    drop(subscribed(stack.gateways[0].public(), "{}").await);
+    wait_for("the end of the client", Duration::from_secs(10), async || {
+        let text = http::get(stack.gateways[0].admin, "/metrics").await.unwrap().body;
+        let closes = text.lines().filter(|line| line.contains("closes_total{") && !line.ends_with(" 0"));
+        match closes.collect::<Vec<_>>()[..] {
+            [] => Err(()),
+            [one] => {
+                assert_eq!(one, r#"rowcast_gateway_closes_total{reason="lost"} 1"#);
+                Ok(())
+            }
+            ref several => panic!("{several:?}"),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ping_of_either_kind_is_answered() {
     let stack = stack(1).await;
     let (mut socket, _) = subscribed(stack.gateways[0].public(), "{}").await;

@@ -15,6 +15,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error, Message, Utf8Bytes,
+        error::ProtocolError,
         protocol::{Role, WebSocketConfig},
     },
 };
@@ -63,6 +64,10 @@ impl Receiver {
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(Heard::Control),
             Some(Ok(Message::Close(frame))) => Ok(Heard::Closed(frame.map(|frame| frame.code.into()))),
             Some(Err(Error::Io(error))) => Err(error),
+            // a peer that is gone without a close has broken no rule of framing
+            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
             Some(Err(Error::Capacity(_))) => Ok(Heard::Fault(Close::TooBig)),
             Some(Err(Error::Utf8(_))) => Ok(Heard::Fault(Close::NotUtf8)),
             Some(Err(Error::ConnectionClosed | Error::AlreadyClosed)) | None => Ok(Heard::Closed(None)),
