@@ -8,7 +8,7 @@ use std::sync::Arc;
 use store::Resume;
 use wire::{
     Close, Command, Filter, Position, Reading, ServerMessage, Start, Subscribe, Verb,
-    frame::{Attached, CommandError, Empty, Gap, Hello, Limits, Live, Mark},
+    frame::{Attached, CommandError, Empty, Hello, Limits, Live, Mark},
 };
 
 use self::subscription::{Form, State, Subscription};
@@ -377,25 +377,6 @@ fn text(json: &[u8], out: &mut Outbox) {
     let mut frame = Vec::with_capacity(json.len() + ws_frame::MAX_HEADER);
     ws_frame::write_text(json, &mut frame);
     out.push(frame);
-}
-
-impl Subscription {
-    fn say(&self, message: ServerMessage, out: &mut Outbox) {
-        if self.form == Form::V1 {
-            say(&ServerMessage { sub: Some(self.sub), ..message }, out);
-        }
-    }
-
-    fn say_ok(&self, pos: Option<Position>, resumed: Option<bool>, out: &mut Outbox) {
-        if self.form == Form::V1 {
-            let ok = Attached { sub: self.sub, pos, resumed };
-            say(&ServerMessage { id: self.command, ok: Some(ok), ..ServerMessage::default() }, out);
-        }
-    }
-
-    fn say_gap(&self, gap: Gap, out: &mut Outbox) {
-        self.say(ServerMessage { gap: Some(gap), ..ServerMessage::default() }, out);
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! One subscription of a session: what it wants, how far it has come, how its events are written.
 
 use bytes::Bytes;
-use wire::{Filter, Position, Reading, frame};
+use wire::{
+    Filter, Position, Reading, ServerMessage,
+    frame::{self, Attached, Gap},
+};
 
 use crate::{
     batch::{Batch, FIRST_SUB},
@@ -74,6 +77,23 @@ impl Subscription {
     pub(super) fn fall_behind(&mut self) {
         self.state = State::Behind;
         self.paused = true;
+    }
+
+    pub(super) fn say(&self, message: ServerMessage, out: &mut Outbox) {
+        if self.form == Form::V1 {
+            super::say(&ServerMessage { sub: Some(self.sub), ..message }, out);
+        }
+    }
+
+    pub(super) fn say_ok(&self, pos: Option<Position>, resumed: Option<bool>, out: &mut Outbox) {
+        if self.form == Form::V1 {
+            let ok = Attached { sub: self.sub, pos, resumed };
+            super::say(&ServerMessage { id: self.command, ok: Some(ok), ..ServerMessage::default() }, out);
+        }
+    }
+
+    pub(super) fn say_gap(&self, gap: Gap, out: &mut Outbox) {
+        self.say(ServerMessage { gap: Some(gap), ..ServerMessage::default() }, out);
     }
 
     /// Sends those of the batch's readings that are chosen, wanted and new.

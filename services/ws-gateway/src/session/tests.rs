@@ -1,6 +1,9 @@
 use store::log::TickReadings;
 use time::macros::datetime;
-use wire::{Epoch, Tick, frame::GapReason};
+use wire::{
+    Epoch, Tick,
+    frame::{Gap, GapReason},
+};
 
 use super::*;
 
