@@ -57,6 +57,7 @@ fn what_to_do(next: Next) -> &'static str {
         Next::Resume => "comes back after `after_ms` of `bye`, and resumes from its last position",
         Next::BackOff => "comes back later and later, and resumes from its last position",
         Next::Snapshot => "takes the latest values anew: the log no longer reaches back to its position",
+        Next::Authenticate => "comes back with a valid token, and resumes from its last position",
         Next::Stop => "does not repeat what it sent",
     }
 }

@@ -88,7 +88,7 @@ impl Live {
     /// A connection is open: the first words, which ask for everything since the last position.
     pub(crate) fn on_open(&mut self) -> String {
         self.silence = SILENCE_BEFORE_HELLO;
-        let subscribe = Subscribe { sensors: self.sensors.clone(), from: self.start };
+        let subscribe = Subscribe { sensors: self.sensors.clone(), from: self.start, ..Subscribe::default() };
         Command { id: Some(1), verb: Verb::Subscribe(subscribe) }.to_json()
     }
 
@@ -142,7 +142,7 @@ impl Live {
                         self.start = Start::Latest;
                         After::Snapshot(wait)
                     }
-                    Next::Stop => After::Stop,
+                    Next::Stop | Next::Authenticate => After::Stop,
                 },
             },
             _ => After::Wait(wait),

@@ -115,7 +115,7 @@ impl State {
         let mut socket = timeout(SILENCE, connect_v1(addr)).await??;
         self.note(|received| received.connections += 1);
         let from = self.position.map_or(Start::Now, Start::After);
-        let verb = Verb::Subscribe(Subscribe { sensors: None, from });
+        let verb = Verb::Subscribe(Subscribe { from, ..Subscribe::default() });
         socket.send(Message::text(Command { id: Some(1), verb }.to_json())).await?;
         loop {
             for message in next_messages(&mut socket).await? {

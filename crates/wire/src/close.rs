@@ -9,6 +9,8 @@ pub enum Next {
     BackOff,
     /// Take a snapshot: the log no longer reaches back to the position.
     Snapshot,
+    /// Come back with a valid token, then resume.
+    Authenticate,
     /// Do not repeat what was sent.
     Stop,
 }
@@ -44,12 +46,16 @@ macro_rules! close_codes {
 close_codes! {
     /// The client's own close.
     Normal = 1000 "normal" Stop;
+    /// This gateway ends at once; any other one continues.
+    GoingAway = 1001 "going-away" Resume;
     /// Broken WebSocket framing.
     Protocol = 1002 "protocol-error" Stop;
     /// A binary message, where only text has a meaning.
     Binary = 1003 "text-only" Stop;
     /// A text message that is not UTF-8.
     NotUtf8 = 1007 "not-utf8" Stop;
+    /// A message in more fragments than the limit that `hello` names.
+    Policy = 1008 "policy" Stop;
     /// A message larger than the limit that `hello` names.
     TooBig = 1009 "message-too-big" Stop;
     /// This gateway is being replaced; any other one continues.
@@ -58,11 +64,15 @@ close_codes! {
     Overloaded = 1013 "overloaded" BackOff;
     /// Not JSON, or no message of the protocol.
     BadMessage = 4400 "bad-message" Stop;
-    /// The client reads slower than its sensors write, past what its queue holds.
+    /// The client is not known, or its token has run out.
+    Unauthenticated = 4401 "not-authenticated" Authenticate;
+    /// The client is known and may not.
+    Forbidden = 4403 "forbidden" Stop;
+    /// The client reads so slowly that retention has passed it, and its protocol has no words for a gap.
     TooSlow = 4408 "too-slow" Snapshot;
-    /// The peer stopped reading or answering pings.
+    /// The peer stopped reading and answering pings.
     NoPong = 4409 "no-pong" BackOff;
-    /// Too many subscriptions or commands.
+    /// More commands than the limit that `hello` names.
     TooMany = 4429 "too-many" BackOff;
 }
 

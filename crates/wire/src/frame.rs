@@ -2,13 +2,14 @@
 
 use std::io::Write;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{close::Close, position::Position};
+use crate::{close::Close, command::Refusal, position::Position};
 
 /// One message of a server. Exactly one of its bodies is there; absent fields are not written.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ServerMessage {
     /// The `id` of the command that this answers.
@@ -23,8 +24,12 @@ pub struct ServerMessage {
     /// The event is the newest reading of its sensor, from a snapshot.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub snap: bool,
+    /// In mode `latest`: how many older readings of the sensor were left out before this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<u64>,
     /// An event's reading.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::reading::ReadingObject>")]
     pub data: Option<Box<RawValue>>,
     /// The first message of a v1 connection.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,11 +58,11 @@ pub struct ServerMessage {
 }
 
 /// `{}`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Empty {}
 
 /// The body of `hello`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Hello {
     /// The protocol's version.
     pub v: u32,
@@ -72,7 +77,7 @@ pub struct Hello {
 }
 
 /// The limits in `hello`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// The largest message, in bytes.
     pub message_bytes: usize,
@@ -80,10 +85,14 @@ pub struct Limits {
     pub subscriptions: usize,
     /// The most patterns in one subscription.
     pub patterns: usize,
+    /// The most fragments of one message.
+    pub fragments: usize,
+    /// The most commands a second, in bursts of up to ten times as many.
+    pub commands_per_s: u32,
 }
 
 /// The body of `ok`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attached {
     /// The subscription's number on this connection.
     pub sub: u32,
@@ -96,7 +105,7 @@ pub struct Attached {
 }
 
 /// The body of `error`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandError {
     /// A stable word.
     pub code: String,
@@ -107,23 +116,26 @@ pub struct CommandError {
 }
 
 /// The body of `live`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Live {
     /// Live from here.
     pub pos: Position,
 }
 
 /// The body of `mark`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
     /// All that matches up to it has been sent.
     pub pos: Position,
     /// How many events the subscription has had since `ok`.
     pub n: u64,
+    /// The gateway has not heard from the leader for some seconds: later readings may exist that it does not know of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
 }
 
 /// The body of `gap`: readings in (from, to] cannot be had any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// Where the client was.
     pub from: Position,
@@ -134,7 +146,7 @@ pub struct Gap {
 }
 
 /// Why readings cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GapReason {
     /// They were dropped as too old.
@@ -144,7 +156,7 @@ pub enum GapReason {
 }
 
 /// The body of `bye`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bye {
     /// The close code that follows.
     pub code: u16,
@@ -155,6 +167,12 @@ pub struct Bye {
     pub after_ms: Option<u64>,
     /// Whether the last position is worth resuming from.
     pub resume: bool,
+}
+
+impl From<Refusal> for CommandError {
+    fn from(Refusal { code, message }: Refusal) -> Self {
+        Self { code: code.word().to_owned(), message, retry: code.retry() }
+    }
 }
 
 impl Bye {
@@ -197,6 +215,17 @@ pub fn write_event_head(sub: u32, out: &mut Vec<u8>) {
 /// Appends the part of an event that is the same for every subscription.
 pub fn write_event_tail(pos: Position, data: &[u8], out: &mut Vec<u8>) {
     write!(out, r#""pos":"{pos}","data":"#).expect("writing to memory does not fail");
+    out.extend_from_slice(data);
+    out.push(b'}');
+}
+
+/// Appends an event of mode `latest`, before which `merged` older ones of its sensor were left out.
+pub fn write_latest_event(sub: u32, merged: u64, data: &[u8], out: &mut Vec<u8>) {
+    write_event_head(sub, out);
+    if merged > 0 {
+        write!(out, r#""merged":{merged},"#).expect("writing to memory does not fail");
+    }
+    out.extend_from_slice(br#""data":"#);
     out.extend_from_slice(data);
     out.push(b'}');
 }

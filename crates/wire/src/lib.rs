@@ -3,6 +3,7 @@
 pub mod close;
 pub mod command;
 pub mod entry;
+pub mod error;
 pub mod filter;
 pub mod frame;
 pub mod position;
@@ -10,8 +11,9 @@ pub mod reading;
 pub mod stamp;
 
 pub use close::Close;
-pub use command::{Command, Start, Subscribe, Verb};
+pub use command::{Command, Mode, Start, Subscribe, Verb};
 pub use entry::{Entry, EntryBuilder};
+pub use error::ErrorCode;
 pub use filter::{Filter, Pattern};
 pub use frame::ServerMessage;
 pub use position::{Epoch, Position, Tick};

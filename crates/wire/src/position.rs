@@ -1,7 +1,8 @@
 //! Where a reading stands in the one order.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, de, ser};
 
 /// A run of ticks on one Postgres history; a restore or an async promotion starts a new, larger one.
@@ -42,6 +43,12 @@ impl Position {
     /// The position behind everything in `tick`.
     pub const fn after_tick(epoch: Epoch, tick: Tick) -> Self {
         Self { epoch, tick, id: Self::WHOLE_TICK }
+    }
+
+    /// The position right before this one: what was sent up to it lacks the reading that stands here.
+    #[must_use]
+    pub const fn before(&self) -> Self {
+        Self { id: self.id.saturating_sub(1), ..*self }
     }
 
     /// Whether nothing of the position's tick can come after it.
@@ -95,6 +102,20 @@ impl Serialize for Position {
 impl<'de> Deserialize<'de> for Position {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Position {
+    fn schema_name() -> Cow<'static, str> {
+        "Position".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Where a reading stands in the one order; opaque. Whatever carries it is safe to resume from.",
+            "pattern": "^[0-9A-Za-z.-]{1,64}$"
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::stamp;
@@ -23,6 +25,26 @@ pub struct Reading {
     pub created_at: OffsetDateTime,
     /// The same, unless a SQL writer says otherwise.
     pub updated_at: OffsetDateTime,
+}
+
+/// A reading's JSON object, as clients read it and schemas describe it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Reading")]
+pub struct ReadingObject {
+    /// From the table's sequence; unique.
+    pub id: i64,
+    /// 1 to 100 characters, none of them a control character.
+    pub sensor_id: String,
+    /// Finite.
+    pub value: f64,
+    /// The device's time, or the time of the POST: RFC 3339, UTC, microseconds.
+    pub timestamp: String,
+    /// Any JSON that the device sent; `{}` if it sent none.
+    pub metadata: serde_json::Value,
+    /// When the row was inserted.
+    pub created_at: String,
+    /// The same, unless a SQL writer says otherwise.
+    pub updated_at: String,
 }
 
 impl Reading {

@@ -4,8 +4,9 @@
 use std::{fs, path::PathBuf};
 
 use wire::{
-    Close, Command, Epoch, Position, ServerMessage, Start, Subscribe, Tick, Verb,
-    frame::{self, Attached, Bye, CommandError, Empty, Gap, GapReason, Hello, Limits, Live, Mark},
+    Close, Command, Epoch, ErrorCode, Mode, Position, ServerMessage, Start, Subscribe, Tick, Verb,
+    command::{Auth, Refusal},
+    frame::{self, Attached, Bye, Empty, Gap, GapReason, Hello, Limits, Live, Mark},
 };
 
 const DATA: &str = r#"{"id":9,"sensor_id":"a","value":1.5,"timestamp":"2026-11-23T08:15:30.250000Z","metadata":{},"created_at":"2026-11-23T08:15:31.000000Z","updated_at":"2026-11-23T08:15:31.000000Z"}"#;
@@ -52,7 +53,13 @@ fn every_server_message_has_its_bytes() {
                 session: "7f".into(),
                 pos: at(4, 9),
                 idle_ms: 15000,
-                limits: Limits { message_bytes: 65536, subscriptions: 64, patterns: 256 },
+                limits: Limits {
+                    message_bytes: 65536,
+                    subscriptions: 64,
+                    patterns: 256,
+                    fragments: 64,
+                    commands_per_s: 50,
+                },
             }),
             ..message()
         },
@@ -65,18 +72,26 @@ fn every_server_message_has_its_bytes() {
         "error",
         &ServerMessage {
             id: Some(1),
-            error: Some(CommandError {
-                code: "bad-position".into(),
-                message: "not a position".into(),
-                retry: false,
-            }),
+            error: Some(Refusal::new(ErrorCode::BadPosition, "not a position").into()),
             ..message()
         },
     );
     check_message("live", &ServerMessage { sub: Some(1), live: Some(Live { pos: at(4, 9) }), ..message() });
     check_message(
         "mark",
-        &ServerMessage { sub: Some(1), mark: Some(Mark { pos: at(4, 9), n: 1532 }), ..message() },
+        &ServerMessage {
+            sub: Some(1),
+            mark: Some(Mark { pos: at(4, 9), n: 1532, stale: false }),
+            ..message()
+        },
+    );
+    check_message(
+        "mark_stale",
+        &ServerMessage {
+            sub: Some(1),
+            mark: Some(Mark { pos: at(4, 9), n: 1532, stale: true }),
+            ..message()
+        },
     );
     let gap = Gap {
         from: at(1, 2),
@@ -101,12 +116,16 @@ fn every_event_has_its_bytes() {
         (read[0].sub, read[0].pos, read[0].data.as_ref().unwrap().get()),
         (Some(1), Some(at(4, 9)), DATA)
     );
+    let latest = |merged| written(|out| frame::write_latest_event(1, merged, DATA.as_bytes(), out));
+    check("event_latest", &latest(0));
+    check("event_merged", &latest(7));
+    assert_eq!(ServerMessage::parse_frame(&latest(7)).unwrap()[0].merged, Some(7));
     check("event_snapshot", &written(|out| frame::write_snapshot_event(1, DATA.as_bytes(), out)));
 }
 
 #[test]
 fn every_command_has_its_bytes() {
-    let subscribe = |sensors, from| Verb::Subscribe(Subscribe { sensors, from });
+    let subscribe = |sensors, from| Verb::Subscribe(Subscribe { sensors, from, ..Subscribe::default() });
     let list = Some(vec!["a".to_owned(), "b*".to_owned()]);
     check("subscribe_now", &Command { id: Some(1), verb: subscribe(None, Start::Now) }.to_json());
     check("subscribe_latest", &Command { id: Some(1), verb: subscribe(list, Start::Latest) }.to_json());
@@ -114,6 +133,22 @@ fn every_command_has_its_bytes() {
         "subscribe_after",
         &Command { id: Some(1), verb: subscribe(None, Start::After(at(4, 9))) }.to_json(),
     );
+    let last = Start::Last(std::time::Duration::from_secs(900));
+    check("subscribe_last", &Command { id: Some(1), verb: subscribe(None, last) }.to_json());
+    let latest = Subscribe { mode: Mode::Latest, max_rate: Some(5.0), ..Subscribe::default() };
+    check("subscribe_mode_latest", &Command { id: Some(1), verb: Verb::Subscribe(latest) }.to_json());
+    let auth = Auth { token: "eyJ".into() };
+    check("auth", &Command { id: Some(3), verb: Verb::Auth(auth) }.to_json());
     check("unsubscribe", &Command { id: Some(2), verb: Verb::Unsubscribe(1) }.to_json());
     check("ping", &Command { id: None, verb: Verb::Ping }.to_json());
+}
+
+#[test]
+fn every_golden_file_has_a_message() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let source = include_str!("golden.rs");
+    for file in fs::read_dir(folder).unwrap() {
+        let name = file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(source.contains(&format!("\"{name}\"")), "nothing checks {name}.json");
+    }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use store::Resume;
 use wire::{
-    Close, Command, Filter, Position, Reading, ServerMessage, Start, Subscribe, Verb,
-    frame::{Attached, CommandError, Empty, Hello, Limits, Live, Mark},
+    Close, Command, ErrorCode, Filter, Position, Reading, ServerMessage, Start, Subscribe, Verb,
+    command::Refusal,
+    frame::{Attached, Empty, Hello, Limits, Live, Mark},
 };
 
 use self::subscription::{Form, State, Subscription};
@@ -21,7 +22,8 @@ use crate::{
 };
 
 /// What a gateway allows one connection.
-pub const LIMITS: Limits = Limits { message_bytes: 64 << 10, subscriptions: 64, patterns: 256 };
+pub const LIMITS: Limits =
+    Limits { message_bytes: 64 << 10, subscriptions: 64, patterns: 256, fragments: 64, commands_per_s: 50 };
 
 /// The longest silence on a live subscription, in milliseconds.
 pub const IDLE_MS: u64 = 15_000;
@@ -142,14 +144,18 @@ impl Session {
                     say(&ServerMessage { id, ok: Some(ok), ..ServerMessage::default() }, out);
                     return vec![Wish::Detach { sub }];
                 }
-                None => refuse(id, "unknown-subscription", "there is no subscription of this number", out),
+                None => {
+                    refuse(id, ErrorCode::UnknownSubscription, "there is no subscription of this number", out)
+                }
             },
             Verb::Ping => say(&ServerMessage { id, pong: Some(Empty {}), ..ServerMessage::default() }, out),
-            Verb::Unknown(verb) => refuse(id, "unknown-verb", &format!("there is no verb {verb:?}"), out),
-            Verb::Malformed(why) if why == wire::position::BadPosition.to_string() => {
-                refuse(id, "bad-position", "`from` is no position of this installation", out);
+            Verb::Auth(_) => {
+                refuse(id, ErrorCode::AuthNotAsked, "this gateway asks nobody who they are", out)
             }
-            Verb::Malformed(why) => refuse(id, "bad-command", &why, out),
+            Verb::Unknown(verb) => {
+                refuse(id, ErrorCode::UnknownVerb, &format!("there is no verb {verb:?}"), out);
+            }
+            Verb::Malformed(refusal) => refuse(id, refusal.code, &refusal.message, out),
         }
         Vec::new()
     }
@@ -163,17 +169,22 @@ impl Session {
     ) -> Vec<Wish> {
         let sensors = subscribe.sensors.as_deref();
         if self.subscriptions.len() >= LIMITS.subscriptions {
-            refuse(id, "too-many-subscriptions", "this connection has as many subscriptions as it may", out);
+            refuse(
+                id,
+                ErrorCode::TooManySubscriptions,
+                "this connection has as many subscriptions as it may",
+                out,
+            );
             return Vec::new();
         }
         if sensors.is_some_and(|sensors| sensors.len() > LIMITS.patterns) {
-            refuse(id, "too-many-patterns", "this subscription has more patterns than it may", out);
+            refuse(id, ErrorCode::TooManyPatterns, "this subscription has more patterns than it may", out);
             return Vec::new();
         }
         let filter = match Filter::parse(sensors) {
             Ok(filter) => filter,
             Err(error) => {
-                refuse(id, "bad-pattern", &error.to_string(), out);
+                refuse(id, ErrorCode::BadPattern, &error.to_string(), out);
                 return Vec::new();
             }
         };
@@ -186,6 +197,10 @@ impl Session {
                 subscription.sent = from;
                 subscription.state = State::Judged;
                 Wish::Verdict { sub, from }
+            }
+            Start::Last(_) => {
+                refuse(id, ErrorCode::BadCommand, "`last` is not served", out);
+                return Vec::new();
             }
             Start::Latest => {
                 subscription.sent = head;
@@ -244,7 +259,7 @@ impl Session {
             Resume::Ahead => {
                 if let Some(at) = self.find(sub) {
                     let id = self.subscriptions.remove(at).command;
-                    refuse(id, "bad-position", "the log does not reach this position yet", out);
+                    refuse(id, ErrorCode::BadPosition, "the log does not reach this position yet", out);
                 }
                 return Vec::new();
             }
@@ -334,7 +349,7 @@ impl Session {
         for own in self.subscriptions.iter_mut().filter(|own| own.state == State::Live) {
             own.sent = own.sent.max(head);
             if own.form == Form::V1 {
-                let mark = Mark { pos: own.sent, n: own.count };
+                let mark = Mark { pos: own.sent, n: own.count, stale: false };
                 marks.push(ServerMessage {
                     sub: Some(own.sub),
                     mark: Some(mark),
@@ -364,8 +379,8 @@ impl Session {
     }
 }
 
-fn refuse(id: Option<u64>, code: &str, message: &str, out: &mut Outbox) {
-    let error = CommandError { code: code.to_owned(), message: message.to_owned(), retry: false };
+fn refuse(id: Option<u64>, code: ErrorCode, message: &str, out: &mut Outbox) {
+    let error = Refusal::new(code, message).into();
     say(&ServerMessage { id, error: Some(error), ..ServerMessage::default() }, out);
 }
 

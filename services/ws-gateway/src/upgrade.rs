@@ -104,8 +104,7 @@ fn speaks(query: &str, subprotocol: bool) -> Result<Speaks, Problem> {
             "v" => return Err(refuse("v: there is only version 1")),
             "sensor" => sensors = Some(value.split(',').map(str::to_owned).collect()),
             "from" => {
-                let start: Result<Start, _> = serde_json::from_value(value.into());
-                from = Some(start.map_err(|_| refuse("from: must be now, latest or a position"))?);
+                from = Some(value.parse::<Start>().map_err(|refusal| refuse(&refusal.message))?);
             }
             _ => {}
         }
@@ -114,7 +113,11 @@ fn speaks(query: &str, subprotocol: bool) -> Result<Speaks, Problem> {
         return Ok(Speaks::Demo);
     }
     let subscribes = sensors.is_some() || from.is_some();
-    Ok(Speaks::V1(subscribes.then(|| Subscribe { sensors, from: from.unwrap_or_default() })))
+    Ok(Speaks::V1(subscribes.then(|| Subscribe {
+        sensors,
+        from: from.unwrap_or_default(),
+        ..Subscribe::default()
+    })))
 }
 
 #[cfg(test)]

@@ -1,0 +1,48 @@
+//! Why a command is refused: one table of stable words.
+
+macro_rules! error_codes {
+    ($($(#[doc = $doc:literal])* $name:ident = $word:literal $retry:literal;)*) => {
+        /// Every refusal of a command; the connection lives on.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ErrorCode { $($(#[doc = $doc])* $name),* }
+
+        impl ErrorCode {
+            /// All of the table.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The stable word in `error`.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),* }
+            }
+
+            /// Whether the same command may succeed later.
+            pub const fn retry(self) -> bool {
+                match self { $(Self::$name => $retry),* }
+            }
+
+            /// What it says, for the documents.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*)),* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// A body that does not fit its verb.
+    BadCommand = "bad-command" false;
+    /// `from` is no position, or one that the log has not reached.
+    BadPosition = "bad-position" false;
+    /// A pattern that no sensor id could match.
+    BadPattern = "bad-pattern" false;
+    /// More patterns than `limits.patterns`.
+    TooManyPatterns = "too-many-patterns" false;
+    /// More subscriptions than `limits.subscriptions`.
+    TooManySubscriptions = "too-many-subscriptions" false;
+    /// No subscription of this number.
+    UnknownSubscription = "unknown-subscription" false;
+    /// No verb of this protocol.
+    UnknownVerb = "unknown-verb" false;
+    /// This gateway asks nobody who they are.
+    AuthNotAsked = "auth-not-asked" false;
+}
