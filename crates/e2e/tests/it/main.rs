@@ -3,7 +3,12 @@
 
 mod bad_input;
 mod contract;
+mod drain;
 mod faults;
+mod limits;
+mod modes;
 mod page;
+mod pulls;
 mod services;
 mod sockets;
+mod streams;
