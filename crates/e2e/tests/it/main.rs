@@ -7,6 +7,7 @@ mod drain;
 mod faults;
 mod limits;
 mod modes;
+mod oracle;
 mod page;
 mod pulls;
 mod services;
