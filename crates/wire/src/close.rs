@@ -16,10 +16,10 @@ pub enum Next {
 }
 
 macro_rules! close_codes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal $reason:literal $next:ident;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:literal $reason:literal $next:ident;)*) => {
         /// Every ending of a socket.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Close { $($(#[$doc])* $name),* }
+        pub enum Close { $($(#[doc = $doc])* $name),* }
 
         impl Close {
             /// All of the table, in the order of its codes.
@@ -33,6 +33,11 @@ macro_rules! close_codes {
             /// The stable word in `bye`, the close frame, logs and metrics.
             pub const fn reason(self) -> &'static str {
                 match self { $(Self::$name => $reason),* }
+            }
+
+            /// Why, for the documents.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*)),* }
             }
 
             /// What the client should do.

@@ -7,7 +7,7 @@ use crate::codegen::{self, Generated};
 
 /// The files that are not.
 pub(super) fn check(root: &Path) -> Vec<Finding> {
-    codegen::files().into_iter().filter_map(|file| compare(root, &file)).collect()
+    codegen::files(root).into_iter().filter_map(|file| compare(root, &file)).collect()
 }
 
 fn compare(root: &Path, file: &Generated) -> Option<Finding> {
