@@ -1,5 +1,7 @@
 //! `cargo xtask codegen`: the files that are written from code.
 
+mod typescript;
+
 use std::fs;
 
 use anyhow::{Context, Result};
@@ -18,7 +20,10 @@ pub(crate) struct Generated {
 
 /// All of them.
 pub(crate) fn files() -> Vec<Generated> {
-    vec![Generated { path: "docs/CLOSE_CODES.md", text: close_codes() }]
+    vec![
+        Generated { path: "docs/CLOSE_CODES.md", text: close_codes() },
+        Generated { path: "frontend/packages/client/src/wire.ts", text: typescript::module() },
+    ]
 }
 
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {
