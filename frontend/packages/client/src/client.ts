@@ -1,279 +1,302 @@
-/** Follows all sensors over the v1 protocol and comes back, without a hole, whenever the socket ends. */
+/** One client, one connection, many subscriptions: comes back, without a hole, whenever the connection ends. */
 
+import { addresses, SOCKET_PATH } from "./address.ts";
+import type { Link, LinkEvents } from "./link.ts";
+import { backoffMs, nextAfter, slowMs, waitMs } from "./retry.ts";
+import { SocketLink } from "./socket.ts";
+import { StreamLink } from "./stream.ts";
 import {
-  type Bye,
-  type Gap,
-  isReading,
-  parseFrame,
-  type Reading,
-  type ServerMessage,
-  SUBPROTOCOL,
-} from "./protocol";
-import { Recent } from "./recent";
-import { backoffMs, ending, slowMs } from "./retry";
+  type Owner,
+  type State,
+  type SubscribeOptions,
+  Subscription,
+  type SubscriptionEvent,
+} from "./subscription.ts";
+import { here, type Surroundings } from "./surroundings.ts";
+import { type Bye, CLOSE_CODES, type CommandError, type Next } from "./wire.ts";
 
-export type ClientState = "connecting" | "catching-up" | "live" | "reconnecting" | "closed";
-
-/** What the client reports. Every call is made from a timer or a socket event, never from the constructor. */
-export interface ClientEvents {
-  state(state: ClientState): void;
-  /** `snapshot`: the newest of its sensor as it was when the subscription began, not news. */
-  reading(reading: Reading, snapshot: boolean): void;
-  /** An event that had been applied before, and was dropped. */
-  double(reading: Reading): void;
-  /** Readings that cannot be had any more; `lastHeard` is when the server was last heard before the cut. */
-  gap(gap: Gap, lastHeard: number | undefined): void;
-  /** The server refused a request of ours. */
-  refused(code: string, message: string): void;
+export interface ClientOptions {
+  /** The gateway's socket, absolute or relative to the page; `/ws/sensors/` if absent. */
+  url?: string | undefined;
+  /** Where server-sent events are, if not beside the socket; `false`: never. */
+  streamUrl?: string | false | undefined;
+  /** The longest wait between two attempts, in milliseconds; 10,000 if absent. */
+  retryCapMs?: number | undefined;
 }
 
-/** The browser's `WebSocket`, as far as it is used here. */
-export interface Socket {
-  onopen: ((event: never) => void) | null;
-  onmessage: ((event: never) => void) | null;
-  onclose: ((event: never) => void) | null;
-  onerror: ((event: never) => void) | null;
-  send(data: string): void;
-  close(code?: number): void;
-}
-
-export interface Surroundings {
-  connect(url: string, protocol: string): Socket;
-  /** Milliseconds since 1970. */
-  now(): number;
-  /** In [0, 1). */
-  random(): number;
-  setTimer(run: () => void, ms: number): unknown;
-  clearTimer(timer: unknown): void;
-}
-
-/** How long a socket may take to open and say hello. */
-const HELLO_WITHIN_MS = 10_000;
-/** What the protocol names as the usual `idle_ms`, for a hello that does not say. */
-const DEFAULT_IDLE_MS = 15_000;
-/** How long a socket that looks alive may take to answer a ping after the machine woke up. */
-const PONG_WITHIN_MS = 3_000;
-/** How long a socket must have been live for the back-off to begin anew. */
+/** How long a connection must have stayed for the back-off to begin anew. */
 const STAY_MS = 5_000;
-/** More events than a resume could repeat: a gateway sends at most a batch of them twice. */
-const REMEMBERED_POSITIONS = 10_000;
+/** How long a connection without subscriptions is kept: a page that changes its view soon asks for another. */
+const LINGER_MS = 1_000;
+/** After so many sockets in a row that never said hello, server-sent events are tried in turn. */
+const REFUSED_TWICE = 2;
+/** When a WebSocket is tried again beside server-sent events: first, and at most. */
+const PROBE_MS = 10_000;
+const PROBE_CAP_MS = 300_000;
 
 export class RowcastClient {
-  #state: ClientState = "connecting";
-  #socket: Socket | undefined;
-  #position: string | undefined;
-  readonly #applied = new Recent<string>(REMEMBERED_POSITIONS);
+  #state: State = "idle";
+  #link: Link | undefined;
+  #probe: Link | undefined;
+  /** Whether the link has answered, and whether any ever has. */
+  #ready = false;
+  #everReady = false;
   #attempt = 0;
-  #requestId = 0;
+  #refused = 0;
+  #streamFailed = false;
+  #probes = 0;
   #bye: Bye | undefined;
-  #slow = false;
-  #silenceMs = HELLO_WITHIN_MS;
+  #stale = false;
+  #error: CommandError | undefined;
   #heardAt: number | undefined;
   #lostAt: number | undefined;
-  #liveSince: number | undefined;
-  #watchdog: unknown;
+  #readySince: number | undefined;
   #retry: unknown;
-
-  readonly #url: string;
-  readonly #events: ClientEvents;
+  #linger: unknown;
+  #nextProbe: unknown;
+  #unwake: (() => void) | undefined;
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #watchers = new Set<() => void>();
+  readonly #socketUrl: string;
+  readonly #streamUrl: string | undefined;
+  readonly #cap: number | undefined;
   readonly #around: Surroundings;
 
-  constructor(url: string, events: ClientEvents, around: Surroundings) {
-    this.#url = url;
-    this.#events = events;
+  constructor(options: ClientOptions = {}, around: Surroundings = here()) {
+    const { socket, stream } = addresses(options.url ?? SOCKET_PATH, around.page);
+    const { streamUrl } = options;
+    this.#socketUrl = socket;
+    this.#streamUrl =
+      streamUrl === false ? undefined : streamUrl ? new URL(streamUrl, around.page).href : stream;
+    this.#cap = options.retryCapMs;
     this.#around = around;
   }
 
-  get state(): ClientState {
+  /** `live` only while every subscription is, on the present connection. */
+  get state(): State {
     return this.#state;
   }
 
-  /** The last position seen: everything up to it has been delivered. */
-  get position(): string | undefined {
-    return this.#position;
+  /** The gateway said that it may itself be behind; a later mark takes it back, a reading does not. */
+  get stale(): boolean {
+    return this.#stale;
   }
 
-  start(): void {
-    if (this.#socket || this.#retry !== undefined || this.#state === "closed") return;
-    this.#connect();
+  /** What the server last refused or blamed this client for, until all is live again. */
+  get error(): CommandError | undefined {
+    return this.#error;
   }
 
-  /** Ends for good. */
-  stop(): void {
-    this.#clearTimers();
-    const socket = this.#release();
-    this.#enter("closed");
-    socket?.close(1000);
+  /** Connects if need be. Without a handler the subscription is iterated. */
+  subscribe(options: SubscribeOptions = {}, handler?: (event: SubscriptionEvent) => void): Subscription {
+    const subscription = new Subscription(this.#owner, options, handler);
+    if (this.#state === "closed") {
+      subscription.close();
+      return subscription;
+    }
+    this.#subscriptions.add(subscription);
+    this.#around.clearTimer(this.#linger);
+    if (this.#link) this.#link.attach(subscription);
+    else if (this.#retry === undefined) this.#connect();
+    this.#settle();
+    return subscription;
   }
 
-  /** The network or the page came back: try at once, or make sure that the socket still lives. */
+  /** Calls back after every change of `state`, `stale`, `error` and of the subscriptions' states and counters. */
+  watch(watcher: () => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** The network or the page came back: try at once, or make sure that the connection still lives. */
   wake(): void {
     if (this.#retry !== undefined) {
       this.#around.clearTimer(this.#retry);
       this.#connect();
-    } else if (this.#state === "live" || this.#state === "catching-up") {
-      this.#socket?.send('{"ping":{}}');
-      this.#watch(PONG_WITHIN_MS);
-    }
+    } else if (this.#ready) this.#link?.ping();
   }
+
+  /** Passes text on as it stands; false while there is no socket. */
+  send(text: string): boolean {
+    return this.#ready && this.#link?.send(text) === true;
+  }
+
+  /** Ends it and its subscriptions for good. */
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    for (const subscription of [...this.#subscriptions]) subscription.close();
+    this.#rest();
+    this.#tell();
+  }
+
+  readonly #owner: Owner = {
+    lostAt: () => this.#lostAt,
+    marked: (stale) => {
+      if (this.#stale === stale) return;
+      this.#stale = stale;
+      this.#tell();
+    },
+    attach: (subscription) => this.#link?.attach(subscription),
+    detach: (subscription) => this.#link?.detach(subscription),
+    attachLater: (subscription, error) => {
+      this.#error = error;
+      this.#tell();
+      const { random, setTimer } = this.#around;
+      const link = this.#link;
+      const wait = error.retry ? backoffMs(2, random, this.#cap) : slowMs(random, this.#cap);
+      // Another link attaches what there is by itself.
+      setTimer(() => {
+        if (link === this.#link && this.#subscriptions.has(subscription)) link?.attach(subscription);
+      }, wait);
+    },
+    drop: (subscription) => {
+      this.#link?.detach(subscription);
+      this.#subscriptions.delete(subscription);
+      if (this.#subscriptions.size > 0 || this.#state === "closed") return;
+      this.#linger = this.#around.setTimer(() => this.#rest(), LINGER_MS);
+    },
+    changed: () => this.#settle(),
+  };
+
+  readonly #events: LinkEvents = {
+    ready: (link) => this.#onReady(link),
+    heard: (link) => {
+      if (link === this.#link) this.#heardAt = this.#around.now();
+    },
+    bye: (link, bye) => {
+      if (link === this.#link) this.#bye = bye;
+    },
+    refused: (link, error) => {
+      if (link !== this.#link) return;
+      this.#error = error;
+      this.#tell();
+    },
+    ended: (link, code) => this.#onEnd(link, code),
+  };
 
   #connect(): void {
     this.#retry = undefined;
     this.#bye = undefined;
-    this.#slow = false;
-    this.#requestId = 0;
-    this.#silenceMs = HELLO_WITHIN_MS;
-    let socket: Socket;
-    try {
-      socket = this.#around.connect(this.#url, SUBPROTOCOL);
-    } catch {
-      this.#comeBack(1006);
-      return;
+    this.#unwake ??= this.#around.onWake(() => this.wake());
+    const streams = this.#streamUrl !== undefined && this.#refused >= REFUSED_TWICE && !this.#streamFailed;
+    this.#link = streams ? this.#stream(this.#streamUrl) : this.#socket();
+    // Whatever comes of it, a WebSocket is next, unless streams turn out to work.
+    this.#streamFailed = streams;
+    this.#link.start(this.#subscriptions);
+  }
+
+  #socket(): Link {
+    return new SocketLink(this.#socketUrl, this.#events, this.#around);
+  }
+
+  #stream(url: string): Link {
+    return new StreamLink(url, this.#events, this.#around);
+  }
+
+  #onReady(link: Link): void {
+    if (link === this.#probe) {
+      this.#probe = undefined;
+      this.#link?.close();
+      this.#link = link;
     }
-    this.#socket = socket;
-    socket.onmessage = (event: { data: unknown }) => {
-      if (socket === this.#socket) this.#onFrame(event.data);
-    };
-    socket.onclose = (event: { code: number }) => {
-      if (socket === this.#socket) this.#onEnd(event.code);
-    };
-    // An error is always followed by a close, which says the same and more.
-    socket.onerror = () => {};
-    this.#watch(HELLO_WITHIN_MS);
-  }
-
-  #onFrame(frame: unknown): void {
-    this.#heardAt = this.#around.now();
-    const socket = this.#socket;
-    for (const message of parseFrame(frame)) {
-      this.#onMessage(message);
-      if (socket !== this.#socket) return;
+    if (link !== this.#link) return;
+    this.#ready = this.#everReady = true;
+    this.#readySince = this.#around.now();
+    this.#streamFailed = false;
+    if (link instanceof SocketLink) {
+      this.#refused = this.#probes = 0;
+      this.#around.clearTimer(this.#nextProbe);
+    } else this.#probeLater();
+    for (const subscription of this.#subscriptions) {
+      if (subscription.paused) continue;
+      subscription.enter("catching-up");
+      link.attach(subscription);
     }
-    this.#watch(this.#silenceMs);
+    this.#settle();
   }
 
-  #onMessage(message: ServerMessage): void {
-    if (message.data !== undefined) this.#onEvent(message);
-    else if (message.hello) this.#onHello(message.hello.idle_ms);
-    else if (message.ok) this.#advance(message.ok.pos);
-    else if (message.live) this.#onLive(message.live.pos);
-    else if (message.mark) this.#advance(message.mark.pos);
-    else if (message.gap) this.#onGap(message.gap);
-    else if (message.error) this.#onError(message);
-    else if (message.bye) this.#bye = message.bye;
+  /** Streams work, but a WebSocket carries more: it is tried from time to time, and takes over when it answers. */
+  #probeLater(): void {
+    const bound = Math.min(PROBE_CAP_MS, PROBE_MS * 2 ** this.#probes);
+    this.#probes += 1;
+    this.#nextProbe = this.#around.setTimer(
+      () => {
+        this.#probe = this.#socket();
+        this.#probe.start([]);
+      },
+      (bound / 2) * (1 + this.#around.random()),
+    );
   }
 
-  #onHello(idleMs: number | undefined): void {
-    // Twice: a mark that is due after idle_ms may itself be late on a slow link.
-    this.#silenceMs = 2 * (idleMs && idleMs > 0 ? idleMs : DEFAULT_IDLE_MS);
-    this.#subscribe();
-  }
-
-  #subscribe(): void {
-    this.#enter("catching-up");
-    this.#requestId += 1;
-    const subscribe = { from: this.#position ?? "latest" };
-    this.#socket?.send(JSON.stringify({ id: this.#requestId, subscribe }));
-  }
-
-  #onEvent(message: ServerMessage): void {
-    const reading = message.data;
-    if (!isReading(reading)) return;
-    if (message.snap) {
-      this.#events.reading(reading, true);
-      return;
+  #onEnd(link: Link, code: number): void {
+    if (link === this.#probe) {
+      this.#probe = undefined;
+      this.#probeLater();
     }
-    this.#advance(message.pos);
-    if (message.pos !== undefined && !this.#applied.add(message.pos)) this.#events.double(reading);
-    else this.#events.reading(reading, false);
-  }
-
-  #onLive(position: string | undefined): void {
-    this.#advance(position);
-    this.#lostAt = undefined;
-    this.#liveSince = this.#around.now();
-    this.#enter("live");
-  }
-
-  #onGap(gap: Gap): void {
-    this.#advance(gap.to);
-    this.#events.gap(gap, this.#lostAt);
-  }
-
-  #onError({ id, error }: ServerMessage): void {
-    if (id !== this.#requestId) return;
-    if (error?.code === "bad-position" && this.#position !== undefined) {
-      this.#startOver();
-      this.#subscribe();
-      return;
-    }
-    this.#events.refused(error?.code ?? "unknown", error?.message ?? "");
-    this.#slow = error?.retry !== true;
-    this.#cut();
-  }
-
-  #onEnd(code: number): void {
-    this.#release();
-    this.#comeBack(code);
-  }
-
-  /** Ends the current socket from this side and comes back: no close event is waited for, a dead link sends none. */
-  #cut(): void {
-    const socket = this.#release();
-    socket?.close();
-    this.#comeBack(1006);
-  }
-
-  #release(): Socket | undefined {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    this.#around.clearTimer(this.#watchdog);
-    return socket;
-  }
-
-  #comeBack(code: number): void {
-    const next = ending(code);
-    if (!next.resume || this.#bye?.resume === false) this.#startOver();
-    this.#lostAt ??= this.#heardAt;
+    if (link !== this.#link) return;
+    this.#endProbe();
+    const next = nextAfter(code);
+    if (!this.#ready && link instanceof SocketLink) this.#refused += 1;
     // Only a stay counts as success: a server that lets us in and throws us out at once is not to be hammered.
-    if (this.#liveSince !== undefined && this.#around.now() - this.#liveSince > STAY_MS) this.#attempt = 0;
-    this.#liveSince = undefined;
-    const wait = this.#waitMs(next.slow);
+    if (this.#readySince !== undefined && this.#around.now() - this.#readySince > STAY_MS) this.#attempt = 0;
+    const wait = this.#bye?.after_ms ?? waitMs(next, this.#attempt, this.#around.random, this.#cap);
     this.#attempt += 1;
-    this.#enter("reconnecting");
+    this.#link = undefined;
+    this.#ready = false;
+    this.#readySince = undefined;
+    this.#lostAt ??= this.#heardAt;
+    this.#blame(code, next);
     this.#retry = this.#around.setTimer(() => this.#connect(), wait);
+    for (const subscription of this.#subscriptions) {
+      subscription.enter(this.#everReady ? "reconnecting" : "connecting");
+      if (next === "snapshot") subscription.startOver(CLOSE_CODES[code]?.reason ?? "");
+    }
+    this.#settle();
   }
 
-  #waitMs(slow: boolean): number {
-    const asked = this.#bye?.after_ms;
-    if (typeof asked === "number" && asked >= 0) return asked;
-    if (slow || this.#slow) return slowMs(this.#around.random);
-    return backoffMs(this.#attempt, this.#around.random);
+  #blame(code: number, next: Next): void {
+    if (next !== "stop" && next !== "authenticate") return;
+    const reason = this.#bye?.reason ?? CLOSE_CODES[code]?.reason ?? String(code);
+    this.#error = {
+      code: reason,
+      message: `the server closed the connection: ${reason} (${code})`,
+      retry: false,
+    };
   }
 
-  #startOver(): void {
-    this.#position = undefined;
-    this.#applied.clear();
-  }
-
-  #advance(position: string | undefined): void {
-    if (position !== undefined) this.#position = position;
-  }
-
-  #watch(ms: number): void {
-    this.#around.clearTimer(this.#watchdog);
-    this.#watchdog = this.#around.setTimer(() => this.#cut(), ms);
-  }
-
-  #clearTimers(): void {
-    this.#around.clearTimer(this.#watchdog);
-    this.#around.clearTimer(this.#retry);
+  /** Lets go of everything that runs. */
+  #rest(): void {
+    for (const timer of [this.#retry, this.#linger]) this.#around.clearTimer(timer);
     this.#retry = undefined;
+    this.#endProbe();
+    this.#link?.close();
+    this.#link = undefined;
+    this.#ready = this.#everReady = false;
+    this.#unwake?.();
+    this.#unwake = undefined;
+    this.#settle();
   }
 
-  #enter(state: ClientState): void {
-    if (this.#state === state) return;
-    this.#state = state;
-    this.#events.state(state);
+  #endProbe(): void {
+    this.#around.clearTimer(this.#nextProbe);
+    this.#probe?.close();
+    this.#probe = undefined;
+  }
+
+  #settle(): void {
+    if (this.#state === "closed") return;
+    const states = [...this.#subscriptions].map(({ state }) => state);
+    if (this.#ready) {
+      const isLive = states.every((state) => state === "live");
+      this.#state = isLive ? "live" : "catching-up";
+      if (isLive) this.#lostAt = this.#error = undefined;
+    } else if (!this.#link && this.#retry === undefined) this.#state = "idle";
+    else this.#state = this.#everReady ? "reconnecting" : "connecting";
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const watcher of [...this.#watchers]) watcher();
   }
 }

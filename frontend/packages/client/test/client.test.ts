@@ -1,98 +1,42 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type ClientEvents, type ClientState, RowcastClient, type Surroundings } from "./client";
-import type { Gap, Reading } from "./protocol";
-import { ScriptedServer, waitFor } from "./scripted";
-
-const IDLE_MS = 15_000;
-
-class Seen implements ClientEvents {
-  readonly states: ClientState[] = [];
-  readonly snapshot: number[] = [];
-  readonly live: number[] = [];
-  readonly doubles: number[] = [];
-  readonly gaps: { gap: Gap; lastHeard: number | undefined }[] = [];
-  readonly refusals: string[] = [];
-
-  state(state: ClientState) {
-    this.states.push(state);
-  }
-  reading({ id }: Reading, snapshot: boolean) {
-    (snapshot ? this.snapshot : this.live).push(id);
-  }
-  double({ id }: Reading) {
-    this.doubles.push(id);
-  }
-  gap(gap: Gap, lastHeard: number | undefined) {
-    this.gaps.push({ gap, lastHeard });
-  }
-  refused(code: string) {
-    this.refusals.push(code);
-  }
-}
+import { RowcastClient, type Subscription } from "../src/index.ts";
+import { ScriptedServer, waitFor } from "./scripted.ts";
+import { event, IDLE_MS, live, mark, Seen, snap, surroundings, Timers } from "./seen.ts";
 
 let server: ScriptedServer;
 let seen: Seen;
 let client: RowcastClient;
-/** How long each of the client's timers was to run. */
-let timers: number[];
+let subscription: Subscription;
+let timers: Timers;
 
-/** Real sockets and a real clock; chance is not left to chance, and what was waited for is written down. */
-function surroundings(random = 0): Surroundings {
-  return {
-    connect: (url, protocol) => new WebSocket(url, protocol),
-    now: Date.now,
-    random: () => random,
-    setTimer: (run, ms) => {
-      timers.push(ms);
-      return setTimeout(run, ms);
-    },
-    clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined),
-  };
+function start(random = 0) {
+  client = new RowcastClient({ url: server.url, streamUrl: false }, surroundings(timers, random));
+  seen.watch(client);
+  subscription = client.subscribe({ from: "latest" }, seen.handler);
 }
-
-function reading(id: number, sensor = "s-1"): Reading {
-  return { id, sensor_id: sensor, value: id / 2, timestamp: "2026-07-01T10:00:00Z", metadata: {} };
-}
-
-const event = (id: number) => ({ sub: 1, pos: `1.${id}`, data: reading(id) });
-const snap = (id: number) => ({ sub: 1, snap: true, data: reading(id, `s-${id}`) });
-const live = (pos: string) => ({ sub: 1, live: { pos } });
-
-const becomes = (state: ClientState) =>
-  waitFor(
-    () => seen.states.at(-1) === state,
-    () => `states ${seen.states}`,
-  );
-const receives = (...ids: number[]) =>
-  waitFor(
-    () => JSON.stringify(seen.live) === JSON.stringify(ids),
-    () => `readings ${seen.live}`,
-  );
 
 /** A client that is live at position 1.10. */
 async function liveAtTen(idleMs = IDLE_MS) {
-  client.start();
   const connection = await server.connection(1);
   await connection.attach(idleMs, { id: 1, ok: { sub: 1 } }, live("1.10"));
-  await becomes("live");
+  await seen.becomes("live");
   return connection;
 }
 
 beforeEach(async () => {
   server = await ScriptedServer.listen();
   seen = new Seen();
-  timers = [];
-  client = new RowcastClient(server.url, seen, surroundings());
+  timers = new Timers();
 });
 
 afterEach(async () => {
-  client.stop();
+  client.close();
   await server.close();
 });
 
 describe("a first connection", () => {
   it("takes a snapshot and then goes live", async () => {
-    client.start();
+    start();
     const connection = await server.connection(1);
     const request = await connection.attach(IDLE_MS, { id: 1, ok: { sub: 1 } }, [snap(1), snap(2)]);
     await waitFor(
@@ -101,17 +45,17 @@ describe("a first connection", () => {
     );
     expect(request).toEqual({ id: 1, subscribe: { from: "latest" } });
     expect(connection.protocol).toBe("rowcast.v1");
-    expect(seen.states).toEqual(["catching-up"]);
-    expect(client.position).toBeUndefined();
+    expect(seen.states).toEqual(["connecting", "catching-up"]);
+    expect(subscription.position).toBeUndefined();
 
     connection.send([live("1.10"), event(11)]);
-    await receives(11);
-    expect(seen.states).toEqual(["catching-up", "live"]);
-    expect(client.position).toBe("1.11");
+    await seen.receives(11);
+    expect(seen.states).toEqual(["connecting", "catching-up", "live"]);
+    expect(subscription.position).toBe("1.11");
   });
 
   it("starts with a snapshot again when it was cut within one", async () => {
-    client.start();
+    start();
     const connection = await server.connection(1);
     await connection.attach(IDLE_MS, { id: 1, ok: { sub: 1 } }, snap(1));
     connection.cut();
@@ -119,7 +63,19 @@ describe("a first connection", () => {
     expect(request.subscribe).toEqual({ from: "latest" });
   });
 
+  it("is live with the answer when it starts now, since there is nothing to catch up with", async () => {
+    start();
+    subscription.close();
+    client.subscribe({ sensors: ["a", "b*"], maxRate: 5, mode: "latest" }, seen.handler);
+    const connection = await server.connection(1);
+    const request = await connection.attach(IDLE_MS, { id: 1, ok: { sub: 7, pos: "1.5" } });
+    await seen.becomes("live");
+    expect(request.subscribe).toEqual({ sensors: ["a", "b*"], from: "now", mode: "latest", max_rate: 5 });
+    expect(seen.events).toEqual([{ type: "live" }]);
+  });
+
   it("lives through what it does not know", async () => {
+    start();
     const connection = await liveAtTen();
     connection.raw("not JSON");
     connection.send([
@@ -130,37 +86,39 @@ describe("a first connection", () => {
       { sub: 1, pos: "1.11", data: { id: "x" } },
     ]);
     connection.send({ ...event(12), flavour: "new" });
-    await receives(12);
+    await seen.receives(12);
     expect(seen.states.at(-1)).toBe("live");
   });
 });
 
 describe("after a cut", () => {
   it("resumes from the last position, whatever carried it", async () => {
+    start();
     const first = await liveAtTen();
     first.send(event(11));
-    first.send([{ sub: 1, mark: { pos: "1.15", n: 1 } }]);
+    first.send([mark("1.15")]);
     await waitFor(
-      () => client.position === "1.15",
-      () => `at ${client.position}`,
+      () => subscription.position === "1.15",
+      () => `at ${subscription.position}`,
     );
     first.cut();
-    await becomes("reconnecting");
+    await seen.becomes("reconnecting");
 
     const second = await server.connection(2);
     const request = await second.attach(IDLE_MS, { id: 1, ok: { sub: 1, pos: "1.15", resumed: true } });
     expect(request.subscribe).toEqual({ from: "1.15" });
     second.send([event(16), event(17)]);
-    await receives(11, 16, 17);
+    await seen.receives(11, 16, 17);
     expect(seen.states.at(-1)).toBe("catching-up");
     second.send(live("1.17"));
-    await becomes("live");
+    await seen.becomes("live");
   });
 
   it("drops an event that it had applied", async () => {
+    start();
     const first = await liveAtTen();
     first.send([event(11), event(12)]);
-    await receives(11, 12);
+    await seen.receives(11, 12);
     first.cut();
     const second = await server.connection(2);
     await second.attach(IDLE_MS, { id: 1, ok: { sub: 1, pos: "1.12", resumed: true } }, [
@@ -168,11 +126,12 @@ describe("after a cut", () => {
       event(13),
       live("1.13"),
     ]);
-    await receives(11, 12, 13);
-    expect(seen.doubles).toEqual([12]);
+    await seen.receives(11, 12, 13);
+    expect(subscription.doubles).toBe(1);
   });
 
   it("reports a gap and goes on behind it", async () => {
+    start();
     const before = Date.now();
     (await liveAtTen()).cut();
     const second = await server.connection(2);
@@ -182,129 +141,242 @@ describe("after a cut", () => {
       { id: 1, ok: { sub: 1, pos: "1.20", resumed: false } },
       [event(21), live("1.21")],
     );
-    await receives(21);
-    expect(seen.gaps).toHaveLength(1);
-    expect(seen.gaps[0]?.gap).toEqual({ from: "1.10", to: "1.20", reason: "retention" });
-    expect(seen.gaps[0]?.lastHeard).toBeGreaterThanOrEqual(before);
+    await seen.receives(21);
+    const [gap, ...more] = seen.of("gap");
+    expect(more).toEqual([]);
+    expect(gap).toMatchObject({ from: "1.10", to: "1.20", reason: "retention" });
+    expect(gap?.lastHeard).toBeGreaterThanOrEqual(before);
   });
 
-  it("takes a snapshot when its position is not known there", async () => {
+  it("says so and takes a snapshot when its position is not known there", async () => {
+    start();
     (await liveAtTen()).cut();
     const second = await server.connection(2);
     const refusal = { code: "bad-position", message: "no such position", retry: false };
     await second.attach(IDLE_MS, { id: 1, error: refusal });
-    const again = await second.hears(({ id }) => id === 2);
-    expect(again.subscribe).toEqual({ from: "latest" });
+    const again = await second.asked(2);
+    expect(again).toEqual({ id: 2, subscribe: { from: "latest" } });
     second.send([{ id: 2, ok: { sub: 1 } }, snap(3), live("2.5")]);
-    await becomes("live");
-    expect(client.position).toBe("2.5");
-    expect(seen.refusals).toEqual([]);
-  });
-
-  it("takes a snapshot when it read too slowly", async () => {
-    (await liveAtTen()).close(4408);
-    const request = await (await server.connection(2)).attach(IDLE_MS);
-    expect(request.subscribe).toEqual({ from: "latest" });
-  });
-
-  it.each([1000, 1001, 1012, 1013, 4429])("comes back after close code %i", async (code) => {
-    (await liveAtTen()).close(code);
-    await becomes("reconnecting");
-    client.wake();
-    const request = await (await server.connection(2)).attach(IDLE_MS);
-    expect(request.subscribe).toEqual({ from: "1.10" });
+    await seen.becomes("live");
+    expect(subscription.position).toBe("2.5");
+    expect(seen.of("gap")).toMatchObject([{ from: "1.10", to: undefined, reason: "bad-position" }]);
+    expect(seen.of("error")).toEqual([]);
   });
 
   it("waits as long as a goodbye asks for", async () => {
+    start();
     const first = await liveAtTen();
     first.send({ bye: { code: 1012, reason: "drain", after_ms: 123, resume: true } });
     first.close(1012);
-    await becomes("reconnecting");
-    expect(timers.at(-1)).toBe(123);
+    await seen.becomes("reconnecting");
+    expect(timers.all.at(-1)).toBe(123);
     const request = await (await server.connection(2)).attach(IDLE_MS);
     expect(request.subscribe).toEqual({ from: "1.10" });
   });
 
   it("waits longer after each failure, and without end", async () => {
-    const url = server.url;
+    const port = server.port;
     await server.close();
-    client = new RowcastClient(url, seen, surroundings(0.02));
-    client.start();
-    const waits = () => timers.filter((ms) => ms <= 200);
+    client = new RowcastClient(
+      { url: `ws://127.0.0.1:${port}/`, streamUrl: false },
+      surroundings(timers, 0.02),
+    );
+    seen.watch(client);
+    client.subscribe();
+    const waits = () => timers.all.filter((ms) => ms <= 200);
     await waitFor(
       () => waits().length >= 9,
       () => `waited ${waits()}`,
     );
     expect(waits().slice(0, 9)).toEqual([5, 10, 20, 40, 80, 160, 200, 200, 200]);
-    client.stop();
-    server = await ScriptedServer.listen();
+    expect(seen.states).toEqual(["connecting"]);
+    server = await ScriptedServer.listen(port);
+    await (await server.connection(1)).attach(IDLE_MS, { id: 1, ok: { sub: 1, pos: "1.1" } });
+    await seen.becomes("live");
   });
 });
 
 describe("the watchdog", () => {
   it("gives up a socket that is silent for twice the idle time", async () => {
+    start();
     await liveAtTen(40);
-    await becomes("reconnecting");
+    await seen.becomes("reconnecting");
     const request = await (await server.connection(2)).attach(IDLE_MS);
     expect(request.subscribe).toEqual({ from: "1.10" });
-    expect(timers).toContain(80);
+    expect(timers.all).toContain(80);
   });
 
-  it("is kept quiet by marks", async () => {
-    const connection = await liveAtTen(60);
-    for (let n = 0; n < 10; n++) {
-      await new Promise((resolve) => setTimeout(resolve, 30));
-      connection.send({ sub: 1, mark: { pos: "1.10", n: 0 } });
-    }
-    expect(seen.states).toEqual(["catching-up", "live"]);
+  it("is fed by every frame", async () => {
+    start();
+    const connection = await liveAtTen();
+    const fed = () => timers.all.filter((ms) => ms === 2 * IDLE_MS).length;
+    const before = fed();
+    connection.send(mark("1.10"));
+    await waitFor(
+      () => fed() === before + 1,
+      () => `timers ${timers.all}`,
+    );
   });
 
   it("gives up a server that never says hello", async () => {
-    client.start();
-    await server.connection(1);
-    expect(timers).toEqual([10_000]);
+    timers.short.add(10_000);
+    start();
+    await server.connection(2);
   });
 
   it("asks a live socket for a sign of life when the page wakes", async () => {
+    start();
     const connection = await liveAtTen();
     client.wake();
     await connection.hears(({ ping }) => ping !== undefined);
-    expect(timers.at(-1)).toBe(3_000);
+    expect(timers.all.at(-1)).toBe(3_000);
     connection.send({ pong: {} });
     await waitFor(
-      () => timers.at(-1) === 2 * IDLE_MS,
-      () => `timers ${timers}`,
+      () => timers.all.at(-1) === 2 * IDLE_MS,
+      () => `timers ${timers.all}`,
     );
+  });
+
+  it("gives up a socket without a sign of life", async () => {
+    start();
+    await liveAtTen();
+    timers.short.add(3_000);
+    client.wake();
+    await server.connection(2);
   });
 });
 
 it("tries at once when it is woken while it waits", async () => {
-  client = new RowcastClient(server.url, seen, surroundings(0.999));
+  start(0.999);
   const first = await liveAtTen();
   first.send({ bye: { code: 1012, reason: "drain", after_ms: 60_000, resume: true } });
   first.close(1012);
-  await becomes("reconnecting");
+  await seen.becomes("reconnecting");
   client.wake();
   await server.connection(2);
 });
 
-it("backs off slowly when it is refused", async () => {
-  client.start();
-  const connection = await server.connection(1);
-  await connection.attach(IDLE_MS, { id: 1, error: { code: "forbidden", message: "no", retry: false } });
-  await becomes("reconnecting");
-  expect(seen.refusals).toEqual(["forbidden"]);
-  expect(timers.at(-1)).toBe(5_000);
+describe("a stale gateway", () => {
+  it("is believed until a mark takes it back; readings do not", async () => {
+    start();
+    const connection = await liveAtTen();
+    connection.send(mark("1.10", { stale: true }));
+    connection.send(event(11));
+    await seen.receives(11);
+    expect(client.stale).toBe(true);
+    expect(client.state).toBe("live");
+    connection.send(mark("1.11"));
+    await waitFor(
+      () => !client.stale,
+      () => "still stale",
+    );
+  });
+
+  it("is believed across a reconnect, until the next one's first mark", async () => {
+    start();
+    const first = await liveAtTen();
+    first.send(mark("1.10", { stale: true }));
+    await waitFor(
+      () => client.stale,
+      () => "not stale",
+    );
+    first.cut();
+    const second = await server.connection(2);
+    await second.attach(IDLE_MS, { id: 1, ok: { sub: 1, pos: "1.10" } }, live("1.10"));
+    await seen.becomes("live");
+    expect(client.stale).toBe(true);
+    second.send(mark("1.10"));
+    await waitFor(
+      () => !client.stale,
+      () => "still stale",
+    );
+  });
 });
 
-it("stays away once it is stopped", async () => {
+it("asks slowly for what was refused, says why, and leaves the others alone", async () => {
+  timers.short.add(5_000);
+  start();
+  const other = new Seen();
+  client.subscribe({ sensors: ["secret"] }, other.handler);
+  const connection = await server.connection(1);
+  connection.hello(IDLE_MS);
+  await connection.asked(2);
+  const error = { code: "bad-pattern", message: "no", retry: false };
+  connection.send([{ id: 1, ok: { sub: 1 } }, live("1.10"), { id: 2, error }, event(11)]);
+  await seen.receives(11);
+  expect(client.error).toEqual(error);
+  expect(other.events).toEqual([{ type: "error", error }]);
+  const again = await connection.asked(3);
+  connection.send({ id: again.id, ok: { sub: 2, pos: "1.11" } });
+  await seen.becomes("live");
+  expect(client.error).toBeUndefined();
+});
+
+it("shows a refusal that belongs to no subscription", async () => {
+  start();
   const connection = await liveAtTen();
-  client.stop();
+  expect(client.send('{"publish":{}}')).toBe(true);
+  await connection.hears((said) => "publish" in said);
+  const error = { code: "unknown-verb", message: "no", retry: false };
+  connection.send({ error });
+  await waitFor(
+    () => client.error,
+    () => "no error",
+  );
+  expect(client.error).toEqual(error);
+});
+
+it("stays away once it is closed", async () => {
+  start();
+  const connection = await liveAtTen();
+  client.close();
   connection.send(event(11));
   client.wake();
-  client.start();
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(client.subscribe().state).toBe("closed");
+  await waitFor(
+    () => connection.said.length >= 2,
+    () => "no unsubscribe",
+  );
   expect(seen.states.at(-1)).toBe("closed");
+  expect(subscription.state).toBe("closed");
   expect(seen.live).toEqual([]);
   expect(server.connections).toHaveLength(1);
+});
+
+it("goes idle when nobody subscribes any more, and comes back for the next who does", async () => {
+  timers.short.add(1_000);
+  start();
+  await liveAtTen();
+  subscription.close();
+  await seen.becomes("idle");
+  client.subscribe({}, seen.handler);
+  await (await server.connection(2)).attach(IDLE_MS, { id: 1, ok: { sub: 1, pos: "1.12" } });
+  await seen.becomes("live");
+});
+
+it("keeps the rest of a frame when a handler throws", async () => {
+  start();
+  const thrown: unknown[] = [];
+  const note = (error: unknown) => thrown.push(error);
+  const before = process.rawListeners("uncaughtException");
+  process.removeAllListeners("uncaughtException").on("uncaughtException", note);
+  let first = true;
+  client.subscribe({}, (event) => {
+    seen.handler(event);
+    if (first) {
+      first = false;
+      throw new Error("the application's");
+    }
+  });
+  const connection = await server.connection(1);
+  connection.hello(IDLE_MS);
+  await connection.asked(2);
+  connection.send([{ id: 2, ok: { sub: 2, pos: "1.1" } }, event(2, 2), event(3, 2)]);
+  await seen.receives(2, 3);
+  await waitFor(
+    () => thrown.length === 1,
+    () => "nothing was thrown",
+  );
+  process.off("uncaughtException", note);
+  for (const listener of before) process.on("uncaughtException", listener as (error: Error) => void);
 });
