@@ -80,6 +80,7 @@ export class StreamLink implements Link {
         await this.#refused(carried, response, isOurs);
         return;
       }
+      watchdog.feed(silenceMs());
       carried.receive({ ok: { sub: 1 } });
       if (!this.#ready) {
         this.#ready = true;

@@ -11,6 +11,28 @@ export class Timers {
   readonly all: number[] = [];
   /** These are over at once: what a test waits for must not take its time. */
   readonly short = new Set<number>();
+  readonly #running = new Map<NodeJS.Timeout, { run: () => void; ms: number }>();
+
+  start(run: () => void, ms: number): NodeJS.Timeout {
+    this.all.push(ms);
+    const timer = setTimeout(run, this.short.has(ms) ? 0 : ms);
+    this.#running.set(timer, { run, ms });
+    return timer;
+  }
+
+  clear(timer: NodeJS.Timeout | undefined): void {
+    clearTimeout(timer);
+    if (timer) this.#running.delete(timer);
+  }
+
+  /** Ends those that run for so long. */
+  end(ms: number): void {
+    for (const [timer, running] of [...this.#running]) {
+      if (running.ms !== ms) continue;
+      this.clear(timer);
+      running.run();
+    }
+  }
 }
 
 /** Chance is not left to chance, and what was waited for is written down. */
@@ -18,10 +40,8 @@ export function surroundings(timers: Timers, random = 0): Surroundings {
   return {
     ...here(),
     random: () => random,
-    setTimer: (run, ms) => {
-      timers.all.push(ms);
-      return setTimeout(run, timers.short.has(ms) ? 0 : ms);
-    },
+    setTimer: (run, ms) => timers.start(run, ms),
+    clearTimer: (timer) => timers.clear(timer as NodeJS.Timeout | undefined),
   };
 }
 
