@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bad_input;
+mod client_library;
 mod contract;
+mod driver;
 mod faults;
 mod page;
 mod services;
