@@ -19,7 +19,8 @@ create sequence public.sensor_readings_id_seq as bigint cache 1;
 
 create table public.sensor_readings (
     id          bigint           not null default nextval('public.sensor_readings_id_seq'),
-    sensor_id   text             not null,
+    -- ordered by its bytes, so that the ids of a prefix lie side by side
+    sensor_id   text collate "C" not null,
     value       double precision not null,
     "timestamp" timestamptz      not null default now(),
     metadata    jsonb            not null default '{}',

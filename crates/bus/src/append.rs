@@ -72,6 +72,13 @@ impl Appender {
         entries.first().map(|(id, _)| parse(id)).transpose()
     }
 
+    /// Says that everything committed that this leader has seen is in the stream.
+    pub async fn beat(&mut self) -> Result<()> {
+        let mut beat = redis::cmd("INCR");
+        beat.arg(self.options.beat_key());
+        Ok(beat.exec_async(&mut self.connection).await?)
+    }
+
     /// Appends the entries behind `expected`, all or none.
     pub async fn append(
         &mut self,

@@ -47,4 +47,9 @@ impl Options {
     pub(crate) fn epochs_key(&self) -> String {
         format!("{{{}}}:epochs", self.prefix)
     }
+
+    /// The key of the leader's sign of life.
+    pub(crate) fn beat_key(&self) -> String {
+        format!("{{{}}}:beat", self.prefix)
+    }
 }

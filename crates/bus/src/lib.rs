@@ -2,7 +2,7 @@
 //!
 //! An epoch has a stream of its own, `{rowcast}:stream:<epoch>`; its entries are runs of one tick's readings, with
 //! the id `<tick>-<last reading's id>` and the name of the entry before. The stream `{rowcast}:epochs` tells gateways
-//! of a new epoch while they wait on an old one. All of it can be lost: the leader makes it again from Postgres.
+//! of a new epoch while they wait on an old one; the counter `{rowcast}:beat` that a leader is there at all. All of it can be lost: the leader makes it again from Postgres.
 
 pub mod append;
 pub mod connect;

@@ -57,6 +57,33 @@ impl Tail {
         Ok(parse_entries(reply, epoch)?.pop().map(|entry| entry.end))
     }
 
+    /// The newest entries up to `end`, oldest first, of about `limit` bytes.
+    pub async fn past(&mut self, end: Position, limit: usize) -> Result<Vec<StreamEntry>> {
+        let key = self.options.stream_key(end.epoch);
+        let (mut past, mut bytes, mut upto) = (Vec::new(), 0, EntryId::at(end).to_string());
+        while bytes < limit {
+            let mut range = redis::cmd("XREVRANGE");
+            range.arg(&key).arg(&upto).arg("-").arg("COUNT").arg(ENTRIES_PER_READ);
+            let entries = parse_entries(self.call(&range, GRACE).await?, end.epoch)?;
+            let Some(oldest) = entries.last() else { break };
+            upto = format!("({}", EntryId::at(oldest.end));
+            bytes += entries.iter().map(|entry| entry.readings.len()).sum::<usize>();
+            past.extend(entries);
+        }
+        past.reverse();
+        Ok(past)
+    }
+
+    /// A number that changes as long as a leader keeps the stream up; none before the first.
+    pub async fn beat(&mut self) -> Result<Option<i64>> {
+        let mut get = redis::cmd("GET");
+        get.arg(self.options.beat_key());
+        match self.call(&get, GRACE).await? {
+            Value::BulkString(beat) => Ok(std::str::from_utf8(&beat).ok().and_then(|beat| beat.parse().ok())),
+            _ => Ok(None),
+        }
+    }
+
     /// The entries behind `after`, waiting up to `block` for the first.
     pub async fn read(&mut self, after: Position, block: Duration) -> Result<Read> {
         let (stream, epochs) = (self.options.stream_key(after.epoch), self.options.epochs_key());

@@ -1,17 +1,21 @@
 //! All of Rowcast's SQL: the schema, readings in and out, ticks and the log they make.
 
+pub mod chronicle;
 pub mod connect;
 pub mod doorbell;
+pub mod latest;
 pub mod leader;
 pub mod log;
 pub mod readings;
 pub mod schema;
 pub mod snapshot;
 
+pub use chronicle::{Chronicle, Resume};
 pub use connect::{Database, Options};
 pub use doorbell::Doorbell;
+pub use latest::Latest;
 pub use leader::{Advance, Leader, Loaded};
-pub use log::{Head, Page, ReadError, Resume};
+pub use log::{Head, Page, ReadError};
 pub use readings::{Inserter, NewReading};
 pub use schema::{Migrated, SchemaError};
 

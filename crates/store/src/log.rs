@@ -1,11 +1,10 @@
 //! The log: readings in the one order, read back from the ticks that hold them.
 
-use sqlx::{Connection, FromRow, PgConnection};
+use std::time::Duration;
+
+use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
-use wire::{
-    Epoch, Filter, Pattern, Position, Reading, Tick,
-    frame::{Gap, GapReason},
-};
+use wire::{Epoch, Position, Reading, Tick};
 
 use crate::{Database, Error, Result, readings::Row, snapshot::Snapshot};
 
@@ -42,17 +41,6 @@ pub struct TickReadings {
     pub at: OffsetDateTime,
     /// In id order.
     pub readings: Vec<Reading>,
-}
-
-/// Where a client's position leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resume {
-    /// The log reaches back to it; read on from here.
-    From(Position),
-    /// What lies between cannot be had; read on from `to`.
-    Gap(Gap),
-    /// It names a place that does not exist yet.
-    Ahead,
 }
 
 /// Why a page could not be read.
@@ -127,6 +115,10 @@ pub(crate) async fn read_page(
     .fetch_all(&mut *connection)
     .await?;
     if ticks.first().is_none_or(|tick| tick.no != base.0) {
+        return Err(ReadError::Forgotten(after));
+    }
+    // a promotion that lost this tick has made another of its number
+    if ticks.iter().any(|tick| tick.no == after.tick.0 && tick.epoch != after.epoch.0) {
         return Err(ReadError::Forgotten(after));
     }
     let mut rows = 0;
@@ -243,100 +235,20 @@ impl Database {
         read_page(&mut connection, after, upto, limit).await
     }
 
-    /// What a client's position is worth.
-    pub async fn resume(&self, from: Position) -> Result<Resume> {
-        let mut connection = self.pool.acquire().await?;
-        let head = head(&mut connection).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
-        // the epochs from the position's own on
-        let epochs: Vec<(i64, i64, i64)> = sqlx::query_as(
-            "select epoch, first_tick, system_identifier from rowcast.epoch where epoch >= $1 order by epoch",
+    /// The position behind the last tick that was committed longer than `last` ago, and whether the log reaches
+    /// back so far; if not, it is where the log begins.
+    pub async fn since(&self, last: Duration) -> Result<(Position, bool)> {
+        let seconds = last.as_secs_f64();
+        let (epoch, first_tick, tick, whole): (i64, i64, i64, bool) = sqlx::query_as(
+            "select e.epoch, e.first_tick, t.no, t.at <= now() - make_interval(secs => $1)
+               from (select epoch, first_tick from rowcast.epoch order by epoch desc limit 1) e,
+                    rowcast.tick t
+              where t.no = rowcast.last_tick_before(now() - make_interval(secs => $1))",
         )
-        .bind(from.epoch.0)
-        .fetch_all(&mut *connection)
+        .bind(seconds)
+        .fetch_one(&self.pool)
         .await?;
-        let gap = |to, reason| Resume::Gap(Gap { from, to, reason });
-        if from.epoch > head.epoch {
-            return Ok(Resume::Ahead);
-        }
-        if epochs.first().is_none_or(|own| own.0 != from.epoch.0) {
-            return Ok(gap(Position::after_tick(head.epoch, head.first_tick), GapReason::Epoch));
-        }
-        for pair in epochs.windows(2) {
-            let ((_, _, system), (epoch, first_tick, next_system)) = (pair[0], pair[1]);
-            // a promotion keeps the ticks before its first one; anything else keeps none
-            if system != next_system || from.tick >= Tick(first_tick) {
-                return Ok(gap(Position::after_tick(Epoch(epoch), Tick(first_tick)), GapReason::Epoch));
-            }
-        }
-        if from.tick > head.last_tick {
-            return Ok(Resume::Ahead);
-        }
-        let base = if from.ends_tick() { from.tick } else { Tick(from.tick.0 - 1) };
-        if base < head.horizon {
-            return Ok(gap(Position::after_tick(head.epoch, head.horizon), GapReason::Retention));
-        }
-        Ok(Resume::From(from))
-    }
-
-    /// The newest reading of each sensor that `filter` wants among those up to `at`, by their own time; of at most
-    /// `limit` sensors, in the order of their ids.
-    pub async fn latest(
-        &self,
-        filter: &Filter,
-        at: Position,
-        limit: i64,
-    ) -> std::result::Result<Vec<Reading>, ReadError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut transaction = connection.begin().await?;
-        let snap: Option<(String, Option<String>)> = sqlx::query_as(
-            "select snap::text, (select snap::text from rowcast.tick where no = $1 - 1) from rowcast.tick where no = $1",
-        )
-        .bind(at.tick.0)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some((snap, before)) = snap else { return Err(ReadError::Forgotten(at)) };
-        let (exact, prefixes) = match filter {
-            Filter::All => (Vec::new(), vec![String::new()]),
-            Filter::Any(patterns) => patterns.iter().fold((Vec::new(), Vec::new()), |mut lists, pattern| {
-                match pattern {
-                    Pattern::Exact(id) => lists.0.push(id.clone()),
-                    Pattern::Prefix(prefix) => lists.1.push(prefix.clone()),
-                }
-                lists
-            }),
-        };
-        let rows: Vec<Row> = sqlx::query_as(
-            r#"with recursive walk (sensor_id) as (
-                   select min(sensor_id) from public.sensor_readings
-                    where cardinality($2::text[]) > 0
-                   union all
-                   select (select min(r.sensor_id) from public.sensor_readings r where r.sensor_id > walk.sensor_id)
-                     from walk where walk.sensor_id is not null
-               ), wanted (sensor_id) as (
-                   select sensor_id from walk
-                    where sensor_id is not null and exists (
-                          select from unnest($2::text[]) prefix where starts_with(sensor_id, prefix))
-                   union
-                   select unnest($1::text[])
-                   order by 1 limit $6
-               )
-               select newest.* from wanted, lateral (
-                   select id, r.sensor_id, value, "timestamp", metadata::text, created_at, updated_at
-                     from public.sensor_readings r
-                    where r.sensor_id = wanted.sensor_id
-                      and (pg_visible_in_snapshot(xid, $3::pg_snapshot)
-                           and (id <= $5 or pg_visible_in_snapshot(xid, coalesce($4::pg_snapshot, $3::pg_snapshot))))
-                    order by "timestamp" desc, id desc limit 1
-               ) newest order by newest.sensor_id"#,
-        )
-        .bind(exact)
-        .bind(prefixes)
-        .bind(snap)
-        .bind(before)
-        .bind(at.id)
-        .bind(limit)
-        .fetch_all(&mut *transaction)
-        .await?;
-        Ok(rows.into_iter().map(Reading::from).collect())
+        let tick = Tick(tick.max(first_tick));
+        Ok((Position::after_tick(Epoch(epoch), tick), whole && tick.0 > first_tick))
     }
 }

@@ -179,16 +179,16 @@ async fn a_history_that_lost_its_end_starts_an_epoch_and_keeps_what_it_has() {
     assert!(new.epoch > old.epoch);
     assert_eq!(new.first_tick, kept.next());
     let before = Position::after_tick(old.epoch, Tick(kept.0 - 1));
-    assert_eq!(database.resume(before).await.unwrap(), Resume::From(before));
+    assert_eq!(database.chronicle().await.unwrap().judge(before), Resume::From(before));
     let lost = Position::after_tick(old.epoch, kept.next());
-    let Resume::Gap(gap) = database.resume(lost).await.unwrap() else { panic!("a gap") };
+    let Resume::Gap(gap) = database.chronicle().await.unwrap().judge(lost) else { panic!("a gap") };
     assert_eq!((gap.reason, gap.to), (GapReason::Epoch, Position::after_tick(new.epoch, new.first_tick)));
     let ahead = Position::after_tick(new.epoch, new.last_tick.next());
-    assert_eq!(database.resume(ahead).await.unwrap(), Resume::Ahead);
+    assert_eq!(database.chronicle().await.unwrap().judge(ahead), Resume::Ahead);
     // a dump restored elsewhere: foreign transaction ids, nothing to replay
     db.psql("update rowcast.epoch set system_identifier = 5, timeline = 1");
     assert!(leader.begin_epoch(false).await.unwrap());
-    let Resume::Gap(gap) = database.resume(before).await.unwrap() else { panic!("a gap") };
+    let Resume::Gap(gap) = database.chronicle().await.unwrap().judge(before) else { panic!("a gap") };
     assert_eq!(gap.reason, GapReason::Epoch);
     assert_eq!(step(&mut leader).await, None, "what was there is history");
     db.psql("insert into sensor_readings (sensor_id, value) values ('new', 3)");
@@ -218,7 +218,7 @@ async fn retention_drops_partitions_and_moves_the_horizon() {
     let database = Database::new(&db.options(), 2);
     let head = database.head().await.unwrap();
     let before = Position::after_tick(head.epoch, Tick(old.0 - 1));
-    let Resume::Gap(gap) = database.resume(before).await.unwrap() else { panic!("a gap") };
+    let Resume::Gap(gap) = database.chronicle().await.unwrap().judge(before) else { panic!("a gap") };
     assert_eq!(gap.reason, GapReason::Retention);
     assert!(
         gap.to <= Position::after_tick(head.epoch, new),
@@ -252,7 +252,7 @@ async fn the_latest_of_each_sensor_is_told_as_of_a_position() {
     let head = database.head().await.unwrap();
     let told = async |sensors: Option<&[&str]>, at| {
         let filter = Filter::parse(sensors).unwrap();
-        let latest = database.latest(&filter, at, 100).await.unwrap();
+        let latest = database.latest(&filter, at, None, 100).await.unwrap().newest;
         latest.into_iter().map(|r| (r.sensor_id, r.value)).collect::<Vec<_>>()
     };
     let (a1, a2, ab, b) =

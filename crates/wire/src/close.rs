@@ -46,7 +46,7 @@ macro_rules! close_codes {
 close_codes! {
     /// The client's own close.
     Normal = 1000 "normal" Stop;
-    /// This gateway ends at once; any other one continues.
+    /// The connection has reached its age; any gateway continues.
     GoingAway = 1001 "going-away" Resume;
     /// Broken WebSocket framing.
     Protocol = 1002 "protocol-error" Stop;

@@ -137,11 +137,17 @@ impl Entry {
 
     /// Its readings, in order.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = EntryRow<'_>> {
-        self.rows.iter().map(|row| EntryRow {
+        (0..self.rows.len()).map(|index| self.row(index))
+    }
+
+    /// The reading at an index below the number of its rows.
+    pub fn row(&self, index: usize) -> EntryRow<'_> {
+        let row = &self.rows[index];
+        EntryRow {
             id: row.id,
             sensor_id: std::str::from_utf8(&self.bytes[row.sensor.clone()]).expect("checked by decode"),
             data: &self.bytes[row.data.clone()],
-        })
+        }
     }
 
     /// Its size in bytes.

@@ -42,7 +42,7 @@ impl fmt::Display for Pattern {
 }
 
 /// Any of its patterns, or everything.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Filter {
     /// Every sensor.
     All,

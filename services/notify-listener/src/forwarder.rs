@@ -6,7 +6,7 @@ use bus::{Append, Appender};
 use futures_util::FutureExt;
 use store::{Advance, Leader, ReadError, log::TickReadings};
 use time::OffsetDateTime;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use wire::{Epoch, Position, Tick};
 
 use crate::{
@@ -27,6 +27,10 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// How long one statement may take before its connection counts as lost: a huge tick is counted in one.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Gateways hear of the leader at least so often, as long as it has nothing to append; a little less than its poll,
+/// so that each poll tells them.
+const BEAT_EVERY: Duration = Duration::from_millis(900);
 
 /// Why a step could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +74,7 @@ impl Forwarder {
     async fn forward_for_ever(&self) {
         let mut wait = Duration::from_millis(50);
         loop {
-            let began = tokio::time::Instant::now();
+            let began = Instant::now();
             if let Err(lost) = self.until_lost().await {
                 self.metrics.losses.inc();
                 tracing::warn!(error = &lost as &dyn std::error::Error, "forwarding is interrupted");
@@ -92,6 +96,7 @@ impl Forwarder {
             bell: &self.bell,
             metrics: &self.metrics,
             oldest: None,
+            heard_of: None,
         };
         tracing::info!("forwarding");
         let mut planner = Planner::default();
@@ -118,6 +123,8 @@ struct Hands<'a> {
     metrics: &'a Metrics,
     /// When the oldest reading was inserted of those about to be appended.
     oldest: Option<OffsetDateTime>,
+    /// When gateways last heard of this leader.
+    heard_of: Option<Instant>,
 }
 
 impl Hands<'_> {
@@ -134,7 +141,10 @@ impl Hands<'_> {
             Step::Verify { epoch } => Ok(Event::End(self.appender.end(epoch).await?)),
             Step::OpenGate => within(async { Ok(self.leader.wake().await.map(|()| Event::Gated)?) }).await,
             Step::CloseGate => within(async { Ok(self.leader.sleep().await.map(|()| Event::Gated)?) }).await,
-            Step::Wait(at_most) => Ok(self.wait(at_most).await),
+            Step::Wait(at_most) => {
+                self.beat().await?;
+                Ok(self.wait(at_most).await)
+            }
         }
     }
 
@@ -203,6 +213,7 @@ impl Hands<'_> {
     fn appended(&mut self, append: Append) -> Result<Event, Lost> {
         match append {
             Append::Appended => {
+                self.heard_of = Some(Instant::now());
                 if let Some(oldest) = self.oldest.take() {
                     self.metrics.lag.observe((OffsetDateTime::now_utc() - oldest).as_seconds_f64().max(0.0));
                 }
@@ -215,6 +226,16 @@ impl Hands<'_> {
             }
             Append::Superseded(epoch) => Err(Lost::Superseded(epoch)),
         }
+    }
+
+    /// Before a wait, everything that was seen is in the stream. Whoever has heard of this leader a moment ago,
+    /// through an append, need not be told.
+    async fn beat(&mut self) -> Result<(), Lost> {
+        if self.heard_of.is_none_or(|at| at.elapsed() >= BEAT_EVERY) {
+            self.appender.beat().await?;
+            self.heard_of = Some(Instant::now());
+        }
+        Ok(())
     }
 
     async fn wait(&self, at_most: Duration) -> Event {

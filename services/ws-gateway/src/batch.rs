@@ -6,7 +6,7 @@ use bytes::Bytes;
 use store::log::TickReadings;
 use wire::{Entry, EntryBuilder, Position, entry::BadEntry, frame};
 
-use crate::ws_frame;
+use crate::{form::write_sse, ws_frame};
 
 /// The subscription number that most connections use; their whole frames are shared, not only the events.
 pub const FIRST_SUB: u32 = 1;
@@ -21,6 +21,8 @@ pub struct Batch {
     entry: Entry,
     demo: OnceLock<Pieces>,
     events: OnceLock<Pieces>,
+    alone: OnceLock<Pieces>,
+    sse: OnceLock<Pieces>,
     whole: OnceLock<Bytes>,
 }
 
@@ -67,6 +69,8 @@ impl Batch {
             entry: Entry::decode(readings)?,
             demo: OnceLock::new(),
             events: OnceLock::new(),
+            alone: OnceLock::new(),
+            sse: OnceLock::new(),
             whole: OnceLock::new(),
         })
     }
@@ -103,6 +107,12 @@ impl Batch {
         self.entry.rows().map(|row| row.sensor_id)
     }
 
+    /// A reading's sensor, position and JSON.
+    pub fn row(&self, index: usize) -> (&str, Position, &[u8]) {
+        let row = self.entry.row(index);
+        (row.sensor_id, self.position(row.id), row.data)
+    }
+
     /// The index of the first reading behind a position.
     pub fn first_after(&self, after: Position) -> usize {
         if after <= self.predecessor {
@@ -117,25 +127,44 @@ impl Batch {
 
     /// The demo's WebSocket frame of each reading.
     pub fn demo(&self) -> &Pieces {
-        self.demo.get_or_init(|| {
-            let rows: Vec<_> = self.entry.rows().collect();
-            let mut text = Vec::new();
-            Pieces::encode(rows.len(), |index, out| {
-                text.clear();
-                frame::write_demo_event(rows[index].data, &mut text);
-                ws_frame::write_text(&text, out);
+        self.demo.get_or_init(|| self.frames(|_, data, text| frame::write_demo_event(data, text)))
+    }
+
+    /// The WebSocket frame of each reading as a single event of [`FIRST_SUB`].
+    pub fn alone(&self, index: usize) -> Bytes {
+        let frames = || {
+            self.frames(|pos, data, text| {
+                frame::write_event_head(FIRST_SUB, text);
+                frame::write_event_tail(pos, data, text);
             })
+        };
+        self.alone.get_or_init(frames).one(index)
+    }
+
+    /// Each reading as a server-sent event.
+    pub fn sse(&self) -> &Pieces {
+        self.sse.get_or_init(|| self.pieces(|pos, data, out| write_sse(Some(pos), data, out)))
+    }
+
+    fn frames(&self, write: impl Fn(Position, &[u8], &mut Vec<u8>)) -> Pieces {
+        let mut text = Vec::new();
+        self.pieces(|pos, data, out| {
+            text.clear();
+            write(pos, data, &mut text);
+            ws_frame::write_text(&text, out);
+        })
+    }
+
+    fn pieces(&self, mut write: impl FnMut(Position, &[u8], &mut Vec<u8>)) -> Pieces {
+        Pieces::encode(self.count(), |index, out| {
+            let (_, pos, data) = self.row(index);
+            write(pos, data, out);
         })
     }
 
     /// What is the same for every subscription in each reading's event.
     pub fn events(&self) -> &Pieces {
-        self.events.get_or_init(|| {
-            let rows: Vec<_> = self.entry.rows().collect();
-            Pieces::encode(rows.len(), |index, out| {
-                frame::write_event_tail(self.position(rows[index].id), rows[index].data, out);
-            })
-        })
+        self.events.get_or_init(|| self.pieces(frame::write_event_tail))
     }
 
     /// The WebSocket frame with all its events for [`FIRST_SUB`].

@@ -1,9 +1,12 @@
 //! The gateway's configuration.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Secret, Settings};
 use serde::Deserialize;
+use wire::frame::Limits;
+
+use crate::origin::{Origin, Origins};
 
 /// All of it.
 #[derive(Debug, Deserialize)]
@@ -16,6 +19,12 @@ pub struct Config {
     /// What the gateway holds and serves.
     #[serde(default)]
     pub gateway: GatewayConfig,
+    /// What one connection, one address and all together may do.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// How long a silent peer is waited for.
+    #[serde(default)]
+    pub ping: PingConfig,
     /// The public port.
     #[serde(default)]
     pub http: HttpConfig,
@@ -60,11 +69,114 @@ pub struct GatewayConfig {
     pub page: PathBuf,
     /// Where the page's visitors POST, if not at this host: shown in the page's example.
     pub ingest_url: String,
+    /// Origins (`https://example.org`) whose pages may connect, beside the gateway's own host; `*` for any.
+    #[serde(deserialize_with = "chassis::list")]
+    pub origins: Vec<String>,
+    /// A connection is asked to move on when it is about this old, so that connections spread over gateways anew;
+    /// absent, never.
+    #[serde(with = "chassis::duration")]
+    pub max_connection_age: Option<Duration>,
 }
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        Self { window_bytes: 64 << 20, page: PathBuf::new(), ingest_url: String::new() }
+        Self {
+            window_bytes: 64 << 20,
+            page: PathBuf::new(),
+            ingest_url: String::new(),
+            origins: Vec::new(),
+            max_connection_age: None,
+        }
+    }
+}
+
+/// What one connection, one address and all together may do.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Sockets and event streams; with more, a client is told to come back (503).
+    pub connections: usize,
+    /// The same from one address, as the gateway sees it: behind a proxy, the proxy's (429).
+    pub connections_per_address: usize,
+    /// Subscriptions on one socket.
+    pub subscriptions: usize,
+    /// Patterns in one subscription.
+    pub patterns: usize,
+    /// Bytes of one message of a client (1009).
+    pub message_bytes: usize,
+    /// Fragments of one message of a client (1008).
+    pub fragments: usize,
+    /// Commands a second of a client, in bursts of up to ten times as many (4429).
+    pub commands_per_s: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connections: 16_000,
+            connections_per_address: 16_000,
+            subscriptions: 64,
+            patterns: 256,
+            message_bytes: 64 << 10,
+            fragments: 64,
+            commands_per_s: 50,
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// Those that `hello` names.
+    pub(crate) fn of_connection(&self) -> Limits {
+        Limits {
+            message_bytes: self.message_bytes,
+            subscriptions: self.subscriptions,
+            patterns: self.patterns,
+            fragments: self.fragments,
+            commands_per_s: self.commands_per_s,
+        }
+    }
+}
+
+/// How long a silent peer is waited for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PingConfig {
+    /// Between two pings.
+    #[serde(with = "chassis::duration")]
+    pub every: Duration,
+    /// A peer that has neither said a thing nor taken a byte for so long after a ping was due is gone (4409).
+    #[serde(with = "chassis::duration")]
+    pub deadline: Duration,
+}
+
+impl Default for PingConfig {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(25), deadline: Duration::from_secs(20) }
+    }
+}
+
+/// What a connection's clock goes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) ping_every: Duration,
+    pub(crate) pong_deadline: Duration,
+    pub(crate) max_age: Option<Duration>,
+}
+
+impl Config {
+    pub(crate) fn patience(&self) -> Patience {
+        Patience {
+            ping_every: self.ping.every,
+            pong_deadline: self.ping.deadline,
+            max_age: self.gateway.max_connection_age,
+        }
+    }
+
+    /// Whose pages may connect; those that are no origin are faults.
+    pub(crate) fn origins(&self) -> Result<Origins, String> {
+        let parse = |text: &String| text.parse::<Origin>().map_err(|error| format!("{text:?} {error}"));
+        let listed = self.gateway.origins.iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Origins::new(listed))
     }
 }
 
@@ -104,6 +216,31 @@ impl Settings for Config {
         let page = &self.gateway.page;
         if !page.as_os_str().is_empty() && !page.join("index.html").is_file() {
             faults.add("gateway.page", format!("there is no index.html in {}", page.display()));
+        }
+        if let Err(error) = self.origins() {
+            faults.add("gateway.origins", error);
+        }
+        if self.gateway.max_connection_age.is_some_and(|age| age < Duration::from_secs(10)) {
+            faults.add("gateway.max_connection_age", "must be at least 10s");
+        }
+        let LimitsConfig { connections, connections_per_address, subscriptions, patterns, .. } = self.limits;
+        for (name, value) in [
+            ("connections", connections),
+            ("connections_per_address", connections_per_address),
+            ("subscriptions", subscriptions),
+            ("patterns", patterns),
+            ("fragments", self.limits.fragments),
+            ("commands_per_s", self.limits.commands_per_s as usize),
+        ] {
+            if value == 0 {
+                faults.add(format!("limits.{name}"), "must be at least 1");
+            }
+        }
+        if !(1 << 10..=16 << 20).contains(&self.limits.message_bytes) {
+            faults.add("limits.message_bytes", "must be 1024 to 16777216");
+        }
+        if self.ping.every < Duration::from_secs(1) || self.ping.deadline < Duration::from_secs(1) {
+            faults.add("ping", "every and deadline must be at least 1s");
         }
         if self.gateway.ingest_url.contains(['"', '<', '>', '&']) {
             faults.add("gateway.ingest_url", "must be a URL");

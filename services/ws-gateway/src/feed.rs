@@ -5,13 +5,22 @@ use std::{sync::Arc, time::Duration};
 use bus::{Read, StreamEntry, Tail};
 use chassis::{Condition, Life};
 use store::{Database, ReadError};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use wire::{Epoch, Position};
 
-use crate::{batch::Batch, hub::Hub, metrics::Metrics, replay::read_log};
+use crate::{
+    batch::Batch,
+    hub::{Feeding, Hub},
+    metrics::Metrics,
+    replay::read_log,
+    roster::Roster,
+};
 
-/// How long one read waits for an entry.
-const BLOCK: Duration = Duration::from_secs(5);
+/// How long one read waits for an entry before the leader's beat is looked at.
+const BLOCK: Duration = Duration::from_secs(1);
+
+/// A leader beats every second. Silent for so long it is dead or cut off, and clients are told.
+const STALE_AFTER: Duration = Duration::from_secs(4);
 
 /// Between tries to follow again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -32,19 +41,26 @@ pub(crate) struct Feed {
     stream: bus::Options,
     database: Database,
     hub: Hub,
+    roster: Roster,
     ready: Condition,
     metrics: Metrics,
+}
+
+/// When a leader was last heard, by this machine's clock alone.
+struct Pulse {
+    beat: Option<i64>,
+    heard_at: Instant,
 }
 
 impl Feed {
     pub(crate) fn new(
         stream: bus::Options,
         database: Database,
-        hub: Hub,
+        (hub, roster): (Hub, Roster),
         ready: Condition,
         metrics: Metrics,
     ) -> Self {
-        Self { stream, database, hub, ready, metrics }
+        Self { stream, database, hub, roster, ready, metrics }
     }
 
     /// Follows until the process stops and no session is left that it could serve.
@@ -64,7 +80,7 @@ impl Feed {
     async fn follow_for_ever(&self) {
         loop {
             let Err(lost) = self.until_lost().await;
-            self.hub.set_feed_is_up(false);
+            self.note(Feeding::Lost);
             self.metrics.feed_losses.inc();
             self.ready.fail(format!("the feed is lost: {lost}"));
             tracing::warn!(error = &lost as &dyn std::error::Error, "the feed is lost");
@@ -79,18 +95,35 @@ impl Feed {
             None => self.begin(&mut tail).await?,
         };
         tracing::info!(position = %cursor, "following the stream");
-        self.hub.set_feed_is_up(true);
+        self.note(Feeding::Current);
         self.ready.hold();
+        let mut pulse = Pulse { beat: tail.beat().await?, heard_at: Instant::now() };
         loop {
             match tail.read(cursor, BLOCK).await? {
-                Read::Quiet => {}
+                Read::Quiet => pulse.feel(tail.beat().await?),
                 Read::Entries(entries) => {
+                    pulse.heard_at = Instant::now();
                     for entry in entries {
                         cursor = self.take(cursor, entry).await?;
                     }
                 }
-                Read::NewEpoch(epoch) => cursor = self.enter(epoch).await?,
+                Read::NewEpoch(epoch) => {
+                    pulse.heard_at = Instant::now();
+                    cursor = self.enter(epoch).await?;
+                }
             }
+            self.note(pulse.feeding());
+        }
+    }
+
+    /// Tells everyone at once when what the feed can promise changes.
+    fn note(&self, feeding: Feeding) {
+        if self.hub.set_feeding(feeding) {
+            self.metrics.stale.set(i64::from(feeding != Feeding::Current));
+            if feeding == Feeding::Stale {
+                tracing::warn!("no leader has been heard for {STALE_AFTER:?}: readings may be late");
+            }
+            self.roster.all().iter().for_each(|mailbox| mailbox.nudge());
         }
     }
 
@@ -100,6 +133,14 @@ impl Feed {
         let end = tail.end(head.epoch).await?;
         let cursor = end.unwrap_or(Position::after_tick(head.epoch, head.last_tick));
         self.hub.start_at(cursor);
+        if end.is_some() {
+            // what the stream still has: clients that come over from another gateway need no read of Postgres
+            let past = tail.past(cursor, self.hub.window_bytes()).await?;
+            let past = past
+                .into_iter()
+                .filter_map(|entry| Batch::decode(entry.predecessor, entry.end, entry.readings).ok());
+            self.hub.remember(past.collect());
+        }
         Ok(cursor)
     }
 
@@ -125,7 +166,7 @@ impl Feed {
         }
         let batch = Batch::decode(entry.predecessor, entry.end, entry.readings)?;
         // an entry that another leader cut elsewhere may begin before the cursor; sessions drop what they had
-        self.publish(batch);
+        self.publish(Arc::new(batch));
         Ok(entry.end)
     }
 
@@ -144,14 +185,9 @@ impl Feed {
                 }
             };
             let before = cursor;
-            for batch in piece.batches {
-                if batch.predecessor >= upto {
-                    break;
-                }
+            for batch in piece.batches.iter().take_while(|batch| batch.predecessor < upto) {
                 cursor = batch.end;
-                if let Ok(batch) = Arc::try_unwrap(batch) {
-                    self.publish(batch);
-                }
+                self.publish(batch.clone());
             }
             cursor = cursor.max(piece.covered.min(upto));
             if cursor == before {
@@ -162,10 +198,22 @@ impl Feed {
         Ok(cursor)
     }
 
-    fn publish(&self, batch: Batch) {
+    fn publish(&self, batch: Arc<Batch>) {
         self.metrics.readings.inc_by(batch.count() as u64);
         self.metrics.observe_age(batch.at_micros());
         let deliveries = self.hub.publish(batch);
         self.metrics.deliveries.inc_by(deliveries as u64);
+    }
+}
+
+impl Pulse {
+    fn feel(&mut self, beat: Option<i64>) {
+        if beat != self.beat {
+            (self.beat, self.heard_at) = (beat, Instant::now());
+        }
+    }
+
+    fn feeding(&self) -> Feeding {
+        if self.heard_at.elapsed() < STALE_AFTER { Feeding::Current } else { Feeding::Stale }
     }
 }

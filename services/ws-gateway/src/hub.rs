@@ -4,12 +4,12 @@
 use std::{collections::hash_map::Entry, sync::Arc};
 
 use ahash::AHashMap;
-use parking_lot::Mutex;
 use wire::{Filter, Position};
 
 use crate::{
     batch::Batch,
     interest::{Interest, Key},
+    lock::Mutex,
     mailbox::{Delivery, Mailbox, Rows},
     window::Window,
 };
@@ -30,13 +30,25 @@ struct State {
     interest: Interest,
     /// Attached subscriptions with their filters, by session.
     sessions: AHashMap<u64, Attached>,
-    feed_is_up: bool,
+    feed: Feeding,
+}
+
+/// How the feed does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Feeding {
+    /// It does not follow the stream: nothing is known of what is published now.
+    #[default]
+    Lost,
+    /// It follows a stream that no leader has been heard on for some seconds.
+    Stale,
+    /// It follows a stream that a leader keeps up.
+    Current,
 }
 
 #[derive(Debug)]
 struct Attached {
     mailbox: Arc<Mailbox>,
-    filters: Vec<(u32, Filter)>,
+    filters: Vec<(u32, Arc<Filter>)>,
 }
 
 /// What an attach found.
@@ -60,7 +72,7 @@ impl Hub {
             window: None,
             interest: Interest::default(),
             sessions: AHashMap::new(),
-            feed_is_up: false,
+            feed: Feeding::Lost,
         };
         Self { state: Arc::new(Mutex::new(state)), window_bytes }
     }
@@ -81,26 +93,38 @@ impl Hub {
         self.state.lock().window.as_ref().map(Window::head)
     }
 
-    /// Whether the feed follows the stream.
-    pub fn feed_is_up(&self) -> bool {
-        self.state.lock().feed_is_up
+    /// How the feed does.
+    pub fn feeding(&self) -> Feeding {
+        self.state.lock().feed
     }
 
-    /// Notes whether the feed follows the stream.
-    pub fn set_feed_is_up(&self, up: bool) {
-        self.state.lock().feed_is_up = up;
+    /// Notes how the feed does; whether that is news.
+    pub fn set_feeding(&self, feed: Feeding) -> bool {
+        std::mem::replace(&mut self.state.lock().feed, feed) != feed
     }
 
-    /// Adds what comes next and hands it to whoever wants it; how many deliveries that made.
-    pub fn publish(&self, batch: Batch) -> usize {
-        let batch = Arc::new(batch);
+    /// Fills an empty window with what lies right before its head, oldest first.
+    pub fn remember(&self, past: Vec<Batch>) {
+        if let Some(window) = &mut self.state.lock().window {
+            window.remember(past);
+        }
+    }
+
+    /// How many bytes of the recent past it may hold.
+    pub fn window_bytes(&self) -> usize {
+        self.window_bytes
+    }
+
+    /// Adds what comes next and hands it to whoever wants it; how many readings it handed over, each counted once
+    /// for each subscription.
+    pub fn publish(&self, batch: Arc<Batch>) -> usize {
         let mut state = self.state.lock();
         let State { window: Some(window), interest, sessions, .. } = &mut *state else { return 0 };
         window.push(batch.clone());
         let mut lagging = Vec::new();
         let mut deliveries = 0;
         let mut put = |key: &Key, mailbox: &Arc<Mailbox>, rows: Rows| {
-            deliveries += 1;
+            deliveries += if let Rows::Some(rows) = &rows { rows.len() } else { batch.count() };
             if !mailbox.put(Delivery { sub: key.1, batch: batch.clone(), rows }) {
                 lagging.push(key.0);
             }
@@ -126,7 +150,7 @@ impl Hub {
         &self,
         mailbox: &Arc<Mailbox>,
         sub: u32,
-        filter: &Filter,
+        filter: &Arc<Filter>,
         after: Option<Position>,
     ) -> Attach {
         let mut state = self.state.lock();

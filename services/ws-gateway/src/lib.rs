@@ -1,32 +1,40 @@
 //! Reads: live sockets, replay from wherever a client left off, and the page.
 //!
-//! A reading's way: `feed` → `hub` (who wants it) → `mailbox` → `session` (what is said) → `outbox` →
-//! `socket`.
+//! A reading's way: `feed` → `hub` (who wants it) → `mailbox` → `session` (what is said, in its `form`) → `outbox` →
+//! `connection`.
 
 pub mod batch;
 pub mod config;
+mod connection;
+mod drain;
 mod feed;
+mod form;
 pub mod hub;
 mod interest;
+mod lock;
 pub mod mailbox;
 mod metrics;
+mod origin;
 pub mod outbox;
 mod page;
+mod pull;
+mod query;
 mod replay;
+mod roster;
 mod routes;
 pub mod session;
-mod socket;
-mod upgrade;
 mod window;
 mod ws_frame;
+mod ws_message;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chassis::{Condition, HttpMetrics, Life, Service};
 use store::Database;
 
 pub use crate::config::Config;
-use crate::{feed::Feed, hub::Hub, metrics::Metrics, replay::Replay, routes::App};
+pub use crate::form::Form;
+use crate::{feed::Feed, hub::Hub, metrics::Metrics, replay::Replay, roster::Roster, routes::Gateway};
 
 /// Connections for replay, snapshots and readiness.
 const READERS: u32 = 6;
@@ -40,28 +48,41 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// How soon a schema that is missing or too old is looked at again.
 const RECHECK_AFTER: Duration = Duration::from_millis(250);
 
-/// The service's story: wait for the schema, follow the stream, serve sockets from it.
+/// The service's story: wait for the schema, follow the stream, serve clients from it.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
     let database = config.database.options("rowcast ws-gateway")?.statement_timeout(READ_LIMIT);
     let database = Database::new(&database, READERS);
     let hub = Hub::new(config.gateway.window_bytes);
-    let (schema, feed) = (service.readiness.condition("schema"), service.readiness.condition("feed"));
+    let condition = |name| service.readiness.condition(name);
+    let (schema, feed, room) = (condition("schema"), condition("feed"), condition("room"));
     let life = service.life.clone();
+    let limits = &config.limits;
+    let places = (limits.connections, limits.connections_per_address);
+    let roster = Roster::new(places.0, places.1, room, metrics.sessions.clone());
 
     let listener = chassis::bind(config.http.addr).await?;
-    let replay = Replay::new(hub.clone(), database.clone());
-    let app = App { hub: hub.clone(), replay, life: life.clone(), metrics: metrics.clone() };
-    let router = routes::router(app, &config.gateway)?;
+    let gateway = Arc::new(Gateway {
+        hub: hub.clone(),
+        replay: Replay::new(hub.clone(), database.clone(), metrics.clone()),
+        roster: roster.clone(),
+        life: life.clone(),
+        metrics: metrics.clone(),
+        limits: Arc::new(limits.of_connection()),
+        patience: config.patience(),
+        origins: config.origins().map_err(anyhow::Error::msg)?,
+    });
+    let router = routes::router(gateway, &config.gateway)?;
     let http = HttpMetrics::register(&service.registry)?;
     chassis::serve(&life, listener, &config.http, router, &http);
+    life.spawn_work(drain::drain(roster.clone(), life.clone(), metrics.draining.clone()));
 
     tokio::select! {
         () = await_schema(&database, &schema) => {}
         () = life.stopping() => return Ok(()),
     }
     life.spawn("schema check", watch_schema(database.clone(), schema, life.clone()));
-    Feed::new(config.redis.options()?, database, hub, feed, metrics).follow(life).await;
+    Feed::new(config.redis.options()?, database, (hub, roster), feed, metrics).follow(life).await;
     Ok(())
 }
 

@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use parking_lot::Mutex;
 use tokio::sync::Notify;
+use wire::Close;
 
-use crate::batch::Batch;
+use crate::{batch::Batch, lock::Mutex};
 
 /// A session with more than this in its mailbox does not keep up; it goes on from the log at its own pace.
 const LIMIT_BYTES: usize = 1 << 20;
@@ -40,6 +40,19 @@ pub struct Mail {
     pub deliveries: Vec<Delivery>,
     /// Deliveries were left out from here on, and the hub has forgotten the session's subscriptions.
     pub overflowed: bool,
+    /// Whether the feed is current has changed: the client is to be told at once.
+    pub nudged: bool,
+    /// The connection is to end.
+    pub leave: Option<Leave>,
+}
+
+/// That a connection is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leave {
+    /// With this code.
+    pub close: Close,
+    /// When the client should come back, in milliseconds.
+    pub after_ms: u64,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +60,8 @@ struct Queue {
     deliveries: VecDeque<Delivery>,
     bytes: usize,
     overflowed: bool,
+    nudged: bool,
+    leave: Option<Leave>,
 }
 
 /// One session's mailbox.
@@ -90,10 +105,23 @@ impl Mailbox {
         self.arrival.notify_one();
     }
 
+    /// Has the session tell its client at once whether the feed is current.
+    pub fn nudge(&self) {
+        self.queue.lock().nudged = true;
+        self.arrival.notify_one();
+    }
+
+    /// Ends the connection.
+    pub fn leave(&self, leave: Leave) {
+        self.queue.lock().leave = Some(leave);
+        self.arrival.notify_one();
+    }
+
     /// Takes all that is there.
     pub fn take(&self) -> Mail {
         let queue = std::mem::take(&mut *self.queue.lock());
-        Mail { deliveries: queue.deliveries.into(), overflowed: queue.overflowed }
+        let Queue { deliveries, overflowed, nudged, leave, .. } = queue;
+        Mail { deliveries: deliveries.into(), overflowed, nudged, leave }
     }
 
     /// Returns when something was put in since the last return.

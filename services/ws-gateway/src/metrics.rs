@@ -7,13 +7,17 @@ use wire::Close;
 /// All of it, registered at zero when the process starts.
 #[derive(Clone)]
 pub(crate) struct Metrics {
-    /// Open sockets.
+    /// Open sockets and event streams.
     pub(crate) sessions: IntGauge,
+    /// Whether the gateway says farewell to them.
+    pub(crate) draining: IntGauge,
+    /// Whether clients are told that readings may be late.
+    pub(crate) stale: IntGauge,
     /// Sockets that ended, by the reason of their close.
     pub(crate) closes: IntCounterVec,
     /// Readings that the feed took.
     pub(crate) readings: IntCounter,
-    /// Batches handed to subscriptions.
+    /// Readings handed to subscriptions, once for each.
     pub(crate) deliveries: IntCounter,
     /// From a tick's commit to its publication here.
     pub(crate) age: Histogram,
@@ -21,7 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) gaps: IntCounter,
     /// Times that the feed was lost.
     pub(crate) feed_losses: IntCounter,
-    /// Pages of the log read for sessions.
+    /// Reads of Postgres for sessions.
     pub(crate) replay_reads: IntCounter,
     /// Sessions that could not keep up and went on from the log.
     pub(crate) fell_behind: IntCounter,
@@ -35,10 +39,13 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
             prometheus::Result::Ok(counter)
         };
-        let sessions = IntGauge::new("rowcast_gateway_sessions", "Open sockets")?;
-        registry.register(Box::new(sessions.clone()))?;
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(format!("rowcast_gateway_{name}"), help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            prometheus::Result::Ok(gauge)
+        };
         let closes = IntCounterVec::new(
-            Opts::new("rowcast_gateway_closes_total", "Sockets that ended, by the reason of their close"),
+            Opts::new("rowcast_gateway_closes_total", "Sockets and event streams that ended, by the reason"),
             &["reason"],
         )?;
         for close in Close::ALL {
@@ -52,14 +59,19 @@ impl Metrics {
         )?;
         registry.register(Box::new(age.clone()))?;
         Ok(Self {
-            sessions,
+            sessions: gauge("sessions", "Open sockets and event streams")?,
+            draining: gauge("draining", "1 while the gateway says farewell to its clients")?,
+            stale: gauge(
+                "stale",
+                "1 while no leader is heard and clients are told that readings may be late",
+            )?,
             closes,
             readings: counter("readings_total", "Readings that the feed took")?,
-            deliveries: counter("deliveries_total", "Batches handed to subscriptions")?,
+            deliveries: counter("deliveries_total", "Readings handed to subscriptions, once for each")?,
             age,
             gaps: counter("stream_gaps_total", "Gaps of the stream that were filled from Postgres")?,
             feed_losses: counter("feed_losses_total", "Times that the feed was lost")?,
-            replay_reads: counter("replay_reads_total", "Pages of the log read for sessions")?,
+            replay_reads: counter("replay_reads_total", "Reads of Postgres for sessions")?,
             fell_behind: counter(
                 "fell_behind_total",
                 "Sessions that went on from the log, too slow for the feed",

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 const SLICES: usize = 128;
 
 /// A session with this much to write takes no more from the hub.
-const HIGH_BYTES: usize = 512 << 10;
+pub(crate) const HIGH_BYTES: usize = 512 << 10;
 
 /// It reads on when so little is left.
 const LOW_BYTES: usize = 128 << 10;
@@ -48,6 +48,11 @@ impl Outbox {
     /// Whether it may take again.
     pub fn has_room(&self) -> bool {
         self.bytes <= LOW_BYTES
+    }
+
+    /// The first slice.
+    pub(crate) fn front(&self) -> Option<&Bytes> {
+        self.slices.front()
     }
 
     /// The first slices, for a vectored write.

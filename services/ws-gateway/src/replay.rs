@@ -1,14 +1,23 @@
-//! The log for sessions: from the window where it reaches back, else from Postgres, a few reads at a time.
+//! The log for sessions: from the window where it reaches back, else from Postgres, in reads that sessions share.
+//!
+//! Clients that come back after a fault come back together and from places that lie close together. What one of them
+//! has read serves all whose position lies in it, and what a position is worth follows from a few rows that are kept
+//! for a second: the reads of Postgres grow with what is missing, not with who misses it.
 
-use std::sync::Arc;
+mod pages;
 
-use store::{Database, ReadError, Resume};
-use tokio::sync::Semaphore;
-use wire::{Filter, Position, Reading, Tick};
+use std::{sync::Arc, time::Duration};
 
-use crate::{batch::Batch, hub::Hub};
+use ahash::AHashMap;
+use parking_lot::Mutex;
+use store::{Chronicle, Database, ReadError, Resume};
+use tokio::{sync::Semaphore, time::Instant};
+use wire::{Filter, Position, Tick};
 
-/// Reads of Postgres that run at once for all sessions of a gateway.
+use self::pages::Pages;
+use crate::{batch::Batch, hub::Hub, metrics::Metrics, session::SnapshotPage};
+
+/// Reads of Postgres that run at once for all sessions of a gateway; whoever waits is served in the order of coming.
 const READS_AT_ONCE: usize = 4;
 
 /// Readings of one read of Postgres.
@@ -17,55 +26,173 @@ const PAGE: i64 = 2_000;
 /// Bytes of one read of the window.
 const PAGE_BYTES: usize = 256 << 10;
 
-/// Sensors of one snapshot.
-const SNAPSHOT_SENSORS: i64 = 10_000;
+/// Sensors of one page of a snapshot.
+const SNAPSHOT_SENSORS: i64 = 1_000;
+
+/// How long what a position is worth may be said from memory.
+const CHRONICLE_LIVES: Duration = Duration::from_secs(1);
+
+/// How long a page of a snapshot serves others that ask for the same.
+const SNAPSHOT_LIVES: Duration = Duration::from_millis(500);
+
+/// Pages of snapshots in memory at most.
+const SNAPSHOT_PAGES: usize = 64;
 
 /// Reads the log.
 #[derive(Clone)]
 pub(crate) struct Replay {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     hub: Hub,
     database: Database,
-    turn: Arc<Semaphore>,
+    turn: Semaphore,
+    /// One reader at a time: whoever waited finds what the one before has read.
+    paging: tokio::sync::Mutex<()>,
+    pages: Mutex<Pages>,
+    chronicle: tokio::sync::Mutex<Option<(Instant, Arc<Chronicle>)>>,
+    snapshots: tokio::sync::Mutex<Snapshots>,
+    metrics: Metrics,
+}
+
+/// What was asked for: the filter, as of when, behind which sensor.
+type SnapshotKey = (Arc<Filter>, Option<Position>, Option<String>);
+
+#[derive(Default)]
+struct Snapshots {
+    pages: AHashMap<SnapshotKey, (Instant, SnapshotPage)>,
 }
 
 /// A piece of the log.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Piece {
     /// Its readings.
-    pub(crate) batches: Vec<Arc<Batch>>,
+    pub(crate) batches: Arc<[Arc<Batch>]>,
     /// Everything up to here is in it, or before it.
     pub(crate) covered: Position,
 }
 
 impl Replay {
     /// Over this window and this database.
-    pub(crate) fn new(hub: Hub, database: Database) -> Self {
-        Self { hub, database, turn: Arc::new(Semaphore::new(READS_AT_ONCE)) }
+    pub(crate) fn new(hub: Hub, database: Database, metrics: Metrics) -> Self {
+        let inner = Inner {
+            hub,
+            database,
+            turn: Semaphore::new(READS_AT_ONCE),
+            paging: tokio::sync::Mutex::default(),
+            pages: Mutex::default(),
+            chronicle: tokio::sync::Mutex::default(),
+            snapshots: tokio::sync::Mutex::default(),
+            metrics,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// What a position is worth. The window's own need no question to Postgres.
     pub(crate) async fn verdict(&self, from: Position) -> store::Result<Resume> {
-        if self.hub.recent(from, 0).is_some() {
+        if self.inner.hub.recent(from, 0).is_some() {
             return Ok(Resume::From(from));
         }
-        let _turn = self.turn.acquire().await;
-        self.database.resume(from).await
+        let asked = Instant::now();
+        let kept = self.chronicle(asked - CHRONICLE_LIVES).await?.judge(from);
+        // that it can be had is checked again by the read; that it cannot is final, and said only from fresh knowledge
+        if let Resume::From(_) = kept { Ok(kept) } else { Ok(self.chronicle(asked).await?.judge(from)) }
+    }
+
+    /// The chronicle as it was at `not_before` or later.
+    async fn chronicle(&self, not_before: Instant) -> store::Result<Arc<Chronicle>> {
+        let mut kept = self.inner.chronicle.lock().await;
+        if let Some((at, chronicle)) = &*kept
+            && *at >= not_before
+        {
+            return Ok(chronicle.clone());
+        }
+        let asked = Instant::now();
+        self.inner.metrics.replay_reads.inc();
+        let chronicle = Arc::new(self.inner.database.chronicle().await?);
+        *kept = Some((asked, chronicle.clone()));
+        Ok(chronicle)
+    }
+
+    /// The log no longer reaches back where it was thought to: what is known of it is old.
+    pub(crate) async fn doubt(&self) {
+        *self.inner.chronicle.lock().await = None;
+    }
+
+    /// Where a time before now began, and whether the log reaches back so far.
+    pub(crate) async fn since(&self, last: Duration) -> store::Result<(Position, bool)> {
+        let _turn = self.inner.turn.acquire().await;
+        self.inner.metrics.replay_reads.inc();
+        self.inner.database.since(last).await
     }
 
     /// The readings behind a position.
     pub(crate) async fn read(&self, after: Position) -> Result<Piece, ReadError> {
-        if let Some(batches) = self.hub.recent(after, PAGE_BYTES) {
-            let covered = batches.last().map_or(after, |last| last.end);
-            return Ok(Piece { batches, covered });
+        if let Some(piece) = self.at_hand(after) {
+            return Ok(piece);
         }
-        let _turn = self.turn.acquire().await;
-        read_log(&self.database, after).await
+        let _paging = self.inner.paging.lock().await;
+        // who read before may have read this too
+        if let Some(piece) = self.at_hand(after) {
+            return Ok(piece);
+        }
+        self.inner.metrics.replay_reads.inc();
+        let piece = read_log(&self.inner.database, after).await?;
+        self.inner.pages.lock().keep(after, piece.clone());
+        Ok(piece)
     }
 
-    /// The newest reading of each sensor as of a position.
-    pub(crate) async fn snapshot(&self, filter: &Filter, at: Position) -> Result<Vec<Reading>, ReadError> {
-        let _turn = self.turn.acquire().await;
-        self.database.latest(filter, at, SNAPSHOT_SENSORS).await
+    fn at_hand(&self, after: Position) -> Option<Piece> {
+        if let Some(batches) = self.inner.hub.recent(after, PAGE_BYTES) {
+            let covered = batches.last().map_or(after, |last| last.end);
+            return Some(Piece { batches: batches.into(), covered });
+        }
+        self.inner.pages.lock().find(after)
+    }
+
+    /// A page of the newest reading of each sensor, as of a position, or of now.
+    pub(crate) async fn snapshot(
+        &self,
+        filter: Arc<Filter>,
+        at: Option<Position>,
+        after: Option<String>,
+    ) -> Result<SnapshotPage, ReadError> {
+        let key = (filter, at, after);
+        // one reader at a time, so that a crowd that asks for the same is one reader
+        let mut snapshots = self.inner.snapshots.lock().await;
+        if let Some(page) = snapshots.find(&key) {
+            return Ok(page);
+        }
+        let _turn = self.inner.turn.acquire().await;
+        self.inner.metrics.replay_reads.inc();
+        let read_at = Instant::now();
+        let database = &self.inner.database;
+        let at = match at.or_else(|| self.inner.hub.head()) {
+            Some(at) => at,
+            None => {
+                let head = database.head().await?;
+                Position::after_tick(head.epoch, head.last_tick)
+            }
+        };
+        let latest = database.latest(&key.0, at, key.2.as_deref(), SNAPSHOT_SENSORS).await?;
+        let page = SnapshotPage { at, newest: latest.newest.into(), next: latest.next };
+        snapshots.keep(key, read_at, page.clone());
+        Ok(page)
+    }
+}
+
+impl Snapshots {
+    fn find(&self, key: &SnapshotKey) -> Option<SnapshotPage> {
+        let (read_at, page) = self.pages.get(key)?;
+        (read_at.elapsed() < SNAPSHOT_LIVES).then(|| page.clone())
+    }
+
+    fn keep(&mut self, key: SnapshotKey, read_at: Instant, page: SnapshotPage) {
+        self.pages.retain(|_, (read_at, _)| read_at.elapsed() < SNAPSHOT_LIVES);
+        if self.pages.len() < SNAPSHOT_PAGES {
+            self.pages.insert(key, (read_at, page));
+        }
     }
 }
 

@@ -1,29 +1,31 @@
 //! One connection as a pure state machine: what the client says and what the hub brings go in, frames and wishes
-//! come out. No socket, no clock, no lock.
+//! come out. No socket, no lock; the time is told.
 
+mod allowance;
+mod latest;
 mod subscription;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use store::Resume;
+use tokio::time::Instant;
 use wire::{
     Close, Command, ErrorCode, Filter, Position, Reading, ServerMessage, Start, Subscribe, Verb,
     command::Refusal,
-    frame::{Attached, Empty, Hello, Limits, Live, Mark},
+    frame::{Attached, Empty, Hello, Limits},
 };
 
-use self::subscription::{Form, State, Subscription};
+use self::{
+    allowance::Allowance,
+    subscription::{State, Subscription},
+};
 use crate::{
     batch::{Batch, FIRST_SUB},
+    form::Form,
     hub::Attach,
     mailbox::{Delivery, Rows},
     outbox::Outbox,
-    ws_frame,
 };
-
-/// What a gateway allows one connection.
-pub const LIMITS: Limits =
-    Limits { message_bytes: 64 << 10, subscriptions: 64, patterns: 256, fragments: 64, commands_per_s: 50 };
 
 /// The longest silence on a live subscription, in milliseconds.
 pub const IDLE_MS: u64 = 15_000;
@@ -39,7 +41,7 @@ pub enum Wish {
         /// Its number.
         sub: u32,
         /// What it wants.
-        filter: Filter,
+        filter: Arc<Filter>,
         /// Behind this; none: at the head.
         after: Option<Position>,
     },
@@ -50,6 +52,13 @@ pub enum Wish {
         /// The position.
         from: Position,
     },
+    /// Ask the log for the position of a time before now.
+    Since {
+        /// For this subscription.
+        sub: u32,
+        /// How long before now.
+        last: Duration,
+    },
     /// Read the log on.
     Read {
         /// For this subscription.
@@ -57,14 +66,16 @@ pub enum Wish {
         /// Behind this.
         after: Position,
     },
-    /// Read the newest reading of each sensor as of a position.
+    /// Read the newest reading of each sensor, a page of sensors at a time.
     Snapshot {
         /// For this subscription.
         sub: u32,
         /// What it wants.
-        filter: Filter,
-        /// As of this.
-        at: Position,
+        filter: Arc<Filter>,
+        /// As of this; none: as of now, which the first page says.
+        at: Option<Position>,
+        /// Of the sensors behind this one.
+        after: Option<String>,
     },
     /// End a subscription in the hub.
     Detach {
@@ -75,49 +86,75 @@ pub enum Wish {
     Close(Close),
 }
 
+/// A page of a snapshot.
+#[derive(Debug, Clone)]
+pub struct SnapshotPage {
+    /// What the snapshot is as of.
+    pub at: Position,
+    /// The newest reading of each sensor, in the order of their ids.
+    pub newest: Arc<[Reading]>,
+    /// The sensor behind which the next page begins, if there may be one.
+    pub next: Option<String>,
+}
+
 /// A connection's state.
 #[derive(Debug)]
 pub struct Session {
-    /// Whether it speaks v1; else the demo's protocol.
-    v1: bool,
-    name: String,
+    form: Form,
+    /// Names the connection in logs.
+    number: u64,
+    limits: Arc<Limits>,
+    allowance: Allowance,
     subscriptions: Vec<Subscription>,
     next_sub: u32,
 }
 
 impl Session {
-    /// A demo connection: one subscription to everything, from now.
-    pub fn demo(name: String) -> (Self, Vec<Wish>) {
-        let mut session = Self { v1: false, name, subscriptions: Vec::new(), next_sub: FIRST_SUB };
-        session.subscriptions.push(Subscription::new(DEMO_SUB, Form::Demo, Filter::All, None));
-        let wish = Wish::Attach { sub: DEMO_SUB, filter: Filter::All, after: None };
-        (session, vec![wish])
-    }
-
-    /// A v1 connection: it begins with `hello`, and with the subscription of its query, if that has one.
-    pub fn v1(name: String, head: Position, query: Option<Subscribe>, out: &mut Outbox) -> (Self, Vec<Wish>) {
-        let mut session = Self { v1: true, name, subscriptions: Vec::new(), next_sub: FIRST_SUB };
+    /// Begins a connection: a demo client is subscribed to everything from now; v1 begins with `hello`; a query is
+    /// its first subscription.
+    pub fn begin(
+        form: Form,
+        number: u64,
+        limits: Arc<Limits>,
+        query: Option<&Subscribe>,
+        (head, now): (Position, Instant),
+        out: &mut Outbox,
+    ) -> (Self, Vec<Wish>) {
+        let allowance = Allowance::new(limits.commands_per_s, now);
+        let mut session =
+            Self { form, number, limits, allowance, subscriptions: Vec::new(), next_sub: FIRST_SUB };
+        form.begin(number, out);
+        if form == Form::Demo {
+            let own = Subscription::demo(DEMO_SUB);
+            let wish = Wish::Attach { sub: DEMO_SUB, filter: own.filter.clone(), after: None };
+            session.subscriptions.push(own);
+            return (session, vec![wish]);
+        }
         session.hello(head, out);
-        let wishes = query.map(|query| session.subscribe(None, &query, head, out)).unwrap_or_default();
+        let wishes = query.map(|query| session.subscribe(None, query, out)).unwrap_or_default();
         (session, wishes)
     }
 
     fn hello(&self, head: Position, out: &mut Outbox) {
-        let hello = Hello { v: 1, session: self.name.clone(), pos: head, idle_ms: IDLE_MS, limits: LIMITS };
-        say(&ServerMessage { hello: Some(hello), ..ServerMessage::default() }, out);
+        let session = format!("{:x}", self.number);
+        let hello = Hello { v: 1, session, pos: head, idle_ms: IDLE_MS, limits: *self.limits };
+        self.form.say(&ServerMessage { hello: Some(hello), ..ServerMessage::default() }, out);
     }
 
     /// A text message of the client.
-    pub fn on_text(&mut self, text: &str, head: Position, out: &mut Outbox) -> Vec<Wish> {
+    pub fn on_text(&mut self, text: &str, (head, now): (Position, Instant), out: &mut Outbox) -> Vec<Wish> {
         let commands = Command::parse_frame(text);
         let mut wishes = Vec::new();
-        if !self.v1 {
+        if !self.allowance.take(commands.as_ref().map_or(1, Vec::len), now) {
+            return vec![Wish::Close(Close::TooMany)];
+        }
+        if self.form == Form::Demo {
             // what an old client says is dropped, unless it turns out to speak v1
             let Ok(commands) = &commands else { return wishes };
             if !commands.first().is_some_and(Command::is_v1) {
                 return wishes;
             }
-            self.v1 = true;
+            self.form = Form::V1;
             self.subscriptions.clear();
             wishes.push(Wish::Detach { sub: DEMO_SUB });
             self.hello(head, out);
@@ -125,7 +162,7 @@ impl Session {
         match commands {
             Ok(commands) => {
                 for command in commands {
-                    wishes.extend(self.on_command(command, head, out));
+                    wishes.extend(self.on_command(command, out));
                 }
             }
             Err(_) => wishes.push(Wish::Close(Close::BadMessage)),
@@ -133,84 +170,80 @@ impl Session {
         wishes
     }
 
-    fn on_command(&mut self, command: Command, head: Position, out: &mut Outbox) -> Vec<Wish> {
+    fn on_command(&mut self, command: Command, out: &mut Outbox) -> Vec<Wish> {
         let id = command.id;
-        match command.verb {
-            Verb::Subscribe(subscribe) => return self.subscribe(id, &subscribe, head, out),
+        let refusal = match command.verb {
+            Verb::Subscribe(subscribe) => return self.subscribe(id, &subscribe, out),
             Verb::Unsubscribe(sub) => match self.find(sub) {
                 Some(at) => {
                     self.subscriptions.remove(at);
                     let ok = Attached { sub, ..Attached::default() };
-                    say(&ServerMessage { id, ok: Some(ok), ..ServerMessage::default() }, out);
+                    self.form.say(&ServerMessage { id, ok: Some(ok), ..ServerMessage::default() }, out);
                     return vec![Wish::Detach { sub }];
                 }
-                None => {
-                    refuse(id, ErrorCode::UnknownSubscription, "there is no subscription of this number", out)
-                }
+                None => Refusal::new(
+                    ErrorCode::UnknownSubscription,
+                    format!("there is no subscription {sub} on this connection"),
+                ),
             },
-            Verb::Ping => say(&ServerMessage { id, pong: Some(Empty {}), ..ServerMessage::default() }, out),
-            Verb::Auth(_) => {
-                refuse(id, ErrorCode::AuthNotAsked, "this gateway asks nobody who they are", out)
+            Verb::Ping => {
+                self.form.say(&ServerMessage { id, pong: Some(Empty {}), ..ServerMessage::default() }, out);
+                return Vec::new();
             }
-            Verb::Unknown(verb) => {
-                refuse(id, ErrorCode::UnknownVerb, &format!("there is no verb {verb:?}"), out);
-            }
-            Verb::Malformed(refusal) => refuse(id, refusal.code, &refusal.message, out),
-        }
+            Verb::Auth(_) => Refusal::new(ErrorCode::AuthNotAsked, "this gateway asks nobody who they are"),
+            Verb::Unknown(verb) => Refusal::new(ErrorCode::UnknownVerb, format!("there is no verb {verb:?}")),
+            Verb::Malformed(refusal) => refusal,
+        };
+        self.refuse(id, refusal, out);
         Vec::new()
     }
 
-    fn subscribe(
-        &mut self,
-        id: Option<u64>,
-        subscribe: &Subscribe,
-        head: Position,
-        out: &mut Outbox,
-    ) -> Vec<Wish> {
-        let sensors = subscribe.sensors.as_deref();
-        if self.subscriptions.len() >= LIMITS.subscriptions {
-            refuse(
-                id,
-                ErrorCode::TooManySubscriptions,
-                "this connection has as many subscriptions as it may",
-                out,
-            );
-            return Vec::new();
-        }
-        if sensors.is_some_and(|sensors| sensors.len() > LIMITS.patterns) {
-            refuse(id, ErrorCode::TooManyPatterns, "this subscription has more patterns than it may", out);
-            return Vec::new();
-        }
-        let filter = match Filter::parse(sensors) {
-            Ok(filter) => filter,
-            Err(error) => {
-                refuse(id, ErrorCode::BadPattern, &error.to_string(), out);
+    fn refuse(&self, id: Option<u64>, refusal: Refusal, out: &mut Outbox) {
+        self.form.say(&ServerMessage { id, error: Some(refusal.into()), ..ServerMessage::default() }, out);
+    }
+
+    fn subscribe(&mut self, id: Option<u64>, asked: &Subscribe, out: &mut Outbox) -> Vec<Wish> {
+        let filter = match self.check(asked) {
+            Ok(filter) => Arc::new(filter),
+            Err(refusal) => {
+                self.refuse(id, refusal, out);
                 return Vec::new();
             }
         };
         let sub = self.next_sub;
         self.next_sub += 1;
-        let mut subscription = Subscription::new(sub, Form::V1, filter.clone(), id);
-        let wish = match subscribe.from {
+        let mut own = Subscription::new(sub, self.form, filter.clone(), id, asked);
+        let wish = match asked.from {
             Start::Now => Wish::Attach { sub, filter, after: None },
             Start::After(from) => {
-                subscription.sent = from;
-                subscription.state = State::Judged;
+                (own.sent, own.state) = (from, State::Judged);
                 Wish::Verdict { sub, from }
             }
-            Start::Last(_) => {
-                refuse(id, ErrorCode::BadCommand, "`last` is not served", out);
-                return Vec::new();
+            Start::Last(last) => {
+                own.state = State::Judged;
+                Wish::Since { sub, last }
             }
             Start::Latest => {
-                subscription.sent = head;
-                subscription.state = State::Snapshot;
-                subscription.say_ok(None, None, out);
-                Wish::Snapshot { sub, filter, at: head }
+                own.state = State::Snapshot;
+                own.say_ok(None, None, out);
+                Wish::Snapshot { sub, filter, at: None, after: None }
             }
         };
-        self.subscriptions.push(subscription);
+        self.subscriptions.push(own);
         vec![wish]
+    }
+
+    fn check(&self, asked: &Subscribe) -> Result<Filter, Refusal> {
+        let sensors = asked.sensors.as_deref();
+        if self.subscriptions.len() >= self.limits.subscriptions {
+            let says = "this connection has as many subscriptions as it may";
+            return Err(Refusal::new(ErrorCode::TooManySubscriptions, says));
+        }
+        if sensors.is_some_and(|sensors| sensors.len() > self.limits.patterns) {
+            let says = "this subscription has more patterns than it may";
+            return Err(Refusal::new(ErrorCode::TooManyPatterns, says));
+        }
+        Filter::parse(sensors).map_err(|error| Refusal::new(ErrorCode::BadPattern, error.to_string()))
     }
 
     fn find(&self, sub: u32) -> Option<usize> {
@@ -222,7 +255,7 @@ impl Session {
     }
 
     /// The answer to [`Wish::Attach`].
-    pub fn on_attach(&mut self, sub: u32, attach: Attach, out: &mut Outbox) -> Vec<Wish> {
+    pub fn on_attach(&mut self, sub: u32, attach: Attach, now: Instant, out: &mut Outbox) -> Vec<Wish> {
         let Some(own) = self.get(sub) else { return vec![Wish::Detach { sub }] };
         match attach {
             Attach::Live { head, missing } => {
@@ -231,13 +264,11 @@ impl Session {
                     own.sent = head;
                     own.say_ok(Some(head), None, out);
                 }
-                missing.iter().for_each(|batch| own.send(batch, &Rows::All, out));
+                missing.iter().for_each(|batch| own.send(batch, &Rows::All, now, out));
                 own.sent = own.sent.max(head);
-                if was == State::Replay {
-                    own.say(
-                        ServerMessage { live: Some(Live { pos: own.sent }), ..ServerMessage::default() },
-                        out,
-                    );
+                // an event stream has no `ok`: its first `live` says as much
+                if was == State::Replay || (was == State::Starting && own.form == Form::Sse) {
+                    own.say_live(out);
                 }
                 Vec::new()
             }
@@ -249,21 +280,34 @@ impl Session {
 
     /// The answer to [`Wish::Verdict`].
     pub fn on_verdict(&mut self, sub: u32, verdict: Resume, out: &mut Outbox) -> Vec<Wish> {
-        let Some(own) = self.get(sub) else { return Vec::new() };
-        let (resumed, from) = match verdict {
-            Resume::From(from) => (true, from),
-            Resume::Gap(gap) => {
-                own.say_gap(gap, out);
-                (false, gap.to)
-            }
-            Resume::Ahead => {
-                if let Some(at) = self.find(sub) {
-                    let id = self.subscriptions.remove(at).command;
-                    refuse(id, ErrorCode::BadPosition, "the log does not reach this position yet", out);
+        match verdict {
+            Resume::From(from) => self.go_on_from(sub, from, true, out),
+            Resume::Gap(gap) if self.form != Form::Demo => {
+                if let Some(own) = self.get(sub) {
+                    own.say_gap(gap, out);
                 }
-                return Vec::new();
+                self.go_on_from(sub, gap.to, false, out)
             }
-        };
+            // the demo's protocol has no words for a gap, and silence would be a lie
+            Resume::Gap(_) => vec![Wish::Close(Close::TooSlow)],
+            Resume::Ahead => {
+                let Some(at) = self.find(sub) else { return Vec::new() };
+                let id = self.subscriptions.remove(at).command;
+                let says = "the log does not reach this position yet";
+                self.refuse(id, Refusal::new(ErrorCode::BadPosition, says), out);
+                // an event stream is its one subscription
+                if self.form == Form::Sse { vec![Wish::Close(Close::BadMessage)] } else { Vec::new() }
+            }
+        }
+    }
+
+    /// The answer to [`Wish::Since`]: where that time began, and whether the log reaches back so far.
+    pub fn on_since(&mut self, sub: u32, (from, whole): (Position, bool), out: &mut Outbox) -> Vec<Wish> {
+        self.go_on_from(sub, from, whole, out)
+    }
+
+    fn go_on_from(&mut self, sub: u32, from: Position, resumed: bool, out: &mut Outbox) -> Vec<Wish> {
+        let Some(own) = self.get(sub) else { return Vec::new() };
         own.sent = from;
         if own.state == State::Judged {
             own.state = State::Replay;
@@ -276,14 +320,14 @@ impl Session {
     pub fn on_page(
         &mut self,
         sub: u32,
-        batches: &[Arc<Batch>],
-        covered: Position,
+        (batches, covered): (&[Arc<Batch>], Position),
+        now: Instant,
         out: &mut Outbox,
     ) -> Vec<Wish> {
         let Some(own) = self.get(sub) else { return Vec::new() };
-        batches.iter().for_each(|batch| own.send(batch, &Rows::All, out));
+        batches.iter().for_each(|batch| own.send(batch, &Rows::All, now, out));
         own.sent = own.sent.max(covered);
-        own.paused = out.is_full();
+        own.paused = own.is_full(out);
         if own.paused {
             return Vec::new();
         }
@@ -292,29 +336,40 @@ impl Session {
 
     /// The log does not reach back to where a subscription was going to read on.
     pub fn on_forgotten(&mut self, sub: u32) -> Vec<Wish> {
-        self.get(sub).map(|own| Wish::Verdict { sub, from: own.sent }).into_iter().collect()
+        let Some(own) = self.get(sub) else { return Vec::new() };
+        if own.state == State::Snapshot {
+            // what it was as of is past retention: begin again as of now
+            own.snapshot_after = None;
+            return vec![Wish::Snapshot { sub, filter: own.filter.clone(), at: None, after: None }];
+        }
+        vec![Wish::Verdict { sub, from: own.sent }]
     }
 
     /// The answer to [`Wish::Snapshot`].
-    pub fn on_snapshot(&mut self, sub: u32, newest: &[Reading], out: &mut Outbox) -> Vec<Wish> {
+    pub fn on_snapshot(&mut self, sub: u32, page: &SnapshotPage, out: &mut Outbox) -> Vec<Wish> {
         let Some(own) = self.get(sub) else { return Vec::new() };
-        own.send_snapshot(newest, out);
-        own.state = State::Replay;
-        vec![Wish::Attach { sub, filter: own.filter.clone(), after: Some(own.sent) }]
+        own.send_snapshot(&page.newest, out);
+        own.sent = page.at;
+        own.snapshot_after.clone_from(&page.next);
+        if page.next.is_none() {
+            own.state = State::Replay;
+        }
+        own.paused = own.is_full(out);
+        if own.paused { Vec::new() } else { vec![read_on(own)] }
     }
 
     /// Readings from the hub.
-    pub fn on_delivery(&mut self, delivery: &Delivery, out: &mut Outbox) -> Vec<Wish> {
+    pub fn on_delivery(&mut self, delivery: &Delivery, now: Instant, out: &mut Outbox) -> Vec<Wish> {
         let Some(own) = self.get(delivery.sub) else { return Vec::new() };
         if own.state != State::Live {
             return Vec::new();
         }
-        if out.is_full() {
+        if own.is_full(out) {
             // from here on it reads the log at its own pace
             own.fall_behind();
             return vec![Wish::Detach { sub: delivery.sub }];
         }
-        own.send(&delivery.batch, &delivery.rows, out);
+        own.send(&delivery.batch, &delivery.rows, now, out);
         Vec::new()
     }
 
@@ -327,15 +382,17 @@ impl Session {
         }
     }
 
-    /// The outbox has room again.
-    pub fn on_room(&mut self) -> Vec<Wish> {
-        let paused = self.subscriptions.iter_mut().filter(|own| own.paused);
-        paused
-            .map(|own| {
+    /// Time has passed, or the outbox has room again: what waited for that goes on.
+    pub fn on_moment(&mut self, now: Instant, out: &mut Outbox) -> Vec<Wish> {
+        let mut wishes = Vec::new();
+        for own in &mut self.subscriptions {
+            own.flush(now, out);
+            if own.paused && own.has_room(out) {
                 own.paused = false;
-                Wish::Verdict { sub: own.sub, from: own.sent }
-            })
-            .collect()
+                wishes.push(read_on(own));
+            }
+        }
+        wishes
     }
 
     /// Whether a subscription waits for room.
@@ -343,55 +400,51 @@ impl Session {
         self.subscriptions.iter().any(|own| own.paused)
     }
 
+    /// When [`Session::on_moment`] has something to do that only waits for the time.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.subscriptions.iter().filter_map(|own| own.latest.as_ref()?.next_due()).min()
+    }
+
     /// The heartbeat: every delivery up to `head` has been taken from the mailbox before.
-    pub fn on_heartbeat(&mut self, head: Position, out: &mut Outbox) {
-        let mut marks = Vec::new();
-        for own in self.subscriptions.iter_mut().filter(|own| own.state == State::Live) {
-            own.sent = own.sent.max(head);
-            if own.form == Form::V1 {
-                let mark = Mark { pos: own.sent, n: own.count, stale: false };
-                marks.push(ServerMessage {
-                    sub: Some(own.sub),
-                    mark: Some(mark),
-                    ..ServerMessage::default()
-                });
-            }
-        }
-        match marks.as_slice() {
-            [] => {}
-            [one] => say(one, out),
-            many => text(serde_json::to_string(many).unwrap_or_default().as_bytes(), out),
-        }
+    pub fn on_heartbeat(&mut self, head: Position, stale: bool, out: &mut Outbox) {
+        let live = self.subscriptions.iter_mut().filter(|own| own.state == State::Live);
+        let marks: Vec<ServerMessage> = live
+            .map(|own| {
+                own.sent = own.sent.max(head);
+                own.mark(stale)
+            })
+            .collect();
+        self.form.say_all(&marks, out);
     }
 
     /// The last words before a close that this side begins.
     pub fn on_close(&self, close: Close, after_ms: Option<u64>, out: &mut Outbox) {
-        if self.v1 {
-            let bye = wire::frame::Bye::new(close, after_ms);
-            say(&ServerMessage { bye: Some(bye), ..ServerMessage::default() }, out);
-        }
-        out.push(ws_frame::close(close));
+        let bye = wire::frame::Bye::new(close, after_ms);
+        self.form.say(&ServerMessage { bye: Some(bye), ..ServerMessage::default() }, out);
+        self.form.end(close, out);
+    }
+
+    /// What is written as a sign of life.
+    pub fn ping(&self) -> &'static [u8] {
+        self.form.ping()
     }
 
     /// The lowest position that everything was sent up to, for the log line of the connection's end.
     pub fn position(&self) -> Option<Position> {
-        self.subscriptions.iter().map(|own| own.sent).min()
+        self.subscriptions.iter().map(Subscription::safe).min()
     }
 }
 
-fn refuse(id: Option<u64>, code: ErrorCode, message: &str, out: &mut Outbox) {
-    let error = Refusal::new(code, message).into();
-    say(&ServerMessage { id, error: Some(error), ..ServerMessage::default() }, out);
-}
-
-fn say(message: &ServerMessage, out: &mut Outbox) {
-    text(message.to_json().as_bytes(), out);
-}
-
-fn text(json: &[u8], out: &mut Outbox) {
-    let mut frame = Vec::with_capacity(json.len() + ws_frame::MAX_HEADER);
-    ws_frame::write_text(json, &mut frame);
-    out.push(frame);
+/// What a subscription that had to wait does next.
+fn read_on(own: &Subscription) -> Wish {
+    let (sub, filter) = (own.sub, own.filter.clone());
+    match own.state {
+        State::Snapshot => {
+            Wish::Snapshot { sub, filter, at: Some(own.sent), after: own.snapshot_after.clone() }
+        }
+        // the history may have changed meanwhile
+        _ => Wish::Verdict { sub, from: own.sent },
+    }
 }
 
 #[cfg(test)]

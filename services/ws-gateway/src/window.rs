@@ -46,6 +46,18 @@ impl Window {
         }
     }
 
+    /// Takes what lies before its start, oldest first, as far as it is unbroken and fits.
+    pub(crate) fn remember(&mut self, past: Vec<Batch>) {
+        for batch in past.into_iter().rev() {
+            if batch.end != self.start || self.bytes + batch.size() > self.limit {
+                return;
+            }
+            self.start = batch.predecessor;
+            self.bytes += batch.size();
+            self.batches.push_front(Arc::new(batch));
+        }
+    }
+
     /// The batches with something behind `after`, from the oldest, up to about `limit` bytes.
     pub(crate) fn after(&self, after: Position, limit: usize) -> Vec<Arc<Batch>> {
         let first = self.batches.partition_point(|batch| batch.end <= after);

@@ -10,6 +10,7 @@ pub(crate) const PING: &[u8] = &[0x89, 0];
 
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
+const PONG: u8 = 0x8a;
 
 /// Appends the header of a text frame of so many bytes.
 pub(crate) fn write_text_header(length: usize, out: &mut Vec<u8>) {
@@ -38,6 +39,20 @@ pub(crate) fn close(close: Close) -> Vec<u8> {
     out.extend_from_slice(&close.code().to_be_bytes());
     out.extend_from_slice(reason);
     out
+}
+
+/// The answer to a peer's close frame: its code again.
+pub(crate) fn close_echo(code: Option<u16>) -> Vec<u8> {
+    let code = code.map(u16::to_be_bytes).unwrap_or_default();
+    match code {
+        [0, 0] => vec![CLOSE, 0],
+        [high, low] => vec![CLOSE, 2, high, low],
+    }
+}
+
+/// The answer to a ping, whose payload a control frame bounds to 125 bytes.
+pub(crate) fn pong(payload: &[u8]) -> Vec<u8> {
+    [&[PONG, payload.len() as u8][..], payload].concat()
 }
 
 #[cfg(test)]

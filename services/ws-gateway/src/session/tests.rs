@@ -7,6 +7,23 @@ use wire::{
 
 use super::*;
 
+const LIMITS: Limits = Limits {
+    message_bytes: 64 << 10,
+    subscriptions: 64,
+    patterns: 256,
+    fragments: 64,
+    commands_per_s: 1_000,
+};
+
+/// The moment and the head that most tests speak at.
+fn now() -> (Position, Instant) {
+    (at(5, 50), Instant::now())
+}
+
+fn begin(form: Form, query: Option<&Subscribe>, out: &mut Outbox) -> (Session, Vec<Wish>) {
+    Session::begin(form, 7, Arc::new(LIMITS), query, now(), out)
+}
+
 const EPOCH: Epoch = Epoch(7);
 
 fn at(tick: i64, id: i64) -> Position {
@@ -64,7 +81,7 @@ fn ids(messages: &[ServerMessage]) -> Vec<i64> {
 }
 
 fn v1(out: &mut Outbox) -> Session {
-    let (session, wishes) = Session::v1("test".to_owned(), at(5, 50), None, out);
+    let (session, wishes) = begin(Form::V1, None, out);
     assert_eq!(wishes, []);
     let hello = messages(out);
     assert_eq!(hello[0].hello.as_ref().unwrap().pos, at(5, 50));
@@ -72,7 +89,7 @@ fn v1(out: &mut Outbox) -> Session {
 }
 
 fn subscribe(session: &mut Session, body: &str, out: &mut Outbox) -> Vec<Wish> {
-    session.on_text(&format!(r#"{{"id":9,"subscribe":{body}}}"#), at(5, 50), out)
+    session.on_text(&format!(r#"{{"id":9,"subscribe":{body}}}"#), now(), out)
 }
 
 fn live(head: Position, missing: Vec<Arc<Batch>>) -> Attach {
@@ -80,7 +97,7 @@ fn live(head: Position, missing: Vec<Arc<Batch>>) -> Attach {
 }
 
 fn deliver(session: &mut Session, sub: u32, batch: &Arc<Batch>, out: &mut Outbox) -> Vec<Wish> {
-    session.on_delivery(&Delivery { sub, batch: batch.clone(), rows: Rows::All }, out)
+    session.on_delivery(&Delivery { sub, batch: batch.clone(), rows: Rows::All }, now().1, out)
 }
 
 #[test]
@@ -88,9 +105,9 @@ fn from_now_is_ok_at_the_head_and_then_events() {
     let out = &mut Outbox::default();
     let mut session = v1(out);
     let wishes = subscribe(&mut session, "{}", out);
-    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Filter::All, after: None }]);
+    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Arc::new(Filter::All), after: None }]);
     assert!(said(out).is_empty(), "nothing is said before it is attached");
-    session.on_attach(1, live(at(5, 50), vec![]), out);
+    session.on_attach(1, live(at(5, 50), vec![]), now().1, out);
     let ok = messages(out).remove(0);
     assert_eq!((ok.id, ok.ok.unwrap().pos), (Some(9), Some(at(5, 50))));
     deliver(&mut session, 1, &batch(at(5, 50), 6, &[51, 52]), out);
@@ -98,7 +115,7 @@ fn from_now_is_ok_at_the_head_and_then_events() {
     assert_eq!(frames.len(), 1, "a tick's readings are one frame");
     let events = ServerMessage::parse_frame(&frames[0]).unwrap();
     assert_eq!(events.iter().map(|event| event.pos).collect::<Vec<_>>(), [Some(at(6, 51)), Some(at(6, 52))]);
-    session.on_heartbeat(at(7, 60), out);
+    session.on_heartbeat(at(7, 60), false, out);
     let mark = messages(out).remove(0).mark.unwrap();
     assert_eq!((mark.pos, mark.n), (at(7, 60), 2), "a mark says the head and the count");
 }
@@ -113,12 +130,12 @@ fn a_resume_replays_from_its_position_and_says_when_it_is_live() {
     let wishes = session.on_verdict(1, Resume::From(from), out);
     let ok = messages(out).remove(0).ok.unwrap();
     assert_eq!((ok.pos, ok.resumed), (Some(from), Some(true)));
-    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Filter::All, after: Some(from) }]);
-    assert_eq!(session.on_attach(1, Attach::TooFar, out), [Wish::Read { sub: 1, after: from }]);
+    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Arc::new(Filter::All), after: Some(from) }]);
+    assert_eq!(session.on_attach(1, Attach::TooFar, now().1, out), [Wish::Read { sub: 1, after: from }]);
     // the page begins before the position: the log is read by ticks
     let page = [batch(at(2, 20), 3, &[30, 31, 32]), batch(at(3, 32), 4, &[40])];
-    session.on_page(1, &page, Position::after_tick(EPOCH, Tick(4)), out);
-    session.on_attach(1, live(at(5, 50), vec![batch(at(4, 40), 5, &[49, 50])]), out);
+    session.on_page(1, (&page, Position::after_tick(EPOCH, Tick(4))), now().1, out);
+    session.on_attach(1, live(at(5, 50), vec![batch(at(4, 40), 5, &[49, 50])]), now().1, out);
     let messages = messages(out);
     assert_eq!(ids(&messages), [32, 40, 49, 50]);
     assert_eq!(messages.last().unwrap().live.unwrap().pos, at(5, 50));
@@ -152,8 +169,8 @@ fn a_snapshot_carries_no_positions_and_ends_with_live() {
     let out = &mut Outbox::default();
     let mut session = v1(out);
     let wishes = subscribe(&mut session, r#"{"sensors":["s*"],"from":"latest"}"#, out);
-    let filter = Filter::parse(Some(&["s*"])).unwrap();
-    assert_eq!(wishes, [Wish::Snapshot { sub: 1, filter, at: at(5, 50) }]);
+    let filter = Arc::new(Filter::parse(Some(&["s*"])).unwrap());
+    assert_eq!(wishes, [Wish::Snapshot { sub: 1, filter, at: None, after: None }]);
     let time = datetime!(2026-11-23 08:00 UTC);
     let reading = Reading {
         id: 3,
@@ -164,26 +181,35 @@ fn a_snapshot_carries_no_positions_and_ends_with_live() {
         created_at: time,
         updated_at: time,
     };
-    session.on_snapshot(1, &[reading], out);
-    session.on_attach(1, live(at(6, 51), vec![batch(at(5, 50), 6, &[51])]), out);
+    let page = |next: Option<&str>| SnapshotPage {
+        at: at(5, 50),
+        newest: [reading.clone()].into(),
+        next: next.map(str::to_owned),
+    };
+    let wishes = session.on_snapshot(1, &page(Some("s0")), out);
+    let (at, after) = (Some(at(5, 50)), Some("s0".to_owned()));
+    assert!(matches!(&wishes[..], [Wish::Snapshot { at: a, after: b, .. }] if (*a, b) == (at, &after)));
+    session.on_snapshot(1, &page(None), out);
+    let at = self::at;
+    session.on_attach(1, live(at(6, 51), vec![batch(at(5, 50), 6, &[51])]), now().1, out);
     let messages = messages(out);
     assert_eq!(messages[0].ok.unwrap().pos, None);
     assert!(messages[1].snap && messages[1].pos.is_none());
-    assert_eq!(ids(&messages), [3, 51], "what came during the snapshot follows it");
+    assert_eq!(ids(&messages), [3, 3, 51], "what came during the snapshot follows it");
     assert_eq!(messages.last().unwrap().live.unwrap().pos, at(6, 51));
 }
 
 #[test]
 fn an_old_client_gets_the_demo_s_frames_and_nothing_else() {
     let out = &mut Outbox::default();
-    let (mut session, wishes) = Session::demo("test".to_owned());
-    assert_eq!(wishes, [Wish::Attach { sub: 0, filter: Filter::All, after: None }]);
-    session.on_attach(0, live(at(5, 50), vec![]), out);
+    let (mut session, wishes) = begin(Form::Demo, None, out);
+    assert_eq!(wishes, [Wish::Attach { sub: 0, filter: Arc::new(Filter::All), after: None }]);
+    session.on_attach(0, live(at(5, 50), vec![]), now().1, out);
     for noise in ["hello", "{}", r#"{"type":"x"}"#, "[1]", "{"] {
-        assert_eq!(session.on_text(noise, at(5, 50), out), [], "{noise}");
+        assert_eq!(session.on_text(noise, now(), out), [], "{noise}");
     }
     deliver(&mut session, 0, &batch(at(5, 50), 6, &[51, 52]), out);
-    session.on_heartbeat(at(6, 52), out);
+    session.on_heartbeat(at(6, 52), false, out);
     let frames = said(out);
     assert_eq!(frames.len(), 2, "a frame for each reading");
     assert!(frames[0].starts_with(r#"{"data":{"id":51,"sensor_id":"s0","value":1.0,"#), "{}", frames[0]);
@@ -192,9 +218,9 @@ fn an_old_client_gets_the_demo_s_frames_and_nothing_else() {
 #[test]
 fn a_v1_message_turns_an_old_connection_into_a_new_one() {
     let out = &mut Outbox::default();
-    let (mut session, _) = Session::demo("test".to_owned());
-    session.on_attach(0, live(at(5, 50), vec![]), out);
-    let wishes = session.on_text(r#"{"ping":{}}"#, at(5, 50), out);
+    let (mut session, _) = begin(Form::Demo, None, out);
+    session.on_attach(0, live(at(5, 50), vec![]), now().1, out);
+    let wishes = session.on_text(r#"{"ping":{}}"#, now(), out);
     assert_eq!(wishes, [Wish::Detach { sub: 0 }]);
     let messages = messages(out);
     assert!(messages[0].hello.is_some() && messages[1].pong.is_some());
@@ -214,11 +240,11 @@ fn what_is_wrong_with_a_command_is_answered_and_the_socket_lives() {
         (r#"{"id":1,"unsubscribe":{"sub":9}}"#, "unknown-subscription"),
         (r#"{"id":1,"publish":{}}"#, "unknown-verb"),
     ] {
-        assert_eq!(session.on_text(text, at(5, 50), out), [], "{text}");
+        assert_eq!(session.on_text(text, now(), out), [], "{text}");
         let error = messages(out).remove(0);
         assert_eq!((error.id, error.error.unwrap().code.as_str()), (Some(1), code), "{text}");
     }
-    assert_eq!(session.on_text("not json", at(5, 50), out), [Wish::Close(Close::BadMessage)]);
+    assert_eq!(session.on_text("not json", now(), out), [Wish::Close(Close::BadMessage)]);
     let many = format!(r#"{{"sensors":[{}]}}"#, vec![r#""a""#; LIMITS.patterns + 1].join(","));
     subscribe(&mut session, &many, out);
     assert_eq!(messages(out)[0].error.as_ref().unwrap().code, "too-many-patterns");
@@ -235,21 +261,22 @@ fn two_subscriptions_are_two_lives() {
     let mut session = v1(out);
     for (sub, body) in [(1, r#"{"sensors":["s0"]}"#), (2, "{}")] {
         subscribe(&mut session, body, out);
-        session.on_attach(sub, live(at(5, 50), vec![]), out);
+        session.on_attach(sub, live(at(5, 50), vec![]), now().1, out);
     }
     said(out);
     let tick = batch(at(5, 50), 6, &[51, 52, 54]);
-    session.on_delivery(&Delivery { sub: 1, batch: tick.clone(), rows: Rows::Some([0, 2].into()) }, out);
+    session.on_delivery(
+        &Delivery { sub: 1, batch: tick.clone(), rows: Rows::Some([0, 2].into()) },
+        now().1,
+        out,
+    );
     deliver(&mut session, 2, &tick, out);
     let events: Vec<_> =
         messages(out).into_iter().map(|event| (event.sub.unwrap(), event.pos.unwrap().id)).collect();
     assert_eq!(events, [(1, 51), (1, 54), (2, 51), (2, 52), (2, 54)]);
-    assert_eq!(
-        session.on_text(r#"{"id":3,"unsubscribe":{"sub":1}}"#, at(6, 54), out),
-        [Wish::Detach { sub: 1 }]
-    );
+    assert_eq!(session.on_text(r#"{"id":3,"unsubscribe":{"sub":1}}"#, now(), out), [Wish::Detach { sub: 1 }]);
     assert_eq!(messages(out)[0].ok.unwrap().sub, 1);
-    session.on_heartbeat(at(6, 54), out);
+    session.on_heartbeat(at(6, 54), false, out);
     assert_eq!(messages(out).len(), 1, "marks only for what is subscribed");
 }
 
@@ -258,16 +285,16 @@ fn a_full_outbox_turns_a_session_to_the_log_and_back() {
     let out = &mut Outbox::default();
     let mut session = v1(out);
     subscribe(&mut session, "{}", out);
-    session.on_attach(1, live(at(5, 50), vec![]), out);
+    session.on_attach(1, live(at(5, 50), vec![]), now().1, out);
     out.push(vec![0x8a; 1 << 20]);
     let wishes = deliver(&mut session, 1, &batch(at(5, 50), 6, &[51]), out);
     assert_eq!(wishes, [Wish::Detach { sub: 1 }]);
     assert!(session.is_paused());
     out.advance(out.bytes());
-    assert_eq!(session.on_room(), [Wish::Verdict { sub: 1, from: at(5, 50) }]);
+    assert_eq!(session.on_moment(now().1, out), [Wish::Verdict { sub: 1, from: at(5, 50) }]);
     let wishes = session.on_verdict(1, Resume::From(at(5, 50)), out);
-    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Filter::All, after: Some(at(5, 50)) }]);
-    session.on_attach(1, live(at(6, 51), vec![batch(at(5, 50), 6, &[51])]), out);
+    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Arc::new(Filter::All), after: Some(at(5, 50)) }]);
+    session.on_attach(1, live(at(6, 51), vec![batch(at(5, 50), 6, &[51])]), now().1, out);
     let messages = messages(out);
     assert_eq!(ids(&messages), [51], "nothing was lost");
     assert!(
@@ -331,7 +358,8 @@ mod schedules {
             let hub = Hub::new(window_bytes);
             hub.start_at(at(0, 0));
             let mut out = Outbox::default();
-            let (session, _) = Session::v1("test".to_owned(), at(0, 0), None, &mut out);
+            let start = (at(0, 0), Instant::now());
+            let (session, _) = Session::begin(Form::V1, 7, Arc::new(LIMITS), None, start, &mut out);
             Self {
                 log: Vec::new(),
                 published: 0,
@@ -362,7 +390,7 @@ mod schedules {
 
         fn publish(&mut self) {
             if let Some(batch) = self.log.get(self.published) {
-                self.hub.publish(Self::copy(batch));
+                self.hub.publish(Arc::new(Self::copy(batch)));
                 self.published += 1;
             }
         }
@@ -370,7 +398,7 @@ mod schedules {
         fn take_mail(&mut self) {
             let mail = self.mailbox.take();
             for delivery in &mail.deliveries {
-                self.wishes.extend(self.session.on_delivery(delivery, &mut self.out));
+                self.wishes.extend(self.session.on_delivery(delivery, now().1, &mut self.out));
             }
             if mail.overflowed {
                 self.session.on_overflow();
@@ -387,7 +415,7 @@ mod schedules {
             let more = match self.wishes.remove(at) {
                 Wish::Attach { sub, filter, after } => {
                     let attach = self.hub.attach(&self.mailbox, sub, &filter, after);
-                    self.session.on_attach(sub, attach, &mut self.out)
+                    self.session.on_attach(sub, attach, now().1, &mut self.out)
                 }
                 Wish::Detach { sub } => {
                     self.hub.detach(self.mailbox.session, sub);
@@ -400,9 +428,11 @@ mod schedules {
                     let page: Vec<_> =
                         self.log.iter().filter(|batch| batch.end > after).take(2).cloned().collect();
                     let covered = page.last().map_or(after, |batch| batch.end);
-                    self.session.on_page(sub, &page, covered, &mut self.out)
+                    self.session.on_page(sub, (&page, covered), now().1, &mut self.out)
                 }
-                Wish::Snapshot { .. } | Wish::Close(_) => panic!("nobody asks for this here"),
+                Wish::Snapshot { .. } | Wish::Since { .. } | Wish::Close(_) => {
+                    panic!("nobody asks for this here")
+                }
             };
             self.wishes.extend(more);
         }
@@ -410,7 +440,7 @@ mod schedules {
         fn read_socket(&mut self) {
             self.got.extend(ids(&messages(&mut self.out)));
             if self.session.is_paused() {
-                self.wishes.extend(self.session.on_room());
+                self.wishes.extend(self.session.on_moment(now().1, &mut self.out));
             }
         }
 
@@ -455,7 +485,7 @@ mod schedules {
                     let sensors = if only_s0 { r#""sensors":["s0","s0*"],"# } else { "" };
                     let start = if resumes { start.to_string() } else { "now".to_owned() };
                     let text = format!(r#"{{"id":1,"subscribe":{{{sensors}"from":"{start}"}}}}"#);
-                    let wishes = world.session.on_text(&text, at(0, 0), &mut world.out);
+                    let wishes = world.session.on_text(&text, now(), &mut world.out);
                     world.wishes.extend(wishes);
                     // a subscription from now is attached before anything else happens
                     while world.wishes.iter().any(|wish| matches!(wish, Wish::Attach { .. })) {

@@ -1,48 +1,48 @@
 //! From an HTTP request to a socket (RFC 6455 §4.2).
 
+use std::net::SocketAddr;
+
 use axum::{
     body::Body,
-    extract::{Extension, Request, State},
+    extract::{ConnectInfo, Extension, Request, State},
     response::{IntoResponse, Response},
 };
 use chassis::{Problem, Seat};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use wire::{SUBPROTOCOL, Start, Subscribe};
+use wire::{SUBPROTOCOL, Subscribe};
 
-use crate::{routes::App, socket::Socket};
-
-/// What a connection speaks from its first frame.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Speaks {
-    /// The demo's protocol, until a v1 message says otherwise.
-    Demo,
-    /// v1, with the subscription of the query, if it has one.
-    V1(Option<Subscribe>),
-}
+use super::{Admitted, App};
+use crate::{
+    connection::{Connection, web_socket::WebSocket},
+    form::Form,
+    query::{Query, bad_query},
+};
 
 /// Answers the handshake and hands the socket to its session.
-pub(crate) async fn upgrade(
+pub(super) async fn upgrade(
     State(app): State<App>,
     Extension(seat): Extension<Seat>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
 ) -> Response {
-    let handshake = match Handshake::read(&request) {
-        Ok(handshake) => handshake,
+    let admitted =
+        Handshake::read(&request).and_then(|handshake| Ok((handshake, app.admit(request.headers(), peer)?)));
+    let (handshake, Admitted { place, head, .. }) = match admitted {
+        Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
-    };
-    let Some(head) = app.hub.head().filter(|_| app.hub.feed_is_up() && !app.life.is_stopping()) else {
-        let problem =
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "this gateway has no feed now");
-        return problem.retry_after(1).into_response();
     };
     let upgrading = hyper::upgrade::on(&mut request);
     let answer = handshake.answer();
     let life = app.life.clone();
+    // boxed: what the handshake needs is gone when the socket lives, which may be for days
     life.spawn_work(async move {
         let Ok(upgraded) = upgrading.await else { return };
         let Ok((stream, read_ahead)) = chassis::into_tcp(upgraded) else { return };
-        Socket::open(app, stream, read_ahead.to_vec(), handshake.speaks, head).await.serve().await;
+        let socket = WebSocket::new(stream, &read_ahead, app.limits.clone());
+        let Handshake { form, query, .. } = handshake;
+        let mut connection = Box::new(Connection::begin(app, socket, place, form, query.as_ref(), head));
+        connection.serve().await;
         drop(seat);
     });
     answer
@@ -51,7 +51,10 @@ pub(crate) async fn upgrade(
 struct Handshake {
     accept: String,
     subprotocol: bool,
-    speaks: Speaks,
+    /// What the connection speaks from its first frame.
+    form: Form,
+    /// The subscription of the query, if it has one.
+    query: Option<Subscribe>,
 }
 
 impl Handshake {
@@ -69,8 +72,8 @@ impl Handshake {
         let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
         let key = key.ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "there is no Sec-WebSocket-Key"))?;
         let subprotocol = has_token(headers, header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-        let speaks = speaks(request.uri().query().unwrap_or(""), subprotocol)?;
-        Ok(Self { accept: derive_accept_key(key.as_bytes()), subprotocol, speaks })
+        let (form, query) = asked(request.uri().query().unwrap_or(""), subprotocol)?;
+        Ok(Self { accept: derive_accept_key(key.as_bytes()), subprotocol, form, query })
     }
 
     fn answer(&self) -> Response {
@@ -94,30 +97,23 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
-/// What the query and the subprotocol choose.
-fn speaks(query: &str, subprotocol: bool) -> Result<Speaks, Problem> {
-    let refuse = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "bad-query", detail);
-    let (mut v1, mut sensors, mut from) = (subprotocol, None, None);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match name.as_ref() {
-            "v" if value == "1" => v1 = true,
-            "v" => return Err(refuse("v: there is only version 1")),
-            "sensor" => sensors = Some(value.split(',').map(str::to_owned).collect()),
-            "from" => {
-                from = Some(value.parse::<Start>().map_err(|refusal| refuse(&refusal.message))?);
-            }
-            _ => {}
-        }
+/// What the query and the subprotocol choose: the demo's protocol, until a v1 message says otherwise, or v1.
+fn asked(query: &str, subprotocol: bool) -> Result<(Form, Option<Subscribe>), Problem> {
+    let query = match Query::parse(query) {
+        Ok(query) => query,
+        // an old client's query may say anything
+        Err(_) if !subprotocol && !says_version(query) => return Ok((Form::Demo, None)),
+        Err(problem) => return Err(problem),
+    };
+    match query.version.as_deref() {
+        None if !subprotocol => Ok((Form::Demo, None)),
+        None | Some("1") => Ok((Form::V1, query.subscribes.then_some(query.subscribe))),
+        Some(_) => Err(bad_query("v: there is only version 1")),
     }
-    if !v1 {
-        return Ok(Speaks::Demo);
-    }
-    let subscribes = sensors.is_some() || from.is_some();
-    Ok(Speaks::V1(subscribes.then(|| Subscribe {
-        sensors,
-        from: from.unwrap_or_default(),
-        ..Subscribe::default()
-    })))
+}
+
+fn says_version(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "v")
 }
 
 #[cfg(test)]
@@ -126,15 +122,14 @@ mod tests {
 
     #[test]
     fn the_query_and_the_subprotocol_choose_what_is_spoken() {
-        assert_eq!(speaks("", false).unwrap(), Speaks::Demo);
-        assert_eq!(speaks("token=x&sensor=a", false).unwrap(), Speaks::Demo);
-        assert_eq!(speaks("", true).unwrap(), Speaks::V1(None));
-        let Speaks::V1(Some(subscribe)) = speaks("v=1&sensor=a,b*&from=latest", false).unwrap() else {
-            panic!("a subscription")
-        };
-        assert_eq!(subscribe.sensors, Some(vec!["a".to_owned(), "b*".to_owned()]));
-        assert_eq!(subscribe.from, Start::Latest);
-        assert!(speaks("v=2", false).is_err());
-        assert!(speaks("v=1&from=yesterday", false).is_err());
+        assert_eq!(asked("", false).unwrap(), (Form::Demo, None));
+        assert_eq!(asked("token=x&sensor=a&from=there", false).unwrap(), (Form::Demo, None));
+        assert_eq!(asked("", true).unwrap(), (Form::V1, None));
+        assert_eq!(asked("v=1&token=x", false).unwrap(), (Form::V1, None));
+        let (form, query) = asked("v=1&sensor=a,b*&from=latest", false).unwrap();
+        assert_eq!((form, query.unwrap().sensors.unwrap().len()), (Form::V1, 2));
+        for wrong in ["v=2", "v=1&from=yesterday"] {
+            assert!(asked(wrong, false).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,0 +1,117 @@
+//! The newest reading of each sensor, as of a position.
+
+use sqlx::{Connection, FromRow};
+use time::OffsetDateTime;
+use wire::{Filter, Pattern, Position, Reading};
+
+use crate::{Database, ReadError};
+
+/// A page of the newest readings.
+#[derive(Debug, Clone, Default)]
+pub struct Latest {
+    /// In the order of their sensors' ids.
+    pub newest: Vec<Reading>,
+    /// The sensor behind which the next page begins, if there may be one.
+    pub next: Option<String>,
+}
+
+/// The ids and the prefixes that a filter names. `""` is the prefix of all.
+pub(crate) fn lists(filter: &Filter) -> (Vec<String>, Vec<String>) {
+    let Filter::Any(patterns) = filter else { return (Vec::new(), vec![String::new()]) };
+    let mut lists = (Vec::new(), Vec::new());
+    for pattern in patterns {
+        match pattern {
+            Pattern::Exact(id) => lists.0.push(id.clone()),
+            Pattern::Prefix(prefix) => lists.1.push(prefix.clone()),
+        }
+    }
+    lists
+}
+
+/// Walks over the ids of each prefix by the index (sensor ids are ordered by their bytes, so a prefix's lie side by
+/// side), then takes each sensor's newest reading that the snapshot shows.
+const LATEST: &str = r#"
+    with recursive walk (prefix, sensor_id, n) as (
+        select p.prefix, (select r.sensor_id from public.sensor_readings r
+                           where r.sensor_id >= p.prefix and r.sensor_id > $7 order by r.sensor_id limit 1), 1
+          from unnest($2::text[]) p (prefix)
+        union all
+        select w.prefix, (select r.sensor_id from public.sensor_readings r
+                           where r.sensor_id > w.sensor_id order by r.sensor_id limit 1), w.n + 1
+          from walk w where w.n < $6 and starts_with(w.sensor_id, w.prefix)
+    ), wanted (sensor_id) as (
+        select sensor_id from walk where starts_with(sensor_id, prefix)
+        union
+        select id collate "C" from unnest($1::text[]) id where id collate "C" > $7
+        order by 1 limit $6
+    )
+    select wanted.sensor_id as wanted, newest.* from wanted left join lateral (
+        select id, r.sensor_id, value, "timestamp", metadata::text, created_at, updated_at
+          from public.sensor_readings r
+         where r.sensor_id = wanted.sensor_id
+           and pg_visible_in_snapshot(xid, $3::pg_snapshot)
+           and (id <= $5 or pg_visible_in_snapshot(xid, coalesce($4::pg_snapshot, $3::pg_snapshot)))
+         order by "timestamp" desc, id desc limit 1
+    ) newest on true order by wanted.sensor_id"#;
+
+#[derive(FromRow)]
+struct LatestRow {
+    wanted: String,
+    id: Option<i64>,
+    sensor_id: Option<String>,
+    value: Option<f64>,
+    timestamp: Option<OffsetDateTime>,
+    metadata: Option<String>,
+    created_at: Option<OffsetDateTime>,
+    updated_at: Option<OffsetDateTime>,
+}
+
+impl LatestRow {
+    fn reading(self) -> Option<Reading> {
+        Some(Reading {
+            id: self.id?,
+            sensor_id: self.sensor_id?,
+            value: self.value?,
+            timestamp: self.timestamp?,
+            metadata: self.metadata?,
+            created_at: self.created_at?,
+            updated_at: self.updated_at?,
+        })
+    }
+}
+
+impl Database {
+    /// The newest reading of each sensor that `filter` wants among those up to `at`, by their own time; of the next
+    /// `limit` sensors behind `after`, in the order of their ids.
+    pub async fn latest(
+        &self,
+        filter: &Filter,
+        at: Position,
+        after: Option<&str>,
+        limit: i64,
+    ) -> std::result::Result<Latest, ReadError> {
+        let mut connection = self.pool.acquire().await?;
+        let mut transaction = connection.begin().await?;
+        let snap: Option<(String, Option<String>)> = sqlx::query_as(
+            "select snap::text, (select snap::text from rowcast.tick where no = $1 - 1) from rowcast.tick where no = $1",
+        )
+        .bind(at.tick.0)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some((snap, before)) = snap else { return Err(ReadError::Forgotten(at)) };
+        let (exact, prefixes) = lists(filter);
+        let rows: Vec<LatestRow> = sqlx::query_as(LATEST)
+            .bind(exact)
+            .bind(prefixes)
+            .bind(snap)
+            .bind(before)
+            .bind(at.id)
+            .bind(limit)
+            .bind(after.unwrap_or(""))
+            .fetch_all(&mut *transaction)
+            .await?;
+        let more = i64::try_from(rows.len()).is_ok_and(|rows| rows == limit);
+        let next = rows.last().filter(|_| more).map(|row| row.wanted.clone());
+        Ok(Latest { newest: rows.into_iter().filter_map(LatestRow::reading).collect(), next })
+    }
+}

@@ -1,0 +1,419 @@
+//! One connection, whatever carries it: hears the peer, writes the session's outbox, and does what the session
+//! wishes.
+
+pub(crate) mod event_stream;
+pub(crate) mod web_socket;
+
+use std::{future::pending, io, pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use store::{ReadError, Resume};
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use wire::{Close, Filter, Position, Subscribe};
+
+use crate::{
+    config::Patience,
+    drain,
+    form::Form,
+    hub::Feeding,
+    mailbox::Leave,
+    outbox::Outbox,
+    replay::Piece,
+    roster::Place,
+    routes::App,
+    session::{IDLE_MS, Session, SnapshotPage, Wish},
+};
+
+/// How often the session's heartbeat beats: marks at least every `idle_ms`, with room for a slow moment.
+const HEARTBEAT: Duration = Duration::from_millis(IDLE_MS * 2 / 3);
+
+/// From our last word to the end of the connection.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Between tries to read the log.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// What carries a connection.
+pub(crate) trait Peer: Send {
+    /// Whether a peer that was told of the end says that it has heard.
+    const ANSWERS_CLOSE: bool;
+
+    /// Writes what it takes of the outbox, or hears the peer, whichever can be done first. May be dropped at any
+    /// time without losing a byte.
+    fn exchange(&mut self, out: &mut Outbox) -> impl Future<Output = io::Result<Happened>> + Send;
+}
+
+/// What an exchange came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Happened {
+    /// The peer took bytes.
+    Wrote,
+    /// The peer said something that no session needs to know; its answer is in the outbox.
+    SignOfLife,
+    /// A text message.
+    Text(String),
+    /// The peer broke a rule; the connection ends with this code.
+    Fault(Close),
+    /// The peer closed, with its code.
+    Closed(Option<u16>),
+}
+
+/// What the log answered to a wish.
+enum Answer {
+    Verdict(u32, Resume),
+    Since(u32, (Position, bool)),
+    Page(u32, Piece),
+    Forgotten(u32),
+    Snapshot(u32, SnapshotPage),
+}
+
+type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// Why a connection ended.
+enum End {
+    /// This side closes it, with a word if the peer can still be told.
+    Close(Close, Option<u64>),
+    /// The peer closed it.
+    Closed(Option<u16>),
+    /// The peer is gone.
+    Lost(io::Error),
+}
+
+impl From<Close> for End {
+    fn from(close: Close) -> Self {
+        Self::Close(close, None)
+    }
+}
+
+/// A peer with its session.
+pub(crate) struct Connection<P> {
+    app: App,
+    peer: P,
+    place: Place,
+    session: Session,
+    outbox: Outbox,
+    /// Reads of the log under way; most connections never have one.
+    answers: Option<Box<FuturesUnordered<Pending>>>,
+    clock: Clock,
+}
+
+/// When things are due. One timer serves them all.
+struct Clock {
+    alarm: Pin<Box<Sleep>>,
+    mark_at: Instant,
+    ping_at: Instant,
+    /// When the peer last said something or took a byte.
+    alive_at: Instant,
+    /// When the connection is so old that it must make room for a balance over gateways.
+    old_at: Option<Instant>,
+}
+
+impl Clock {
+    fn start(patience: &Patience, session: u64) -> Self {
+        let now = Instant::now();
+        // ages differ by a fifth, so that connections that began together do not end together
+        let jitter = 0.9 + 0.2 * drain::spread(session) as f64 / drain::COME_BACK_WITHIN_MS as f64;
+        Self {
+            alarm: Box::pin(sleep(HEARTBEAT)),
+            mark_at: now + HEARTBEAT,
+            ping_at: now + patience.ping_every,
+            alive_at: now,
+            old_at: patience.max_age.map(|age| now + age.mul_f64(jitter)),
+        }
+    }
+
+    /// Sets the timer to what is due first.
+    fn wind(&mut self, patience: &Patience, session: Option<Instant>) {
+        let gone_at = self.alive_at + patience.ping_every + patience.pong_deadline;
+        let mut next = self.mark_at.min(self.ping_at).min(gone_at);
+        for at in [session, self.old_at].into_iter().flatten() {
+            next = next.min(at);
+        }
+        if self.alarm.deadline() != next {
+            self.alarm.as_mut().reset(next);
+        }
+    }
+}
+
+impl<P: Peer> Connection<P> {
+    /// Begins the session that the client asked for.
+    pub(crate) fn begin(
+        app: App,
+        peer: P,
+        place: Place,
+        form: Form,
+        query: Option<&Subscribe>,
+        head: Position,
+    ) -> Self {
+        let number = place.mailbox.session;
+        let mut outbox = Outbox::default();
+        let now = Instant::now();
+        let (session, wishes) =
+            Session::begin(form, number, app.limits.clone(), query, (head, now), &mut outbox);
+        let clock = Clock::start(&app.patience, number);
+        let mut connection = Self { app, peer, place, session, outbox, answers: None, clock };
+        // no first wish can end the connection
+        let _ = connection.grant(wishes);
+        connection
+    }
+
+    /// Serves it to its end.
+    pub(crate) async fn serve(&mut self) {
+        let end = self.until_end().await;
+        let session = self.place.mailbox.session;
+        self.app.hub.leave(session);
+        let reason = match &end {
+            End::Close(close, _) => close.reason(),
+            End::Closed(_) => Close::Normal.reason(),
+            End::Lost(_) => "lost",
+        };
+        self.app.metrics.closes.with_label_values(&[reason]).inc();
+        let position = self.session.position().map(|position| position.to_string());
+        match end {
+            End::Close(close, after_ms) => {
+                let (code, unsent) = (close.code(), self.outbox.bytes());
+                tracing::info!(session, code, reason, position, unsent, "closed");
+                self.farewell(close, after_ms).await;
+            }
+            End::Closed(code) => {
+                tracing::debug!(session, code, position, "closed by the peer");
+                self.answer_close().await;
+            }
+            End::Lost(error) => tracing::debug!(session, %error, position, "lost"),
+        }
+    }
+
+    /// Everything happens here: a closed set of events, each handled in a few lines, until one ends the connection.
+    async fn until_end(&mut self) -> End {
+        loop {
+            self.clock.wind(&self.app.patience, self.session.next_due());
+            let outcome = tokio::select! {
+                biased;
+                happened = self.peer.exchange(&mut self.outbox) => self.on_exchange(happened),
+                () = self.place.mailbox.arrival() => self.take_mail(),
+                answer = next(&mut self.answers) => self.on_answer(answer),
+                () = self.clock.alarm.as_mut() => self.on_alarm(),
+            };
+            if let Err(end) = outcome.and_then(|()| self.go_on()) {
+                return end;
+            }
+        }
+    }
+
+    fn on_exchange(&mut self, happened: io::Result<Happened>) -> Result<(), End> {
+        let now = Instant::now();
+        self.clock.alive_at = now;
+        match happened {
+            Ok(Happened::Wrote | Happened::SignOfLife) => Ok(()),
+            Ok(Happened::Text(text)) => {
+                let head = self.app.hub.head().unwrap_or_default();
+                let wishes = self.session.on_text(&text, (head, now), &mut self.outbox);
+                self.grant(wishes)
+            }
+            Ok(Happened::Fault(close)) => Err(close.into()),
+            Ok(Happened::Closed(code)) => Err(End::Closed(code)),
+            Err(error) => Err(End::Lost(error)),
+        }
+    }
+
+    fn take_mail(&mut self) -> Result<(), End> {
+        let mail = self.place.mailbox.take();
+        let now = Instant::now();
+        for delivery in &mail.deliveries {
+            let wishes = self.session.on_delivery(delivery, now, &mut self.outbox);
+            self.grant(wishes)?;
+        }
+        if mail.overflowed {
+            self.app.metrics.fell_behind.inc();
+            self.session.on_overflow();
+        }
+        if mail.nudged {
+            let stale = self.app.hub.feeding() != Feeding::Current;
+            self.session.on_heartbeat(Position::default(), stale, &mut self.outbox);
+        }
+        match mail.leave {
+            Some(Leave { close, after_ms }) => Err(End::Close(close, Some(after_ms))),
+            None => Ok(()),
+        }
+    }
+
+    fn on_answer(&mut self, answer: Answer) -> Result<(), End> {
+        if self.answers.as_ref().is_some_and(|answers| answers.is_empty()) {
+            self.answers = None;
+        }
+        let (now, out) = (Instant::now(), &mut self.outbox);
+        let wishes = match answer {
+            Answer::Verdict(sub, verdict) => self.session.on_verdict(sub, verdict, out),
+            Answer::Since(sub, start) => self.session.on_since(sub, start, out),
+            Answer::Page(sub, piece) => self.session.on_page(sub, (&piece.batches, piece.covered), now, out),
+            Answer::Forgotten(sub) => self.session.on_forgotten(sub),
+            Answer::Snapshot(sub, page) => self.session.on_snapshot(sub, &page, out),
+        };
+        self.grant(wishes)
+    }
+
+    fn on_alarm(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let Patience { ping_every, pong_deadline, .. } = self.app.patience;
+        if now >= self.clock.alive_at + ping_every + pong_deadline {
+            return Err(Close::NoPong.into());
+        }
+        if self.clock.old_at.is_some_and(|old_at| now >= old_at) {
+            let session = self.place.mailbox.session;
+            return Err(End::Close(Close::GoingAway, Some(drain::spread(session))));
+        }
+        if now >= self.clock.ping_at {
+            self.clock.ping_at = now + ping_every;
+            self.outbox.push(self.session.ping());
+        }
+        if now >= self.clock.mark_at {
+            self.clock.mark_at = now + HEARTBEAT;
+            self.mark()?;
+        }
+        Ok(())
+    }
+
+    /// A gateway that has lost its feed does not know whether it is live, and so does not say it.
+    fn mark(&mut self) -> Result<(), End> {
+        let feeding = self.app.hub.feeding();
+        if let Some(head) = self.app.hub.head().filter(|_| feeding != Feeding::Lost) {
+            self.take_mail()?;
+            self.session.on_heartbeat(head, feeding == Feeding::Stale, &mut self.outbox);
+        }
+        Ok(())
+    }
+
+    /// After each event: what waited for room or for its time goes on.
+    fn go_on(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        let due = self.session.next_due().is_some_and(|due| due <= now);
+        if due || (self.session.is_paused() && self.outbox.has_room()) {
+            let wishes = self.session.on_moment(now, &mut self.outbox);
+            self.grant(wishes)?;
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, wishes: Vec<Wish>) -> Result<(), End> {
+        let mut wishes = std::collections::VecDeque::from(wishes);
+        while let Some(wish) = wishes.pop_front() {
+            match wish {
+                Wish::Attach { sub, filter, after } => {
+                    let attach = self.app.hub.attach(&self.place.mailbox, sub, &filter, after);
+                    let now = Instant::now();
+                    wishes.extend(self.session.on_attach(sub, attach, now, &mut self.outbox));
+                }
+                Wish::Detach { sub } => self.app.hub.detach(self.place.mailbox.session, sub),
+                Wish::Close(close) => return Err(close.into()),
+                Wish::Verdict { sub, from } => self.ask(verdict(self.app.clone(), sub, from)),
+                Wish::Since { sub, last } => self.ask(since(self.app.clone(), sub, last)),
+                Wish::Read { sub, after } => self.ask(page(self.app.clone(), sub, after)),
+                Wish::Snapshot { sub, filter, at, after } => {
+                    self.ask(snapshot(self.app.clone(), sub, filter, at, after));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, question: impl Future<Output = Answer> + Send + 'static) {
+        self.answers.get_or_insert_default().push(Box::pin(question));
+    }
+
+    /// Says why, writes what is left, and waits a moment for the peer's own close.
+    async fn farewell(&mut self, close: Close, after_ms: Option<u64>) {
+        if self.outbox.is_full() {
+            // a peer that did not take what waits will not take this either
+            return;
+        }
+        self.session.on_close(close, after_ms, &mut self.outbox);
+        let said = async {
+            while (P::ANSWERS_CLOSE || !self.outbox.is_empty())
+                && !matches!(self.peer.exchange(&mut self.outbox).await?, Happened::Closed(_))
+            {}
+            io::Result::Ok(())
+        };
+        // a peer that is gone needs no goodbye
+        let _ = timeout(FAREWELL, said).await;
+    }
+
+    /// Writes the answer to the peer's close.
+    async fn answer_close(&mut self) {
+        let answered = async {
+            while !self.outbox.is_empty() {
+                self.peer.exchange(&mut self.outbox).await?;
+            }
+            io::Result::Ok(())
+        };
+        // the peer has said that it goes
+        let _ = timeout(FAREWELL, answered).await;
+    }
+}
+
+async fn next(answers: &mut Option<Box<FuturesUnordered<Pending>>>) -> Answer {
+    let answer = match answers {
+        Some(answers) => answers.next().await,
+        None => None,
+    };
+    match answer {
+        Some(answer) => answer,
+        None => pending().await,
+    }
+}
+
+async fn verdict(app: App, sub: u32, from: Position) -> Answer {
+    loop {
+        match app.replay.verdict(from).await {
+            Ok(verdict) => return Answer::Verdict(sub, verdict),
+            Err(error) => note(&error),
+        }
+        sleep(RETRY).await;
+    }
+}
+
+async fn since(app: App, sub: u32, last: Duration) -> Answer {
+    loop {
+        match app.replay.since(last).await {
+            Ok(start) => return Answer::Since(sub, start),
+            Err(error) => note(&error),
+        }
+        sleep(RETRY).await;
+    }
+}
+
+async fn page(app: App, sub: u32, after: Position) -> Answer {
+    loop {
+        match app.replay.read(after).await {
+            // the log has no more, and the hub could not attach: the feed stands elsewhere and will come
+            Ok(piece) if piece.covered <= after => {}
+            Ok(piece) => return Answer::Page(sub, piece),
+            Err(ReadError::Forgotten(_)) => {
+                app.replay.doubt().await;
+                return Answer::Forgotten(sub);
+            }
+            Err(ReadError::Database(error)) => note(&error),
+        }
+        sleep(RETRY).await;
+    }
+}
+
+async fn snapshot(
+    app: App,
+    sub: u32,
+    filter: Arc<Filter>,
+    at: Option<Position>,
+    after: Option<String>,
+) -> Answer {
+    loop {
+        match app.replay.snapshot(filter.clone(), at, after.clone()).await {
+            Ok(page) => return Answer::Snapshot(sub, page),
+            Err(ReadError::Forgotten(_)) if at.is_some() => return Answer::Forgotten(sub),
+            Err(error) => note(&error),
+        }
+        sleep(RETRY).await;
+    }
+}
+
+fn note(error: &(dyn std::error::Error + 'static)) {
+    tracing::debug!(error, "the log cannot be read");
+}

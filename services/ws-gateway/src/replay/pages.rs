@@ -1,0 +1,107 @@
+//! Pages of the log that were read lately, for whoever else stands in them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use wire::Position;
+
+use super::Piece;
+
+/// Bytes of readings that are kept.
+const KEEP_BYTES: usize = 32 << 20;
+
+/// Pages by where they begin. A page never changes: its ticks do not.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    pages: BTreeMap<Position, Piece>,
+    /// The pages' beginnings, in the order in which they were read.
+    age: VecDeque<Position>,
+    bytes: usize,
+}
+
+impl Pages {
+    /// The page that holds what comes right behind `after`; it may begin before.
+    pub(super) fn find(&self, after: Position) -> Option<Piece> {
+        let (_, piece) = self.pages.range(..=after).next_back()?;
+        (after < piece.covered && after.epoch == piece.covered.epoch).then(|| piece.clone())
+    }
+
+    /// Keeps a page that begins behind `after`.
+    pub(super) fn keep(&mut self, after: Position, piece: Piece) {
+        // the end of the log moves on, and nothing is not worth keeping
+        if piece.covered <= after || piece.batches.is_empty() {
+            return;
+        }
+        self.bytes += size(&piece);
+        match self.pages.insert(after, piece) {
+            Some(old) => self.bytes -= size(&old),
+            None => self.age.push_back(after),
+        }
+        while self.bytes > KEEP_BYTES
+            && let Some(oldest) = self.age.pop_front()
+        {
+            self.bytes -= self.pages.remove(&oldest).map_or(0, |old| size(&old));
+        }
+    }
+}
+
+fn size(piece: &Piece) -> usize {
+    piece.batches.iter().map(|batch| batch.size()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use store::log::TickReadings;
+    use time::macros::datetime;
+    use wire::{Epoch, Reading, Tick};
+
+    use super::*;
+    use crate::batch::Batch;
+
+    fn at(tick: i64) -> Position {
+        Position::after_tick(Epoch(1), Tick(tick))
+    }
+
+    /// A page of one tick with a reading of so many bytes.
+    fn piece(after: i64, covered: i64, bytes: usize) -> Piece {
+        let time = datetime!(2026-11-23 08:00 UTC);
+        let reading = Reading {
+            id: covered,
+            sensor_id: "s".to_owned(),
+            value: 1.0,
+            timestamp: time,
+            metadata: format!("\"{}\"", "x".repeat(bytes)),
+            created_at: time,
+            updated_at: time,
+        };
+        let tick = TickReadings { epoch: Epoch(1), tick: Tick(covered), at: time, readings: vec![reading] };
+        let batch = Arc::new(Batch::from_log(at(after), &tick).unwrap());
+        Piece { batches: [batch].into(), covered: at(covered) }
+    }
+
+    #[test]
+    fn whoever_stands_in_a_page_finds_it() {
+        let mut pages = Pages::default();
+        pages.keep(at(10), piece(10, 20, 1));
+        for (tick, found) in [(9, false), (10, true), (15, true), (19, true), (20, false)] {
+            assert_eq!(pages.find(at(tick)).is_some(), found, "{tick}");
+        }
+        let elsewhere = Position::after_tick(Epoch(2), Tick(15));
+        assert!(pages.find(elsewhere).is_none(), "another history");
+    }
+
+    #[test]
+    fn the_end_of_the_log_is_not_kept_and_the_oldest_go_first() {
+        let mut pages = Pages::default();
+        pages.keep(at(5), Piece { batches: [].into(), covered: at(9) });
+        assert!(pages.find(at(5)).is_none());
+        let half = KEEP_BYTES / 2;
+        for tick in [10, 20, 30] {
+            pages.keep(at(tick), piece(tick, tick + 5, half));
+        }
+        assert!(pages.find(at(10)).is_none());
+        assert!(pages.find(at(30)).is_some());
+        assert!(pages.bytes <= KEEP_BYTES);
+    }
+}

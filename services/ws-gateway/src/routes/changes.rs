@@ -1,0 +1,98 @@
+//! Pull: what came after a position, as lines of JSON; a long poll where nothing has.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    extract::{ConnectInfo, RawQuery, State},
+    response::{IntoResponse, Response},
+};
+use chassis::Problem;
+use http::{HeaderMap, StatusCode, header};
+use wire::{ErrorCode, Filter, Position};
+
+use super::App;
+use crate::{
+    pull::{Failed, Pull, Pulled},
+    query::{Query, bad_query},
+};
+
+/// How many readings are given where the query does not say.
+const DEFAULT_LIMIT: usize = 1_000;
+
+/// How many are given at most, whatever it says.
+const MAX_LIMIT: usize = 10_000;
+
+/// The longest wait; proxies give up at 60 s.
+const MAX_WAIT: Duration = Duration::from_secs(50);
+
+struct Asked {
+    since: Option<Position>,
+    filter: Filter,
+    limit: usize,
+    wait: Duration,
+}
+
+pub(super) async fn changes(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    match pull(&app, peer, &query.unwrap_or_default(), &headers).await {
+        Ok(lines) => {
+            let fixed = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+            (fixed, lines).into_response()
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn pull(app: &App, peer: SocketAddr, query: &str, headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
+    let asked = Asked::read(query)?;
+    // a poll that waits holds a place as a socket does
+    let admitted = app.admit(headers, peer)?;
+    let Some(since) = asked.since else {
+        return Ok(Pulled::nothing(admitted.head).into_lines());
+    };
+    let pull = Pull { app, mailbox: &admitted.place.mailbox, filter: asked.filter, limit: asked.limit };
+    let pulled = pull.after(since, asked.wait).await.map_err(|failed| match failed {
+        Failed::Ahead => Problem::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::BadPosition.word(),
+            "the log does not reach this position yet",
+        ),
+        Failed::Log(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "changes could not be read");
+            let detail = "the database does not answer in time";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry_after(1)
+        }
+    })?;
+    Ok(pulled.into_lines())
+}
+
+impl Asked {
+    fn read(query: &str) -> Result<Self, Problem> {
+        let filter = Query::parse(query)?.filter()?;
+        let mut asked = Self { since: None, filter, limit: DEFAULT_LIMIT, wait: Duration::ZERO };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match name.as_ref() {
+                "since" => {
+                    let since = value.parse().map_err(|_| bad_query("since: is no position"))?;
+                    asked.since = Some(since);
+                }
+                "limit" => {
+                    let limit = value.parse::<usize>().ok().filter(|limit| *limit > 0);
+                    let limit = limit.ok_or_else(|| bad_query("limit: must be a whole number from 1"))?;
+                    asked.limit = limit.min(MAX_LIMIT);
+                }
+                "wait" => {
+                    let wait = humantime::parse_duration(&value);
+                    let wait = wait.map_err(|_| bad_query("wait: must be a time such as 30s"))?;
+                    asked.wait = wait.min(MAX_WAIT);
+                }
+                _ => {}
+            }
+        }
+        Ok(asked)
+    }
+}
