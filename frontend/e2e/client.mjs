@@ -23,8 +23,9 @@ async function waitFor(look, last, { timeout_ms: timeout = DEFAULT_TIMEOUT_MS })
 const ids = (events) => events.filter(({ type }) => type === "reading").map(({ reading }) => reading.id);
 
 const commands = {
-  open({ url, stream_url: streamUrl }) {
-    client = new RowcastClient({ url, streamUrl });
+  /** `addresses` are the client's options. */
+  open({ addresses }) {
+    client = new RowcastClient(addresses);
     return {};
   },
 

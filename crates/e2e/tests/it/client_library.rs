@@ -14,9 +14,12 @@ struct Library(Driver);
 
 impl Library {
     fn open(stack: &Stack) -> Self {
-        let url = format!("ws://{}/ws/sensors/", stack.gateways[0].public());
+        Self::with(json!({"url": format!("ws://{}/ws/sensors/", stack.gateways[0].public())}))
+    }
+
+    fn with(addresses: Value) -> Self {
         let mut library = Self(Driver::start("client.mjs", &[]));
-        library.tell(json!({"cmd": "open", "url": url}));
+        library.tell(json!({"cmd": "open", "addresses": addresses}));
         library
     }
 
@@ -139,6 +142,8 @@ async fn the_client_library_is_told_what_retention_took() {
         numbered(&stack).await;
     }
     stack.psql("delete from rowcast.tick where no < (select max(no) from rowcast.tick)");
+    // a gateway that starts remembers what the stream still has
+    stack.redis.command(&["FLUSHALL"]).unwrap();
     stack.gateways[0].process.restart().unwrap();
     library.tell(json!({"cmd": "wait_event", "name": "all", "type": "gap", "timeout_ms": 40_000}));
     library.wait_state("live");
@@ -148,4 +153,50 @@ async fn the_client_library_is_told_what_retention_took() {
     let gap = told["events"].as_array().unwrap().iter().find(|event| event["type"] == "gap").unwrap();
     assert_eq!(gap["reason"], "retention");
     assert!(gap["lastHeard"].is_number(), "{gap}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_gets_the_same_where_no_websocket_comes_through() {
+    let mut stack = one_gateway().await;
+    let nobody = testkit::postgres::free_port().unwrap();
+    let mut library = Library::with(json!({
+        "url": format!("ws://127.0.0.1:{nobody}/ws/sensors/"),
+        "streamUrl": format!("http://{}/sse/sensors/", stack.gateways[0].public()),
+    }));
+    library.subscribe("all", json!({}));
+    library.subscribe("cellar", json!({"sensors": ["cellar*"], "from": "latest"}));
+    library.wait_state("live");
+    let mut all = insert(&stack, "kitchen", 3);
+    library.wait_ids("all", &all);
+    stack.gateways[0].process.kill().unwrap();
+    library.wait_state("reconnecting");
+    let mut cellar = insert(&stack, "cellar-1", 50);
+    stack.gateways[0].process.restart().unwrap();
+    all.extend(&cellar);
+    library.wait_ids("all", &all);
+    library.wait_state("live");
+    stack.gateways[0].process.end(Signal::SIGTERM, Duration::from_secs(15)).unwrap();
+    library.wait_state("reconnecting");
+    let more = insert(&stack, "cellar-2", 1);
+    stack.gateways[0].process.restart().unwrap();
+    all.extend(&more);
+    cellar.extend(&more);
+    library.wait_ids("all", &all);
+    library.wait_ids("cellar", &cellar);
+    library.wait_state("live");
+    library.check("all", &all);
+    library.check("cellar", &cellar);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_says_when_the_gateway_may_be_behind() {
+    let stack = one_gateway().await;
+    let mut library = Library::open(&stack);
+    library.subscribe("all", json!({}));
+    library.wait_state("live");
+    stack.listeners[0].process.signal(Signal::SIGSTOP).unwrap();
+    library.tell(json!({"cmd": "wait_stale", "stale": true, "timeout_ms": 40_000}));
+    library.wait_state("live");
+    stack.listeners[0].process.signal(Signal::SIGCONT).unwrap();
+    library.tell(json!({"cmd": "wait_stale", "stale": false, "timeout_ms": 40_000}));
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use e2e::{Plan, Stack, http};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::driver::Driver;
@@ -98,6 +99,15 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     ids.push(insert(&stack, 10));
     browser.tell(json!({"cmd": "online"}));
     browser.wait_ids(&ids);
+    browser.wait_status("Connected");
+
+    // nobody tells the gateway of new readings, nor that there are none
+    stack.listeners[0].process.signal(Signal::SIGSTOP).unwrap();
+    browser.wait_status("Delayed");
+    browser.tell(json!({"cmd": "wait_text", "testid": "late", "text": "may be late", "timeout_ms": 5_000}));
+    browser.tell(json!({"cmd": "wait_text", "testid": "badge", "text": "Cache", "timeout_ms": 5_000}));
+    assert_eq!(browser.tell(json!({"cmd": "axe"}))["violations"], json!([]));
+    stack.listeners[0].process.signal(Signal::SIGCONT).unwrap();
     browser.wait_status("Connected");
 
     let counters = browser.tell(json!({"cmd": "counters"}));

@@ -81,7 +81,6 @@ export class StreamLink implements Link {
         return;
       }
       watchdog.feed(silenceMs());
-      carried.receive({ ok: { sub: 1 } });
       if (!this.#ready) {
         this.#ready = true;
         this.#events.ready(this);
