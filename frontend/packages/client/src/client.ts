@@ -1,6 +1,7 @@
 /** One client, one connection, many subscriptions: comes back, without a hole, whenever the connection ends. */
 
 import { addresses, SOCKET_PATH } from "./address.ts";
+import { callApplication } from "./application.ts";
 import type { Link, LinkEvents } from "./link.ts";
 import { backoffMs, nextAfter, slowMs, waitMs } from "./retry.ts";
 import { SocketLink } from "./socket.ts";
@@ -297,6 +298,6 @@ export class RowcastClient {
   }
 
   #tell(): void {
-    for (const watcher of [...this.#watchers]) watcher();
+    for (const watcher of [...this.#watchers]) callApplication(watcher);
   }
 }

@@ -9,5 +9,5 @@ export {
   Subscription,
   type SubscriptionEvent,
 } from "./subscription.ts";
-export type { Socket, Surroundings } from "./surroundings.ts";
+export { here, type Socket, type Surroundings } from "./surroundings.ts";
 export { CLOSE_CODES, type CommandError, type Mode, type Next, type Reading, type Start } from "./wire.ts";

@@ -1,5 +1,6 @@
 /** One subscription: where it stands, what it hands on, and what it holds for a consumer that takes its time. */
 
+import { callApplication } from "./application.ts";
 import { isReading } from "./frame.ts";
 import type { Carried } from "./link.ts";
 import { Recent } from "./recent.ts";
@@ -249,16 +250,10 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
   }
 
   #hand(event: SubscriptionEvent): void {
-    if (this.#handler) {
+    const handler = this.#handler;
+    if (handler) {
       this.#handed = this.#received;
-      try {
-        this.#handler(event);
-      } catch (error) {
-        // The application's fault must not cost it the rest of the frame.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
+      callApplication(() => handler(event));
       return;
     }
     const take = this.#takers.shift();

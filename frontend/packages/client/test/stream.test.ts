@@ -63,6 +63,21 @@ describe("where no WebSocket comes through", () => {
     expect(seen.states).toEqual(["connecting", "catching-up", "live"]);
   });
 
+  it("is not live before the stream says so, even where it starts now", async () => {
+    start({});
+    const stream = await server.stream(1);
+    stream.open();
+    await seen.becomes("catching-up");
+    stream.send({ name: "mark", data: { pos: "1.9", n: 0 } });
+    await waitFor(
+      () => subscription.position === "1.9",
+      () => `at ${subscription.position}`,
+    );
+    expect(client.state).toBe("catching-up");
+    stream.send({ name: "live", data: { pos: "1.10" } });
+    await seen.becomes("live");
+  });
+
   it("stays with what works after a cut, and resumes", async () => {
     start();
     const first = await liveAtTen();
