@@ -60,7 +60,12 @@ it("gives what comes, in order, and ends with a break", async () => {
 it("has the position of what was handed out, not of what waits", async () => {
   const subscription = client.subscribe({ from: "1.10" });
   const connection = await attached(subscription);
-  connection.send([event(11), event(12), mark("1.15")]);
+  const error = { code: "unknown-verb", message: "sent last, to know that all has come", retry: false };
+  connection.send([event(11), event(12), mark("1.15"), { error }]);
+  await waitFor(
+    () => client.error,
+    () => "not all has come",
+  );
   await take(subscription, 1);
   expect(subscription.position).toBe("1.11");
   await take(subscription, 1);

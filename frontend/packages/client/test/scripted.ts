@@ -123,6 +123,8 @@ export class ScriptedServer {
     http.on("upgrade", (request, socket, head) => {
       if (this.refuses) {
         this.refused += 1;
+        // The client may be gone before it has read the refusal.
+        socket.on("error", () => {});
         socket.end("HTTP/1.1 426 Upgrade Required\r\ncontent-length: 0\r\n\r\n");
         return;
       }

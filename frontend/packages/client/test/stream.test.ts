@@ -123,6 +123,12 @@ describe("where no WebSocket comes through", () => {
     second.open();
     second.send(reads(11));
     await other.receives(11);
+    expect(more.state).not.toBe("live");
+    second.send({ name: "live", data: { pos: "1.11" } });
+    await waitFor(
+      () => more.state === "live",
+      () => more.state,
+    );
     more.close();
     await waitFor(
       () => !second.isOpen,
