@@ -218,14 +218,16 @@ impl<P: Peer> Connection<P> {
 
     fn take_mail(&mut self) -> Result<(), End> {
         let mail = self.place.mailbox.take();
-        let now = Instant::now();
+        let (now, kept_up) = (Instant::now(), !self.session.is_paused());
         for delivery in &mail.deliveries {
             let wishes = self.session.on_delivery(delivery, now, &mut self.outbox);
             self.grant(wishes)?;
         }
         if mail.overflowed {
-            self.app.metrics.fell_behind.inc();
             self.session.on_overflow();
+        }
+        if kept_up && self.session.is_paused() {
+            self.app.metrics.fell_behind.inc();
         }
         if mail.nudged {
             let stale = self.app.hub.feeding() != Feeding::Current;

@@ -27,7 +27,7 @@ pub(crate) struct Metrics {
     pub(crate) feed_losses: IntCounter,
     /// Reads of Postgres for sessions.
     pub(crate) replay_reads: IntCounter,
-    /// Sessions that could not keep up and went on from the log.
+    /// Times that a session could not keep up and went on from the log.
     pub(crate) fell_behind: IntCounter,
 }
 
@@ -74,7 +74,7 @@ impl Metrics {
             replay_reads: counter("replay_reads_total", "Reads of Postgres for sessions")?,
             fell_behind: counter(
                 "fell_behind_total",
-                "Sessions that went on from the log, too slow for the feed",
+                "Times that a session went on from the log, too slow for the feed",
             )?,
         })
     }

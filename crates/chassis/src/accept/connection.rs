@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
@@ -36,6 +37,10 @@ const PARSER_BYTES: usize = 2 * guard::MAX_HEADER_BYTES;
 const MAX_STREAMS: u32 = 128;
 /// An HTTP/2 connection whose peer answers no ping is closed.
 const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// The kernel takes no more than this ahead of what it can send: what waits for a slow peer waits in the service, where
+/// it is counted and bounded, and not in megabytes of socket buffers.
+const UNSENT_BYTES: u32 = 128 << 10;
 
 /// How every HTTP/2 connection begins; no HTTP/1 method that is served does.
 const HTTP2_BEGINS: &[u8] = b"PRI";
@@ -70,6 +75,7 @@ impl Server {
     pub(super) async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, seat: Seat) {
         // Only a socket that is gone refuses it, and the next read says so.
         let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
         let Some(is_http2) = self.hear(&stream).await else { return };
         let io = TokioIo::new(stream);
         let server = Arc::clone(&self);
