@@ -87,10 +87,18 @@ const commands = {
       what,
     ),
 
-  async take({ name, count }) {
+  async take({ name, count, ...what }) {
     const { subscription } = subscriptions.get(name);
     const taken = [];
-    while (ids(taken).length < count) taken.push((await subscription.next()).value);
+    const iterate = async () => {
+      while (ids(taken).length < count) taken.push((await subscription.next()).value);
+    };
+    void iterate();
+    await waitFor(
+      () => ids(taken).length === count,
+      () => `${ids(taken).length} of ${count} came`,
+      what,
+    );
     return { ids: ids(taken) };
   },
 
