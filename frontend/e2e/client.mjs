@@ -71,6 +71,20 @@ const commands = {
     );
   },
 
+  /** Readings that are news: those told of, and those left out before them. */
+  wait_count({ name, count, ...what }) {
+    const { events } = subscriptions.get(name);
+    const news = () =>
+      events.reduce((sum, { type, snapshot, merged }) => {
+        return type === "reading" && !snapshot ? sum + 1 + merged : sum;
+      }, 0);
+    return waitFor(
+      () => news() === count,
+      () => `${news()} of ${count} came`,
+      what,
+    );
+  },
+
   wait_event({ name, type, ...what }) {
     const { events } = subscriptions.get(name);
     return waitFor(

@@ -10,7 +10,7 @@ export function Notices() {
     <div aria-live="polite" className="grid gap-2 not-empty:mt-5">
       {late ? (
         <p data-testid="late" className={NOTICE}>
-          The gateway has not heard of new readings for some seconds: what is shown may be late.
+          The gateway is not being told of new readings: what is shown may be late.
         </p>
       ) : null}
       {refusal === undefined ? null : <p className={NOTICE}>The server refused: {refusal}</p>}

@@ -189,6 +189,27 @@ async fn the_client_library_gets_the_same_where_no_websocket_comes_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_takes_the_last_minutes_or_only_the_newest() {
+    let stack = one_gateway().await;
+    let mut ids = insert(&stack, "s", 20);
+    let mut library = Library::open(&stack);
+    library.subscribe("last", json!({"from": {"last": "15m"}}));
+    library.subscribe("newest", json!({"from": "latest", "mode": "latest", "maxRate": 2}));
+    library.wait_ids("last", &ids);
+    library.wait_ids("newest", &ids[19..]);
+    library.wait_state("live");
+    for _ in 0..30 {
+        ids.extend(insert(&stack, "s", 1));
+    }
+    library.wait_ids("last", &ids);
+    library.check("last", &ids);
+    library.tell(json!({"cmd": "wait_count", "name": "newest", "count": 30, "timeout_ms": 40_000}));
+    let told = library.tell(json!({"cmd": "told", "name": "newest"}));
+    let newest = told["ids"].as_array().unwrap();
+    assert!(newest.len() < 30 && newest.last() == Some(&json!(ids[49])), "{newest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_client_library_says_when_the_gateway_may_be_behind() {
     let stack = one_gateway().await;
     let mut library = Library::open(&stack);
