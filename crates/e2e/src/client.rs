@@ -164,6 +164,33 @@ pub async fn connect_demo(addr: SocketAddr, path: &str) -> Result<Socket> {
     Ok(tokio_tungstenite::connect_async(format!("ws://{addr}{path}")).await?.0)
 }
 
+/// Says something.
+pub async fn send(socket: &mut Socket, text: &str) {
+    socket.send(Message::text(text)).await.expect("the connection takes it");
+}
+
+/// A v1 connection with one subscription, and the first message after its command.
+pub async fn subscribed(gateway: SocketAddr, body: &str) -> (Socket, ServerMessage) {
+    let mut socket = connect_v1(gateway).await.expect("the gateway takes the connection");
+    let hello = next_messages(&mut socket).await.expect("a first message").remove(0).hello;
+    assert_eq!(hello.expect("it is hello").v, 1);
+    send(&mut socket, &format!(r#"{{"id":1,"subscribe":{body}}}"#)).await;
+    let first = next_messages(&mut socket).await.expect("an answer").remove(0);
+    (socket, first)
+}
+
+/// The messages up to one for which `until` holds, with it.
+pub async fn messages_until(
+    socket: &mut Socket,
+    until: impl Fn(&ServerMessage) -> bool,
+) -> Vec<ServerMessage> {
+    let mut all: Vec<ServerMessage> = Vec::new();
+    while !all.iter().any(&until) {
+        all.extend(next_messages(socket).await.expect("the message comes"));
+    }
+    all
+}
+
 /// The next text message, whatever else comes before it.
 pub async fn next_text(socket: &mut Socket) -> Result<String> {
     loop {

@@ -4,8 +4,13 @@
 mod bad_input;
 mod client_library;
 mod contract;
+mod drain;
 mod driver;
 mod faults;
+mod limits;
+mod modes;
 mod page;
+mod pulls;
 mod services;
 mod sockets;
+mod streams;

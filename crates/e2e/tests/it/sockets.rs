@@ -1,11 +1,11 @@
 //! Sockets against a real gateway: subscribe, resume, misbehave.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 use e2e::{
     Plan, Stack,
-    client::{self, Socket},
+    client::{self, messages_until, send, subscribed},
     http,
 };
 use futures_util::{SinkExt, StreamExt};
@@ -19,29 +19,6 @@ use wire::{Position, ServerMessage};
 
 async fn stack(gateways: usize) -> Stack {
     Stack::start(Plan { gateways, listeners: 1 }).await.unwrap()
-}
-
-async fn send(socket: &mut Socket, text: &str) {
-    socket.send(Message::text(text)).await.unwrap();
-}
-
-/// A connection with one subscription, after its `ok`.
-async fn subscribed(gateway: SocketAddr, body: &str) -> (Socket, ServerMessage) {
-    let mut socket = client::connect_v1(gateway).await.unwrap();
-    let hello = client::next_messages(&mut socket).await.unwrap().remove(0).hello.unwrap();
-    assert_eq!(hello.v, 1);
-    send(&mut socket, &format!(r#"{{"id":1,"subscribe":{body}}}"#)).await;
-    let ok = client::next_messages(&mut socket).await.unwrap().remove(0);
-    (socket, ok)
-}
-
-/// The messages up to one for which `until` holds, with it.
-async fn messages_until(socket: &mut Socket, until: impl Fn(&ServerMessage) -> bool) -> Vec<ServerMessage> {
-    let mut all: Vec<ServerMessage> = Vec::new();
-    while !all.iter().any(&until) {
-        all.extend(client::next_messages(socket).await.unwrap());
-    }
-    all
 }
 
 fn sensors(messages: &[ServerMessage]) -> Vec<String> {

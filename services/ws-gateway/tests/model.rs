@@ -1,0 +1,138 @@
+//! The hub's registration against its publishing, under thousands of schedules of their threads: nothing is missed,
+//! nothing comes twice, and nobody waits for ever.
+#![cfg(feature = "model")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use shuttle::thread;
+use store::log::TickReadings;
+use time::macros::datetime;
+use wire::{Epoch, Filter, Position, Reading, Tick};
+use ws_gateway::{
+    batch::Batch,
+    hub::{Attach, Hub},
+    mailbox::{Mailbox, Rows},
+};
+
+const TICKS: i64 = 4;
+const SCHEDULES: usize = 5_000;
+
+fn at(tick: i64) -> Position {
+    Position::new(Epoch(1), Tick(tick), tick)
+}
+
+/// Tick n holds one reading with the id n, of sensor `a`.
+fn batch(tick: i64) -> Arc<Batch> {
+    let time = datetime!(2026-11-23 08:00 UTC);
+    let reading = Reading {
+        id: tick,
+        sensor_id: "a".to_owned(),
+        value: 1.0,
+        timestamp: time,
+        metadata: "{}".to_owned(),
+        created_at: time,
+        updated_at: time,
+    };
+    let readings = TickReadings { epoch: Epoch(1), tick: Tick(tick), at: time, readings: vec![reading] };
+    Arc::new(Batch::from_log(at(tick - 1), &readings).unwrap())
+}
+
+/// What one subscription has got, and behind which position.
+struct Got {
+    from: Position,
+    ids: Vec<i64>,
+}
+
+impl Got {
+    fn take(&mut self, batch: &Batch) {
+        for row in batch.first_after(self.end())..batch.count() {
+            self.ids.push(batch.row(row).1.id);
+        }
+    }
+
+    fn end(&self) -> Position {
+        self.ids.last().map_or(self.from, |id| at(*id))
+    }
+
+    fn take_mail(&mut self, mailbox: &Mailbox) {
+        for delivery in mailbox.take().deliveries {
+            assert!(matches!(delivery.rows, Rows::All | Rows::Some(_)));
+            self.take(&delivery.batch);
+        }
+    }
+
+    #[track_caller]
+    fn check(&self) {
+        assert_eq!(self.ids, (self.from.id + 1..=TICKS).collect::<Vec<_>>(), "behind {}", self.from);
+    }
+}
+
+fn attach(hub: &Hub, mailbox: &Arc<Mailbox>, filter: &Arc<Filter>, got: Option<Got>) -> Got {
+    let after = got.as_ref().map(Got::end);
+    let Attach::Live { head, missing } = hub.attach(mailbox, 1, filter, after) else {
+        panic!("the window holds everything")
+    };
+    let mut got = got.unwrap_or(Got { from: head, ids: Vec::new() });
+    missing.iter().for_each(|batch| got.take(batch));
+    got
+}
+
+fn filters() -> [Arc<Filter>; 3] {
+    let parse = |sensors: &[&str]| Arc::new(Filter::parse(Some(sensors)).unwrap());
+    [Arc::new(Filter::All), parse(&["a"]), parse(&["a*", "b"])]
+}
+
+fn registration_against_publishing() {
+    let hub = Hub::new(1 << 20);
+    hub.start_at(at(0));
+    let publisher = {
+        let hub = hub.clone();
+        thread::spawn(move || {
+            (1..=TICKS).for_each(|tick| {
+                hub.publish(batch(tick));
+            })
+        })
+    };
+    let subscribers = filters().map(|filter| {
+        let (hub, mailbox) = (hub.clone(), Mailbox::new());
+        thread::spawn(move || {
+            let got = attach(&hub, &mailbox, &filter, None);
+            (mailbox, got)
+        })
+    });
+    // one that comes back where it left off, as after a slow moment
+    let returning = {
+        let hub = hub.clone();
+        thread::spawn(move || {
+            let (mailbox, [filter, ..]) = (Mailbox::new(), filters());
+            let mut got = attach(&hub, &mailbox, &filter, None);
+            hub.detach(mailbox.session, 1);
+            got.take_mail(&mailbox);
+            let got = attach(&hub, &mailbox, &filter, Some(got));
+            (mailbox, got)
+        })
+    };
+    // and one that only comes and goes
+    let passing = {
+        let hub = hub.clone();
+        thread::spawn(move || {
+            let mailbox = Mailbox::new();
+            attach(&hub, &mailbox, &filters()[2], None);
+            hub.leave(mailbox.session);
+        })
+    };
+    publisher.join().unwrap();
+    passing.join().unwrap();
+    for subscriber in subscribers.into_iter().chain([returning]) {
+        let (mailbox, mut got) = subscriber.join().unwrap();
+        got.take_mail(&mailbox);
+        got.check();
+    }
+}
+
+#[test]
+fn no_schedule_loses_or_doubles_a_reading_or_deadlocks() {
+    shuttle::check_random(registration_against_publishing, SCHEDULES);
+    shuttle::check_pct(registration_against_publishing, SCHEDULES, 3);
+}
