@@ -1,3 +1,5 @@
+//! Programs of the frontend as children that are told what to do a line at a time.
+
 use std::{
     io::{BufRead, BufReader, Write},
     path::PathBuf,

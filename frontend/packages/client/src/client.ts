@@ -143,11 +143,11 @@ export class RowcastClient {
     attachLater: (subscription, error) => {
       this.#error = error;
       this.#tell();
-      const { random, setTimer } = this.#around;
+      const { random } = this.#around;
       const link = this.#link;
       const wait = error.retry ? backoffMs(2, random, this.#cap) : slowMs(random, this.#cap);
       // Another link attaches what there is by itself.
-      setTimer(() => {
+      this.#around.setTimer(() => {
         if (link === this.#link && this.#subscriptions.has(subscription)) link?.attach(subscription);
       }, wait);
     },
@@ -212,6 +212,8 @@ export class RowcastClient {
     for (const subscription of this.#subscriptions) {
       if (subscription.paused) continue;
       subscription.enter("catching-up");
+      // Whoever is told of it may close the client.
+      if (link !== this.#link) return;
       link.attach(subscription);
     }
     this.#settle();
@@ -273,7 +275,7 @@ export class RowcastClient {
     this.#endProbe();
     this.#link?.close();
     this.#link = undefined;
-    this.#ready = this.#everReady = false;
+    this.#ready = this.#everReady = this.#stale = false;
     this.#unwake?.();
     this.#unwake = undefined;
     this.#settle();

@@ -155,6 +155,19 @@ describe("where no WebSocket comes through", () => {
   });
 });
 
+it("asks for nothing more when it is closed by who is told that it is ready", async () => {
+  start();
+  const stream = await server.stream(1);
+  client.watch(() => client.state === "catching-up" && client.close());
+  stream.open();
+  await waitFor(
+    () => !stream.isOpen,
+    () => "still open",
+  );
+  void fetch(`http://127.0.0.1:${server.port}/?next`).catch(() => {});
+  expect(Object.fromEntries((await server.stream(2)).query)).toEqual({ next: "" });
+});
+
 it("tries both ways in turn while neither is there", async () => {
   start();
   (await server.stream(1)).refuse(503, {});
