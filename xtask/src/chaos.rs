@@ -15,6 +15,9 @@ pub(crate) struct Options {
     /// The seed of an earlier run, to see the same faults again
     #[arg(long)]
     seed: Option<u64>,
+    /// Random clients against the truth, instead of one fault after the other against the ledger
+    #[arg(long)]
+    oracle: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
@@ -25,6 +28,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     chaos.args(["--minutes", &options.minutes.to_string()]);
     if let Some(seed) = options.seed {
         chaos.args(["--seed", &seed.to_string()]);
+    }
+    if options.oracle {
+        chaos.arg("--oracle");
     }
     command::run(&mut chaos)
 }

@@ -169,6 +169,11 @@ pub async fn send(socket: &mut Socket, text: &str) {
     socket.send(Message::text(text)).await.expect("the connection takes it");
 }
 
+/// Says something, if the connection still takes it.
+pub async fn try_send(socket: &mut Socket, text: &str) -> Result<()> {
+    Ok(socket.send(Message::text(text)).await?)
+}
+
 /// A v1 connection with one subscription, and the first message after its command.
 pub async fn subscribed(gateway: SocketAddr, body: &str) -> (Socket, ServerMessage) {
     let mut socket = connect_v1(gateway).await.expect("the gateway takes the connection");

@@ -4,6 +4,7 @@ pub mod client;
 pub mod fault;
 pub mod http;
 pub mod ledger;
+pub mod oracle;
 pub mod stack;
 pub mod trial;
 pub mod writer;

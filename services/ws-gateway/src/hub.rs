@@ -220,3 +220,6 @@ fn selected(interest: &Interest, batch: &Batch) -> AHashMap<Key, (Arc<Mailbox>, 
     }
     selected
 }
+
+#[cfg(test)]
+mod model;

@@ -20,7 +20,13 @@ struct Arguments {
     /// Repeats the faults of an earlier run.
     #[arg(long)]
     seed: Option<u64>,
+    /// Random clients against the truth, instead of one fault after the other against the ledger.
+    #[arg(long)]
+    oracle: bool,
 }
+
+/// How long one run of the oracle goes on before its clients are held against the truth.
+const ORACLE_RUN: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -28,7 +34,11 @@ async fn main() -> Result<()> {
     let until = Instant::now() + Duration::from_secs_f64(arguments.minutes * 60.0);
     let mut seed = arguments.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
     loop {
-        trial(seed).await?;
+        if arguments.oracle {
+            oracle(seed).await?;
+        } else {
+            trial(seed).await?;
+        }
         if Instant::now() > until || arguments.seed.is_some() {
             return Ok(());
         }
@@ -49,6 +59,13 @@ async fn trial(seed: u64) -> Result<()> {
     }
     let summary = trial.end().await?;
     say(&format!("  {} readings at {} clients, each once, in one order", summary.readings, summary.clients));
+    Ok(())
+}
+
+async fn oracle(seed: u64) -> Result<()> {
+    say(&format!("seed {seed}: rerun with --oracle --seed {seed}"));
+    let stack = Stack::start(Plan { gateways: 2, listeners: 2 }).await?;
+    say(&format!("  {:?}", e2e::oracle::run(stack, seed, ORACLE_RUN).await?));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod driver;
 mod faults;
 mod limits;
 mod modes;
+mod oracle;
 mod page;
 mod pulls;
 mod services;

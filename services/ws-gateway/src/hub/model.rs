@@ -1,19 +1,13 @@
 //! The hub's registration against its publishing, under thousands of schedules of their threads: nothing is missed,
 //! nothing comes twice, and nobody waits for ever.
-#![cfg(feature = "model")]
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-use std::sync::Arc;
 
 use shuttle::thread;
 use store::log::TickReadings;
 use time::macros::datetime;
-use wire::{Epoch, Filter, Position, Reading, Tick};
-use ws_gateway::{
-    batch::Batch,
-    hub::{Attach, Hub},
-    mailbox::{Mailbox, Rows},
-};
+use wire::{Epoch, Reading, Tick};
+
+use super::*;
+use crate::lock::in_model;
 
 const TICKS: i64 = 4;
 const SCHEDULES: usize = 5_000;
@@ -133,6 +127,8 @@ fn registration_against_publishing() {
 
 #[test]
 fn no_schedule_loses_or_doubles_a_reading_or_deadlocks() {
-    shuttle::check_random(registration_against_publishing, SCHEDULES);
-    shuttle::check_pct(registration_against_publishing, SCHEDULES, 3);
+    in_model(|| {
+        shuttle::check_random(registration_against_publishing, SCHEDULES);
+        shuttle::check_pct(registration_against_publishing, SCHEDULES, 3);
+    });
 }
