@@ -35,7 +35,7 @@ export default function App() {
 }
 
 export function HydrateFallback() {
-  return <PageHeader state="connecting" />;
+  return <PageHeader state="connecting" stale={false} />;
 }
 
 export function ErrorBoundary() {

@@ -1,6 +1,7 @@
 /**
  * A stand-in for the gateway, to see the built page without one: serves build/client and plays a v1 server.
- * Commands on stdin, one a line: `cut`, `drain`, `gap` (the next resume finds a gap), `stop` and `go` (readings).
+ * Commands on stdin, one a line: `cut`, `drain`, `gap` (the next resume finds a gap), `stop` and `go` (readings),
+ * `stale` and `fresh` (what the marks say).
  * PORT, SENSORS and RATE (readings a second) are its settings.
  */
 
@@ -22,6 +23,7 @@ const root = fileURLToPath(new URL("../build/client", import.meta.url));
 const log = [];
 let going = true;
 let gapNext = false;
+let stale = false;
 
 const http = createServer(async (request, response) => {
   const path = normalize(new URL(request.url, "http://stage").pathname);
@@ -85,7 +87,8 @@ let due = 0;
 setInterval(() => {
   if (going) for (due += (rate * TICK_MS) / 1_000; due >= 1; due--) read();
 }, TICK_MS);
-setInterval(() => everyone({ sub: 1, mark: { pos: head() } }), IDLE_MS);
+const mark = () => everyone({ sub: 1, mark: { pos: head(), n: log.length, ...(stale && { stale }) } });
+setInterval(mark, IDLE_MS);
 
 const commands = {
   cut: () => server.clients.forEach((socket) => void socket.terminate()),
@@ -101,6 +104,14 @@ const commands = {
   },
   go: () => {
     going = true;
+  },
+  stale: () => {
+    stale = true;
+    mark();
+  },
+  fresh: () => {
+    stale = false;
+    mark();
   },
 };
 createInterface({ input: process.stdin }).on("line", (line) => commands[line.trim()]?.());

@@ -1,5 +1,7 @@
 //! `cargo xtask codegen`: the files that are written from code.
 
+mod typescript;
+
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
@@ -18,7 +20,10 @@ pub(crate) struct Generated {
 
 /// All of them.
 pub(crate) fn files(root: &Path) -> Vec<Generated> {
-    vec![protocol_page(root)]
+    vec![
+        protocol_page(root),
+        Generated { path: "frontend/packages/client/src/wire.ts", text: typescript::module() },
+    ]
 }
 
 pub(crate) fn write(workspace: &Workspace) -> Result<()> {

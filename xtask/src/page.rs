@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::{command::run, say::say, setup::node::Node, workspace::Workspace};
 
 /// Folders of `frontend` that do not go into the page.
-const NOT_INPUT: [&str; 4] = ["node_modules", "build", ".react-router", "e2e"];
+const NOT_INPUT: [&str; 5] = ["node_modules", "build", "dist", ".react-router", "e2e"];
 
 /// Makes `node_modules` what the lock file says.
 pub(crate) fn install(workspace: &Workspace, node: &Node) -> Result<()> {

@@ -1,11 +1,12 @@
+import type { SensorReading } from "@rowcast/client/react";
 import { expect, it } from "vitest";
 import { ageMs, ageText, isStale } from "./age";
-import type { Row } from "./board";
 
 const NOON = Date.parse("2026-07-01T12:00:00Z");
 
-function row(timestamp: string, arrivedAt: number, snapshot = false): Row {
-  return { reading: { id: 1, sensor_id: "s", value: 1, timestamp, metadata: {} }, arrivedAt, snapshot };
+function row(timestamp: string, arrivedAt: number, snapshot = false): SensorReading {
+  const times = { timestamp, created_at: timestamp, updated_at: timestamp };
+  return { reading: { id: 1, sensor_id: "s", value: 1, metadata: {}, ...times }, arrivedAt, snapshot };
 }
 
 it.each([

@@ -1,4 +1,4 @@
-import type { Row } from "./board";
+import type { SensorReading } from "@rowcast/client/react";
 
 const STALE_MS = 30_000;
 const SECOND = 1_000;
@@ -7,7 +7,7 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /** The age of a reading by its own time; none is from the future, whatever the two clocks say. */
-export function ageMs({ reading }: Row, now: number): number {
+export function ageMs({ reading }: SensorReading, now: number): number {
   return Math.max(0, now - Date.parse(reading.timestamp));
 }
 
@@ -21,6 +21,6 @@ export function ageText(ms: number): string {
 }
 
 /** News goes stale by the time it arrived, which no device's clock can bend; a snapshot arrives late by its nature. */
-export function isStale(row: Row, now: number): boolean {
+export function isStale(row: SensorReading, now: number): boolean {
   return (row.snapshot ? ageMs(row, now) : now - row.arrivedAt) > STALE_MS;
 }

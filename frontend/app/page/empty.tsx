@@ -1,9 +1,9 @@
+import { useSensors } from "@rowcast/client/react";
 import { useRef, useState } from "react";
-import { useHead } from "../board/hooks";
 import { curlCommand, ingestBase, ingestMeta } from "./ingest";
 
 export function EmptyState() {
-  const empty = useHead((head) => head.latest === undefined);
+  const empty = useSensors(({ latest }) => latest === undefined);
   return empty ? <Waiting /> : null;
 }
 

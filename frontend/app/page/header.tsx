@@ -1,6 +1,7 @@
-import type { ClientState } from "../live/client";
+import type { State } from "@rowcast/client";
 
-const STATUS: Record<ClientState, string> = {
+const STATUS: Record<State, string> = {
+  idle: "🔴 Disconnected",
   connecting: "🔴 Disconnected",
   "catching-up": "🟡 Catching up",
   live: "🟢 Connected",
@@ -8,23 +9,25 @@ const STATUS: Record<ClientState, string> = {
   closed: "🔴 Disconnected",
 };
 
+/** What arrives may be late, and nothing here could tell: that is not what a green light promises. */
+const DELAYED = "🔴 Delayed";
+
 /** Beside the sign, for systems without a font that has it. */
-function tint(state: ClientState): string {
-  if (state === "live") return "bg-accent-back text-accent";
+function tint(state: State, stale: boolean): string {
   if (state === "catching-up") return "bg-warn-back text-warn";
-  return "bg-bad-back text-bad";
+  return state === "live" && !stale ? "bg-accent-back text-accent" : "bg-bad-back text-bad";
 }
 
-export function PageHeader({ state }: { state: ClientState }) {
+export function PageHeader({ state, stale }: { state: State; stale: boolean }) {
   return (
     <header className="flex flex-wrap items-center justify-between gap-x-6 gap-y-3">
       <h1 className="text-2xl font-semibold tracking-tight sm:text-3xl">Real-time Sensor Data</h1>
       <p
         role="status"
         data-testid="status"
-        className={`rounded-full px-3.5 py-1.5 text-sm font-medium whitespace-nowrap ${tint(state)}`}
+        className={`rounded-full px-3.5 py-1.5 text-sm font-medium whitespace-nowrap ${tint(state, stale)}`}
       >
-        Status: {STATUS[state]}
+        Status: {state === "live" && stale ? DELAYED : STATUS[state]}
       </p>
     </header>
   );

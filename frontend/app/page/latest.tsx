@@ -1,13 +1,13 @@
+import { type SensorReading, useSensors } from "@rowcast/client/react";
 import { ageMs, ageText } from "../board/age";
-import type { Row } from "../board/board";
-import { useClock, useHead } from "../board/hooks";
+import { isRealtime, useClock } from "../board/hooks";
 
 export function LatestCard() {
-  const latest = useHead((head) => head.latest);
+  const latest = useSensors(({ latest }) => latest);
   return latest ? <Latest row={latest} /> : null;
 }
 
-function Latest({ row }: { row: Row }) {
+function Latest({ row }: { row: SensorReading }) {
   const { reading } = row;
   return (
     <section
@@ -40,7 +40,7 @@ function Latest({ row }: { row: Row }) {
 }
 
 function Badge({ snapshot }: { snapshot: boolean }) {
-  const realtime = useHead((head) => head.state === "live") && !snapshot;
+  const realtime = useSensors(isRealtime) && !snapshot;
   return (
     <span
       data-testid="badge"
@@ -53,7 +53,7 @@ function Badge({ snapshot }: { snapshot: boolean }) {
   );
 }
 
-function Age({ row }: { row: Row }) {
+function Age({ row }: { row: SensorReading }) {
   return <span>{useClock((now) => ageText(ageMs(row, now)))}</span>;
 }
 

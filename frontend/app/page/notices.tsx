@@ -1,29 +1,41 @@
-import type { Notice } from "../board/board";
-import { useBoard, useHead } from "../board/hooks";
+import { type MissedReadings, useSensors } from "@rowcast/client/react";
+import { useState } from "react";
 
 export function Notices() {
-  const notices = useHead((head) => head.notices);
-  const refusal = useHead((head) => head.refusal);
+  const missed = useSensors((view) => view.missed);
+  const refusal = useSensors(({ error }) => error?.message || error?.code);
+  const late = useSensors(({ state, stale }) => state === "live" && stale);
+  const [dismissed, setDismissed] = useState<ReadonlySet<number>>(new Set());
   return (
     <div aria-live="polite" className="grid gap-2 not-empty:mt-5">
+      {late ? (
+        <p data-testid="late" className={NOTICE}>
+          The gateway is not being told of new readings: what is shown may be late.
+        </p>
+      ) : null}
       {refusal === undefined ? null : <p className={NOTICE}>The server refused: {refusal}</p>}
-      {notices.map((notice) => (
-        <GapNotice key={notice.key} notice={notice} />
-      ))}
+      {missed
+        .filter(({ key }) => !dismissed.has(key))
+        .map((one) => (
+          <Missed
+            key={one.key}
+            missed={one}
+            dismiss={() => setDismissed((before) => new Set(before).add(one.key))}
+          />
+        ))}
     </div>
   );
 }
 
 const NOTICE = "rounded-xl border border-warn-edge bg-warn-back px-4 py-2.5 text-sm text-warn";
 
-function GapNotice({ notice }: { notice: Notice }) {
-  const board = useBoard();
+function Missed({ missed, dismiss }: { missed: MissedReadings; dismiss: () => void }) {
   return (
     <div className={`flex items-center justify-between gap-4 ${NOTICE}`}>
-      <p data-testid="gap">{gapText(notice)}</p>
+      <p data-testid="gap">{missedText(missed)}</p>
       <button
         type="button"
-        onClick={() => board.dismiss(notice)}
+        onClick={dismiss}
         className="cursor-pointer rounded-md px-2 py-1 font-medium underline-offset-2 hover:underline"
       >
         Dismiss
@@ -34,7 +46,7 @@ function GapNotice({ notice }: { notice: Notice }) {
 
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
-function gapText({ from, to, reason }: Notice): string {
+function missedText({ from, to, reason }: MissedReadings): string {
   const when =
     from === undefined ? `before ${TIME.format(to)}` : `from ${TIME.format(from)} to ${TIME.format(to)}`;
   return `Some readings ${when} could not be had any more (${reason}).`;

@@ -1,7 +1,7 @@
+import { type SensorReading, useSensor, useSensors } from "@rowcast/client/react";
 import { memo } from "react";
 import { ageMs, ageText, isStale } from "../board/age";
-import type { Row } from "../board/board";
-import { useClock, useHead, useRow, useSensors } from "../board/hooks";
+import { isRealtime, useClock } from "../board/hooks";
 
 /**
  * Rows are grids, not table rows, so that the browser may leave alone what is out of sight: laying out a table of a
@@ -10,8 +10,8 @@ import { useClock, useHead, useRow, useSensors } from "../board/hooks";
 const COLUMNS = "grid grid-cols-[minmax(0,1fr)_8rem_7rem]";
 
 export function SensorTable() {
-  const sensors = useSensors();
-  const live = useHead((head) => head.state === "live");
+  const sensors = useSensors(({ ids }) => ids);
+  const live = useSensors(isRealtime);
   if (sensors.length === 0) return null;
   return (
     <section
@@ -51,11 +51,11 @@ export function SensorTable() {
 }
 
 const SensorRow = memo(function SensorRow({ sensor }: { sensor: string }) {
-  const row = useRow(sensor);
+  const row = useSensor(sensor);
   return row ? <Cells row={row} /> : null;
 });
 
-function Cells({ row }: { row: Row }) {
+function Cells({ row }: { row: SensorReading }) {
   const { sensor_id: sensor, value } = row.reading;
   const stale = useClock((now) => isStale(row, now));
   return (
@@ -88,7 +88,7 @@ function Cells({ row }: { row: Row }) {
 }
 
 /** Apart from its row: it changes every second where the row does not. */
-function AgeCell({ row }: { row: Row }) {
+function AgeCell({ row }: { row: SensorReading }) {
   const age = useClock((now) => ageText(ageMs(row, now)));
   return (
     <td role="cell" className="py-2.5 pr-5 pl-2 text-right whitespace-nowrap text-soft tabular-nums">

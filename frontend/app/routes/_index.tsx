@@ -1,5 +1,6 @@
+import { useSensors } from "@rowcast/client/react";
 import type { ReactNode } from "react";
-import { PageProvider, useGateway, useHead } from "../board/hooks";
+import { Page, useLedger } from "../board/hooks";
 import { EmptyState } from "../page/empty";
 import { PageHeader } from "../page/header";
 import { LatestCard } from "../page/latest";
@@ -8,7 +9,7 @@ import { SensorTable } from "../page/sensors";
 
 export default function Index() {
   return (
-    <PageProvider value={useGateway()}>
+    <Page>
       <Header />
       <Notices />
       <Main>
@@ -18,19 +19,22 @@ export default function Index() {
           <SensorTable />
         </div>
       </Main>
-    </PageProvider>
+    </Page>
   );
 }
 
 function Header() {
-  return <PageHeader state={useHead((head) => head.state)} />;
+  const state = useSensors((view) => view.state);
+  const stale = useSensors((view) => view.stale);
+  return <PageHeader state={state} stale={stale} />;
 }
 
 /** Shows the counters to tests; what is inside is not rendered again with them. */
 function Main({ children }: { children: ReactNode }) {
-  const { received, duplicates, gaps } = useHead((head) => head.counters);
+  const { received, doubles, gaps } = useSensors();
+  const { duplicates } = useLedger();
   return (
-    <main className="mt-6" data-received={received} data-duplicates={duplicates} data-gaps={gaps}>
+    <main className="mt-6" data-received={received} data-duplicates={doubles + duplicates} data-gaps={gaps}>
       {children}
     </main>
   );

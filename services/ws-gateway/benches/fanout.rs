@@ -11,7 +11,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use store::log::TickReadings;
 use time::macros::datetime;
 use tokio::time::Instant;
-use wire::{EntryBuilder, Epoch, Filter, Position, Reading, Tick, frame::Limits};
+use wire::{EntryBuilder, Epoch, Position, Reading, Tick, frame::Limits};
 use ws_gateway::{
     Form,
     batch::Batch,
@@ -121,7 +121,7 @@ fn fan_out(c: &mut Criterion) {
         let hub = hub();
         let mut all: Vec<Client> = (0..clients).map(|_| Client::attached(&hub, None)).collect();
         let (mut tick, now) = (0, Instant::now());
-        let mut publish = |all: &mut Vec<Client>, batch: Arc<Batch>| {
+        let publish = |all: &mut Vec<Client>, batch: Arc<Batch>| {
             hub.publish(batch);
             all.iter_mut().map(|client| client.serve(now)).sum::<usize>()
         };
@@ -156,13 +156,13 @@ fn interest(c: &mut Criterion) {
                 .map(|n| Client::attached(&hub, Some(vec![format!("{sensor}{n}{star}")])))
                 .collect();
             let (mut tick, now) = (0, Instant::now());
-            let next = || {
+            let mut next = || {
                 tick += 1;
                 batch(tick, 1, |_| "own".to_owned())
             };
             group.bench_function(format!("{others} that want other {kind}"), |b| {
                 b.iter_batched(
-                    next,
+                    &mut next,
                     |batch| {
                         hub.publish(batch);
                         own.serve(now)

@@ -2,7 +2,7 @@
 
 use chassis::Problem;
 use http::StatusCode;
-use wire::{Filter, Start, Subscribe, command::Refusal};
+use wire::{ErrorCode, Filter, Start, Subscribe, command::Refusal};
 
 /// A query, taken apart.
 #[derive(Debug, Default)]
@@ -53,7 +53,16 @@ impl Query {
 }
 
 fn bad(name: &str, refusal: &Refusal) -> Problem {
-    bad_query(&format!("{name}: {}", refusal.message))
+    let detail = format!("{name}: {}", refusal.message);
+    match refusal.code {
+        ErrorCode::BadPosition => bad_position(detail),
+        _ => bad_query(&detail),
+    }
+}
+
+/// A position that is none, or that does not exist yet: the same code as over a socket.
+pub(crate) fn bad_position(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, ErrorCode::BadPosition.word(), detail)
 }
 
 /// A query that cannot be answered as it is.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::Finding;
 
 const ROOMS: [&str; 4] = ["crates", "services", "xtask", "frontend"];
-const NOT_OURS: [&str; 4] = ["node_modules", "build", "target", ".react-router"];
+const NOT_OURS: [&str; 5] = ["node_modules", "build", "dist", "target", ".react-router"];
 const EXTENSIONS: [&str; 3] = ["rs", "ts", "tsx"];
 
 const MOST_LINES: usize = 600;

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bad_input;
+mod client_library;
 mod contract;
 mod drain;
+mod driver;
 mod faults;
 mod limits;
 mod modes;

@@ -1,44 +1,24 @@
 //! The page in a real Chromium: what it shows, and that no restart loses or doubles a reading on it.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    path::PathBuf,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-};
+use std::path::PathBuf;
 
 use e2e::{Plan, Stack, http};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-/// The driver in `frontend/e2e/page.mjs`, told what to do a line at a time.
-struct Browser {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
+use crate::driver::Driver;
+
+/// The page in a browser, through `frontend/e2e/page.mjs`.
+struct Browser(Driver);
 
 impl Browser {
     fn start(page: &str) -> Self {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../frontend");
-        let node = std::env::var("ROWCAST_NODE").unwrap_or_else(|_| "node".to_owned());
-        let mut child = Command::new(node)
-            .arg(root.join("e2e/page.mjs"))
-            .env("ROWCAST_PAGE_URL", page)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (stdin, stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, stdin, stdout }
+        Self(Driver::start("page.mjs", &[("ROWCAST_PAGE_URL", page)]))
     }
 
     #[track_caller]
     fn tell(&mut self, command: Value) -> Value {
-        writeln!(self.stdin, "{command}").unwrap();
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap_or_default();
-        assert_eq!(answer["ok"], true, "{command}: {line}");
-        answer
+        self.0.tell(command)
     }
 
     #[track_caller]
@@ -49,13 +29,6 @@ impl Browser {
     #[track_caller]
     fn wait_ids(&mut self, ids: &[i64]) {
         self.tell(json!({"cmd": "wait_ids", "ids": ids, "timeout_ms": 40_000}));
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -126,6 +99,15 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     ids.push(insert(&stack, 10));
     browser.tell(json!({"cmd": "online"}));
     browser.wait_ids(&ids);
+    browser.wait_status("Connected");
+
+    // nobody tells the gateway of new readings, nor that there are none
+    stack.listeners[0].process.signal(Signal::SIGSTOP).unwrap();
+    browser.wait_status("Delayed");
+    browser.tell(json!({"cmd": "wait_text", "testid": "late", "text": "may be late", "timeout_ms": 5_000}));
+    browser.tell(json!({"cmd": "wait_text", "testid": "badge", "text": "Cache", "timeout_ms": 5_000}));
+    assert_eq!(browser.tell(json!({"cmd": "axe"}))["violations"], json!([]));
+    stack.listeners[0].process.signal(Signal::SIGCONT).unwrap();
     browser.wait_status("Connected");
 
     let counters = browser.tell(json!({"cmd": "counters"}));

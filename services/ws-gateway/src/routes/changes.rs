@@ -8,12 +8,12 @@ use axum::{
 };
 use chassis::Problem;
 use http::{HeaderMap, StatusCode, header};
-use wire::{ErrorCode, Filter, Position};
+use wire::{Filter, Position};
 
 use super::App;
 use crate::{
     pull::{Failed, Pull, Pulled},
-    query::{Query, bad_query},
+    query::{Query, bad_position, bad_query},
 };
 
 /// How many readings are given where the query does not say.
@@ -56,11 +56,7 @@ async fn pull(app: &App, peer: SocketAddr, query: &str, headers: &HeaderMap) -> 
     };
     let pull = Pull { app, mailbox: &admitted.place.mailbox, filter: asked.filter, limit: asked.limit };
     let pulled = pull.after(since, asked.wait).await.map_err(|failed| match failed {
-        Failed::Ahead => Problem::new(
-            StatusCode::BAD_REQUEST,
-            ErrorCode::BadPosition.word(),
-            "the log does not reach this position yet",
-        ),
+        Failed::Ahead => bad_position("the log does not reach this position yet"),
         Failed::Log(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "changes could not be read");
             let detail = "the database does not answer in time";
@@ -77,7 +73,7 @@ impl Asked {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
                 "since" => {
-                    let since = value.parse().map_err(|_| bad_query("since: is no position"))?;
+                    let since = value.parse().map_err(|_| bad_position("since: is no position"))?;
                     asked.since = Some(since);
                 }
                 "limit" => {

@@ -15,7 +15,7 @@ use super::{Admitted, App};
 use crate::{
     connection::{Connection, event_stream::event_stream},
     form::Form,
-    query::{Query, bad_query},
+    query::{Query, bad_position, bad_query},
 };
 
 /// What a browser sends when it comes back by itself.
@@ -35,17 +35,16 @@ pub(super) async fn stream(
 
 fn begin(app: App, peer: SocketAddr, query: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     let mut query = Query::parse(query)?;
-    let filter = query.filter()?;
+    query.filter()?;
     if let Some(sensors) = &query.subscribe.sensors
         && sensors.len() > app.limits.patterns
     {
         return Err(bad_query("sensor: these are more patterns than a subscription may have"));
     }
-    drop(filter);
     if let Some(id) = headers.get(LAST_EVENT_ID) {
         // the query still says what it said at first
         let position = id.to_str().ok().and_then(|id| id.parse().ok());
-        let position = position.ok_or_else(|| bad_query("Last-Event-ID is no position"))?;
+        let position = position.ok_or_else(|| bad_position("Last-Event-ID is no position"))?;
         query.subscribe.from = Start::After(position);
     }
     let Admitted { place, head, allow_origin } = app.admit(headers, peer)?;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Recent } from "./recent";
+import { Recent } from "../src/recent.ts";
 
 it("forgets the oldest first", () => {
   const recent = new Recent<number>(2);

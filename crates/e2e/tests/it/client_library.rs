@@ -1,0 +1,223 @@
+//! The TypeScript client in Node against real gateways: that it resumes, and says what cannot be had.
+
+use std::time::Duration;
+
+use e2e::{Plan, Stack, http};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use testkit::wait_for;
+
+use crate::driver::Driver;
+
+/// A client of the first gateway, through `frontend/e2e/client.mjs`.
+struct Library(Driver);
+
+impl Library {
+    fn open(stack: &Stack) -> Self {
+        Self::with(json!({"url": format!("ws://{}/ws/sensors/", stack.gateways[0].public())}))
+    }
+
+    fn with(addresses: Value) -> Self {
+        let mut library = Self(Driver::start("client.mjs", &[]));
+        library.tell(json!({"cmd": "open", "addresses": addresses}));
+        library
+    }
+
+    #[track_caller]
+    fn tell(&mut self, command: Value) -> Value {
+        self.0.tell(command)
+    }
+
+    #[track_caller]
+    fn subscribe(&mut self, name: &str, options: Value) {
+        self.tell(json!({"cmd": "subscribe", "name": name, "options": options}));
+    }
+
+    #[track_caller]
+    fn wait_state(&mut self, state: &str) {
+        self.tell(json!({"cmd": "wait_state", "state": state, "timeout_ms": 40_000}));
+    }
+
+    #[track_caller]
+    fn wait_ids(&mut self, name: &str, ids: &[i64]) {
+        self.tell(json!({"cmd": "wait_ids", "name": name, "ids": ids, "timeout_ms": 40_000}));
+    }
+
+    /// Just these readings, in this order, and nothing dropped as a double.
+    #[track_caller]
+    fn check(&mut self, name: &str, ids: &[i64]) {
+        let told = self.tell(json!({"cmd": "told", "name": name}));
+        assert_eq!((&told["ids"], &told["doubles"]), (&json!(ids), &json!(0)), "{name}");
+    }
+}
+
+async fn one_gateway() -> Stack {
+    Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap()
+}
+
+fn insert(stack: &Stack, sensor: &str, count: i64) -> Vec<i64> {
+    let sql = format!(
+        "insert into sensor_readings (sensor_id, value) select '{sensor}', n from generate_series(1, {count}) n \
+         returning id"
+    );
+    stack.psql(&sql).lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// Until the listener has numbered all that is stored.
+async fn numbered(stack: &Stack) {
+    let sql = "select (select sum(rows) from rowcast.tick), (select count(*) from sensor_readings)";
+    wait_for("a tick for each reading", Duration::from_secs(10), || async {
+        let counts = stack.psql(sql);
+        match counts.trim().split_once('|') {
+            Some((numbered, stored)) if numbered == stored => Ok(()),
+            _ => Err(counts),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_gets_each_reading_once_however_its_gateway_ends() {
+    let mut stack = one_gateway().await;
+    let mut library = Library::open(&stack);
+    library.subscribe("all", json!({}));
+    library.subscribe("cellar", json!({"sensors": ["cellar*"], "from": "latest"}));
+    library.wait_state("live");
+    let body = r#"{"sensor_id":"kitchen","value":21}"#;
+    let posted = http::post(stack.ingest.public(), "/api/sensors/", body).await.unwrap().json();
+    let mut all = vec![posted["id"].as_i64().unwrap()];
+    library.wait_ids("all", &all);
+
+    stack.gateways[0].process.kill().unwrap();
+    library.wait_state("reconnecting");
+    let mut cellar = insert(&stack, "cellar-1", 50);
+    stack.gateways[0].process.restart().unwrap();
+    all.extend(&cellar);
+    library.wait_ids("all", &all);
+    library.wait_ids("cellar", &cellar);
+
+    // a drain says when to come back
+    library.wait_state("live");
+    stack.gateways[0].process.end(Signal::SIGTERM, Duration::from_secs(15)).unwrap();
+    library.wait_state("reconnecting");
+    all.extend(insert(&stack, "kitchen", 50));
+    stack.gateways[0].process.restart().unwrap();
+    let more = insert(&stack, "cellar-2", 1);
+    all.extend(&more);
+    cellar.extend(&more);
+    library.wait_ids("all", &all);
+    library.wait_ids("cellar", &cellar);
+    library.wait_state("live");
+    library.check("all", &all);
+    library.check("cellar", &cellar);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_iterator_of_the_client_library_loses_nothing() {
+    let stack = one_gateway().await;
+    let mut library = Library::open(&stack);
+    let options = json!({"queue": 10});
+    library.tell(json!({"cmd": "subscribe", "name": "slow", "options": options, "iterated": true}));
+    library.wait_state("live");
+    let mut ids = insert(&stack, "s", 300);
+    library.tell(json!({"cmd": "wait_paused", "name": "slow"}));
+    ids.extend(insert(&stack, "s", 300));
+    let taken = library.tell(json!({"cmd": "take", "name": "slow", "count": ids.len()}));
+    assert_eq!(taken["ids"], json!(ids));
+    library.wait_state("live");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_is_told_what_retention_took() {
+    let mut stack = one_gateway().await;
+    let mut library = Library::open(&stack);
+    library.subscribe("all", json!({}));
+    library.wait_state("live");
+    let seen = insert(&stack, "s", 1);
+    library.wait_ids("all", &seen);
+    stack.gateways[0].process.kill().unwrap();
+    library.wait_state("reconnecting");
+    for _ in 0..2 {
+        insert(&stack, "s", 1);
+        numbered(&stack).await;
+    }
+    stack.psql("delete from rowcast.tick where no < (select max(no) from rowcast.tick)");
+    // a gateway that starts remembers what the stream still has
+    stack.redis.command(&["FLUSHALL"]).unwrap();
+    stack.gateways[0].process.restart().unwrap();
+    library.tell(json!({"cmd": "wait_event", "name": "all", "type": "gap", "timeout_ms": 40_000}));
+    library.wait_state("live");
+    let later = insert(&stack, "s", 1);
+    library.wait_ids("all", &later);
+    let told = library.tell(json!({"cmd": "told", "name": "all"}));
+    let gap = told["events"].as_array().unwrap().iter().find(|event| event["type"] == "gap").unwrap();
+    assert_eq!(gap["reason"], "retention");
+    assert!(gap["lastHeard"].is_number(), "{gap}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_gets_the_same_where_no_websocket_comes_through() {
+    let mut stack = one_gateway().await;
+    let nobody = testkit::postgres::free_port().unwrap();
+    let mut library = Library::with(json!({
+        "url": format!("ws://127.0.0.1:{nobody}/ws/sensors/"),
+        "streamUrl": format!("http://{}/sse/sensors/", stack.gateways[0].public()),
+    }));
+    library.subscribe("all", json!({}));
+    library.subscribe("cellar", json!({"sensors": ["cellar*"], "from": "latest"}));
+    library.wait_state("live");
+    let mut all = insert(&stack, "kitchen", 3);
+    library.wait_ids("all", &all);
+    stack.gateways[0].process.kill().unwrap();
+    library.wait_state("reconnecting");
+    let mut cellar = insert(&stack, "cellar-1", 50);
+    stack.gateways[0].process.restart().unwrap();
+    all.extend(&cellar);
+    library.wait_ids("all", &all);
+    library.wait_state("live");
+    stack.gateways[0].process.end(Signal::SIGTERM, Duration::from_secs(15)).unwrap();
+    library.wait_state("reconnecting");
+    let more = insert(&stack, "cellar-2", 1);
+    stack.gateways[0].process.restart().unwrap();
+    all.extend(&more);
+    cellar.extend(&more);
+    library.wait_ids("all", &all);
+    library.wait_ids("cellar", &cellar);
+    library.wait_state("live");
+    library.check("all", &all);
+    library.check("cellar", &cellar);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_takes_the_last_minutes_or_only_the_newest() {
+    let stack = one_gateway().await;
+    let mut ids = insert(&stack, "s", 20);
+    let mut library = Library::open(&stack);
+    library.subscribe("last", json!({"from": {"last": "15m"}}));
+    library.subscribe("newest", json!({"from": "latest", "mode": "latest", "maxRate": 2}));
+    library.wait_ids("last", &ids);
+    library.wait_ids("newest", &ids[19..]);
+    library.wait_state("live");
+    for _ in 0..30 {
+        ids.extend(insert(&stack, "s", 1));
+    }
+    library.wait_ids("last", &ids);
+    library.check("last", &ids);
+    library.tell(json!({"cmd": "wait_count", "name": "newest", "count": 30, "timeout_ms": 40_000}));
+    let told = library.tell(json!({"cmd": "told", "name": "newest"}));
+    let newest = told["ids"].as_array().unwrap();
+    assert!(newest.len() < 30 && newest.last() == Some(&json!(ids[49])), "{newest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_says_when_the_gateway_may_be_behind() {
+    let stack = one_gateway().await;
+    let mut library = Library::open(&stack);
+    library.subscribe("all", json!({}));
+    library.wait_state("live");
+    stack.listeners[0].process.signal(Signal::SIGSTOP).unwrap();
+    library.tell(json!({"cmd": "wait_stale", "stale": true, "timeout_ms": 40_000}));
+    library.wait_state("live");
+    stack.listeners[0].process.signal(Signal::SIGCONT).unwrap();
+    library.tell(json!({"cmd": "wait_stale", "stale": false, "timeout_ms": 40_000}));
+}

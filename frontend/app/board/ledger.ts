@@ -1,0 +1,40 @@
+/** Which readings came, and whether one came twice: what the end-to-end test holds against the database. */
+
+import type { SubscriptionEvent } from "@rowcast/client";
+
+/** Enough to tell a double at any rate the page can show; bounded, since a page may stay open for months. */
+const REMEMBERED_IDS = 50_000;
+const LOGGED_IDS = 10_000;
+
+export class Ledger {
+  /** Ids of the events' readings in the order of arrival, the last 10,000. */
+  readonly ids: number[] = [];
+  /** Events whose reading this page had already, which the client should have dropped. */
+  duplicates = 0;
+  readonly #seen = new Set<number>();
+
+  readonly note = (event: SubscriptionEvent): void => {
+    if (event.type !== "reading") return;
+    const { id } = event.reading;
+    const isNew = !this.#seen.has(id);
+    this.#remember(id);
+    if (event.snapshot) return;
+    if (!isNew) this.duplicates += 1;
+    else this.#log(id);
+  };
+
+  #remember(id: number): void {
+    this.#seen.add(id);
+    if (this.#seen.size <= REMEMBERED_IDS) return;
+    for (const oldest of this.#seen) {
+      this.#seen.delete(oldest);
+      return;
+    }
+  }
+
+  #log(id: number): void {
+    this.ids.push(id);
+    // In place, and seldom: whoever holds the array keeps seeing it.
+    if (this.ids.length >= 2 * LOGGED_IDS) this.ids.splice(0, this.ids.length - LOGGED_IDS);
+  }
+}

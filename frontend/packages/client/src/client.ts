@@ -1,0 +1,305 @@
+/** One client, one connection, many subscriptions: comes back, without a hole, whenever the connection ends. */
+
+import { addresses, SOCKET_PATH } from "./address.ts";
+import { callApplication } from "./application.ts";
+import type { Link, LinkEvents } from "./link.ts";
+import { backoffMs, nextAfter, slowMs, waitMs } from "./retry.ts";
+import { SocketLink } from "./socket.ts";
+import { StreamLink } from "./stream.ts";
+import {
+  type Owner,
+  type State,
+  type SubscribeOptions,
+  Subscription,
+  type SubscriptionEvent,
+} from "./subscription.ts";
+import { here, type Surroundings } from "./surroundings.ts";
+import { type Bye, CLOSE_CODES, type CommandError, type Next } from "./wire.ts";
+
+export interface ClientOptions {
+  /** The gateway's socket, absolute or relative to the page; `/ws/sensors/` if absent. */
+  url?: string | undefined;
+  /** Where server-sent events are, if not beside the socket; `false`: never. */
+  streamUrl?: string | false | undefined;
+  /** The longest wait between two attempts, in milliseconds; 10,000 if absent. */
+  retryCapMs?: number | undefined;
+}
+
+/** How long a connection must have stayed for the back-off to begin anew. */
+const STAY_MS = 5_000;
+/** How long a connection without subscriptions is kept: a page that changes its view soon asks for another. */
+const LINGER_MS = 1_000;
+/** After so many sockets in a row that never said hello, server-sent events are tried in turn. */
+const REFUSED_TWICE = 2;
+/** When a WebSocket is tried again beside server-sent events: first, and at most. */
+const PROBE_MS = 10_000;
+const PROBE_CAP_MS = 300_000;
+
+export class RowcastClient {
+  #state: State = "idle";
+  #link: Link | undefined;
+  #probe: Link | undefined;
+  /** Whether the link has answered, and whether any ever has. */
+  #ready = false;
+  #everReady = false;
+  #attempt = 0;
+  #refused = 0;
+  #streamFailed = false;
+  #probes = 0;
+  #bye: Bye | undefined;
+  #stale = false;
+  #error: CommandError | undefined;
+  #heardAt: number | undefined;
+  #lostAt: number | undefined;
+  #readySince: number | undefined;
+  #retry: unknown;
+  #linger: unknown;
+  #nextProbe: unknown;
+  #unwake: (() => void) | undefined;
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #watchers = new Set<() => void>();
+  readonly #socketUrl: string;
+  readonly #streamUrl: string | undefined;
+  readonly #cap: number | undefined;
+  readonly #around: Surroundings;
+
+  constructor(options: ClientOptions = {}, around: Surroundings = here()) {
+    const { socket, stream } = addresses(options.url ?? SOCKET_PATH, around.page);
+    const { streamUrl } = options;
+    this.#socketUrl = socket;
+    this.#streamUrl =
+      streamUrl === false ? undefined : streamUrl ? new URL(streamUrl, around.page).href : stream;
+    this.#cap = options.retryCapMs;
+    this.#around = around;
+  }
+
+  /** `live` only while every subscription is, on the present connection. */
+  get state(): State {
+    return this.#state;
+  }
+
+  /** The gateway said that it may itself be behind; a later mark takes it back, a reading does not. */
+  get stale(): boolean {
+    return this.#stale;
+  }
+
+  /** What the server last refused or blamed this client for, until all is live again. */
+  get error(): CommandError | undefined {
+    return this.#error;
+  }
+
+  /** Connects if need be. Without a handler the subscription is iterated. */
+  subscribe(options: SubscribeOptions = {}, handler?: (event: SubscriptionEvent) => void): Subscription {
+    const subscription = new Subscription(this.#owner, options, handler);
+    if (this.#state === "closed") {
+      subscription.close();
+      return subscription;
+    }
+    this.#subscriptions.add(subscription);
+    this.#around.clearTimer(this.#linger);
+    if (this.#link) this.#link.attach(subscription);
+    else if (this.#retry === undefined) this.#connect();
+    this.#settle();
+    return subscription;
+  }
+
+  /** Calls back after every change of `state`, `stale`, `error` and of the subscriptions' states and counters. */
+  watch(watcher: () => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** The network or the page came back: try at once, or make sure that the connection still lives. */
+  wake(): void {
+    if (this.#retry !== undefined) {
+      this.#around.clearTimer(this.#retry);
+      this.#connect();
+    } else if (this.#ready) this.#link?.ping();
+  }
+
+  /** Passes text on as it stands; false while there is no socket. */
+  send(text: string): boolean {
+    return this.#ready && this.#link?.send(text) === true;
+  }
+
+  /** Ends it and its subscriptions for good. */
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    for (const subscription of [...this.#subscriptions]) subscription.close();
+    this.#rest();
+    this.#tell();
+  }
+
+  readonly #owner: Owner = {
+    lostAt: () => this.#lostAt,
+    marked: (stale) => {
+      if (this.#stale === stale) return;
+      this.#stale = stale;
+      this.#tell();
+    },
+    attach: (subscription) => this.#link?.attach(subscription),
+    detach: (subscription) => this.#link?.detach(subscription),
+    attachLater: (subscription, error) => {
+      this.#error = error;
+      this.#tell();
+      const { random } = this.#around;
+      const link = this.#link;
+      const wait = error.retry ? backoffMs(2, random, this.#cap) : slowMs(random, this.#cap);
+      // Another link attaches what there is by itself.
+      this.#around.setTimer(() => {
+        if (link === this.#link && this.#subscriptions.has(subscription)) link?.attach(subscription);
+      }, wait);
+    },
+    drop: (subscription) => {
+      this.#link?.detach(subscription);
+      this.#subscriptions.delete(subscription);
+      if (this.#subscriptions.size > 0 || this.#state === "closed") return;
+      this.#linger = this.#around.setTimer(() => this.#rest(), LINGER_MS);
+    },
+    changed: () => this.#settle(),
+  };
+
+  readonly #events: LinkEvents = {
+    ready: (link) => this.#onReady(link),
+    heard: (link) => {
+      if (link === this.#link) this.#heardAt = this.#around.now();
+    },
+    bye: (link, bye) => {
+      if (link === this.#link) this.#bye = bye;
+    },
+    refused: (link, error) => {
+      if (link !== this.#link) return;
+      this.#error = error;
+      this.#tell();
+    },
+    ended: (link, code) => this.#onEnd(link, code),
+  };
+
+  #connect(): void {
+    this.#retry = undefined;
+    this.#bye = undefined;
+    this.#unwake ??= this.#around.onWake(() => this.wake());
+    const streams = this.#streamUrl !== undefined && this.#refused >= REFUSED_TWICE && !this.#streamFailed;
+    this.#link = streams ? this.#stream(this.#streamUrl) : this.#socket();
+    // Whatever comes of it, a WebSocket is next, unless streams turn out to work.
+    this.#streamFailed = streams;
+    this.#link.start(this.#subscriptions);
+  }
+
+  #socket(): Link {
+    return new SocketLink(this.#socketUrl, this.#events, this.#around);
+  }
+
+  #stream(url: string): Link {
+    return new StreamLink(url, this.#events, this.#around);
+  }
+
+  #onReady(link: Link): void {
+    if (link === this.#probe) {
+      this.#probe = undefined;
+      this.#link?.close();
+      this.#link = link;
+    }
+    if (link !== this.#link) return;
+    this.#ready = this.#everReady = true;
+    this.#readySince = this.#around.now();
+    this.#streamFailed = false;
+    if (link instanceof SocketLink) {
+      this.#refused = this.#probes = 0;
+      this.#around.clearTimer(this.#nextProbe);
+    } else this.#probeLater();
+    for (const subscription of this.#subscriptions) {
+      if (subscription.paused) continue;
+      subscription.enter("catching-up");
+      // Whoever is told of it may close the client.
+      if (link !== this.#link) return;
+      link.attach(subscription);
+    }
+    this.#settle();
+  }
+
+  /** Streams work, but a WebSocket carries more: it is tried from time to time, and takes over when it answers. */
+  #probeLater(): void {
+    const bound = Math.min(PROBE_CAP_MS, PROBE_MS * 2 ** this.#probes);
+    this.#probes += 1;
+    this.#nextProbe = this.#around.setTimer(
+      () => {
+        this.#probe = this.#socket();
+        this.#probe.start([]);
+      },
+      (bound / 2) * (1 + this.#around.random()),
+    );
+  }
+
+  #onEnd(link: Link, code: number): void {
+    if (link === this.#probe) {
+      this.#probe = undefined;
+      this.#probeLater();
+    }
+    if (link !== this.#link) return;
+    this.#endProbe();
+    const next = nextAfter(code);
+    if (!this.#ready && link instanceof SocketLink) this.#refused += 1;
+    // Only a stay counts as success: a server that lets us in and throws us out at once is not to be hammered.
+    if (this.#readySince !== undefined && this.#around.now() - this.#readySince > STAY_MS) this.#attempt = 0;
+    const wait = this.#bye?.after_ms ?? waitMs(next, this.#attempt, this.#around.random, this.#cap);
+    this.#attempt += 1;
+    this.#link = undefined;
+    this.#ready = false;
+    this.#readySince = undefined;
+    this.#lostAt ??= this.#heardAt;
+    this.#blame(code, next);
+    this.#retry = this.#around.setTimer(() => this.#connect(), wait);
+    for (const subscription of this.#subscriptions) {
+      subscription.enter(this.#everReady ? "reconnecting" : "connecting");
+      if (next === "snapshot") subscription.startOver(CLOSE_CODES[code]?.reason ?? "");
+    }
+    this.#settle();
+  }
+
+  #blame(code: number, next: Next): void {
+    if (next !== "stop" && next !== "authenticate") return;
+    const reason = this.#bye?.reason ?? CLOSE_CODES[code]?.reason ?? String(code);
+    this.#error = {
+      code: reason,
+      message: `the server closed the connection: ${reason} (${code})`,
+      retry: false,
+    };
+  }
+
+  /** Lets go of everything that runs. */
+  #rest(): void {
+    for (const timer of [this.#retry, this.#linger]) this.#around.clearTimer(timer);
+    this.#retry = undefined;
+    this.#endProbe();
+    this.#link?.close();
+    this.#link = undefined;
+    this.#ready = this.#everReady = this.#stale = false;
+    this.#unwake?.();
+    this.#unwake = undefined;
+    this.#settle();
+  }
+
+  #endProbe(): void {
+    this.#around.clearTimer(this.#nextProbe);
+    this.#probe?.close();
+    this.#probe = undefined;
+  }
+
+  #settle(): void {
+    if (this.#state === "closed") return;
+    const states = [...this.#subscriptions].map(({ state }) => state);
+    if (this.#ready) {
+      const isLive = states.every((state) => state === "live");
+      this.#state = isLive ? "live" : "catching-up";
+      if (isLive) this.#lostAt = this.#error = undefined;
+    } else if (!this.#link && this.#retry === undefined) this.#state = "idle";
+    else this.#state = this.#everReady ? "reconnecting" : "connecting";
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const watcher of [...this.#watchers]) callApplication(watcher);
+  }
+}

@@ -1,0 +1,89 @@
+/** Readings as React sees them: a provider, and what is below it. */
+
+import {
+  createContext,
+  createElement,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
+import { RowcastClient } from "./client.ts";
+import { type SensorReading, Sensors, type SensorsView } from "./sensors.ts";
+import type { SubscribeOptions, SubscriptionEvent } from "./subscription.ts";
+
+export type { MissedReadings, SensorReading, SensorsView } from "./sensors.ts";
+export {
+  useWebSocket,
+  type WebSocketMessage,
+  type WebSocketOptions,
+  type WebSocketView,
+} from "./web_socket.ts";
+
+export interface RowcastProviderProps extends Omit<SubscribeOptions, "queue"> {
+  /** Shared with other providers, each with its subscription; its maker closes it. Without one, an own one is used. */
+  client?: RowcastClient | undefined;
+  /** For the own client; `/ws/sensors/` of the page if absent. */
+  url?: string | undefined;
+  /** Told of every event as it comes, not once a frame. */
+  onEvent?: ((event: SubscriptionEvent) => void) | undefined;
+  children?: ReactNode;
+}
+
+const Context = createContext<Sensors | undefined>(undefined);
+
+/** One subscription for all that is below it, from the newest reading of each sensor unless `from` says otherwise. */
+export function RowcastProvider(props: RowcastProviderProps): ReactNode {
+  const { client, url, onEvent, children, from = "latest", sensors, mode, maxRate } = props;
+  const tap = useRef(onEvent);
+  useEffect(() => {
+    tap.current = onEvent;
+  });
+  // A list that is written anew in every render is still the same wish.
+  const wish = JSON.stringify([{ sensors, from, mode, maxRate }, url]);
+  const [store, setStore] = useState(() => ({ wish, client, sensors: newSensors() }));
+  if (store.wish !== wish || store.client !== client) setStore({ wish, client, sensors: newSensors() });
+  useEffect(() => {
+    const [options, url] = JSON.parse(store.wish) as [SubscribeOptions, string | null];
+    const used = store.client ?? new RowcastClient({ url: url ?? undefined });
+    const stop = store.sensors.follow(used, options, (event) => tap.current?.(event));
+    return () => {
+      stop();
+      if (!store.client) used.close();
+    };
+  }, [store]);
+  return createElement(Context.Provider, { value: store.sensors }, children);
+}
+
+/**
+ * What the provider's subscription has brought, rendered anew once a frame when what `select` gives has changed. It
+ * must give something that stays the same while its part of the view does.
+ */
+export function useSensors(): SensorsView;
+export function useSensors<T>(select: (view: SensorsView) => T): T;
+export function useSensors<T>(select?: (view: SensorsView) => T): T | SensorsView {
+  const { onView, view } = useStore();
+  const read = () => (select ? select(view()) : view());
+  return useSyncExternalStore(onView, read, read);
+}
+
+/** The newest reading of one sensor; rendered anew only when it changes. */
+export function useSensor(sensor: string): SensorReading | undefined {
+  const store = useStore();
+  const subscribe = useCallback((listener: () => void) => store.onRow(sensor, listener), [store, sensor]);
+  const read = () => store.row(sensor);
+  return useSyncExternalStore(subscribe, read, read);
+}
+
+function useStore(): Sensors {
+  const store = useContext(Context);
+  if (!store) throw new Error("there is no RowcastProvider around this component");
+  return store;
+}
+
+function newSensors(): Sensors {
+  return new Sensors(Date.now, (flush) => requestAnimationFrame(flush));
+}

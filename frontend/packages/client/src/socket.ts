@@ -1,0 +1,158 @@
+/** A WebSocket that carries many subscriptions. */
+
+import { parseFrame } from "./frame.ts";
+import {
+  type Carried,
+  CUT,
+  HELLO_WITHIN_MS,
+  type Link,
+  type LinkEvents,
+  SIGN_WITHIN_MS,
+  silenceMs,
+  Watchdog,
+} from "./link.ts";
+import type { Socket, Surroundings } from "./surroundings.ts";
+import { type ClientMessage, type ServerMessage, SUBPROTOCOL } from "./wire.ts";
+
+export class SocketLink implements Link {
+  #socket: Socket | undefined;
+  #greeted = false;
+  #id = 0;
+  #silenceMs = HELLO_WITHIN_MS;
+  /** By the request's id; what was detached before its answer came has no subscription. */
+  readonly #asked = new Map<number, Carried | undefined>();
+  /** By the server's number. */
+  readonly #subs = new Map<number, Carried>();
+  /** Gaps that came before the `ok` that says whose they are. */
+  readonly #early = new Map<number, ServerMessage>();
+  readonly #watchdog: Watchdog;
+  readonly #url: string;
+  readonly #events: LinkEvents;
+  readonly #around: Surroundings;
+
+  constructor(url: string, events: LinkEvents, around: Surroundings) {
+    this.#url = url;
+    this.#events = events;
+    this.#around = around;
+    this.#watchdog = new Watchdog(around, () => this.#cut());
+  }
+
+  start(): void {
+    let socket: Socket;
+    try {
+      socket = this.#around.socket(this.#url, SUBPROTOCOL);
+    } catch {
+      // A policy of the page can forbid the address. The timer keeps `start` from ending what is being started.
+      this.#watchdog.feed(0);
+      return;
+    }
+    this.#socket = socket;
+    socket.onmessage = (event: { data: unknown }) => {
+      if (socket === this.#socket) this.#onFrame(event.data);
+    };
+    socket.onclose = (event: { code: number }) => {
+      if (socket === this.#socket) this.#end(event.code);
+    };
+    // An error is always followed by a close, which says the same and more.
+    socket.onerror = () => {};
+    this.#watchdog.feed(HELLO_WITHIN_MS);
+  }
+
+  attach(carried: Carried): void {
+    if (!this.#greeted) return;
+    this.#id += 1;
+    this.#asked.set(this.#id, carried);
+    this.#say({ id: this.#id, subscribe: carried.request() });
+  }
+
+  detach(carried: Carried): void {
+    for (const [id, asked] of this.#asked) if (asked === carried) this.#asked.set(id, undefined);
+    for (const [sub, own] of this.#subs) if (own === carried) this.#unsubscribe(sub);
+  }
+
+  ping(): void {
+    this.#say({ ping: {} });
+    this.#watchdog.feed(SIGN_WITHIN_MS);
+  }
+
+  send(text: string): boolean {
+    this.#socket?.send(text);
+    return this.#socket !== undefined;
+  }
+
+  close(): void {
+    this.#release()?.close(1000);
+  }
+
+  #onFrame(frame: unknown): void {
+    this.#watchdog.feed(this.#silenceMs);
+    this.#events.heard(this);
+    for (const message of parseFrame(frame)) {
+      this.#onMessage(message);
+      if (!this.#socket) return;
+    }
+  }
+
+  #onMessage(message: ServerMessage): void {
+    const { id, sub, hello, ok, error, bye } = message;
+    if (hello) {
+      this.#greeted = true;
+      this.#silenceMs = silenceMs(hello.idle_ms);
+      this.#watchdog.feed(this.#silenceMs);
+      this.#events.ready(this);
+    } else if (bye) {
+      this.#events.bye(this, bye);
+    } else if (id !== undefined && this.#asked.has(id)) {
+      const carried = this.#asked.get(id);
+      this.#asked.delete(id);
+      if (ok) this.#onAttached(ok.sub, carried, message);
+      else carried?.receive(message);
+    } else if (error) {
+      this.#events.refused(this, error);
+    } else if (sub !== undefined) {
+      const carried = this.#subs.get(sub);
+      if (carried) carried.receive(message);
+      else if (message.gap) this.#early.set(sub, message);
+    }
+  }
+
+  #onAttached(sub: number, carried: Carried | undefined, message: ServerMessage): void {
+    const gap = this.#early.get(sub);
+    this.#early.delete(sub);
+    if (!carried) {
+      this.#unsubscribe(sub);
+      return;
+    }
+    this.#subs.set(sub, carried);
+    if (gap) carried.receive(gap);
+    carried.receive(message);
+  }
+
+  #unsubscribe(sub: number): void {
+    this.#subs.delete(sub);
+    this.#id += 1;
+    this.#say({ id: this.#id, unsubscribe: { sub } });
+  }
+
+  #say(message: ClientMessage): void {
+    this.send(JSON.stringify(message));
+  }
+
+  /** No close event is waited for: a dead link sends none. */
+  #cut(): void {
+    this.#release()?.close();
+    this.#events.ended(this, CUT);
+  }
+
+  #end(code: number): void {
+    this.#release();
+    this.#events.ended(this, code);
+  }
+
+  #release(): Socket | undefined {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#watchdog.stop();
+    return socket;
+  }
+}

@@ -1,0 +1,279 @@
+/** One subscription: where it stands, what it hands on, and what it holds for a consumer that takes its time. */
+
+import { callApplication } from "./application.ts";
+import { isReading } from "./frame.ts";
+import type { Carried } from "./link.ts";
+import { Recent } from "./recent.ts";
+import type { CommandError, Mode, Reading, ServerMessage, Start, Subscribe } from "./wire.ts";
+
+export type State = "idle" | "connecting" | "catching-up" | "live" | "reconnecting" | "closed";
+
+export interface SubscribeOptions {
+  /** Exact ids and `prefix*`; absent means all. */
+  sensors?: readonly string[] | undefined;
+  /** Where to start; `"now"` if absent. */
+  from?: Start | undefined;
+  /** Every reading (`"all"`), or the newest of each sensor. */
+  mode?: Mode | undefined;
+  /** In mode `latest`, the most events a second for each sensor. */
+  maxRate?: number | undefined;
+  /** How many events wait for the iterator before the subscription pauses; 1,000 if absent. */
+  queue?: number | undefined;
+}
+
+export interface ReadingEvent {
+  type: "reading";
+  reading: Reading;
+  /** The newest of its sensor as it was when the subscription began, not news. */
+  snapshot: boolean;
+  /** In mode `latest`: how many older readings were left out before this one. */
+  merged: number;
+}
+
+export interface GapEvent {
+  type: "gap";
+  /** Readings in (`from`, `to`] cannot be had any more; without `to`, a snapshot follows. */
+  from: string | undefined;
+  to: string | undefined;
+  /** `retention` and `epoch` are the server's; `too-slow` and `bad-position` say why it was not asked. */
+  reason: string;
+  /** When the gateway was last heard before the cut, in milliseconds since 1970. */
+  lastHeard: number | undefined;
+}
+
+export type SubscriptionEvent =
+  | ReadingEvent
+  | GapEvent
+  /** The end of a snapshot or a replay. */
+  | { type: "live" }
+  /** The server refused the subscription; it is asked for again, later. */
+  | { type: "error"; error: CommandError };
+
+/** What a subscription needs of its client. */
+export interface Owner {
+  /** When the gateway was last heard before the cut that is being mended. */
+  lostAt(): number | undefined;
+  /** A mark says whether the gateway itself is behind. */
+  marked(stale: boolean): void;
+  attach(subscription: Subscription): void;
+  detach(subscription: Subscription): void;
+  /** Asks for it again, soon or not so soon. */
+  attachLater(subscription: Subscription, error: CommandError): void;
+  drop(subscription: Subscription): void;
+  /** Its state or counters have changed. */
+  changed(): void;
+}
+
+interface Held {
+  event: SubscriptionEvent;
+  position: string | undefined;
+}
+
+type Result = IteratorResult<SubscriptionEvent, undefined>;
+
+/** More events than a resume could repeat: a gateway sends at most a batch of them twice. */
+const REMEMBERED = 10_000;
+const QUEUE = 1_000;
+const DONE: Result = { done: true, value: undefined };
+
+export class Subscription implements AsyncIterableIterator<SubscriptionEvent, undefined>, Carried {
+  #state: State = "connecting";
+  #from: Start;
+  /** Everything that matches up to it has been received. */
+  #received: string | undefined;
+  /** Everything that matches up to it has been handed on. */
+  #handed: string | undefined;
+  #doubles = 0;
+  #paused = false;
+  readonly #applied = new Recent<string>(REMEMBERED);
+  readonly #queue: Held[] = [];
+  readonly #takers: ((result: Result) => void)[] = [];
+  readonly #options: SubscribeOptions;
+  readonly #handler: ((event: SubscriptionEvent) => void) | undefined;
+  readonly #owner: Owner;
+
+  constructor(owner: Owner, options: SubscribeOptions, handler?: (event: SubscriptionEvent) => void) {
+    this.#owner = owner;
+    this.#options = options;
+    this.#handler = handler;
+    this.#from = options.from ?? "now";
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Safe to begin from another time: everything that matches up to it has been handed on. */
+  get position(): string | undefined {
+    return this.#handed;
+  }
+
+  /** How many events came twice and were dropped. */
+  get doubles(): number {
+    return this.#doubles;
+  }
+
+  /** Whether it waits for its consumer. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Ends it; what still waits is not handed on. */
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#queue.length = 0;
+    for (const take of this.#takers.splice(0)) take(DONE);
+    this.#owner.drop(this);
+  }
+
+  [Symbol.asyncIterator](): this {
+    if (this.#handler) throw new Error("this subscription has a handler: it cannot be iterated too");
+    return this;
+  }
+
+  next(): Promise<Result> {
+    if (this.#state === "closed") return Promise.resolve(DONE);
+    const held = this.#queue.shift();
+    if (!held) {
+      this.#handed = this.#received;
+      return new Promise((take) => this.#takers.push(take));
+    }
+    this.#handed = held.position;
+    if (this.#paused && this.#queue.length <= this.#limit / 2) {
+      this.#paused = false;
+      this.#owner.attach(this);
+    }
+    return Promise.resolve({ value: held.event });
+  }
+
+  /** `break` out of a loop ends the subscription. */
+  return(): Promise<Result> {
+    this.close();
+    return Promise.resolve(DONE);
+  }
+
+  request(): Subscribe {
+    const { sensors, mode, maxRate } = this.#options;
+    return {
+      ...(sensors && { sensors: [...sensors] }),
+      from: this.#received ?? this.#from,
+      ...(mode && { mode }),
+      ...(maxRate !== undefined && { max_rate: maxRate }),
+    };
+  }
+
+  receive(message: ServerMessage): void {
+    if (this.#paused || this.#state === "closed") return;
+    const { ok, live, mark, gap, error } = message;
+    if (message.data !== undefined) this.#onData(message);
+    else if (ok) this.#onAttached(ok.pos);
+    else if (live) this.#onLive(live.pos);
+    else if (gap) this.#onGap(gap.reason, gap.from, gap.to);
+    else if (error) this.#onError(error);
+    else if (mark) {
+      this.#covered(mark.pos);
+      this.#owner.marked(mark.stale === true);
+    }
+  }
+
+  /** The link is gone, or there is none yet. */
+  enter(state: State): void {
+    if (this.#state === state || this.#state === "closed") return;
+    this.#state = state;
+    this.#owner.changed();
+  }
+
+  /** Its position is worth nothing any more: says so, and takes a snapshot. */
+  startOver(reason: string): void {
+    if (this.#state === "closed") return;
+    const { from } = this.request();
+    const isPosition = typeof from === "string" && from !== "now" && from !== "latest";
+    this.#received = undefined;
+    this.#from = "latest";
+    this.#applied.clear();
+    if (isPosition) this.#onGap(reason, from, undefined);
+  }
+
+  #onAttached(position: string | undefined): void {
+    const nothingToCatchUp = this.#received === undefined && this.#from === "now";
+    this.enter("catching-up");
+    this.#covered(position);
+    if (nothingToCatchUp) this.#onLive(position);
+  }
+
+  #onLive(position: string | undefined): void {
+    this.#covered(position);
+    // A gateway whose connection fell behind says it again when it has caught up; that is no news.
+    if (this.#state === "live") return;
+    this.enter("live");
+    this.#hand({ type: "live" });
+  }
+
+  #onGap(reason: string, from: string | undefined, to: string | undefined): void {
+    if (to !== undefined) this.#received = to;
+    this.#hand({ type: "gap", from, to, reason, lastHeard: this.#owner.lostAt() });
+  }
+
+  #onError(error: CommandError): void {
+    if (error.code === "bad-position" && this.request().from !== "latest") {
+      this.startOver(error.code);
+      this.#owner.attach(this);
+      return;
+    }
+    this.enter("reconnecting");
+    this.#hand({ type: "error", error });
+    this.#owner.attachLater(this, error);
+  }
+
+  #onData({ data, snap, pos, merged }: ServerMessage): void {
+    if (!isReading(data)) return;
+    // What mode `latest` sends has no position: there a reading is known by its id.
+    const isNew = snap || this.#applied.add(pos ?? `#${data.id}`);
+    if (pos !== undefined) this.#received = pos;
+    if (isNew) {
+      this.#hand({ type: "reading", reading: data, snapshot: snap === true, merged: merged ?? 0 });
+    } else {
+      this.#doubles += 1;
+      this.#owner.changed();
+    }
+  }
+
+  /** Nothing that matches lies between the last event and this position. */
+  #covered(position: string | undefined): void {
+    if (position === undefined) return;
+    this.#received = position;
+    const last = this.#queue.at(-1);
+    // Whoever has taken the last event that waits has everything up to here.
+    if (last) last.position = position;
+    else this.#handed = position;
+  }
+
+  #hand(event: SubscriptionEvent): void {
+    const handler = this.#handler;
+    if (handler) {
+      this.#handed = this.#received;
+      callApplication(() => handler(event));
+      return;
+    }
+    const take = this.#takers.shift();
+    if (take) {
+      this.#handed = this.#received;
+      take({ value: event });
+      return;
+    }
+    this.#queue.push({ event, position: this.#received });
+    // Within a snapshot there is no position to go on from: it is held whole, one reading of each sensor.
+    if (this.#queue.length >= this.#limit && this.#received !== undefined) this.#pause();
+  }
+
+  #pause(): void {
+    this.#paused = true;
+    this.enter("catching-up");
+    this.#owner.detach(this);
+  }
+
+  get #limit(): number {
+    return this.#options.queue ?? QUEUE;
+  }
+}

@@ -1,0 +1,43 @@
+import { expect, it } from "vitest";
+import { backoffMs, nextAfter, slowMs, waitMs } from "../src/retry.ts";
+
+it("doubles the bound up to ten seconds", () => {
+  const bounds = [0, 1, 2, 3, 4, 5, 6, 1_000_000].map((attempt) => backoffMs(attempt, () => 1));
+  expect(bounds).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+});
+
+it("keeps to another cap", () => {
+  expect(backoffMs(9, () => 1, 3_000)).toBe(3_000);
+  expect(slowMs(() => 1, 3_000)).toBe(3_000);
+});
+
+it("spreads over the whole of the bound", () => {
+  expect(backoffMs(3, () => 0)).toBe(0);
+  expect(backoffMs(3, () => 0.5)).toBe(1_000);
+});
+
+it("is never quick where trying again does not help", () => {
+  expect(slowMs(() => 0)).toBe(5_000);
+  expect(slowMs(() => 1)).toBe(10_000);
+});
+
+it.each([
+  [1012, "resume"],
+  [1006, "resume"],
+  [1011, "resume"],
+  [3000, "resume"],
+  [4408, "snapshot"],
+  [4429, "back-off"],
+  [4400, "stop"],
+  [4499, "stop"],
+  [4500, "resume"],
+])("after %i: %s", (code, next) => {
+  expect(nextAfter(code)).toBe(next);
+});
+
+it("knows no ending after which it stays away", () => {
+  for (const next of ["resume", "back-off", "snapshot", "authenticate", "stop"] as const) {
+    expect(waitMs(next, 1_000, () => 1)).toBeLessThanOrEqual(10_000);
+  }
+  expect(waitMs("back-off", 0, () => 1)).toBe(1_000);
+});
