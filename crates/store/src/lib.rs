@@ -12,7 +12,7 @@ pub use connect::{Database, Options};
 pub use doorbell::Doorbell;
 pub use leader::{Advance, Leader, Loaded};
 pub use log::{Head, Page, ReadError, Resume};
-pub use readings::{Inserter, NewReading};
+pub use readings::{Inserter, NewReading, StoredReading};
 pub use schema::{Migrated, SchemaError};
 
 /// A failure of Postgres, of the way to it, or of a statement.
