@@ -6,6 +6,7 @@ pub mod body;
 mod check_json;
 pub mod committer;
 pub mod config;
+mod keys;
 mod metrics;
 mod problems;
 pub mod routes;
