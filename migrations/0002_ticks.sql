@@ -16,7 +16,7 @@ begin
 end $$;
 
 -- NOTIFY ends group commit, so it is sent only to a leader that sleeps. The trigger's condition looks at the gate
--- without a call of the function, which would cost each writer 10 to 20 us. It is looked at when the rows are in, so
+-- without a call of the function, which would cost each writer 7 to 19 us of CPU. It is looked at when the rows are in, so
 -- the writer has its transaction id by then.
 create trigger sensor_update_trigger after insert on public.sensor_readings
     for each statement when (pg_sequence_last_value('rowcast.gate') is distinct from 1)
