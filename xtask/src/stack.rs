@@ -130,6 +130,21 @@ impl Stack {
         self.binaries.join(name)
     }
 
+    /// Ends a service, until it is started again.
+    pub(crate) fn end(&mut self, name: &str) -> Result<()> {
+        self.service(name)?.process.end(Signal::SIGTERM, STOPPED_WITHIN)
+    }
+
+    /// Starts a service that was ended.
+    pub(crate) fn start_again(&mut self, name: &str) -> Result<()> {
+        self.service(name)?.process.restart()
+    }
+
+    fn service(&mut self, name: &str) -> Result<&mut Service> {
+        let found = self.services.iter_mut().find(|service| service.name == name);
+        found.with_context(|| format!("no service is called {name}"))
+    }
+
     /// Says which services have ended since it was asked last, with their last words. How many that were.
     pub(crate) fn tell_lost(&mut self) -> usize {
         let lost = self.services.iter_mut().filter(|service| !service.lost && !service.process.is_running());

@@ -16,7 +16,7 @@ pub use doorbell::Doorbell;
 pub use latest::Latest;
 pub use leader::{Advance, Leader, Loaded};
 pub use log::{Head, Page, ReadError};
-pub use readings::{Inserter, NewReading};
+pub use readings::{Inserter, NewReading, StoredReading};
 pub use schema::{Migrated, SchemaError};
 
 /// A failure of Postgres, of the way to it, or of a statement.

@@ -6,12 +6,14 @@ pub mod body;
 mod check_json;
 pub mod committer;
 pub mod config;
+mod keys;
 mod metrics;
 mod problems;
 pub mod routes;
 
 use std::time::Duration;
 
+use anyhow::Context;
 use chassis::{Condition, HttpMetrics, Life, Service};
 use store::Database;
 
@@ -36,7 +38,8 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let database =
         Database::new(&config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT), READERS);
     let lanes = config.database.options("rowcast ingest")?;
-    let committer = Committer::start(&service.life, lanes, config.ingest, metrics);
+    let committer = Committer::start(&service.life, lanes, config.ingest, metrics)
+        .context("the thread that commits does not start")?;
     let ready = service.readiness.condition("database");
 
     let listener = chassis::bind(config.http.addr).await?;
