@@ -11,7 +11,7 @@ pub mod schema;
 pub mod snapshot;
 
 pub use chronicle::{Chronicle, Resume};
-pub use connect::{Database, Options};
+pub use connect::{Database, DatabaseConfig, Options};
 pub use doorbell::Doorbell;
 pub use latest::Latest;
 pub use leader::{Advance, Leader, Loaded};
