@@ -64,7 +64,13 @@ impl Servers {
 
     /// What is missing without a page.
     pub(crate) fn needs(&self) -> Needs {
-        Needs { postgres: self.database.is_none(), redis: self.redis.is_none(), page: false, browser: false }
+        Needs {
+            postgres: self.database.is_none(),
+            redis: self.redis.is_none(),
+            page: false,
+            browser: false,
+            clients: false,
+        }
     }
 }
 

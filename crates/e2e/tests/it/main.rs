@@ -14,4 +14,5 @@ mod page;
 mod pulls;
 mod services;
 mod sockets;
+mod stock_clients;
 mod streams;
