@@ -74,13 +74,13 @@ impl Life {
     pub(super) async fn live(mut self, stopped: watch::Receiver<bool>) -> Vec<Lived> {
         let mut lives = Vec::new();
         while !*stopped.borrow() {
-            lives.extend(self.one().await);
+            lives.extend(self.one(&stopped).await);
         }
         lives
     }
 
     /// A subscription, resumed a few times; none where it never stood.
-    async fn one(&mut self) -> Option<Lived> {
+    async fn one(&mut self, stopped: &watch::Receiver<bool>) -> Option<Lived> {
         let sensors = *SENSORS.choose(&mut self.rng)?;
         let patterns: Vec<String> = serde_json::from_str(sensors).expect("a list");
         let old = if self.rng.random_bool(0.6) { self.places.any(&mut self.rng) } else { None };
@@ -96,6 +96,9 @@ impl Life {
         };
         let mut stands = old.is_some();
         for _ in 0..self.rng.random_range(1..5) {
+            if *stopped.borrow() {
+                break;
+            }
             let from = if stands { lived.upto.to_string() } else { "now".to_owned() };
             let body = format!(r#"{{"sensors":{sensors},"from":"{from}"}}"#);
             // a gateway that was killed is tried again, or another one
