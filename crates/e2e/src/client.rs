@@ -46,6 +46,9 @@ pub struct Received {
     pub connections: usize,
 }
 
+/// No message that a test waits for takes longer.
+const MESSAGE_WITHIN: Duration = Duration::from_secs(45);
+
 /// A client that stays connected.
 #[derive(Debug)]
 pub struct Client {
@@ -190,9 +193,12 @@ pub async fn messages_until(
     until: impl Fn(&ServerMessage) -> bool,
 ) -> Vec<ServerMessage> {
     let mut all: Vec<ServerMessage> = Vec::new();
-    while !all.iter().any(&until) {
-        all.extend(next_messages(socket).await.expect("the message comes"));
-    }
+    let come = async {
+        while !all.iter().any(&until) {
+            all.extend(next_messages(socket).await.expect("the connection goes on"));
+        }
+    };
+    timeout(MESSAGE_WITHIN, come).await.expect("the message comes in time");
     all
 }
 

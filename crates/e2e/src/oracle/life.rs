@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use wire::{Filter, Position, ServerMessage, frame::Gap};
 
@@ -130,7 +130,8 @@ impl Life {
         time: Duration,
     ) {
         let until = Instant::now() + time;
-        while let Ok(Ok(messages)) = tokio::time::timeout_at(until, client::next_messages(&mut socket)).await
+        while Instant::now() < until
+            && let Ok(Ok(messages)) = timeout_at(until, client::next_messages(&mut socket)).await
         {
             for message in messages {
                 self.take(&message, lived, stands);

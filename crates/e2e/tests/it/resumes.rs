@@ -85,3 +85,19 @@ async fn a_crowd_that_comes_back_costs_postgres_as_much_as_one() {
     assert!(reads > 0.0, "the window does not reach back so far");
     assert!(reads <= 60.0, "{reads} reads of Postgres for {CLIENTS} clients");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_gateway_resumes_clients_from_the_stream() {
+    let mut stack = stack(&[]).await;
+    let gateway = stack.gateways[0].public();
+    let (mut socket, _) = subscribed(gateway, "{}").await;
+    let positions = written(&stack, &mut socket, 20).await;
+    stack.gateways[0].crash_and_start().unwrap();
+    stack.gateways[0].await_ready().await;
+    let (position, value) = positions[3];
+    let (mut socket, _) = subscribed(gateway, &format!(r#"{{"from":"{position}"}}"#)).await;
+    let replay = messages_until(&mut socket, |message| message.live.is_some()).await;
+    assert_eq!(values(&replay), (value + 1..20).collect::<Vec<_>>());
+    let reads = stack.gateways[0].metric("rowcast_gateway_replay_reads_total").await.unwrap();
+    assert_eq!(reads, 0.0, "its window was filled from the stream");
+}
