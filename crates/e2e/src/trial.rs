@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use testkit::wait_for;
+use tokio::time::Instant;
 
 use crate::{Client, Fault, Stack, Writers, ledger};
 
@@ -61,11 +62,13 @@ impl Trial {
         self.clients.iter().map(Client::count).collect()
     }
 
-    /// Lets a fault strike, and waits until readings flow again.
-    pub async fn suffer(&mut self, fault: Fault) -> Result<()> {
+    /// Lets a fault strike, and waits until readings flow again; how long that took from when it was healed, to
+    /// each client's eleventh new reading.
+    pub async fn suffer(&mut self, fault: Fault) -> Result<Duration> {
         fault.strike(&mut self.stack).await?;
+        let healed = Instant::now();
         self.progress(&format!("readings after {fault:?}")).await;
-        Ok(())
+        Ok(healed.elapsed())
     }
 
     /// Stops writing, waits until every client has everything, and holds the logs against the table.

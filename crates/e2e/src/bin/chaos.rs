@@ -1,6 +1,6 @@
 //! Random faults for as long as asked, against an exact ledger. One seed gives one sequence of faults.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use clap::Parser;
@@ -33,20 +33,43 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let until = Instant::now() + Duration::from_secs_f64(arguments.minutes * 60.0);
     let mut seed = arguments.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    let mut recoveries = Recoveries::default();
     loop {
         if arguments.oracle {
             oracle(seed).await?;
         } else {
-            trial(seed).await?;
+            trial(seed, &mut recoveries).await?;
         }
         if Instant::now() > until || arguments.seed.is_some() {
+            recoveries.tell();
             return Ok(());
         }
         seed += 1;
     }
 }
 
-async fn trial(seed: u64) -> Result<()> {
+/// How long readings took to flow again, by what had gone wrong.
+#[derive(Default)]
+struct Recoveries(BTreeMap<String, Vec<Duration>>);
+
+impl Recoveries {
+    fn note(&mut self, fault: Fault, time: Duration) {
+        self.0.entry(format!("{fault:?}")).or_default().push(time);
+    }
+
+    fn tell(&mut self) {
+        for (fault, times) in &mut self.0 {
+            times.sort_unstable();
+            let [median, longest] = [times[times.len() / 2], times[times.len() - 1]];
+            say(&format!(
+                "{fault:<28}{:>4} times, median {median:>8.0?}, longest {longest:>8.0?}",
+                times.len()
+            ));
+        }
+    }
+}
+
+async fn trial(seed: u64, recoveries: &mut Recoveries) -> Result<()> {
     say(&format!("seed {seed}: rerun with --seed {seed}"));
     let mut rng = StdRng::seed_from_u64(seed);
     let listeners = rng.random_range(1..=2);
@@ -55,7 +78,7 @@ async fn trial(seed: u64) -> Result<()> {
     for _ in 0..FAULTS_PER_TRIAL {
         let Some(fault) = faults.choose(&mut rng) else { continue };
         say(&format!("  {fault:?}"));
-        trial.suffer(*fault).await?;
+        recoveries.note(*fault, trial.suffer(*fault).await?);
     }
     let summary = trial.end().await?;
     say(&format!("  {} readings at {} clients, each once, in one order", summary.readings, summary.clients));
