@@ -7,6 +7,7 @@ mod contract;
 mod drain;
 mod driver;
 mod faults;
+mod history;
 mod limits;
 mod modes;
 mod oracle;
