@@ -227,3 +227,25 @@ async fn every_statement_of_history_is_read_by_index() {
         .fetch_all(&mut connection);
     check_plan(&sensor.await.unwrap(), by_sensor, "sensor");
 }
+
+#[tokio::test]
+async fn the_latest_of_a_sensor_that_is_quiet_is_not_looked_for_among_everyone_s() {
+    let db = TestDatabase::migrated().await;
+    db.psql(
+        r#"insert into sensor_readings (sensor_id, value, "timestamp")
+           select case when n < 5000 then 'quiet' else 'loud' || n % 11 end, n, timestamptz '2026-01-01' + n * interval '1 s'
+             from generate_series(1, 60000) n"#,
+    );
+    db.psql("analyze sensor_readings");
+    let mut connection = PgConnection::connect(&db.url).await.unwrap();
+    let plan = sqlx::query(AssertSqlSafe(format!("explain {}", store::latest::LATEST)))
+        .bind(Vec::<String>::new())
+        .bind(vec![""])
+        .bind(db.psql("select snap from rowcast.tick order by no desc limit 1"))
+        .bind(None::<String>)
+        .bind(i64::MAX)
+        .bind(1_000_i64)
+        .bind("")
+        .fetch_all(&mut connection);
+    check_plan(&plan.await.unwrap(), "sensor_id_timestamp_id_idx", "latest");
+}
