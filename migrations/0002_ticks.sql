@@ -4,19 +4,23 @@
 create sequence rowcast.gate minvalue 1 maxvalue 2 start 2;
 select setval('rowcast.gate', 2);
 
--- The payload is empty: a payload of 8,000 bytes would fail the INSERT, and NOTIFY ends group commit, so it is
--- sent only to a leader that sleeps.
+-- Whoever may insert may see it; none but the leader sets it.
+grant select on sequence rowcast.gate to public;
+
+-- The payload is empty: a payload of 8,000 bytes would fail the INSERT.
 create or replace function public.notify_sensor_update() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    if (select last_value from rowcast.gate) = 2 then
-        perform pg_notify('sensor_updates', '');
-    end if;
+    perform pg_notify('sensor_updates', '');
     return null;
 end $$;
 
+-- NOTIFY ends group commit, so it is sent only to a leader that sleeps. The trigger's condition looks at the gate
+-- without a call of the function, which would cost each writer 7 to 19 us of CPU. It is looked at when the rows are in, so
+-- the writer has its transaction id by then.
 create trigger sensor_update_trigger after insert on public.sensor_readings
-    for each statement execute function public.notify_sensor_update();
+    for each statement when (pg_sequence_last_value('rowcast.gate') is distinct from 1)
+    execute function public.notify_sensor_update();
 alter table public.sensor_readings enable always trigger sensor_update_trigger;
 
 -- A run of ticks on one Postgres history. Readings with an id up to floor_id are in none of its ticks; its

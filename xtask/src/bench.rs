@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: `rowcast bench` against a release build of everything and an empty database.
 
+mod catch_up;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 use testkit::postgres::Durability;
 use tokio::process::Command;
 
@@ -17,11 +19,20 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    part: Option<Part>,
     #[command(flatten)]
     ports: Ports,
     /// What `rowcast bench` is asked; it knows the addresses
     #[arg(last = true)]
     args: Vec<OsString>,
+}
+
+/// What `rowcast bench` cannot measure by itself, for it stops a service.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// How fast a listener that was away forwards what was written meanwhile
+    CatchUp(catch_up::Options),
 }
 
 pub(crate) fn run(workspace: &Workspace, options: Options, inside: Inside) -> Result<()> {
@@ -52,6 +63,18 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         started = starting => started.context("starting")??,
         () = signals.next() => std::process::exit(1),
     };
+    if let Some(Part::CatchUp(part)) = options.part {
+        let measuring = tokio::task::spawn_blocking(move || {
+            let measured = catch_up::measure(&mut stack, part);
+            stack.tell_lost();
+            stack.stop().and(measured)
+        });
+        return tokio::select! {
+            measured = measuring => measured.context("measuring")?,
+            // whatever has been started dies with this process
+            () = signals.next() => std::process::exit(1),
+        };
+    }
     let mut command = Command::new(stack.binary("rowcast"));
     command
         .arg("bench")
@@ -75,7 +98,7 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
 /// What measures the bare database is told where it is.
 fn with_database(mut args: Vec<OsString>, database: &str) -> Vec<OsString> {
     let has = |word: &str| args.iter().any(|arg| arg == word);
-    if (has("limit") || has("--with-limit")) && !has("--database-url") {
+    if ["limit", "--with-limit", "writers"].into_iter().any(has) && !has("--database-url") {
         args.extend(["--database-url".into(), database.into()]);
     }
     args
@@ -96,6 +119,7 @@ mod tests {
         check("--max", false);
         check("--max --with-limit", true);
         check("limit", true);
+        check("writers --pairs 5", true);
         check("limit --database-url other", false);
     }
 }

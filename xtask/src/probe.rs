@@ -17,12 +17,28 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Whether the admin port says that the service is ready.
 pub(crate) fn is_ready(admin_port: u16) -> bool {
-    let ask = || -> Result<bool> {
-        let mut socket = connect(admin_port)?;
-        socket.write_all(b"GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
-        Ok(status(&mut BufReader::new(socket))? == 200)
-    };
-    ask().unwrap_or(false)
+    get(admin_port, "/readyz").is_ok_and(|(status, _)| status == 200)
+}
+
+/// A metric without labels of the service behind an admin port.
+pub(crate) fn metric(admin_port: u16, name: &str) -> Result<f64> {
+    let (status, text) = get(admin_port, "/metrics")?;
+    ensure!(status == 200, "/metrics answers {status}");
+    value(&text, name).with_context(|| format!("there is no metric {name}"))
+}
+
+fn value(metrics: &str, name: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+fn get(port: u16, path: &str) -> Result<(u16, String)> {
+    let mut socket = connect(port)?;
+    write!(socket, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
+    let mut answer = BufReader::new(socket);
+    let status = status(&mut answer)?;
+    let mut body = String::new();
+    answer.read_to_string(&mut body)?;
+    Ok((status, body))
 }
 
 /// Follows everything as the page does, again and again like the page, and returns when a reading comes.

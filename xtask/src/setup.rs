@@ -3,13 +3,13 @@
 mod debian;
 pub(crate) mod node;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use testkit::process::find_program;
 
 use self::node::Node;
-use crate::workspace::Workspace;
+use crate::{command::answer, workspace::Workspace};
 
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 
@@ -24,10 +24,13 @@ pub(crate) struct Needs {
     pub(crate) page: bool,
     /// Chromium, to look at the page.
     pub(crate) browser: bool,
+    /// Clients off the shelf, to be tested with.
+    pub(crate) clients: bool,
 }
 
 impl Needs {
-    pub(crate) const EVERYTHING: Self = Self { postgres: true, redis: true, page: true, browser: true };
+    pub(crate) const EVERYTHING: Self =
+        Self { postgres: true, redis: true, page: true, browser: true, clients: true };
 }
 
 /// Where the tools are that were needed.
@@ -46,6 +49,8 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
         (needs.redis, testkit::Redis::is_installed(), "redis-server"),
         (needs.browser, browser().is_some(), "chromium"),
         (needs.page && node.is_none(), node::pip_is_there(), "python3-pip"),
+        (needs.clients, find_program("curl", &["/usr/bin"]).is_some(), "curl"),
+        (needs.clients, has_websockets(), "python3-websockets"),
     ] {
         if needed && !there {
             missing.push(package);
@@ -59,6 +64,11 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
         found => found,
     };
     Ok(Tools { node, browser: browser().filter(|_| needs.browser) })
+}
+
+/// Whether the system's Python, not another on the PATH, has the module.
+fn has_websockets() -> bool {
+    answer(Path::new("/usr/bin/python3"), &["-c", "import websockets; print(1)"]).is_some()
 }
 
 fn browser() -> Option<PathBuf> {

@@ -64,7 +64,13 @@ impl Servers {
 
     /// What is missing without a page.
     pub(crate) fn needs(&self) -> Needs {
-        Needs { postgres: self.database.is_none(), redis: self.redis.is_none(), page: false, browser: false }
+        Needs {
+            postgres: self.database.is_none(),
+            redis: self.redis.is_none(),
+            page: false,
+            browser: false,
+            clients: false,
+        }
     }
 }
 
@@ -128,6 +134,21 @@ impl Stack {
     /// Another of our binaries.
     pub(crate) fn binary(&self, name: &str) -> PathBuf {
         self.binaries.join(name)
+    }
+
+    /// Ends a service, until it is started again.
+    pub(crate) fn end(&mut self, name: &str) -> Result<()> {
+        self.service(name)?.process.end(Signal::SIGTERM, STOPPED_WITHIN)
+    }
+
+    /// Starts a service that was ended.
+    pub(crate) fn start_again(&mut self, name: &str) -> Result<()> {
+        self.service(name)?.process.restart()
+    }
+
+    fn service(&mut self, name: &str) -> Result<&mut Service> {
+        let found = self.services.iter_mut().find(|service| service.name == name);
+        found.with_context(|| format!("no service is called {name}"))
     }
 
     /// Says which services have ended since it was asked last, with their last words. How many that were.

@@ -3,12 +3,36 @@
 use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use wire::Epoch;
 
 use crate::{Error, Result};
 
 /// How long a new connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The section `redis` of a service.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisConfig {
+    /// `redis://user:password@host:6379/0`
+    pub url: SecretString,
+    /// What the keys begin with.
+    #[serde(default = "default_prefix")]
+    pub prefix: String,
+}
+
+fn default_prefix() -> String {
+    "rowcast".to_owned()
+}
+
+impl RedisConfig {
+    /// How to reach it.
+    pub fn options(&self) -> std::result::Result<Options, BadUrl> {
+        Options::new(self.url.expose_secret(), &self.prefix)
+    }
+}
 
 /// How to reach Redis, and under which name the keys lie.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ pub mod entry_id;
 pub mod tail;
 
 pub use append::{Append, Appender, NewEntry};
-pub use connect::{BadUrl, Options};
+pub use connect::{BadUrl, Options, RedisConfig};
 pub use entry_id::EntryId;
 pub use tail::{Read, StreamEntry, Tail};
 

@@ -131,7 +131,7 @@ fn serve_with(
     metrics: &HttpMetrics,
     patience: Patience,
 ) {
-    let router = router.layer(middleware::from_fn_with_state(metrics.clone(), metrics::observe));
+    let router = router.layer(middleware::from_fn_with_state(Arc::new(metrics.clone()), metrics::observe));
     let port = Port {
         life: life.clone(),
         listener,

@@ -26,5 +26,5 @@ pub use crate::life::Life;
 pub use crate::logs::{LogConfig, LogFormat};
 pub use crate::metrics::HttpMetrics;
 pub use crate::problem::Problem;
-pub use crate::readiness::{Condition, Readiness};
+pub use crate::readiness::{Condition, Pace, Readiness};
 pub use crate::secret::Secret;

@@ -79,15 +79,38 @@ impl Life {
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        let life = self.clone();
-        self.spawn_work(async move {
-            match AssertUnwindSafe(task).catch_unwind().await {
-                Ok(Ok(())) if life.is_stopping() => {}
-                Ok(Ok(())) => life.fail(name, "ended unasked"),
-                Ok(Err(cause)) => life.fail(name, &format!("failed: {cause:#}")),
-                Err(_) => life.fail(name, "panicked"),
-            }
-        });
+        self.spawn_work(self.clone().watch(name, task));
+    }
+
+    /// As [`Life::spawn`], on a thread and an event loop of its own: what the task waits for does not queue behind
+    /// the service's connections. What it spawns runs there too, and ends with it at the latest.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn spawn_apart<F>(&self, name: &'static str, task: F) -> std::io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let counted = self.0.tasks.token();
+        let work = self.clone().cuttable(self.clone().watch(name, task.map(Ok)));
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            runtime.block_on(work);
+            drop(counted);
+        })?;
+        Ok(())
+    }
+
+    async fn watch<F>(self, name: &'static str, task: F)
+    where
+        F: Future<Output = anyhow::Result<()>>,
+    {
+        match AssertUnwindSafe(task).catch_unwind().await {
+            Ok(Ok(())) if self.is_stopping() => {}
+            Ok(Ok(())) => self.fail(name, "ended unasked"),
+            Ok(Err(cause)) => self.fail(name, &format!("failed: {cause:#}")),
+            Err(_) => self.fail(name, "panicked"),
+        }
     }
 
     /// Starts a task that may end whenever it likes (a connection, a session). It is waited for in the drain and
@@ -96,13 +119,13 @@ impl Life {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let life = self.clone();
-        let work = async move {
-            if life.hard().run_until_cancelled(task).await.is_none() {
-                life.0.cut.store(true, Ordering::Relaxed);
-            }
-        };
-        self.0.tasks.spawn(work.in_current_span());
+        self.0.tasks.spawn(self.clone().cuttable(task).in_current_span());
+    }
+
+    async fn cuttable<F: Future<Output = ()>>(self, task: F) {
+        if self.hard().run_until_cancelled(task).await.is_none() {
+            self.0.cut.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Tasks that have not ended.
@@ -187,6 +210,40 @@ mod tests {
         soon(life.drained()).await;
         assert!(!life.is_stopping());
         assert_eq!(life.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn a_task_apart_has_its_own_thread_and_is_waited_for() {
+        let life = Life::new();
+        let task = life.clone();
+        let (done, mut seen) = tokio::sync::oneshot::channel();
+        life.spawn_apart("apart", async move {
+            task.stopping().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let _ = done.send(std::thread::current().name().map(str::to_owned));
+        })
+        .unwrap();
+        life.stop_soft();
+        soon(life.drained()).await;
+        assert_eq!(seen.try_recv().unwrap().as_deref(), Some("apart"));
+        assert_eq!(life.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn a_task_apart_that_ends_unasked_fails_the_service() {
+        let life = Life::new();
+        life.spawn_apart("apart", async {}).unwrap();
+        soon(life.stopping()).await;
+        assert_eq!(life.failure(), Some("background task apart ended unasked"));
+    }
+
+    #[tokio::test]
+    async fn a_hard_stop_drops_a_task_apart() {
+        let life = Life::new();
+        life.spawn_apart("apart", std::future::pending()).unwrap();
+        life.stop_hard();
+        soon(life.drained()).await;
+        assert!(life.has_cut());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! Metrics: the registry every service starts with.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -79,7 +80,11 @@ impl HttpMetrics {
 }
 
 /// Times a request by its matched route, inside a span that continues the caller's trace.
-pub(crate) async fn observe(State(metrics): State<HttpMetrics>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(
+    State(metrics): State<Arc<HttpMetrics>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let began = Instant::now();
     let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use tracing::{info, warn};
@@ -22,6 +23,15 @@ pub struct Readiness {
 pub struct Condition {
     name: &'static str,
     readiness: Readiness,
+}
+
+/// How often a condition is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// While it holds.
+    pub holding: Duration,
+    /// While it does not.
+    pub failing: Duration,
 }
 
 /// What `/readyz` says.
@@ -77,6 +87,32 @@ impl Condition {
         }
     }
 
+    /// Looks until it holds.
+    pub async fn until_held<E: ToString>(&self, look: impl AsyncFn() -> Result<(), E>, pace: Pace) {
+        loop {
+            let outcome = look().await;
+            let held = outcome.is_ok();
+            self.set(outcome);
+            if held {
+                return;
+            }
+            tokio::time::sleep(pace.failing).await;
+        }
+    }
+
+    /// Looks at once, and again and again until the soft stop.
+    pub async fn watch<E: ToString>(self, look: impl AsyncFn() -> Result<(), E>, pace: Pace) {
+        let life = self.readiness.life.clone();
+        loop {
+            let outcome = look().await;
+            let pause = if outcome.is_ok() { pace.holding } else { pace.failing };
+            self.set(outcome);
+            if life.soft().run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
     pub fn hold(&self) {
         self.set(Ok::<(), String>(()));
     }
@@ -112,6 +148,30 @@ mod tests {
         let report = readiness.report();
         assert!(!report.ready);
         assert_eq!(report.failing, BTreeMap::from([("database", "connection refused".to_owned())]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_condition_is_looked_at_until_it_holds_and_then_until_the_stop() {
+        let pace = Pace { holding: Duration::from_secs(5), failing: Duration::from_millis(250) };
+        let (life, looks) = (Life::new(), std::sync::atomic::AtomicUsize::new(0));
+        let readiness = Readiness::new(&life);
+        let condition = readiness.condition("schema");
+        let began = tokio::time::Instant::now();
+        let look = async || match looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 | 1 | 5 => Err("too old"),
+            _ => Ok(()),
+        };
+        condition.until_held(look, pace).await;
+        assert_eq!(began.elapsed(), 2 * pace.failing);
+        let stop = async {
+            tokio::time::sleep(2 * pace.holding + pace.failing / 2).await;
+            assert!(!readiness.is_ready(), "a look found it failing");
+            tokio::time::sleep(pace.failing).await;
+            assert!(readiness.is_ready(), "and the next came soon");
+            life.stop_soft();
+        };
+        let watch = readiness.condition("schema").watch(look, pace);
+        tokio::join!(watch, stop);
     }
 
     #[test]

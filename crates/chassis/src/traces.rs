@@ -55,13 +55,20 @@ impl Traces {
 
 /// The current span as a W3C `traceparent`, to be carried to where the work goes on; `None` when traces are off.
 pub fn traceparent() -> Option<String> {
+    let context = Span::current().context();
+    if !context.span().span_context().is_valid() {
+        return None;
+    }
     let mut carrier = std::collections::HashMap::<String, String>::new();
-    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut carrier);
+    TraceContextPropagator::new().inject_context(&context, &mut carrier);
     carrier.remove("traceparent")
 }
 
 /// Makes `span` the child of the span that the request's headers name.
 pub fn set_parent(span: &Span, headers: &HeaderMap) {
+    if !headers.contains_key("traceparent") {
+        return;
+    }
     let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
     if parent.has_active_span() {
         // Fails only where no trace layer is installed: then there is no trace to join.

@@ -151,6 +151,8 @@ pub(crate) enum BenchKind {
     Idle(BenchIdle),
     /// What this machine can do with nothing in between
     Limit(BenchLimit),
+    /// What Rowcast costs those who write with SQL: pgbench on the readings and on a plain table
+    Writers(BenchWriters),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -236,6 +238,24 @@ pub(crate) struct BenchLimit {
     pub(crate) output: Format,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct BenchWriters {
+    /// Rowcast's database, in which a schema `rowcast_bench_limit` may be made and dropped; its readings stay
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: String,
+    /// Connections, each with one INSERT at a time
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) clients: u32,
+    /// How often both tables are measured, in turn
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) pairs: u32,
+    /// How long each measurement takes
+    #[arg(long, default_value = "5s", value_parser = units::duration, value_name = "TIME")]
+    pub(crate) duration: Duration,
+    #[arg(short, long, default_value = "text")]
+    pub(crate) output: Format,
+}
+
 fn pattern(text: &str) -> Result<String, String> {
     Filter::parse(Some(&[text])).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
@@ -281,5 +301,7 @@ mod tests {
         check("rowcast bench --max --rate 7", false);
         check("rowcast bench idle --clients 10", true);
         check("rowcast bench limit --clients 10,20 -o json", true);
+        check("rowcast bench writers --database-url postgres://x --pairs 5", true);
+        check("rowcast bench writers", false);
     }
 }

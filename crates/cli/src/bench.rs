@@ -9,11 +9,13 @@ mod idle;
 mod ledger;
 mod limit;
 mod load;
+mod pgbench;
 mod processes;
 mod report;
 mod scan;
 mod socket;
 mod verdict;
+mod writers;
 
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 
@@ -62,6 +64,9 @@ pub(crate) async fn run_kind(kind: BenchKind) -> anyhow::Result<()> {
     let text = match kind {
         BenchKind::Idle(options) => shown(options.output, &idle::measure(&options).await?, idle::Idle::text)?,
         BenchKind::Limit(options) => shown(options.output, &limit::measure(&options).await?, Limits::text)?,
+        BenchKind::Writers(options) => {
+            shown(options.output, &writers::measure(&options).await?, writers::Writers::text)?
+        }
     };
     Ok(output::line(&text)?)
 }
@@ -69,18 +74,17 @@ pub(crate) async fn run_kind(kind: BenchKind) -> anyhow::Result<()> {
 async fn measure(options: &BenchRun, settle_limit: Duration) -> anyhow::Result<Report> {
     let ingest = Address::parse(&options.ingest.url)?;
     let gateway = Address::parse(&options.gateway.url)?;
-    let watched = Watched::find(&options.pids, !options.no_processes);
     let clock = Clock::start();
     let mut audience = Audience::open(gateway, options.clients as usize, clock, |_| Vec::new()).await?;
     let pace =
         if options.max { Pace::Max } else { Pace::Planned(options.rate / f64::from(options.load.readings)) };
     let plan = Plan::new(ingest, &options.load, pace, clock);
-    let (sent, usage) = tokio::join!(plan.run(), usage_of_window(&watched, &plan));
+    let (sent, usage) = tokio::join!(plan.run(), usage_of_window(options, &plan));
     let ledger = Arc::new(Ledger::new(&sent.writes));
     audience.settle(ledger.clone(), settle_limit).await;
     let heard = audience.leave().await?;
     let mut report = report::evaluate(&plan, &sent, &ledger, &heard);
-    let (before, after) = usage;
+    let (watched, before, after) = usage;
     let deliveries = report.deliveries_in_window;
     report.processes = watched.rows(&before, &after, plan.window.seconds(), deliveries);
     report.options = report::Options::of(options);
@@ -89,12 +93,15 @@ async fn measure(options: &BenchRun, settle_limit: Duration) -> anyhow::Result<R
 
 type Sample = BTreeMap<String, Usage>;
 
-/// What the processes had used when the window began and when it ended.
-async fn usage_of_window(watched: &Watched, plan: &Plan) -> (Sample, Sample) {
+/// What the processes had used when the window began and when it ended. They are looked for when it begins: ingest
+/// connects to the database with the first POST, and each connection is a process.
+async fn usage_of_window(options: &BenchRun, plan: &Plan) -> (Watched, Sample, Sample) {
     tokio::time::sleep_until(plan.clock.at(plan.window.from).into()).await;
+    let watched = Watched::find(&options.pids, !options.no_processes);
     let before = watched.usage();
     tokio::time::sleep_until(plan.clock.at(plan.window.to).into()).await;
-    (before, watched.usage())
+    let after = watched.usage();
+    (watched, before, after)
 }
 
 fn shown<T: serde::Serialize>(format: Format, report: &T, text: fn(&T) -> String) -> anyhow::Result<String> {

@@ -2,6 +2,8 @@
 
 use std::{str::FromStr, time::Duration};
 
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use sqlx::{
     ConnectOptions, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -11,6 +13,21 @@ use crate::{Error, Result};
 
 /// How long a new connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The section `database` of a service.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// `postgres://user:password@host:5432/database`: the primary. Only ingest may have a pooler before it.
+    pub url: SecretString,
+}
+
+impl DatabaseConfig {
+    /// How to reach it; `application` is what `pg_stat_activity` shows.
+    pub fn options(&self, application: &str) -> std::result::Result<Options, BadUrl> {
+        Options::new(self.url.expose_secret(), application)
+    }
+}
 
 /// How to reach the database.
 #[derive(Clone)]

@@ -12,12 +12,12 @@ pub mod schema;
 pub mod snapshot;
 
 pub use chronicle::{Chronicle, Resume};
-pub use connect::{Database, Options};
+pub use connect::{Database, DatabaseConfig, Options};
 pub use doorbell::Doorbell;
 pub use latest::Latest;
 pub use leader::{Advance, Leader, Loaded};
 pub use log::{Head, Page, ReadError};
-pub use readings::{Inserter, NewReading};
+pub use readings::{Inserter, NewReading, StoredReading};
 pub use schema::{Migrated, SchemaError};
 
 /// A failure of Postgres, of the way to it, or of a statement.

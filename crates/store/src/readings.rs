@@ -51,11 +51,33 @@ pub struct Inserter {
     read_at: Instant,
 }
 
+/// What the database adds to a [`NewReading`] that it stores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredReading {
+    /// From the table's sequence.
+    pub id: i64,
+    /// The reading's time.
+    pub timestamp: OffsetDateTime,
+    /// JSON text as jsonb prints it: what every reader will be told.
+    pub metadata: String,
+    /// When it was inserted.
+    pub created_at: OffsetDateTime,
+}
+
+impl NewReading {
+    /// The reading as it is in the table now.
+    pub fn stored(self, stored: StoredReading) -> Reading {
+        let StoredReading { id, timestamp, metadata, created_at } = stored;
+        let Self { sensor_id, value, .. } = self;
+        Reading { id, sensor_id, value, timestamp, metadata, created_at, updated_at: created_at }
+    }
+}
+
 /// What became of an insert that did not fail.
 #[derive(Debug, PartialEq)]
 pub enum Inserted {
-    /// Stored and committed, in the order given.
-    Stored(Vec<Reading>),
+    /// Stored and committed: what the database made of each, in the order given.
+    Stored(Vec<StoredReading>),
     /// The deadline had passed when the server came to it; nothing was stored.
     TooLate,
 }
@@ -69,17 +91,18 @@ impl Inserter {
     }
 
     /// Stores all the readings in one transaction, or none.
-    pub async fn insert(&mut self, readings: &[NewReading], deadline: Instant) -> Result<Inserted> {
+    pub async fn insert(&mut self, readings: &[&NewReading], deadline: Instant) -> Result<Inserted> {
         let not_after = self.clock + deadline.saturating_duration_since(self.read_at);
-        let column = |f: fn(&NewReading) -> &str| readings.iter().map(f).collect::<Vec<_>>();
-        let stored: Vec<Row> = sqlx::query_as(
+        let column = |f: fn(&NewReading) -> &str| readings.iter().map(|r| f(r)).collect::<Vec<_>>();
+        // the clock is read once, so that all are stored or none; what is known already is not sent back
+        let stored: Vec<(i64, OffsetDateTime, String, OffsetDateTime)> = sqlx::query_as(
             r#"insert into public.sensor_readings (sensor_id, value, "timestamp", metadata, traceparent)
                select sensor_id, value, coalesce(at, now()), metadata::jsonb, traceparent
                  from unnest($1::text[], $2::float8[], $3::timestamptz[], $4::text[], $5::text[])
                       with ordinality as given (sensor_id, value, at, metadata, traceparent, place)
-                where clock_timestamp() < $6
+                where (select clock_timestamp() < $6)
                 order by place
-               returning id, sensor_id, value, "timestamp", metadata::text, created_at, updated_at"#,
+               returning id, "timestamp", metadata::text, created_at"#,
         )
         .bind(column(|r| &r.sensor_id))
         .bind(readings.iter().map(|r| r.value).collect::<Vec<_>>())
@@ -92,7 +115,13 @@ impl Inserter {
         if stored.is_empty() && !readings.is_empty() {
             return Ok(Inserted::TooLate);
         }
-        Ok(Inserted::Stored(stored.into_iter().map(Reading::from).collect()))
+        let stored = stored.into_iter().map(|(id, timestamp, metadata, created_at)| StoredReading {
+            id,
+            timestamp,
+            metadata,
+            created_at,
+        });
+        Ok(Inserted::Stored(stored.collect()))
     }
 }
 

@@ -109,3 +109,22 @@ async fn sql_writers_cannot_store_what_no_client_could_be_told() {
         "insert into sensor_readings (sensor_id, value) values (repeat('ä', 100), 1.7976931348623157e308)",
     );
 }
+
+#[tokio::test]
+async fn whoever_may_insert_needs_no_other_right() {
+    let db = TestDatabase::migrated().await;
+    let role = format!("writer_{}", std::process::id());
+    db.psql(&format!(
+        "create role {role};
+         grant insert (sensor_id, value) on public.sensor_readings to {role};
+         grant usage on sequence public.sensor_readings_id_seq to {role}"
+    ));
+    for gate in [1, 2] {
+        db.psql(&format!(
+            "select setval('rowcast.gate', {gate});
+             set role {role}; insert into public.sensor_readings (sensor_id, value) values ('s', {gate})"
+        ));
+    }
+    assert_eq!(db.psql("select count(*) from public.sensor_readings"), "2");
+    db.psql(&format!("drop owned by {role}; drop role {role}"));
+}

@@ -1,5 +1,4 @@
 //! The transcripts of docs/PROTOCOL.md are what client and gateway really say.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use wire::{Command, ServerMessage, Verb};
 

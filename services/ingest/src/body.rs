@@ -2,7 +2,7 @@
 
 use serde::{
     Deserialize,
-    de::{Error as _, MapAccess, Visitor},
+    de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use std::fmt;
@@ -10,7 +10,10 @@ use store::NewReading;
 use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use wire::SENSOR_ID_MAX;
 
-use crate::check_json::{self, without_place};
+use crate::{
+    check_json::{self, without_place},
+    keys::{Key, Keys},
+};
 
 /// The largest body with one reading.
 pub const OBJECT_BYTES: usize = 64 << 10;
@@ -174,19 +177,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let mut fields = Fields::default();
-                let mut seen = std::collections::HashSet::new();
-                while let Some(key) = map.next_key::<String>()? {
+                let mut keys = Keys::default();
+                while let Some(key) = map.next_key::<Key<'de>>()? {
                     let value: &RawValue = map.next_value()?;
-                    match key.as_str() {
+                    match key.0.as_ref() {
                         "sensor_id" => fields.sensor_id = Some(value),
                         "value" => fields.value = Some(value),
                         "metadata" => fields.metadata = Some(value),
                         "timestamp" => fields.timestamp = Some(value),
                         _ => {}
                     }
-                    if let Some(twice) = seen.replace(key) {
-                        return Err(A::Error::custom(format_args!("names the key {twice:?} twice")));
-                    }
+                    keys.add(key)?;
                 }
                 Ok(fields)
             }

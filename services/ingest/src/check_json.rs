@@ -1,8 +1,10 @@
 //! What JSON must satisfy to be stored as jsonb and told to every client.
 
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::keys::{Key, Keys};
 
 /// How deep arrays and objects may lie in each other. Clients' parsers have limits, some near 100.
 pub(crate) const MAX_DEPTH: usize = 32;
@@ -85,13 +87,11 @@ impl<'de> Visitor<'de> for Checked {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let depth = self.deeper()?;
-        let mut keys = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            text(&key)?;
+        let mut keys = Keys::default();
+        while let Some(key) = map.next_key::<Key<'de>>()? {
+            text(&key.0)?;
             map.next_value_seed(Checked { depth })?;
-            if let Some(twice) = keys.replace(key) {
-                return Err(A::Error::custom(format_args!("names the key {twice:?} twice")));
-            }
+            keys.add(key)?;
         }
         Ok(())
     }

@@ -1,12 +1,16 @@
 //! Group commit by natural batching: whatever waits while an INSERT runs goes into the next one, without a timer.
 //!
-//! One lane inserts at a time while commits are quick. When one has run for `PATIENCE`, the next lane takes what
-//! has come meanwhile. The queue is bounded in bytes; a request that finds it full is refused at once, and one whose
-//! time is over is taken out unstored.
+//! A lane takes all that waits. The next one starts beside it when as many readings wait as are under way, or when
+//! it has run for `PATIENCE`: batches stay large, and one is inserted while another waits for the disk. The queue is
+//! bounded in bytes; a request that finds it full is refused at once, and one whose time is over is taken out
+//! unstored.
+//!
+//! All of it runs on a thread of its own. Beside the connections, a batch whose answer has come waited until each of
+//! them had had its turn, and every client with it.
 
 mod lane;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use chassis::Life;
 use store::NewReading;
@@ -25,7 +29,7 @@ const REQUEST_LIMIT: Duration = Duration::from_millis(2_200);
 /// An answer that is still due then is not waited for any longer.
 const ANSWER_LIMIT: Duration = Duration::from_millis(2_600);
 
-/// An INSERT that runs longer than this is slow: the next lane starts beside it.
+/// An INSERT that runs longer than this is slow: the next lane takes what waits, however little.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 /// The most readings in one INSERT.
@@ -66,13 +70,18 @@ pub struct Committer {
 
 impl Committer {
     /// Starts the lanes.
-    pub fn start(life: &Life, options: store::Options, config: IngestConfig, metrics: Metrics) -> Self {
+    pub fn start(
+        life: &Life,
+        options: store::Options,
+        config: IngestConfig,
+        metrics: Metrics,
+    ) -> std::io::Result<Self> {
         // every job holds its bytes of the semaphore, which bounds the channel
         let (queue, jobs) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(config.queue_bytes));
         let lanes = (0..config.lanes).map(|_| Lane::new(options.clone(), metrics.clone())).collect();
-        life.spawn_work(dispatch(jobs, lanes, life.clone()));
-        Self { queue, room, metrics }
+        life.spawn_apart("commit", dispatch(jobs, lanes, life.clone()))?;
+        Ok(Self { queue, room, metrics })
     }
 
     /// Stores all the readings or none, and gives them as they are in the table.
@@ -103,43 +112,64 @@ impl Committer {
     }
 }
 
-/// Hands what waits to a lane, until every sender is gone: the port's requests hold one each.
+/// Hands what waits to a lane, until every sender is gone (the port's requests hold one each) and every lane is back.
 async fn dispatch(mut jobs: mpsc::UnboundedReceiver<Job>, mut idle: Vec<Lane>, life: Life) {
     let (give_back, mut returned) = mpsc::unbounded_channel();
-    let mut busy = 0;
-    let mut started = Instant::now();
-    while let Some(first) = jobs.recv().await {
-        if busy > 0 {
-            tokio::select! {
-                // a lane that is back goes first: it has a connection that works
-                biased;
-                lane = returned.recv() => {
-                    idle.extend(lane);
-                    busy -= 1;
-                }
-                () = sleep_until(started + PATIENCE), if !idle.is_empty() => {}
-            }
+    let (mut waiting, mut arrived) = (Waiting::default(), Vec::new());
+    // how many readings the lanes have, and since when the last of them has its own
+    let (mut under_way, mut started) = (0, Instant::now());
+    let mut open = true;
+    while open || waiting.readings > 0 || under_way > 0 {
+        while waiting.readings > 0 && (waiting.readings >= under_way || started.elapsed() >= PATIENCE) {
+            let Some(mut lane) = idle.pop() else { break };
+            let batch = waiting.batch();
+            let readings: usize = batch.iter().map(|job| job.readings.len()).sum();
+            (under_way, started) = (under_way + readings, Instant::now());
+            let give_back = give_back.clone();
+            life.spawn_work(async move {
+                lane.commit(batch).await;
+                // the dispatcher only goes when the process does
+                let _ = give_back.send((lane, readings));
+            });
         }
-        let batch = waiting(first, &mut jobs);
-        let Some(mut lane) = idle.pop() else { continue };
-        let give_back = give_back.clone();
-        (busy, started) = (busy + 1, Instant::now());
-        life.spawn_work(async move {
-            lane.commit(batch).await;
-            // the dispatcher only goes when the process does
-            let _ = give_back.send(lane);
-        });
+        tokio::select! {
+            // a lane that is back goes first: it has a connection that works
+            biased;
+            Some((lane, readings)) = returned.recv() => {
+                idle.push(lane);
+                under_way -= readings;
+            }
+            count = jobs.recv_many(&mut arrived, usize::MAX), if open => {
+                open = count > 0;
+                arrived.drain(..).for_each(|job| waiting.push(job));
+            }
+            () = sleep_until(started + PATIENCE), if waiting.readings > 0 && !idle.is_empty() => {}
+        }
     }
 }
 
-/// Everything that waits, up to a batch's size.
-fn waiting(first: Job, jobs: &mut mpsc::UnboundedReceiver<Job>) -> Vec<Job> {
-    let mut count = first.readings.len();
-    let mut batch = vec![first];
-    while count < BATCH_READINGS {
-        let Ok(job) = jobs.try_recv() else { break };
-        count += job.readings.len();
-        batch.push(job);
+/// The requests before the lanes, in the order they came.
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    readings: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, job: Job) {
+        self.readings += job.readings.len();
+        self.jobs.push_back(job);
     }
-    batch
+
+    /// Takes the first, up to a batch's size.
+    fn batch(&mut self) -> Vec<Job> {
+        let (mut batch, mut readings) = (Vec::new(), 0);
+        while readings < BATCH_READINGS {
+            let Some(job) = self.jobs.pop_front() else { break };
+            readings += job.readings.len();
+            batch.push(job);
+        }
+        self.readings -= readings;
+        batch
+    }
 }

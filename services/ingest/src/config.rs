@@ -1,7 +1,8 @@
 //! The configuration of ingest.
 
-use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Secret, Settings};
+use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Settings};
 use serde::Deserialize;
+use store::DatabaseConfig;
 
 /// All of it.
 #[derive(Debug, Deserialize)]
@@ -23,14 +24,6 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// The primary, or a pooler before it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseConfig {
-    /// `postgres://user:password@host:5432/database`
-    pub url: Secret,
-}
-
 /// How readings are committed.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,13 +37,6 @@ pub struct IngestConfig {
 impl Default for IngestConfig {
     fn default() -> Self {
         Self { lanes: 4, queue_bytes: 16 << 20 }
-    }
-}
-
-impl DatabaseConfig {
-    /// How the store reaches it.
-    pub fn options(&self, application: &str) -> Result<store::Options, store::connect::BadUrl> {
-        store::Options::new(self.url.expose(), application)
     }
 }
 

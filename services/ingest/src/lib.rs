@@ -6,13 +6,15 @@ pub mod body;
 mod check_json;
 pub mod committer;
 pub mod config;
+mod keys;
 mod metrics;
 mod problems;
 pub mod routes;
 
 use std::time::Duration;
 
-use chassis::{Condition, HttpMetrics, Life, Service};
+use anyhow::Context;
+use chassis::{HttpMetrics, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
@@ -25,10 +27,7 @@ const READERS: u32 = 4;
 const READ_LIMIT: Duration = Duration::from_secs(2);
 
 /// How often it is checked that an INSERT would succeed.
-const CHECK_EVERY: Duration = Duration::from_secs(2);
-
-/// How soon it is checked again after a failure.
-const RECHECK_AFTER: Duration = Duration::from_millis(250);
+const CHECK_PACE: Pace = Pace { holding: Duration::from_secs(2), failing: Duration::from_millis(250) };
 
 /// The service's story: lanes to the database, the routes before them, the port.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
@@ -36,27 +35,17 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let database =
         Database::new(&config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT), READERS);
     let lanes = config.database.options("rowcast ingest")?;
-    let committer = Committer::start(&service.life, lanes, config.ingest, metrics);
+    let committer = Committer::start(&service.life, lanes, config.ingest, metrics)
+        .context("the thread that commits does not start")?;
     let ready = service.readiness.condition("database");
 
     let listener = chassis::bind(config.http.addr).await?;
     let http = HttpMetrics::register(&service.registry)?;
     let router = routes::router(App { database: database.clone(), committer });
     chassis::serve(&service.life, listener, &config.http, router, &http);
-    service.life.spawn("readiness", watch(database, ready, service.life.clone()));
+    service.life.spawn("readiness", ready.watch(async move || can_insert(&database).await, CHECK_PACE));
     service.life.stopping().await;
     Ok(())
-}
-
-async fn watch(database: Database, ready: Condition, life: Life) {
-    loop {
-        let able = can_insert(&database).await;
-        let pause = if able.is_ok() { CHECK_EVERY } else { RECHECK_AFTER };
-        ready.set(able);
-        if life.soft().run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            return;
-        }
-    }
 }
 
 async fn can_insert(database: &Database) -> Result<(), String> {

@@ -3,16 +3,16 @@
 mod list;
 mod post;
 
+use std::sync::Arc;
+
 use axum::{Router, http::Uri, response::IntoResponse, routing::get};
 use chassis::Problem;
 use http::{Method, StatusCode};
 use store::Database;
-use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::committer::Committer;
 
 /// What the handlers use.
-#[derive(Clone)]
 pub struct App {
     /// For GET.
     pub database: Database,
@@ -31,8 +31,7 @@ pub fn router(app: App) -> Router {
         .into_iter()
         .fold(Router::new(), |router, path| router.route(path, readings.clone()))
         .fallback(unknown_path)
-        .layer(RequestDecompressionLayer::new().gzip(true).zstd(true))
-        .with_state(app)
+        .with_state(Arc::new(app))
 }
 
 async fn wrong_method(method: Method) -> impl IntoResponse {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use chassis::{AdminConfig, Faults, LogConfig, Secret, Settings};
+use bus::RedisConfig;
+use chassis::{AdminConfig, Faults, LogConfig, Settings};
 use serde::Deserialize;
+use store::DatabaseConfig;
 
 /// All of it.
 #[derive(Debug, Deserialize)]
@@ -24,29 +26,6 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// The primary itself, not a pooler that shares sessions: LISTEN needs a session of its own.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseConfig {
-    /// `postgres://user:password@host:5432/database`
-    pub url: Secret,
-}
-
-/// The stream's server.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RedisConfig {
-    /// `redis://user:password@host:6379/0`
-    pub url: Secret,
-    /// What the keys begin with.
-    #[serde(default = "default_prefix")]
-    pub prefix: String,
-}
-
-fn default_prefix() -> String {
-    "rowcast".to_owned()
-}
-
 /// How long things are kept.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -62,20 +41,6 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Self { readings: None, replay: Duration::from_secs(24 * 3600) }
-    }
-}
-
-impl DatabaseConfig {
-    /// How the store reaches it.
-    pub fn options(&self, application: &str) -> Result<store::Options, store::connect::BadUrl> {
-        store::Options::new(self.url.expose(), application)
-    }
-}
-
-impl RedisConfig {
-    /// How the bus reaches it.
-    pub fn options(&self) -> Result<bus::Options, bus::BadUrl> {
-        bus::Options::new(self.url.expose(), &self.prefix)
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Secret, Settings};
+use bus::RedisConfig;
+use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Settings};
 use serde::Deserialize;
+use store::DatabaseConfig;
 use wire::frame::Limits;
 
 use crate::origin::{Origin, Origins};
@@ -34,29 +36,6 @@ pub struct Config {
     /// The log.
     #[serde(default)]
     pub log: LogConfig,
-}
-
-/// The primary: a replica may lag behind the stream.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseConfig {
-    /// `postgres://user:password@host:5432/database`
-    pub url: Secret,
-}
-
-/// The stream's server.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RedisConfig {
-    /// `redis://user:password@host:6379/0`
-    pub url: Secret,
-    /// What the keys begin with.
-    #[serde(default = "default_prefix")]
-    pub prefix: String,
-}
-
-fn default_prefix() -> String {
-    "rowcast".to_owned()
 }
 
 /// What the gateway holds and serves.
@@ -177,20 +156,6 @@ impl Config {
         let parse = |text: &String| text.parse::<Origin>().map_err(|error| format!("{text:?} {error}"));
         let listed = self.gateway.origins.iter().map(parse).collect::<Result<_, _>>()?;
         Ok(Origins::new(listed))
-    }
-}
-
-impl DatabaseConfig {
-    /// How the store reaches it.
-    pub fn options(&self, application: &str) -> Result<store::Options, store::connect::BadUrl> {
-        store::Options::new(self.url.expose(), application)
-    }
-}
-
-impl RedisConfig {
-    /// How the bus reaches it.
-    pub fn options(&self) -> Result<bus::Options, bus::BadUrl> {
-        bus::Options::new(self.url.expose(), &self.prefix)
     }
 }
 

@@ -30,7 +30,7 @@ mod ws_message;
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{Condition, HttpMetrics, Life, Service};
+use chassis::{HttpMetrics, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
@@ -46,10 +46,7 @@ const READERS: u32 = 6;
 const READ_LIMIT: Duration = Duration::from_secs(20);
 
 /// How often the schema is looked at.
-const CHECK_EVERY: Duration = Duration::from_secs(5);
-
-/// How soon a schema that is missing or too old is looked at again.
-const RECHECK_AFTER: Duration = Duration::from_millis(250);
+const SCHEMA_PACE: Pace = Pace { holding: Duration::from_secs(5), failing: Duration::from_millis(250) };
 
 /// The service's story: wait for the schema, follow the stream, serve clients from it.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
@@ -83,24 +80,11 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     life.spawn_work(drain::drain(roster.clone(), life.clone(), metrics.draining.clone()));
 
     tokio::select! {
-        () = await_schema(&database, &schema) => {}
+        () = schema.until_held(async || database.check_schema().await, SCHEMA_PACE) => {}
         () = life.stopping() => return Ok(()),
     }
-    life.spawn("schema check", watch_schema(database.clone(), schema, life.clone()));
+    let reader = database.clone();
+    life.spawn("schema check", schema.watch(async move || reader.check_schema().await, SCHEMA_PACE));
     Feed::new(config.redis.options()?, database, (hub, roster), feed, metrics).follow(life).await;
     Ok(())
-}
-
-async fn await_schema(database: &Database, schema: &Condition) {
-    while let Err(error) = database.check_schema().await {
-        schema.fail(error.to_string());
-        tokio::time::sleep(RECHECK_AFTER).await;
-    }
-    schema.hold();
-}
-
-async fn watch_schema(database: Database, schema: Condition, life: Life) {
-    while life.soft().run_until_cancelled(tokio::time::sleep(CHECK_EVERY)).await.is_some() {
-        schema.set(database.check_schema().await);
-    }
 }

@@ -16,4 +16,5 @@ mod page;
 mod pulls;
 mod services;
 mod sockets;
+mod stock_clients;
 mod streams;

@@ -33,7 +33,7 @@ impl Browser {
 }
 
 /// The folder of the built page. `cargo xtask test` builds it and says where it is.
-fn built_page() -> String {
+pub(crate) fn built_page() -> String {
     let built = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../frontend/build/client");
     let folder = std::env::var_os("ROWCAST_PAGE_DIR").map_or(built, PathBuf::from);
     assert!(folder.join("index.html").is_file(), "the page is not built: run `cargo xtask test`");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{Inserter, readings::Inserted};
+use store::{Inserter, StoredReading, readings::Inserted};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Job, NotStored};
@@ -50,10 +50,10 @@ impl Lane {
         self.metrics.lanes_busy.dec();
     }
 
-    async fn insert(&mut self, jobs: &[Job]) -> Result<Vec<wire::Reading>, NotStored> {
+    async fn insert(&mut self, jobs: &[Job]) -> Result<Vec<StoredReading>, NotStored> {
         let deadline = jobs.iter().map(|job| job.deadline).min().unwrap_or_else(Instant::now);
         let mut inserter = self.inserter(deadline).await?;
-        let readings: Vec<_> = jobs.iter().flat_map(|job| job.readings.iter().cloned()).collect();
+        let readings: Vec<_> = jobs.iter().flat_map(|job| &job.readings).collect();
         let started = Instant::now();
         // whatever goes wrong, the connection is dropped: a statement under way then must not be mistaken for ours
         match timeout_at(deadline + GRACE, inserter.insert(&readings, deadline)).await {
@@ -93,10 +93,11 @@ impl Lane {
     }
 }
 
-fn answer(jobs: Vec<Job>, stored: Vec<wire::Reading>) {
+fn answer(jobs: Vec<Job>, stored: Vec<StoredReading>) {
     let mut stored = stored.into_iter();
-    for job in jobs {
-        let own = stored.by_ref().take(job.readings.len()).collect();
+    for mut job in jobs {
+        let own = std::mem::take(&mut job.readings).into_iter().zip(stored.by_ref());
+        let own = own.map(|(reading, stored)| reading.stored(stored)).collect();
         reply(job, Ok(own));
     }
 }

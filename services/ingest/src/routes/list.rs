@@ -1,5 +1,7 @@
 //! GET: the newest readings, as the demo listed them.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{RawQuery, State},
     response::{IntoResponse, Response},
@@ -16,7 +18,7 @@ const DEFAULT_LIMIT: i64 = 100;
 /// How many are listed at most, whatever it says.
 const MAX_LIMIT: i64 = 1_000;
 
-pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
     match newest(&app, query.as_deref().unwrap_or("")).await {
         Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
         Err(problem) => problem.into_response(),

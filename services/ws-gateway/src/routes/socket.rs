@@ -35,13 +35,15 @@ pub(super) async fn upgrade(
     let upgrading = hyper::upgrade::on(&mut request);
     let answer = handshake.answer();
     let life = app.life.clone();
-    // boxed: what the handshake needs is gone when the socket lives, which may be for days
     life.spawn_work(async move {
         let Ok(upgraded) = upgrading.await else { return };
         let Ok((stream, read_ahead)) = chassis::into_tcp(upgraded) else { return };
         let socket = WebSocket::new(stream, &read_ahead, app.limits.clone());
+        // the read buffer of the handshake would live as long as the socket, which may be for days
+        drop(read_ahead);
         let Handshake { form, query, .. } = handshake;
         let mut connection = Box::new(Connection::begin(app, socket, place, form, query.as_ref(), head));
+        drop(query);
         connection.serve().await;
         drop(seat);
     });

@@ -1,0 +1,92 @@
+/**
+ * Clients that know nothing of Rowcast's library: the npm package `ws`, and in a real browser an EventSource and a page
+ * as the demo's users wrote it. Driven as the page is: a JSON command a line on stdin, one JSON answer a line on stdout.
+ */
+
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+import { WebSocket } from "ws";
+
+const DEADLINE_MS = 20_000;
+const LOOK_EVERY_MS = 10;
+
+const gateway = process.env.ROWCAST_GATEWAY;
+const browser = await chromium.launch({
+  executablePath: process.env.ROWCAST_CHROMIUM ?? "/usr/bin/chromium",
+  headless: true,
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+});
+const page = await browser.newPage();
+await page.goto(`http://${gateway}/`);
+
+/** A page for the demo: its hook gives up after five tries of 3 s, and at once after a close with 1000. */
+await page.evaluate(() => {
+  window.stock = { demo: [], events: [], opened: 0 };
+  let tries = 0;
+  const connect = () => {
+    const socket = new WebSocket(`ws://${window.location.host}/ws/sensor-readings/`);
+    socket.onopen = () => {
+      tries = 0;
+      window.stock.opened += 1;
+    };
+    socket.onmessage = ({ data }) => window.stock.demo.push(JSON.parse(data).data.value);
+    socket.onclose = ({ code }) => {
+      if (code !== 1000 && tries < 5) {
+        tries += 1;
+        setTimeout(connect, 3_000);
+      }
+    };
+  };
+  connect();
+  const source = new EventSource("/sse/sensors/?sensor=stock*");
+  source.addEventListener("live", () => window.stock.events.push("live"));
+  source.onmessage = ({ data }) => window.stock.events.push(JSON.parse(data).value);
+});
+
+const heard = { ws: [] };
+const socket = new WebSocket(`ws://${gateway}/ws/sensors/`, "rowcast.v1");
+socket.on("open", () => socket.send('{"id":1,"subscribe":{"sensors":["stock"]}}'));
+socket.on("message", (frame) => {
+  const messages = [JSON.parse(String(frame))].flat();
+  for (const { ok, data } of messages) {
+    if (ok) heard.ws.push("ok");
+    if (data) heard.ws.push(data.value);
+  }
+});
+
+async function all() {
+  const { demo, events, opened } = await page.evaluate(() => window.stock);
+  return { ...heard, demo, events, opened };
+}
+
+/** Waits until what one of them has heard ends so. */
+async function wait({ who, ends }) {
+  const wanted = JSON.stringify(ends);
+  let last;
+  for (const deadline = Date.now() + DEADLINE_MS; Date.now() < deadline; ) {
+    last = (await all())[who];
+    const tail = Array.isArray(last) ? last.slice(-ends.length) : last;
+    if (JSON.stringify(tail) === wanted) return { heard: last };
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+  throw new Error(`${who} has ${JSON.stringify(last)}, not ${wanted}`);
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  let answer;
+  try {
+    answer = { ok: true, ...(await wait(JSON.parse(line))) };
+  } catch (error) {
+    answer = { ok: false, error: String(error) };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+await browser.close();

@@ -1,0 +1,81 @@
+//! How fast a listener that was away forwards what was written meanwhile.
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use testkit::postgres::psql;
+
+use crate::{probe, say::say, stack::Stack};
+
+/// The readings of one transaction.
+const TOGETHER: u32 = 1_000;
+
+/// Nobody waits for a listener that is slower than a hundredth of what is expected.
+const WITHIN: Duration = Duration::from_secs(600);
+
+const LOOK: Duration = Duration::from_millis(10);
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Options {
+    /// How many readings wait, to the next thousand
+    #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..=50_000_000))]
+    rows: u32,
+    /// How often it is measured
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    times: u32,
+}
+
+/// Ends the listener, writes, starts it, and waits until all of it is in the stream.
+pub(super) fn measure(stack: &mut Stack, options: Options) -> Result<()> {
+    let transactions = options.rows.div_ceil(TOGETHER);
+    let rows = f64::from(transactions * TOGETHER);
+    for _ in 0..options.times {
+        stack.end("notify-listener")?;
+        write(&stack.database, transactions)?;
+        let began = Instant::now();
+        stack.start_again("notify-listener")?;
+        await_forwarded(stack, rows, began)?;
+        let seconds = began.elapsed().as_secs_f64();
+        say(&format!(
+            "{rows} readings were in the stream {seconds:.2} s after the listener's start: {:.0}/s",
+            rows / seconds
+        ));
+    }
+    Ok(())
+}
+
+fn write(database: &str, transactions: u32) -> Result<()> {
+    let sql = format!(
+        r#"do $$ begin
+               for nth in 1..{transactions} loop
+                   insert into public.sensor_readings (sensor_id, value, metadata)
+                       select 'bench-' || n % 100, n / 100.0, '{{"unit": "C"}}' from generate_series(1, {TOGETHER}) n;
+                   commit;
+               end loop;
+           end $$"#
+    );
+    psql(database, &sql).map(drop)
+}
+
+/// The listener counts from zero when it starts.
+fn await_forwarded(stack: &mut Stack, rows: f64, began: Instant) -> Result<()> {
+    let listener = stack.ports.admin_port + 2;
+    let metric = |name: &str| probe::metric(listener, &format!("rowcast_listener_{name}"));
+    // what is read counts at once, and stays in the backlog until it is in the stream
+    let all_forwarded =
+        || Ok::<_, anyhow::Error>(metric("readings_total")? >= rows && metric("backlog_ticks")? == 0.0);
+    while !all_forwarded().unwrap_or(false) {
+        if stack.tell_lost() > 0 {
+            bail!("a service has ended");
+        }
+        if began.elapsed() > WITHIN {
+            bail!("{rows} readings are not in the stream after {WITHIN:?}");
+        }
+        sleep(LOOK);
+    }
+    Ok(())
+}
