@@ -170,17 +170,17 @@ impl Database {
             return Err(BucketError::TooManySensors);
         };
         let Span { mut from, mut to } = span;
+        let stretch = time::Duration::try_from(length).unwrap_or(time::Duration::MAX);
         // a page behind a bucket need not look at what was before it
         match (&after, order) {
             (Some(after), Order::Ascending) => from = from.max(after.bucket),
-            (Some(after), Order::Descending) => {
-                to = to.min(after.bucket.saturating_add(length.try_into().unwrap_or_default()))
-            }
+            (Some(after), Order::Descending) => to = to.min(after.bucket.saturating_add(stretch)),
             (None, _) => {}
         }
         let start = || BucketPlace {
             bucket: match order {
-                Order::Ascending => EVER.from,
+                // the first bucket may begin before the readings that are wanted
+                Order::Ascending => from.saturating_sub(stretch),
                 Order::Descending => EVER.to,
             },
             sensor_id: String::new(),

@@ -142,6 +142,21 @@ async fn a_mean_does_not_leave_the_numbers_it_is_of() {
 }
 
 #[tokio::test]
+async fn the_first_bucket_may_begin_before_the_first_reading_can() {
+    let db = TestDatabase::migrated().await;
+    db.psql(r#"insert into sensor_readings (sensor_id, value, "timestamp") values ('a', 1, '0001-01-01 00:00:00+00'), ('a', 2, '9998-12-31')"#);
+    let database = Database::new(&db.options(), 1);
+    let all = filter("a");
+    for order in [Ascending, Descending] {
+        let wanted = Wanted { filter: &all, span: EVER, order, after: None, limit: 10 };
+        let rows = database.buckets(wanted, Duration::from_secs(7 * 60 * 60)).await.unwrap().rows;
+        assert_eq!(rows.len(), 2, "{order:?}: {rows:?}");
+        let first = rows.iter().map(|bucket| bucket.bucket).min().unwrap();
+        assert!(first <= EVER.from && EVER.from < first + time::Duration::hours(7), "{first}");
+    }
+}
+
+#[tokio::test]
 async fn a_sensor_has_a_newest_and_an_oldest_reading_or_is_not_known() {
     let db = TestDatabase::migrated().await;
     db.psql(r#"insert into sensor_readings (sensor_id, value, "timestamp") select 'a', n, timestamptz '2026-01-01' - n * interval '1 h' from generate_series(1, 9) n"#);

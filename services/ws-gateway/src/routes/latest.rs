@@ -27,7 +27,7 @@ async fn read(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Probl
     if at.epoch != head.epoch {
         return Err(gone());
     }
-    // as of one position, the same query always has the same answer
+    // as of one position, the same query has the same answer: readings are inserted and, when old, dropped, not changed
     let etag = answer::etag(&[at.to_string().as_bytes(), query.as_bytes(), media.content_type().as_bytes()]);
     if answer::has(headers, &etag) {
         return Ok(Answer::unchanged(etag));
