@@ -1,5 +1,7 @@
 import { useEffect, useRef } from "react";
+import notice from "swagger-ui-dist/NOTICE?url&no-inline";
 import "swagger-ui-dist/swagger-ui.css";
+import licences from "swagger-ui-dist/swagger-ui-es-bundle.js.LICENSE.txt?url&no-inline";
 import "../docs/viewer.css";
 
 export const meta = () => [{ title: "Rowcast: its HTTP" }];
@@ -33,6 +35,16 @@ export default function Docs() {
         </a>
       </p>
       <div ref={place} data-testid="viewer" className="mt-6" />
+      <p className="mt-6 text-sm">
+        {"The viewer is Swagger UI, Apache-2.0: "}
+        <a className="text-accent underline" href={notice}>
+          notice
+        </a>
+        {", "}
+        <a className="text-accent underline" href={licences}>
+          licences of what it holds
+        </a>
+      </p>
     </main>
   );
 }

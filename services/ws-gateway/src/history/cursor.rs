@@ -124,7 +124,10 @@ mod tests {
         ] {
             assert_eq!(Place::parse(&token(text)), None, "{text}");
         }
-        assert_eq!(Place::parse(&token(&format!("reading {} 1", i64::MAX))), None, "after the last year");
+        for beyond in [datetime!(9999-12-31 12:00 UTC), datetime!(0000-12-30 23:59 UTC)] {
+            let place = Place { timestamp: beyond, id: 1 };
+            assert_eq!(Place::parse(&place.token()), None, "no reading has the time {beyond}");
+        }
         assert_eq!(BucketPlace::parse(&token("bucket 1 a\0")), None);
         for text in ["%", "=", "reading 1 2", "AAAA", "_w"] {
             assert_eq!(Place::parse(text), None, "{text}");
