@@ -1,22 +1,13 @@
 /**
  * The page in a real browser, driven by another process: a JSON command a line on stdin, one JSON answer a line on
- * stdout. ROWCAST_PAGE_URL names the page; ROWCAST_CHROMIUM the browser, if it is not the system's.
+ * stdout. ROWCAST_PAGE_URL names the page.
  */
 
 import { createInterface } from "node:readline";
 import { AxeBuilder } from "@axe-core/playwright";
-import { chromium } from "playwright-core";
+import { launch } from "./browser.mjs";
 
 const DEFAULT_TIMEOUT_MS = 10_000;
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 const pageUrl = process.env.ROWCAST_PAGE_URL;
 if (!pageUrl) {
@@ -24,11 +15,7 @@ if (!pageUrl) {
   process.exit(2);
 }
 
-const browser = await chromium.launch({
-  executablePath: process.env.ROWCAST_CHROMIUM ?? "/usr/bin/chromium",
-  headless: true,
-  args: FLAGS,
-});
+const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1100, height: 800 } });
 const page = await context.newPage();
 const elsewhere = [];

@@ -4,26 +4,14 @@
  */
 
 import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
 import { WebSocket } from "ws";
+import { launch } from "./browser.mjs";
 
 const DEADLINE_MS = 20_000;
 const LOOK_EVERY_MS = 10;
 
 const gateway = process.env.ROWCAST_GATEWAY;
-const browser = await chromium.launch({
-  executablePath: process.env.ROWCAST_CHROMIUM ?? "/usr/bin/chromium",
-  headless: true,
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await launch();
 const page = await browser.newPage();
 await page.goto(`http://${gateway}/`);
 

@@ -1,10 +1,9 @@
 //! The newest reading of each sensor, as of a position.
 
 use sqlx::{Connection, FromRow};
-use time::OffsetDateTime;
 use wire::{Filter, Pattern, Position, Reading};
 
-use crate::{Database, ReadError};
+use crate::{Database, ReadError, readings::MaybeRow};
 
 /// A page of the newest readings.
 #[derive(Debug, Clone, Default)]
@@ -57,27 +56,8 @@ pub const LATEST: &str = r#"
 #[derive(FromRow)]
 struct LatestRow {
     wanted: String,
-    id: Option<i64>,
-    sensor_id: Option<String>,
-    value: Option<f64>,
-    timestamp: Option<OffsetDateTime>,
-    metadata: Option<String>,
-    created_at: Option<OffsetDateTime>,
-    updated_at: Option<OffsetDateTime>,
-}
-
-impl LatestRow {
-    fn reading(self) -> Option<Reading> {
-        Some(Reading {
-            id: self.id?,
-            sensor_id: self.sensor_id?,
-            value: self.value?,
-            timestamp: self.timestamp?,
-            metadata: self.metadata?,
-            created_at: self.created_at?,
-            updated_at: self.updated_at?,
-        })
-    }
+    #[sqlx(flatten)]
+    row: MaybeRow,
 }
 
 impl Database {
@@ -112,6 +92,6 @@ impl Database {
             .await?;
         let more = i64::try_from(rows.len()).is_ok_and(|rows| rows == limit);
         let next = rows.last().filter(|_| more).map(|row| row.wanted.clone());
-        Ok(Latest { newest: rows.into_iter().filter_map(LatestRow::reading).collect(), next })
+        Ok(Latest { newest: rows.into_iter().filter_map(|row| row.row.reading()).collect(), next })
     }
 }

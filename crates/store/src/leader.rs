@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use sqlx::{FromRow, PgConnection, postgres::types::PgInterval};
 use time::OffsetDateTime;
-use wire::{Epoch, Position, Reading, Tick};
+use wire::{Epoch, Position, Tick};
 
 use crate::{
     Error, Head, Options, Page, ReadError, Result,
     log::{TickReadings, head, read_page},
+    readings::MaybeRow,
 };
 
 /// The leader's own session with Postgres; its commits wait for the disk.
@@ -51,27 +52,8 @@ struct StepRow {
     tick_rows: Option<i64>,
     tick_at: Option<OffsetDateTime>,
     open_transactions: Option<i64>,
-    id: Option<i64>,
-    sensor_id: Option<String>,
-    value: Option<f64>,
-    timestamp: Option<OffsetDateTime>,
-    metadata: Option<String>,
-    created_at: Option<OffsetDateTime>,
-    updated_at: Option<OffsetDateTime>,
-}
-
-impl StepRow {
-    fn reading(self) -> Option<Reading> {
-        Some(Reading {
-            id: self.id?,
-            sensor_id: self.sensor_id?,
-            value: self.value?,
-            timestamp: self.timestamp?,
-            metadata: self.metadata?,
-            created_at: self.created_at?,
-            updated_at: self.updated_at?,
-        })
-    }
+    #[sqlx(flatten)]
+    row: MaybeRow,
 }
 
 impl Leader {
@@ -130,7 +112,7 @@ impl Leader {
                     epoch,
                     tick: Tick(tick),
                     at,
-                    readings: rows.into_iter().filter_map(StepRow::reading).collect(),
+                    readings: rows.into_iter().filter_map(|row| row.row.reading()).collect(),
                 },
             }),
             _ => Ok(Advance::Nothing { open_transactions: last.open_transactions.unwrap_or(0) }),

@@ -33,6 +33,32 @@ pub(crate) struct Row {
     updated_at: OffsetDateTime,
 }
 
+/// A reading's columns where a row may hold none.
+#[derive(FromRow)]
+pub(crate) struct MaybeRow {
+    id: Option<i64>,
+    sensor_id: Option<String>,
+    value: Option<f64>,
+    timestamp: Option<OffsetDateTime>,
+    metadata: Option<String>,
+    created_at: Option<OffsetDateTime>,
+    updated_at: Option<OffsetDateTime>,
+}
+
+impl MaybeRow {
+    pub(crate) fn reading(self) -> Option<Reading> {
+        Some(Reading {
+            id: self.id?,
+            sensor_id: self.sensor_id?,
+            value: self.value?,
+            timestamp: self.timestamp?,
+            metadata: self.metadata?,
+            created_at: self.created_at?,
+            updated_at: self.updated_at?,
+        })
+    }
+}
+
 impl From<Row> for Reading {
     fn from(row: Row) -> Self {
         let Row { id, sensor_id, value, timestamp, metadata, created_at, updated_at } = row;

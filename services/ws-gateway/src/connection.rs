@@ -1,16 +1,21 @@
 //! One connection, whatever carries it: hears the peer, writes the session's outbox, and does what the session
 //! wishes.
 
+mod clock;
 pub(crate) mod event_stream;
+mod questions;
 pub(crate) mod web_socket;
 
-use std::{future::pending, io, pin::Pin, sync::Arc, time::Duration};
+use std::{future::pending, io, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use store::{ReadError, Resume};
-use tokio::time::{Instant, Sleep, sleep, timeout};
-use wire::{Close, Filter, Position, Subscribe};
+use tokio::time::{Instant, timeout};
+use wire::{Close, Position, Subscribe};
 
+use self::{
+    clock::{Clock, HEARTBEAT},
+    questions::{Answer, Pending, page, since, snapshot, verdict},
+};
 use crate::{
     config::Patience,
     drain,
@@ -18,20 +23,13 @@ use crate::{
     hub::Feeding,
     mailbox::Leave,
     outbox::Outbox,
-    replay::Piece,
     roster::Place,
     routes::App,
-    session::{IDLE_MS, Session, SnapshotPage, Wish},
+    session::{Session, Wish},
 };
-
-/// How often the session's heartbeat beats: marks at least every `idle_ms`, with room for a slow moment.
-const HEARTBEAT: Duration = Duration::from_millis(IDLE_MS * 2 / 3);
 
 /// From our last word to the end of the connection.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// Between tries to read the log.
-const RETRY: Duration = Duration::from_millis(250);
 
 /// What carries a connection.
 pub(crate) trait Peer: Send {
@@ -57,17 +55,6 @@ pub(crate) enum Happened {
     /// The peer closed, with its code.
     Closed(Option<u16>),
 }
-
-/// What the log answered to a wish.
-enum Answer {
-    Verdict(u32, Resume),
-    Since(u32, (Position, bool)),
-    Page(u32, Piece),
-    Forgotten(u32),
-    Snapshot(u32, SnapshotPage),
-}
-
-type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Why a connection ended.
 enum End {
@@ -95,44 +82,6 @@ pub(crate) struct Connection<P> {
     /// Reads of the log under way; most connections never have one.
     answers: Option<Box<FuturesUnordered<Pending>>>,
     clock: Clock,
-}
-
-/// When things are due. One timer serves them all.
-struct Clock {
-    alarm: Pin<Box<Sleep>>,
-    mark_at: Instant,
-    ping_at: Instant,
-    /// When the peer last said something or took a byte.
-    alive_at: Instant,
-    /// When the connection is so old that it must make room for a balance over gateways.
-    old_at: Option<Instant>,
-}
-
-impl Clock {
-    fn start(patience: &Patience, session: u64) -> Self {
-        let now = Instant::now();
-        // ages differ by a fifth, so that connections that began together do not end together
-        let jitter = 0.9 + 0.2 * drain::spread(session) as f64 / drain::COME_BACK_WITHIN_MS as f64;
-        Self {
-            alarm: Box::pin(sleep(HEARTBEAT)),
-            mark_at: now + HEARTBEAT,
-            ping_at: now + patience.ping_every,
-            alive_at: now,
-            old_at: patience.max_age.map(|age| now + age.mul_f64(jitter)),
-        }
-    }
-
-    /// Sets the timer to what is due first.
-    fn wind(&mut self, patience: &Patience, session: Option<Instant>) {
-        let gone_at = self.alive_at + patience.ping_every + patience.pong_deadline;
-        let mut next = self.mark_at.min(self.ping_at).min(gone_at);
-        for at in [session, self.old_at].into_iter().flatten() {
-            next = next.min(at);
-        }
-        if self.alarm.deadline() != next {
-            self.alarm.as_mut().reset(next);
-        }
-    }
 }
 
 impl<P: Peer> Connection<P> {
@@ -361,61 +310,4 @@ async fn next(answers: &mut Option<Box<FuturesUnordered<Pending>>>) -> Answer {
         Some(answer) => answer,
         None => pending().await,
     }
-}
-
-async fn verdict(app: App, sub: u32, from: Position) -> Answer {
-    loop {
-        match app.replay.verdict(from).await {
-            Ok(verdict) => return Answer::Verdict(sub, verdict),
-            Err(error) => note(&error),
-        }
-        sleep(RETRY).await;
-    }
-}
-
-async fn since(app: App, sub: u32, last: Duration) -> Answer {
-    loop {
-        match app.replay.since(last).await {
-            Ok(start) => return Answer::Since(sub, start),
-            Err(error) => note(&error),
-        }
-        sleep(RETRY).await;
-    }
-}
-
-async fn page(app: App, sub: u32, after: Position) -> Answer {
-    loop {
-        match app.replay.read(after).await {
-            // the log has no more, and the hub could not attach: the feed stands elsewhere and will come
-            Ok(piece) if piece.covered <= after => {}
-            Ok(piece) => return Answer::Page(sub, piece),
-            Err(ReadError::Forgotten(_)) => {
-                app.replay.doubt().await;
-                return Answer::Forgotten(sub);
-            }
-            Err(ReadError::Database(error)) => note(&error),
-        }
-        sleep(RETRY).await;
-    }
-}
-
-async fn snapshot(
-    app: App,
-    sub: u32,
-    filter: Arc<Filter>,
-    at: Option<Position>,
-    after: Option<String>,
-) -> Answer {
-    loop {
-        match app.replay.snapshot(filter.clone(), at, after.clone()).await {
-            Ok(page) => return Answer::Snapshot(sub, page),
-            Err(ReadError::Forgotten(_)) if at.is_some() => return Answer::Forgotten(sub),
-            Err(error) => note(&error),
-        }
-        sleep(RETRY).await;
-    }
-}
-
-fn note(error: &(dyn std::error::Error + 'static)) {
-    tracing::debug!(error, "the log cannot be read");
 }

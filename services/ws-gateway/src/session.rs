@@ -4,17 +4,19 @@
 mod allowance;
 mod latest;
 mod subscription;
+mod wish;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use store::Resume;
 use tokio::time::Instant;
 use wire::{
-    Close, Command, ErrorCode, Filter, Position, Reading, ServerMessage, Start, Subscribe, Verb,
+    Close, Command, ErrorCode, Filter, Position, ServerMessage, Start, Subscribe, Verb,
     command::Refusal,
     frame::{Attached, Empty, Hello, Limits},
 };
 
+pub use self::wish::{SnapshotPage, Wish};
 use self::{
     allowance::Allowance,
     subscription::{State, Subscription},
@@ -32,70 +34,6 @@ pub const IDLE_MS: u64 = 15_000;
 
 /// The number of a demo connection's one subscription, which no frame shows.
 const DEMO_SUB: u32 = 0;
-
-/// What the session wants done. Each wish but the last two is answered by the `on_…` of its name.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Wish {
-    /// Attach a subscription to the hub, behind a position or at the head.
-    Attach {
-        /// Its number.
-        sub: u32,
-        /// What it wants.
-        filter: Arc<Filter>,
-        /// Behind this; none: at the head.
-        after: Option<Position>,
-    },
-    /// Ask the log what a position is worth.
-    Verdict {
-        /// For this subscription.
-        sub: u32,
-        /// The position.
-        from: Position,
-    },
-    /// Ask the log for the position of a time before now.
-    Since {
-        /// For this subscription.
-        sub: u32,
-        /// How long before now.
-        last: Duration,
-    },
-    /// Read the log on.
-    Read {
-        /// For this subscription.
-        sub: u32,
-        /// Behind this.
-        after: Position,
-    },
-    /// Read the newest reading of each sensor, a page of sensors at a time.
-    Snapshot {
-        /// For this subscription.
-        sub: u32,
-        /// What it wants.
-        filter: Arc<Filter>,
-        /// As of this; none: as of now, which the first page says.
-        at: Option<Position>,
-        /// Of the sensors behind this one.
-        after: Option<String>,
-    },
-    /// End a subscription in the hub.
-    Detach {
-        /// Its number.
-        sub: u32,
-    },
-    /// End the connection, after what is in the outbox.
-    Close(Close),
-}
-
-/// A page of a snapshot.
-#[derive(Debug, Clone)]
-pub struct SnapshotPage {
-    /// What the snapshot is as of.
-    pub at: Position,
-    /// The newest reading of each sensor, in the order of their ids.
-    pub newest: Arc<[Reading]>,
-    /// The sensor behind which the next page begins, if there may be one.
-    pub next: Option<String>,
-}
 
 /// A connection's state.
 #[derive(Debug)]

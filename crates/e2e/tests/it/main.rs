@@ -14,6 +14,7 @@ mod modes;
 mod oracle;
 mod page;
 mod pulls;
+mod resumes;
 mod services;
 mod sockets;
 mod stock_clients;

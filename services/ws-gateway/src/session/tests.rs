@@ -1,7 +1,7 @@
 use store::log::TickReadings;
 use time::macros::datetime;
 use wire::{
-    Epoch, Tick,
+    Epoch, Reading, Tick,
     frame::{Gap, GapReason},
 };
 

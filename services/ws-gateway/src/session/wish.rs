@@ -1,0 +1,70 @@
+//! What a session wants done by the connection around it, and what it is answered.
+
+use std::{sync::Arc, time::Duration};
+
+use wire::{Close, Filter, Position, Reading};
+
+/// What the session wants done. Each but the last two is answered by the session's
+/// `on_…` of its name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wish {
+    /// Attach a subscription to the hub, behind a position or at the head.
+    Attach {
+        /// Its number.
+        sub: u32,
+        /// What it wants.
+        filter: Arc<Filter>,
+        /// Behind this; none: at the head.
+        after: Option<Position>,
+    },
+    /// Ask the log what a position is worth.
+    Verdict {
+        /// For this subscription.
+        sub: u32,
+        /// The position.
+        from: Position,
+    },
+    /// Ask the log for the position of a time before now.
+    Since {
+        /// For this subscription.
+        sub: u32,
+        /// How long before now.
+        last: Duration,
+    },
+    /// Read the log on.
+    Read {
+        /// For this subscription.
+        sub: u32,
+        /// Behind this.
+        after: Position,
+    },
+    /// Read the newest reading of each sensor, a page of sensors at a time.
+    Snapshot {
+        /// For this subscription.
+        sub: u32,
+        /// What it wants.
+        filter: Arc<Filter>,
+        /// As of this; none: as of now, which the first page says.
+        at: Option<Position>,
+        /// Of the sensors behind this one.
+        after: Option<String>,
+    },
+    /// End a subscription in the hub.
+    Detach {
+        /// Its number.
+        sub: u32,
+    },
+    /// End the connection, after what is in the outbox.
+    Close(Close),
+}
+
+/// A page of a snapshot.
+#[derive(Debug, Clone)]
+pub struct SnapshotPage {
+    /// What the snapshot is as of.
+    pub at: Position,
+    /// The newest reading of each sensor, in the order of their ids.
+    pub newest: Arc<[Reading]>,
+    /// The sensor behind which the next page begins, if there may be one.
+    pub next: Option<String>,
+}
