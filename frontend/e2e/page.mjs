@@ -53,11 +53,11 @@ async function waitForText(selector, { text, exact, timeout_ms: timeout = DEFAUL
 const ids = () => page.evaluate(() => window.__rowcast?.ids ?? []);
 
 const commands = {
-  /** `width`, `height` and `scheme` ("light", "dark") are optional. */
-  async open({ width, height, scheme }) {
+  /** `path`, `width`, `height` and `scheme` ("light", "dark") are optional. */
+  async open({ path = "", width, height, scheme }) {
     if (width) await page.setViewportSize({ width, height: height ?? 800 });
     if (scheme) await page.emulateMedia({ colorScheme: scheme });
-    await page.goto(pageUrl, { waitUntil: "load" });
+    await page.goto(new URL(path, pageUrl).href, { waitUntil: "load" });
     await page.waitForSelector("main", { timeout: DEFAULT_TIMEOUT_MS });
     return {};
   },

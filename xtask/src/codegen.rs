@@ -23,6 +23,8 @@ pub(crate) fn files(root: &Path) -> Vec<Generated> {
     vec![
         protocol_page(root),
         Generated { path: "frontend/packages/client/src/wire.ts", text: typescript::module() },
+        Generated { path: "docs/openapi.json", text: documents::openapi() },
+        Generated { path: "docs/asyncapi.json", text: documents::asyncapi() },
     ]
 }
 

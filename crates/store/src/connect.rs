@@ -56,6 +56,12 @@ impl Options {
         Self { pg: self.pg.options([("statement_timeout", limit.as_millis().to_string())]) }
     }
 
+    /// Each statement is planned for its own values: a plan for any value could not know that a range is narrow.
+    #[must_use]
+    pub fn planned_anew(self) -> Self {
+        Self { pg: self.pg.options([("plan_cache_mode", "force_custom_plan")]) }
+    }
+
     /// Commits on these connections wait for the disk, whatever the database's default says.
     #[must_use]
     pub fn durable(self) -> Self {

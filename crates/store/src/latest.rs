@@ -28,8 +28,8 @@ pub(crate) fn lists(filter: &Filter) -> (Vec<String>, Vec<String>) {
 }
 
 /// Walks over the ids of each prefix by the index (sensor ids are ordered by their bytes, so a prefix's lie side by
-/// side), then takes each sensor's newest reading that the snapshot shows.
-const LATEST: &str = r#"
+/// side), then takes each sensor's newest reading that the snapshot shows. Public so that a test can ask for its plan.
+pub const LATEST: &str = r#"
     with recursive walk (prefix, sensor_id, n) as (
         select p.prefix, (select r.sensor_id from public.sensor_readings r
                            where r.sensor_id >= p.prefix and r.sensor_id > $7 order by r.sensor_id limit 1), 1

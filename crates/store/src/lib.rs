@@ -3,6 +3,7 @@
 pub mod chronicle;
 pub mod connect;
 pub mod doorbell;
+pub mod history;
 pub mod latest;
 pub mod leader;
 pub mod log;
@@ -33,6 +34,11 @@ impl Error {
     /// Whether a row with the same key was there first.
     pub fn is_conflict(&self) -> bool {
         self.0.as_database_error().is_some_and(|e| e.is_unique_violation())
+    }
+
+    /// Whether the server cancelled the statement because it took too long.
+    pub fn is_timeout(&self) -> bool {
+        self.0.as_database_error().is_some_and(|e| e.code().as_deref() == Some("57014"))
     }
 
     /// The first two characters of the SQLSTATE.

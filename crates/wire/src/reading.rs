@@ -78,7 +78,7 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
 
 /// Appends valid JSON text without the white space between its tokens: jsonb prints some, a device's text may
 /// hold more, and every client would pay for it.
-fn write_compact(json: &str, out: &mut Vec<u8>) {
+pub fn write_compact(json: &str, out: &mut Vec<u8>) {
     let mut in_string = false;
     let mut escaped = false;
     for byte in json.bytes() {

@@ -46,3 +46,14 @@ async fn wrong_method(method: Method) -> impl IntoResponse {
 async fn unknown_path(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {}", uri.path()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_is_documented_and_every_documented_path_is_served() {
+        let served = PATHS.into_iter().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(served, documents::paths(documents::INGEST));
+    }
+}

@@ -1,4 +1,4 @@
-//! Reads: live sockets, replay from wherever a client left off, and the page.
+//! Reads: live sockets, replay from wherever a client left off, history, and the page.
 //!
 //! A reading's way: `feed` → `hub` (who wants it) → `mailbox` → `session` (what is said, in its `form`) → `outbox` →
 //! `connection`.
@@ -9,6 +9,7 @@ mod connection;
 mod drain;
 mod feed;
 mod form;
+mod history;
 pub mod hub;
 mod interest;
 mod lock;
@@ -34,7 +35,9 @@ use store::Database;
 
 pub use crate::config::Config;
 pub use crate::form::Form;
-use crate::{feed::Feed, hub::Hub, metrics::Metrics, replay::Replay, roster::Roster, routes::Gateway};
+use crate::{
+    feed::Feed, history::History, hub::Hub, metrics::Metrics, replay::Replay, roster::Roster, routes::Gateway,
+};
 
 /// Connections for replay, snapshots and readiness.
 const READERS: u32 = 6;
@@ -50,6 +53,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
     let database = config.database.options("rowcast ws-gateway")?.statement_timeout(READ_LIMIT);
     let database = Database::new(&database, READERS);
+    let history = History::new(config.database.options("rowcast ws-gateway history")?, metrics.clone());
     let hub = Hub::new(config.gateway.window_bytes);
     let condition = |name| service.readiness.condition(name);
     let (schema, feed, room) = (condition("schema"), condition("feed"), condition("room"));
@@ -62,6 +66,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let gateway = Arc::new(Gateway {
         hub: hub.clone(),
         replay: Replay::new(hub.clone(), database.clone(), metrics.clone()),
+        history,
         roster: roster.clone(),
         life: life.clone(),
         metrics: metrics.clone(),

@@ -27,6 +27,8 @@ pub(crate) struct Metrics {
     pub(crate) feed_losses: IntCounter,
     /// Reads of Postgres for sessions.
     pub(crate) replay_reads: IntCounter,
+    /// Reads of Postgres for history.
+    pub(crate) history_reads: IntCounter,
     /// Times that a session could not keep up and went on from the log.
     pub(crate) fell_behind: IntCounter,
 }
@@ -72,6 +74,7 @@ impl Metrics {
             gaps: counter("stream_gaps_total", "Gaps of the stream that were filled from Postgres")?,
             feed_losses: counter("feed_losses_total", "Times that the feed was lost")?,
             replay_reads: counter("replay_reads_total", "Reads of Postgres for sessions")?,
+            history_reads: counter("history_reads_total", "Reads of Postgres for history")?,
             fell_behind: counter(
                 "fell_behind_total",
                 "Times that a session went on from the log, too slow for the feed",

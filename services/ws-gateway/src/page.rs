@@ -1,4 +1,4 @@
-//! The built page: its files from a folder, its one document for `/`.
+//! The built page: its files from a folder, its one document for `/` and `/docs`.
 
 use std::path::Path;
 
@@ -60,7 +60,8 @@ pub(crate) fn serve(router: Router, folder: &Path, ingest_url: &str) -> anyhow::
         .layer(fixed(header::CACHE_CONTROL, FOR_EVER));
     let files = ServeDir::new(folder).append_index_html_on_directories(false).fallback(get(unknown_path));
     Ok(router
-        .route("/", index)
+        .route("/", index.clone())
+        .route("/docs", index)
         .nest("/assets", assets)
         .fallback_service(files)
         .layer(SetResponseHeaderLayer::if_not_present(header::CONTENT_SECURITY_POLICY, policy))

@@ -1,18 +1,28 @@
 //! What is served, and where.
 
 mod changes;
+mod documents;
 mod events;
+mod latest;
+mod readings;
+mod sensor;
 mod socket;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, http::Uri, routing::get};
+use axum::{
+    Router,
+    http::Uri,
+    response::IntoResponse,
+    routing::{MethodRouter, get},
+};
 use chassis::{Life, Problem};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use wire::{Position, frame::Limits};
 
 use crate::{
     config::{GatewayConfig, Patience},
+    history::History,
     hub::{Feeding, Hub},
     metrics::Metrics,
     origin::Origins,
@@ -25,6 +35,7 @@ use crate::{
 pub(crate) struct Gateway {
     pub(crate) hub: Hub,
     pub(crate) replay: Replay,
+    pub(crate) history: History,
     pub(crate) roster: Roster,
     pub(crate) life: Life,
     pub(crate) metrics: Metrics,
@@ -41,14 +52,27 @@ const SOCKETS: [&str; 4] = ["/ws/sensors/", "/ws/sensors", "/ws/sensor-readings/
 /// When to come back to a gateway that has no room or no feed, in seconds.
 const RETRY_AFTER: u32 = 2;
 
+/// Every path but the page's. All are read with GET and HEAD, and with nothing else.
+fn table() -> Vec<(&'static str, MethodRouter<App>)> {
+    let mut table: Vec<_> = SOCKETS.into_iter().map(|path| (path, get(socket::upgrade))).collect();
+    table.extend([
+        ("/sse/sensors/", get(events::stream)),
+        ("/sse/sensors", get(events::stream)),
+        ("/api/changes", get(changes::changes)),
+        ("/api/readings", get(readings::readings)),
+        ("/api/latest", get(latest::latest)),
+        ("/api/sensors/{sensor_id}", get(sensor::sensor)),
+        ("/openapi.json", get(documents::openapi)),
+        ("/asyncapi.json", get(documents::asyncapi)),
+    ]);
+    table
+}
+
 /// All routes; what is none of them is the page's.
 pub(crate) fn router(app: App, config: &GatewayConfig) -> anyhow::Result<Router> {
-    let router =
-        SOCKETS.into_iter().fold(Router::new(), |router, path| router.route(path, get(socket::upgrade)));
-    let router = router
-        .route("/sse/sensors/", get(events::stream))
-        .route("/sse/sensors", get(events::stream))
-        .route("/api/changes", get(changes::changes))
+    let router = table()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods.fallback(wrong_method)))
         .with_state(app);
     if config.page.as_os_str().is_empty() {
         return Ok(router.fallback(unknown_path));
@@ -58,6 +82,12 @@ pub(crate) fn router(app: App, config: &GatewayConfig) -> anyhow::Result<Router>
 
 pub(crate) async fn unknown_path(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {}", uri.path()))
+}
+
+async fn wrong_method(method: Method) -> impl IntoResponse {
+    let detail = format!("{method} has no meaning here");
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
+    ([(header::ALLOW, "GET, HEAD")], problem)
 }
 
 /// A client that may stay.
@@ -97,5 +127,42 @@ impl Gateway {
             let detail = "this gateway has no feed now";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail).retry_after(RETRY_AFTER)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::history::asked;
+
+    #[test]
+    fn every_path_is_documented_and_every_documented_path_is_served() {
+        let served: BTreeSet<String> = table().into_iter().map(|(path, _)| path.to_owned()).collect();
+        assert_eq!(served, ::documents::paths(::documents::GATEWAY));
+    }
+
+    #[test]
+    fn the_parameters_of_history_are_those_of_the_document() {
+        let openapi: Value = serde_json::from_str(&::documents::openapi()).unwrap();
+        let expected: BTreeMap<&str, &[&str]> = BTreeMap::from([
+            ("/api/readings", asked::READINGS),
+            ("/api/latest", asked::LATEST),
+            ("/api/sensors/{sensor_id}", asked::SENSOR),
+        ]);
+        for (path, names) in expected {
+            let parameters = openapi["paths"][path]["get"]["parameters"].as_array().unwrap();
+            let told = parameters.iter().map(|parameter| match parameter["$ref"].as_str() {
+                Some(shared) => openapi.pointer(&shared[1..]).unwrap(),
+                None => parameter,
+            });
+            let queried = told.filter(|parameter| parameter["in"] == "query");
+            let documented: Vec<&str> =
+                queried.map(|parameter| parameter["name"].as_str().unwrap()).collect();
+            assert_eq!(documented, names, "{path}");
+        }
     }
 }

@@ -9,13 +9,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["wire"]),
     ("bus", &["wire"]),
     ("cli", &["wire"]),
+    ("documents", &["wire"]),
     ("testkit", &["store"]),
     ("e2e", &["testkit", "wire"]),
-    ("ingest", &["chassis", "store", "wire"]),
-    ("ws-gateway", &["bus", "chassis", "store", "wire"]),
+    ("ingest", &["chassis", "documents", "store", "wire"]),
+    ("ws-gateway", &["bus", "chassis", "documents", "store", "wire"]),
     ("notify-listener", &["bus", "chassis", "store", "wire"]),
     ("migrate", &["chassis", "store"]),
-    ("xtask", &["testkit", "wire"]),
+    ("xtask", &["documents", "testkit", "wire"]),
 ];
 
 /// What any crate's tests may use.

@@ -4,9 +4,11 @@
 mod bad_input;
 mod client_library;
 mod contract;
+mod documents;
 mod drain;
 mod driver;
 mod faults;
+mod history;
 mod limits;
 mod modes;
 mod oracle;

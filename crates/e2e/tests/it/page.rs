@@ -122,3 +122,36 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     }
     browser.tell(json!({"cmd": "quit"}));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documents_are_shown_without_anything_from_elsewhere() {
+    let page = built_page();
+    let env = [("ws-gateway:ROWCAST_GATEWAY__PAGE", page.as_str())];
+    let stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap();
+    post(&stack, 21).await;
+    let gateway = stack.gateways[0].public();
+    let policy = http::get(gateway, "/docs").await.unwrap();
+    let policy = policy.header("content-security-policy").unwrap();
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let mut browser = Browser::start(&format!("http://{gateway}/"));
+    browser.tell(json!({"cmd": "open", "path": "/docs"}));
+    browser
+        .tell(json!({"cmd": "wait_text", "testid": "viewer", "text": "/api/readings", "timeout_ms": 20_000}));
+    browser.tell(json!({"cmd": "wait_text", "testid": "viewer", "text": "/api/sensors/{sensor_id}", "timeout_ms": 5_000}));
+    assert_eq!(browser.tell(json!({"cmd": "requests"}))["urls"], json!([]), "no third-party request");
+    assert_eq!(
+        browser.tell(json!({"cmd": "console_errors"}))["errors"],
+        json!([]),
+        "nothing is refused by the policy"
+    );
+    if let Ok(folder) = std::env::var("ROWCAST_SCREENSHOTS") {
+        browser.tell(json!({"cmd": "screenshot", "path": format!("{folder}/docs.png"), "full": true}));
+    }
+    browser.tell(json!({"cmd": "quit"}));
+    let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
+    assert_eq!(
+        http::get(stack.gateways[0].public(), "/docs").await.unwrap().status,
+        404,
+        "no page, no viewer"
+    );
+}

@@ -1,0 +1,106 @@
+//! What the services serve, as an OpenAPI and an AsyncAPI document made from the wire's own schemas.
+//!
+//! The services' tests hold their routes against it, so a path or a parameter is in both or in neither.
+
+mod asyncapi;
+mod openapi;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+/// The tag of what `ws-gateway` serves.
+pub const GATEWAY: &str = "ws-gateway";
+
+/// The tag of what `ingest` serves.
+pub const INGEST: &str = "ingest";
+
+/// The version of both documents: that of the API, not of the software.
+const VERSION: &str = "1.0.0";
+
+/// The HTTP of both services, OpenAPI 3.1.
+pub fn openapi() -> String {
+    text(&openapi::document())
+}
+
+/// The sockets and the event stream, AsyncAPI 3.0.
+pub fn asyncapi() -> String {
+    text(&asyncapi::document())
+}
+
+/// The paths of a service, with those that are other names of them.
+pub fn paths(service: &str) -> BTreeSet<String> {
+    let document = openapi::document();
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let own = paths.filter(|(_, item)| operations(item).any(|operation| operation["tags"][0] == service));
+    own.flat_map(|(path, item)| {
+        let aliases = item["x-aliases"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        std::iter::once(path.as_str()).chain(aliases).map(str::to_owned).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+fn operations(item: &Value) -> impl Iterator<Item = &Value> {
+    let members = item.as_object().into_iter().flatten();
+    members.filter(|(name, _)| matches!(name.as_str(), "get" | "post")).map(|(_, operation)| operation)
+}
+
+fn text(document: &Value) -> String {
+    format!("{document:#}\n")
+}
+
+/// The member of an object, for documents that are put together from several.
+fn members(parts: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+    Value::Object(parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every `$ref` of a document, and whether it leads somewhere.
+    #[track_caller]
+    fn check_references(document: &Value, inside: &Value) {
+        match inside {
+            Value::Object(members) => {
+                if let Some(Value::String(reference)) = members.get("$ref") {
+                    let pointer = reference.strip_prefix('#').unwrap();
+                    assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+                }
+                members.values().for_each(|member| check_references(document, member));
+            }
+            Value::Array(items) => items.iter().for_each(|item| check_references(document, item)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        for document in [openapi(), asyncapi()] {
+            let document: Value = serde_json::from_str(&document).unwrap();
+            check_references(&document, &document);
+        }
+    }
+
+    #[test]
+    fn every_operation_has_an_id_of_its_own_a_summary_and_a_refusal() {
+        let document = openapi::document();
+        let mut ids = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for operation in operations(item) {
+                assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{path}");
+                assert!(operation["summary"].is_string(), "{path}");
+                let codes = operation["responses"].as_object().unwrap();
+                assert!(codes.keys().any(|code| code.starts_with('2') || code == "101"), "{path}");
+            }
+        }
+        assert_eq!(ids.len(), 10);
+    }
+
+    #[test]
+    fn a_service_s_paths_are_those_of_its_tag_with_their_other_names() {
+        assert_eq!(paths(INGEST).len(), 4);
+        assert!(paths(GATEWAY).contains("/ws/sensor-readings"));
+        assert!(!paths(GATEWAY).contains("/api/sensors/"));
+    }
+}

@@ -1,0 +1,37 @@
+//! The OpenAPI document.
+
+mod gateway;
+mod ingest;
+mod parts;
+
+use serde_json::{Value, json};
+
+use crate::{GATEWAY, INGEST, VERSION};
+
+pub(crate) fn document() -> Value {
+    let mut paths = gateway::paths();
+    if let (Some(paths), Value::Object(more)) = (paths.as_object_mut(), ingest::paths()) {
+        paths.extend(more);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rowcast",
+            "version": VERSION,
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            "description": "Rows from Postgres to every live client: readings in, readings out, and what was. \
+                The sockets and the event stream stand in /asyncapi.json. \
+                Where the two services have addresses of their own, send each operation to the one that its tag names."
+        },
+        "tags": [
+            { "name": GATEWAY, "description": "Reads" },
+            { "name": INGEST, "description": "Writes, and the demo's list" }
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": parts::schemas(),
+            "parameters": parts::parameters(),
+            "responses": parts::responses()
+        }
+    })
+}

@@ -1,0 +1,242 @@
+//! Readings of a span of time, whole or in buckets, in pages: every statement is bounded and read by index.
+
+pub mod statements;
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use sqlx::{FromRow, postgres::types::PgInterval};
+use time::{OffsetDateTime, macros::datetime};
+use wire::{Filter, Reading};
+
+use crate::{Database, Error, Result, latest::lists, readings::Row};
+
+/// Sensors that are read one by one at most; where a filter means more, the order of time is read and filtered.
+pub const SENSORS_AT_ONCE: usize = 256;
+
+/// The times that the schema allows, half-open.
+pub const EVER: Span = Span { from: datetime!(0001-01-01 00:00 UTC), to: datetime!(9999-12-31 00:00 UTC) };
+
+/// Half-open: from `from` to before `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first instant in it.
+    pub from: OffsetDateTime,
+    /// The first instant behind it.
+    pub to: OffsetDateTime,
+}
+
+/// By time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+/// Where a reading stands in the order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its own time.
+    pub timestamp: OffsetDateTime,
+    /// Its id, for those of one time.
+    pub id: i64,
+}
+
+/// A page that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a, K> {
+    /// Of which sensors.
+    pub filter: &'a Filter,
+    /// Of which time, by the readings' own.
+    pub span: Span,
+    /// Which comes first.
+    pub order: Order,
+    /// Behind which key of the order.
+    pub after: Option<K>,
+    /// The most rows.
+    pub limit: usize,
+}
+
+/// Some of what is wanted.
+#[derive(Debug)]
+pub struct Rows<T> {
+    /// In order.
+    pub rows: Vec<T>,
+    /// Whether there are others behind them.
+    pub more: bool,
+}
+
+/// Where a bucket stands in the order of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketPlace {
+    /// Its beginning.
+    pub bucket: OffsetDateTime,
+    /// Its sensor, for those of one time.
+    pub sensor_id: String,
+}
+
+/// What a sensor's readings in a stretch of time come to.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct Bucket {
+    /// Whose.
+    pub sensor_id: String,
+    /// Its beginning: a whole number of its lengths after 1970.
+    pub bucket: OffsetDateTime,
+    /// How many readings.
+    pub count: i64,
+    /// The least value.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
+    /// Their mean.
+    pub avg: f64,
+}
+
+/// What is known of a sensor without counting.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sensor {
+    /// The newest reading by its own time.
+    pub newest: Reading,
+    /// The oldest.
+    pub oldest: Reading,
+}
+
+/// Why buckets could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BucketError {
+    /// The filter means more than can be read at once.
+    #[error("these are more than {SENSORS_AT_ONCE} sensors")]
+    TooManySensors,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+/// Whom a filter means.
+enum Whom {
+    /// These and no others.
+    These(Vec<String>),
+    /// Too many to name.
+    Many,
+}
+
+impl Database {
+    /// Readings by their own time. A page is closed early when it has `max_bytes` of metadata.
+    pub async fn readings(&self, wanted: Wanted<'_, Place>, max_bytes: usize) -> Result<Rows<Reading>> {
+        let Wanted { filter, span, order, after, limit } = wanted;
+        // from the first key that is out of reach to the last instant, in the order's own direction
+        let (near, far) = match order {
+            Order::Ascending => {
+                let start = Place { timestamp: span.from, id: i64::MIN };
+                (after.filter(|after| after.timestamp >= span.from).unwrap_or(start), span.to)
+            }
+            Order::Descending => {
+                let start = Place { timestamp: span.to, id: i64::MIN };
+                (after.filter(|after| after.timestamp < span.to).unwrap_or(start), span.from)
+            }
+        };
+        let query = match self.whom(filter).await? {
+            Whom::These(sensors) => sqlx::query_as(statements::of_sensors(order)).bind(sensors),
+            Whom::Many => {
+                let (exact, prefixes) = lists(filter);
+                sqlx::query_as(statements::of_many(order)).bind(exact).bind(prefixes)
+            }
+        };
+        let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let mut stream = query.bind(near.timestamp).bind(near.id).bind(far).bind(one_more).fetch(&self.pool);
+        let (mut rows, mut bytes) = (Vec::with_capacity(limit.min(1_000)), 0);
+        while let Some(row) = stream.try_next().await? {
+            let row: Row = row;
+            if rows.len() == limit || bytes >= max_bytes {
+                return Ok(Rows { rows, more: true });
+            }
+            let reading = Reading::from(row);
+            bytes += reading.metadata.len();
+            rows.push(reading);
+        }
+        Ok(Rows { rows, more: false })
+    }
+
+    /// Buckets of `length`, those without readings left out. The first and the last hold what of them is in the span.
+    pub async fn buckets(
+        &self,
+        wanted: Wanted<'_, BucketPlace>,
+        length: Duration,
+    ) -> std::result::Result<Rows<Bucket>, BucketError> {
+        let Wanted { filter, span, order, after, limit } = wanted;
+        let Whom::These(sensors) = self.named(filter).await? else {
+            return Err(BucketError::TooManySensors);
+        };
+        let Span { mut from, mut to } = span;
+        let stretch = time::Duration::try_from(length).unwrap_or(time::Duration::MAX);
+        // a page behind a bucket need not look at what was before it
+        match (&after, order) {
+            (Some(after), Order::Ascending) => from = from.max(after.bucket),
+            (Some(after), Order::Descending) => to = to.min(after.bucket.saturating_add(stretch)),
+            (None, _) => {}
+        }
+        let start = || BucketPlace {
+            bucket: match order {
+                // the first bucket may begin before the readings that are wanted
+                Order::Ascending => from.saturating_sub(stretch),
+                Order::Descending => EVER.to,
+            },
+            sensor_id: String::new(),
+        };
+        let near = after.unwrap_or_else(start);
+        let length = PgInterval {
+            months: 0,
+            days: 0,
+            microseconds: i64::try_from(length.as_micros()).unwrap_or(i64::MAX),
+        };
+        let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let mut rows: Vec<Bucket> = sqlx::query_as(statements::buckets(order))
+            .bind(sensors)
+            .bind(length)
+            .bind(from)
+            .bind(to)
+            .bind(near.bucket)
+            .bind(near.sensor_id)
+            .bind(one_more)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Error::from)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok(Rows { rows, more })
+    }
+
+    /// A sensor's newest and oldest reading; none where it has no readings.
+    pub async fn sensor(&self, sensor_id: &str) -> Result<Option<Sensor>> {
+        let rows: Vec<Row> = sqlx::query_as(statements::SENSOR).bind(sensor_id).fetch_all(&self.pool).await?;
+        let mut readings = rows.into_iter().map(Reading::from);
+        Ok(readings.next().zip(readings.next()).map(|(newest, oldest)| Sensor { newest, oldest }))
+    }
+
+    async fn whom(&self, filter: &Filter) -> Result<Whom> {
+        match filter {
+            Filter::All => Ok(Whom::Many),
+            Filter::Any(_) => self.named(filter).await,
+        }
+    }
+
+    /// The sensors that a filter means, by name if they are few.
+    async fn named(&self, filter: &Filter) -> Result<Whom> {
+        let (mut exact, prefixes) = lists(filter);
+        if prefixes.is_empty() {
+            exact.sort_unstable();
+            exact.dedup();
+            return Ok(Whom::These(exact));
+        }
+        let one_more = i64::try_from(SENSORS_AT_ONCE).unwrap_or(i64::MAX).saturating_add(1);
+        let sensors: Vec<String> = sqlx::query_scalar(statements::WALK)
+            .bind(exact)
+            .bind(prefixes)
+            .bind(one_more)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(if sensors.len() > SENSORS_AT_ONCE { Whom::Many } else { Whom::These(sensors) })
+    }
+}

@@ -1,0 +1,50 @@
+import { useEffect, useRef } from "react";
+import notice from "swagger-ui-dist/NOTICE?url&no-inline";
+import "swagger-ui-dist/swagger-ui.css";
+import licences from "swagger-ui-dist/swagger-ui-es-bundle.js.LICENSE.txt?url&no-inline";
+import "../docs/viewer.css";
+
+export const meta = () => [{ title: "Rowcast: its HTTP" }];
+
+/** The gateway's own document in a viewer of which nothing comes from elsewhere. */
+export default function Docs() {
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    let shown = true;
+    import("swagger-ui-dist/swagger-ui-es-bundle.js").then(({ default: show }) => {
+      if (!shown) return;
+      show({ domNode: place.current, url: "/openapi.json", validatorUrl: null, deepLinking: true });
+    });
+    return () => {
+      shown = false;
+    };
+  }, []);
+  return (
+    <main>
+      <p className="text-sm">
+        <a className="text-accent underline" href="/">
+          Real-time Sensor Data
+        </a>
+        {" · HTTP: "}
+        <a className="text-accent underline" href="/openapi.json">
+          openapi.json
+        </a>
+        {" · sockets and event streams: "}
+        <a className="text-accent underline" href="/asyncapi.json">
+          asyncapi.json
+        </a>
+      </p>
+      <div ref={place} data-testid="viewer" className="mt-6" />
+      <p className="mt-6 text-sm">
+        {"The viewer is Swagger UI, Apache-2.0: "}
+        <a className="text-accent underline" href={notice}>
+          notice
+        </a>
+        {", "}
+        <a className="text-accent underline" href={licences}>
+          licences of what it holds
+        </a>
+      </p>
+    </main>
+  );
+}

@@ -1,0 +1,201 @@
+//! An answer: its rows in one form, what it may be compared by, and where it goes on.
+
+use std::fmt::Write;
+
+use axum::response::{IntoResponse, Response};
+use chassis::Problem;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use sha2::{Digest, Sha256};
+use wire::Position;
+
+use super::media::{Media, Told};
+use crate::origin::Origins;
+
+/// Which position the answer is as of.
+const POSITION: HeaderName = HeaderName::from_static("rowcast-position");
+
+/// What pages of other hosts may read beside the body.
+const EXPOSED: &str = "etag, link, retry-after, rowcast-position";
+
+/// An answer that is not a refusal.
+pub(crate) struct Answer {
+    content_type: &'static str,
+    body: Vec<u8>,
+    etag: String,
+    link: Option<String>,
+    position: Option<Position>,
+}
+
+impl Answer {
+    /// Rows in the form that is wanted. `next` is the cursor of what comes behind them.
+    pub(crate) fn rows<T: Told>(
+        media: Media,
+        rows: &[T],
+        next: Option<&str>,
+        position: Option<Position>,
+        uri: &Uri,
+    ) -> Self {
+        let mut body = Vec::with_capacity(64 + rows.len() * 200);
+        match media {
+            Media::Json => write_json(&mut body, rows, next, position),
+            Media::Csv => {
+                body.extend_from_slice(T::COLUMNS.as_bytes());
+                body.extend_from_slice(b"\r\n");
+                for row in rows {
+                    row.write_csv(&mut body);
+                    body.extend_from_slice(b"\r\n");
+                }
+            }
+            Media::Lines => {
+                for row in rows {
+                    row.write_json(&mut body);
+                    body.push(b'\n');
+                }
+            }
+        }
+        let link = next.map(|cursor| link(uri, cursor));
+        let etag = etag(&[&body, link.as_deref().unwrap_or_default().as_bytes()]);
+        Self { content_type: media.content_type(), body, etag, link, position }
+    }
+
+    /// A whole document of JSON.
+    pub(crate) fn json(body: Vec<u8>) -> Self {
+        let etag = etag(&[&body]);
+        Self { content_type: Media::Json.content_type(), body, etag, link: None, position: None }
+    }
+
+    /// What it may be compared by where that is known before the body is.
+    pub(crate) fn with_etag(self, etag: String) -> Self {
+        Self { etag, ..self }
+    }
+
+    /// Known to be what the client has.
+    pub(crate) fn unchanged(etag: String) -> Self {
+        Self { content_type: "", body: Vec::new(), etag, link: None, position: None }
+    }
+
+    fn into_response(self, headers: &HeaderMap) -> Response {
+        let known = has(headers, &self.etag);
+        let mut response = if known {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            ([(header::CONTENT_TYPE, self.content_type)], self.body).into_response()
+        };
+        let own = response.headers_mut();
+        let mut insert = |name, value: Option<String>| {
+            if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+                own.insert(name, value);
+            }
+        };
+        insert(header::ETAG, Some(self.etag));
+        insert(header::LINK, self.link);
+        insert(POSITION, self.position.map(|position| position.to_string()));
+        // it may be kept, and asked for again before it is used
+        insert(header::CACHE_CONTROL, Some("no-cache".to_owned()));
+        response
+    }
+}
+
+/// The response to a request whose answer comes of `read`, for those that may have one.
+pub(crate) async fn reply(
+    origins: &Origins,
+    headers: &HeaderMap,
+    read: impl Future<Output = Result<Answer, Problem>>,
+) -> Response {
+    let allowed = match origins.check(headers) {
+        Ok(allowed) => allowed,
+        Err(problem) => return refusal(problem),
+    };
+    let mut response = match read.await {
+        Ok(answer) => answer.into_response(headers),
+        Err(problem) => refusal(problem),
+    };
+    let own = response.headers_mut();
+    own.insert(header::VARY, HeaderValue::from_static("accept, origin"));
+    if let Some(allow) = allowed {
+        own.extend([allow]);
+        own.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    }
+    response
+}
+
+fn refusal(problem: Problem) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], problem).into_response()
+}
+
+fn write_json<T: Told>(body: &mut Vec<u8>, rows: &[T], next: Option<&str>, position: Option<Position>) {
+    body.push(b'{');
+    if let Some(position) = position {
+        body.extend_from_slice(format!(r#""pos":"{position}","#).as_bytes());
+    }
+    body.extend_from_slice(format!(r#""{}":["#, T::LIST).as_bytes());
+    for (n, row) in rows.iter().enumerate() {
+        if n > 0 {
+            body.push(b',');
+        }
+        row.write_json(body);
+    }
+    let next = next.map_or_else(|| "null".to_owned(), |cursor| format!("\"{cursor}\""));
+    body.extend_from_slice(format!(r#"],"next":{next}}}"#).as_bytes());
+}
+
+/// The same query behind a cursor (RFC 8288).
+fn link(uri: &Uri, cursor: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let given = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    query.extend_pairs(given.filter(|(name, _)| name != "cursor"));
+    query.append_pair("cursor", cursor);
+    format!(r#"<{}?{}>; rel="next""#, uri.path(), query.finish())
+}
+
+/// What answers of the same bytes share.
+pub(crate) fn etag(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut etag = String::from("\"");
+    for byte in hasher.finalize().iter().take(16) {
+        let _ = write!(etag, "{byte:02x}");
+    }
+    etag.push('"');
+    etag
+}
+
+/// Whether the client says that it has what bears this tag (RFC 9110 §13.1.2).
+pub(crate) fn has(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_known_among_others_weak_or_strong() {
+        for (given, known) in [
+            (r#""a""#, true),
+            (r#"W/"a""#, true),
+            (r#""b", "a""#, true),
+            ("*", true),
+            (r#""b""#, false),
+            ("a", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, given.parse().unwrap());
+            assert_eq!(has(&headers, r#""a""#), known, "{given}");
+        }
+        assert!(!has(&HeaderMap::new(), r#""a""#));
+        assert_ne!(etag(&[b"ab", b"c"]), etag(&[b"a", b"bc"]));
+    }
+
+    #[test]
+    fn the_next_page_is_the_same_query_behind_a_cursor() {
+        let uri = "/api/readings?sensor=a%20b,c*&cursor=old&limit=2".parse().unwrap();
+        assert_eq!(link(&uri, "new"), r#"</api/readings?sensor=a+b%2Cc*&limit=2&cursor=new>; rel="next""#);
+        assert_eq!(link(&"/x".parse().unwrap(), "c"), r#"</x?cursor=c>; rel="next""#);
+    }
+}
