@@ -57,7 +57,6 @@ pub struct Subscribe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sensors: Option<Vec<String>>,
     /// Where to start.
-    #[serde(skip_serializing_if = "is_default")]
     pub from: Start,
     /// Every reading, or the newest of each sensor.
     #[serde(skip_serializing_if = "is_default")]

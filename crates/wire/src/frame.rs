@@ -76,8 +76,9 @@ pub struct Hello {
     pub limits: Limits,
 }
 
-/// The limits in `hello`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The limits in `hello`. An older gateway may not name all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Limits {
     /// The largest message, in bytes.
     pub message_bytes: usize,

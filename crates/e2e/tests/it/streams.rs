@@ -105,7 +105,12 @@ async fn a_stream_gives_what_matches_and_is_resumed_by_its_last_id() {
     stack.psql("insert into sensor_readings (sensor_id, value) values ('a', 4)");
     let header = format!("last-event-id: {}\r\n", first.last_id.unwrap());
     let mut stream = Stream::open(gateway, "/sse/sensors/?sensor=a,b*&from=latest", &header).await;
-    assert_eq!(values(&stream.until("live").await), [3, 4], "what came after the last id, once");
+    let mut events = Vec::new();
+    // the second may come after `live`, if it was not forwarded yet
+    while values(&events).len() < 2 {
+        events.push(stream.next().await.expect("the stream goes on"));
+    }
+    assert_eq!(values(&events), [3, 4], "what came after the last id, once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,7 +85,7 @@ export interface Hello {
   v: number;
 }
 
-/** The limits in `hello`. */
+/** The limits in `hello`. An older gateway may not name all of them. */
 export interface Limits {
   /** The most commands a second, in bursts of up to ten times as many. */
   commands_per_s: number;
@@ -177,7 +177,7 @@ export type Start = "now" | "latest" | Position | { last: string };
 /** The body of `subscribe`. */
 export interface Subscribe {
   /** Where to start. */
-  from?: Start;
+  from: Start;
   /** In mode `latest`, the most events a second for each sensor; absent, as many as the connection takes. */
   max_rate?: number;
   /** Every reading, or the newest of each sensor. */
