@@ -7,10 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chassis::Problem;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use wire::{Filter, Position};
 
-use super::App;
+use super::{Admitted, App};
 use crate::{
     pull::{Failed, Pull, Pulled},
     query::{Query, bad_position, bad_query},
@@ -47,14 +47,20 @@ pub(super) async fn changes(
     }
 }
 
-async fn pull(app: &App, peer: SocketAddr, query: &str, headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
+/// The lines, and what lets a page of another origin read them.
+async fn pull(
+    app: &App,
+    peer: SocketAddr,
+    query: &str,
+    headers: &HeaderMap,
+) -> Result<(Vec<u8>, Option<(HeaderName, HeaderValue)>), Problem> {
     let asked = Asked::read(query)?;
     // a poll that waits holds a place as a socket does
-    let admitted = app.admit(headers, peer)?;
+    let Admitted { place, head, allow_origin } = app.admit(headers, peer)?;
     let Some(since) = asked.since else {
-        return Ok(Pulled::nothing(admitted.head).into_lines());
+        return Ok((Pulled::nothing(head).into_lines(), allow_origin));
     };
-    let pull = Pull { app, mailbox: &admitted.place.mailbox, filter: asked.filter, limit: asked.limit };
+    let pull = Pull { app, mailbox: &place.mailbox, filter: asked.filter, limit: asked.limit };
     let pulled = pull.after(since, asked.wait).await.map_err(|failed| match failed {
         Failed::Ahead => bad_position("the log does not reach this position yet"),
         Failed::Log(error) => {
@@ -63,7 +69,7 @@ async fn pull(app: &App, peer: SocketAddr, query: &str, headers: &HeaderMap) -> 
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry_after(1)
         }
     })?;
-    Ok(pulled.into_lines())
+    Ok((pulled.into_lines(), allow_origin))
 }
 
 impl Asked {
