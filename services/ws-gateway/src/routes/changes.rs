@@ -39,9 +39,11 @@ pub(super) async fn changes(
     headers: HeaderMap,
 ) -> Response {
     match pull(&app, peer, &query.unwrap_or_default(), &headers).await {
-        Ok(lines) => {
+        Ok((lines, allow_origin)) => {
             let fixed = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
-            (fixed, lines).into_response()
+            let mut response = (fixed, lines).into_response();
+            response.headers_mut().extend(allow_origin);
+            response
         }
         Err(problem) => problem.into_response(),
     }
