@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: `rowcast bench` against a release build of everything and an empty database.
 
 mod catch_up;
+mod told;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -23,6 +24,9 @@ pub(crate) struct Options {
     part: Option<Part>,
     #[command(flatten)]
     ports: Ports,
+    /// How many bytes of recent readings the gateways keep, at least 1 MiB: with few, replay is from Postgres
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1 << 20..))]
+    window_bytes: Option<u64>,
     /// What `rowcast bench` is asked; it knows the addresses
     #[arg(last = true)]
     args: Vec<OsString>,
@@ -57,6 +61,7 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         durability: Durability::Disk,
         ports: options.ports,
         servers: Servers::from_outside(),
+        window_bytes: options.window_bytes,
     };
     let starting = tokio::task::spawn_blocking(|| Stack::start(plan));
     let mut stack = tokio::select! {
@@ -78,7 +83,7 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
     let mut command = Command::new(stack.binary("rowcast"));
     command
         .arg("bench")
-        .args(with_database(options.args, &stack.database))
+        .args(told::Stack::of(&stack).tell(options.args))
         .env("ROWCAST_INGEST_URL", options.ports.ingest())
         .env("ROWCAST_GATEWAY_URL", options.ports.gateway())
         .kill_on_drop(true);
@@ -92,34 +97,5 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         Some(status) if status.success() => Ok(()),
         Some(status) => bail!("rowcast bench failed ({status})"),
         None => bail!("stopped before the measurement was done"),
-    }
-}
-
-/// What measures the bare database is told where it is.
-fn with_database(mut args: Vec<OsString>, database: &str) -> Vec<OsString> {
-    let has = |word: &str| args.iter().any(|arg| arg == word);
-    if ["limit", "--with-limit", "writers"].into_iter().any(has) && !has("--database-url") {
-        args.extend(["--database-url".into(), database.into()]);
-    }
-    args
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(args: &str, told: bool) {
-        let args: Vec<OsString> = args.split(' ').map(OsString::from).collect();
-        assert_eq!(with_database(args.clone(), "url").len() > args.len(), told, "{args:?}");
-    }
-
-    #[test]
-    fn only_a_limit_is_told_the_database() {
-        check("--max", false);
-        check("--max --with-limit", true);
-        check("limit", true);
-        check("writers --pairs 5", true);
-        check("limit --database-url other", false);
     }
 }

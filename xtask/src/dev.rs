@@ -81,6 +81,7 @@ async fn hold(page: Option<PathBuf>, data: PathBuf, options: &Options, inside: &
         durability: Durability::Process,
         ports: options.ports,
         servers: Servers::from_outside(),
+        window_bytes: None,
     };
     let starting = tokio::task::spawn_blocking(|| Stack::start(plan));
     let mut stack = tokio::select! {

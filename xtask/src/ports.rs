@@ -14,10 +14,16 @@ pub(crate) struct Ports {
     /// POST and GET
     #[arg(long, default_value_t = 8081, value_name = "PORT")]
     pub(crate) ingest_port: u16,
-    /// The first of three: metrics and readiness of ingest, gateway and listener
-    #[arg(long, default_value_t = 9080, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=65_533))]
+    /// The first of three: metrics and readiness of ingest, gateway and listener; then those of further gateways
+    #[arg(long, default_value_t = 9080, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=65_000))]
     pub(crate) admin_port: u16,
+    /// How many gateways; the second listens on the gateway's port plus 10, the next on that plus 1
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(crate) gateways: u16,
 }
+
+/// How far the second gateway's port lies from the first's: between them there is room for ingest.
+const FURTHER: u16 = 10;
 
 impl Ports {
     pub(crate) fn ingest(&self) -> String {
@@ -28,15 +34,24 @@ impl Ports {
         format!("http://127.0.0.1:{}", self.gateway_port)
     }
 
+    /// The public and the admin port of each gateway behind the first.
+    pub(crate) fn further_gateways(&self) -> impl Iterator<Item = (u16, u16)> + use<> {
+        let Self { gateway_port, admin_port, gateways, .. } = *self;
+        (0..gateways - 1).map(move |n| (gateway_port.saturating_add(FURTHER + n), admin_port + 3 + n))
+    }
+
     /// Fails with all that are taken, and by whom.
     pub(crate) fn check_free(&self) -> Result<()> {
-        let wanted = [
+        let mut wanted = vec![
             (self.gateway_port, "--gateway-port"),
             (self.ingest_port, "--ingest-port"),
             (self.admin_port, "--admin-port"),
             (self.admin_port + 1, "--admin-port"),
             (self.admin_port + 2, "--admin-port"),
         ];
+        for (gateway, admin) in self.further_gateways() {
+            wanted.extend([(gateway, "--gateway-port"), (admin, "--admin-port")]);
+        }
         let taken = wanted.iter().filter(|(port, _)| TcpListener::bind(("127.0.0.1", *port)).is_err());
         let taken: Vec<String> = taken
             .map(|(port, flag)| format!("port {port} is taken by {}; {flag} chooses another", owner(*port)))
@@ -112,9 +127,19 @@ mod tests {
     fn a_taken_port_names_the_flag_and_its_process() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let gateway_port = listener.local_addr().unwrap().port();
-        let ports = Ports { gateway_port, ingest_port: 0, admin_port: 40_000 };
+        let ports = Ports { gateway_port, ingest_port: 0, admin_port: 40_000, gateways: 1 };
         let told = ports.check_free().unwrap_err().to_string();
         let me = format!("(process {}); --gateway-port", std::process::id());
         assert!(told.contains(&me), "{told}");
+    }
+
+    #[test]
+    fn further_gateways_have_ports_of_their_own_that_must_be_free() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let taken = listener.local_addr().unwrap().port();
+        let ports = Ports { gateway_port: 0, ingest_port: 0, admin_port: taken - 4, gateways: 3 };
+        assert_eq!(ports.further_gateways().collect::<Vec<_>>(), [(10, taken - 1), (11, taken)]);
+        let told = ports.check_free().unwrap_err().to_string();
+        assert!(told.contains(&format!("port {taken} is taken")), "{told}");
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) durability: Durability,
     pub(crate) ports: Ports,
     pub(crate) servers: Servers,
+    /// How many bytes of recent readings the gateways keep, if not their default.
+    pub(crate) window_bytes: Option<u64>,
 }
 
 /// Servers that run already, in place of private ones.
@@ -97,6 +99,7 @@ pub(crate) struct Stack {
 #[derive(Debug)]
 struct Service {
     name: &'static str,
+    admin: Option<u16>,
     process: Process,
     lost: bool,
 }
@@ -104,7 +107,7 @@ struct Service {
 impl Stack {
     /// Starts everything and waits until it is ready.
     pub(crate) fn start(plan: Plan) -> Result<Self> {
-        let Plan { binaries, page, data, durability, ports, servers } = plan;
+        let Plan { binaries, page, data, durability, ports, servers, window_bytes } = plan;
         data::forget_logs(&data)?;
         let postgres = match &servers.database {
             None => Some(Postgres::start_in(&data.join("postgres"), free_port()?, durability)?),
@@ -119,7 +122,7 @@ impl Stack {
         let database = database.context("a database is there")?;
         let mut stack = Self { services: Vec::new(), postgres, redis, database, ports, binaries, data };
         stack.migrate()?;
-        stack.start_services(&redis_url, page.as_deref())?;
+        stack.start_services(&redis_url, page.as_deref(), window_bytes)?;
         stack.await_ready()?;
         Ok(stack)
     }
@@ -128,12 +131,20 @@ impl Stack {
     pub(crate) fn simulate(&mut self, sensors: u32) -> Result<()> {
         let program = self.program("simulator", "rowcast");
         let args = ["simulate", "--ingest", &self.ports.ingest(), "--sensors", &sensors.to_string()];
-        self.add("simulator", program.args(args))
+        self.add("simulator", None, program.args(args))
     }
 
     /// Another of our binaries.
     pub(crate) fn binary(&self, name: &str) -> PathBuf {
         self.binaries.join(name)
+    }
+
+    /// The processes by name: the services, and the servers that are our own.
+    pub(crate) fn pids(&self) -> Vec<(&'static str, i32)> {
+        let services = self.services.iter().map(|service| (service.name, service.process.id()));
+        let postgres = self.postgres.iter().map(|postgres| ("postgres", postgres.process().id()));
+        let redis = self.redis.iter().map(|redis| ("redis-server", redis.process().id()));
+        services.chain(postgres).chain(redis).collect()
     }
 
     /// Ends a service, until it is started again.
@@ -198,34 +209,41 @@ impl Stack {
         Ok(())
     }
 
-    fn start_services(&mut self, redis: &str, page: Option<&Path>) -> Result<()> {
-        let Ports { gateway_port, ingest_port, admin_port } = self.ports;
-        let ingest_url = self.ports.ingest();
-        let service = |stack: &Self, name, admin: u16| {
-            stack
-                .program(name, name)
-                .env("ROWCAST_DATABASE__URL", &stack.database)
-                .env("ROWCAST_ADMIN__ADDR", local(admin))
-                .env("ROWCAST_LOG__FORMAT", "text")
-                .env("NO_COLOR", "1")
-        };
-        let ingest = service(self, "ingest", admin_port).env("ROWCAST_HTTP__ADDR", local(ingest_port));
-        let mut gateway = service(self, "ws-gateway", admin_port + 1)
-            .env("ROWCAST_REDIS__URL", redis)
-            .env("ROWCAST_HTTP__ADDR", local(gateway_port))
-            .env("ROWCAST_GATEWAY__INGEST_URL", ingest_url);
-        if let Some(page) = page {
-            gateway = gateway.env("ROWCAST_GATEWAY__PAGE", page.display().to_string());
+    fn start_services(&mut self, redis: &str, page: Option<&Path>, window_bytes: Option<u64>) -> Result<()> {
+        let Ports { gateway_port, ingest_port, admin_port, .. } = self.ports;
+        let ingest = self.service_program("ingest", "ingest", admin_port);
+        self.add("ingest", Some(admin_port), ingest.env("ROWCAST_HTTP__ADDR", local(ingest_port)))?;
+        let first = std::iter::once((gateway_port, admin_port + 1));
+        for (nth, (port, admin)) in (1..).zip(first.chain(self.ports.further_gateways())) {
+            let log = if nth == 1 { "ws-gateway".to_owned() } else { format!("ws-gateway-{nth}") };
+            let mut gateway = self
+                .service_program(&log, "ws-gateway", admin)
+                .env("ROWCAST_REDIS__URL", redis)
+                .env("ROWCAST_HTTP__ADDR", local(port))
+                .env("ROWCAST_GATEWAY__INGEST_URL", self.ports.ingest());
+            if let Some(page) = page {
+                gateway = gateway.env("ROWCAST_GATEWAY__PAGE", page.display().to_string());
+            }
+            if let Some(bytes) = window_bytes {
+                gateway = gateway.env("ROWCAST_GATEWAY__WINDOW_BYTES", bytes.to_string());
+            }
+            self.add("ws-gateway", Some(admin), gateway)?;
         }
-        let listener = service(self, "notify-listener", admin_port + 2).env("ROWCAST_REDIS__URL", redis);
-        self.add("ingest", ingest)?;
-        self.add("ws-gateway", gateway)?;
-        self.add("notify-listener", listener)
+        let listener = self.service_program("notify-listener", "notify-listener", admin_port + 2);
+        self.add("notify-listener", Some(admin_port + 2), listener.env("ROWCAST_REDIS__URL", redis))
+    }
+
+    fn service_program(&self, log: &str, binary: &str, admin: u16) -> Program {
+        self.program(log, binary)
+            .env("ROWCAST_DATABASE__URL", &self.database)
+            .env("ROWCAST_ADMIN__ADDR", local(admin))
+            .env("ROWCAST_LOG__FORMAT", "text")
+            .env("NO_COLOR", "1")
     }
 
     fn await_ready(&mut self) -> Result<()> {
         let until = Instant::now() + READY_WITHIN;
-        let mut waiting: Vec<u16> = (self.ports.admin_port..).take(self.services.len()).collect();
+        let mut waiting: Vec<u16> = self.services.iter().filter_map(|service| service.admin).collect();
         loop {
             waiting.retain(|port| !probe::is_ready(*port));
             if let Some(lost) = self.services.iter().find(|service| !service.process.is_running()) {
@@ -247,8 +265,8 @@ impl Stack {
         Program::new(self.binary(binary), self.data.join(format!("{name}.log")))
     }
 
-    fn add(&mut self, name: &'static str, program: Program) -> Result<()> {
-        self.services.push(Service { name, process: Process::start(program)?, lost: false });
+    fn add(&mut self, name: &'static str, admin: Option<u16>, program: Program) -> Result<()> {
+        self.services.push(Service { name, admin, process: Process::start(program)?, lost: false });
         Ok(())
     }
 }

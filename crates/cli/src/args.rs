@@ -1,10 +1,16 @@
 //! What can be asked on the command line.
 
-use std::time::Duration;
+mod bench;
+
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use wire::{Filter, Start};
+use wire::{Filter, Mode, Start, Subscribe};
 
+pub(crate) use self::bench::{
+    Bench, BenchBurst, BenchHandshakes, BenchIdle, BenchKind, BenchLimit, BenchReplay, BenchResume, BenchRun,
+    BenchWriters, Load, Posts,
+};
 use crate::units;
 
 /// Send readings to Rowcast, follow them, simulate devices, measure.
@@ -52,6 +58,13 @@ pub(crate) struct Gateway {
     pub(crate) url: String,
 }
 
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Trust {
+    /// A file of certificates in PEM that are believed beside the system's, for https:// and wss://
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Text,
@@ -62,6 +75,8 @@ pub(crate) enum Format {
 pub(crate) struct Send {
     #[command(flatten)]
     pub(crate) ingest: Ingest,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
     /// The sensor, or `-` for NDJSON from stdin: {"sensor_id":…,"value":…} a line
     pub(crate) sensor: String,
     /// The value
@@ -110,21 +125,50 @@ pub(crate) enum Said<'a> {
 pub(crate) struct Tail {
     #[command(flatten)]
     pub(crate) gateway: Gateway,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
     /// An exact sensor or a `prefix*`; several times for several, none for all
     #[arg(long = "sensor", value_parser = pattern, value_name = "SENSOR")]
     pub(crate) sensors: Vec<String>,
     /// `now`, `latest`, or a position that `-o json` printed
     #[arg(long, default_value = "now", value_parser = start)]
     pub(crate) from: Start,
-    /// `json` prints a line {"pos":…,"data":{…}} each
+    /// Begin this long ago: 15m, 2h
+    #[arg(long, conflicts_with = "from", value_parser = since, value_name = "TIME")]
+    pub(crate) since: Option<Start>,
+    /// Begin with the newest reading of each sensor: the same as --from latest
+    #[arg(long, conflicts_with_all = ["from", "since"])]
+    pub(crate) latest: bool,
+    /// `all`, or `latest`: the newest reading of each sensor, older ones that wait are left out
+    #[arg(long, default_value = "all", value_parser = mode)]
+    pub(crate) mode: Mode,
+    /// In mode latest, the most readings of each sensor: 2/s, 30/m
+    #[arg(long, value_parser = max_rate, value_name = "RATE")]
+    pub(crate) max_rate: Option<f64>,
+    /// `json` prints a line {"pos":…,"data":{…}} each, in mode latest {"merged":…,"data":{…}}
     #[arg(short, long, default_value = "text")]
     pub(crate) output: Format,
+}
+
+impl Tail {
+    /// What is asked of the gateway; a rate without the mode that it belongs to is a mistake on the command line.
+    pub(crate) fn subscribe(&self) -> Result<Subscribe, clap::Error> {
+        if self.max_rate.is_some() && self.mode != Mode::Latest {
+            let text = "--max-rate belongs to --mode latest";
+            return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+        }
+        let from = if self.latest { Start::Latest } else { self.since.unwrap_or(self.from) };
+        let sensors = (!self.sensors.is_empty()).then(|| self.sensors.clone());
+        Ok(Subscribe { sensors, from, mode: self.mode, max_rate: self.max_rate })
+    }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
     #[command(flatten)]
     pub(crate) ingest: Ingest,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
     /// How many sensors
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) sensors: u32,
@@ -136,128 +180,20 @@ pub(crate) struct Simulate {
     pub(crate) duration: Option<Duration>,
 }
 
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Bench {
-    #[command(subcommand)]
-    pub(crate) kind: Option<BenchKind>,
-    #[command(flatten)]
-    pub(crate) run: BenchRun,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchKind {
-    /// The gateway's memory per idle socket
-    Idle(BenchIdle),
-    /// What this machine can do with nothing in between
-    Limit(BenchLimit),
-    /// What Rowcast costs those who write with SQL: pgbench on the readings and on a plain table
-    Writers(BenchWriters),
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Load {
-    /// HTTP connections, each with one request at a time
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) connections: u32,
-    /// Readings in a request; 1 sends an object, more an array
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub(crate) readings: u32,
-    /// Different sensors
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) sensors: u32,
-    /// How long is measured
-    #[arg(long, default_value = "10s", value_parser = units::duration, value_name = "TIME")]
-    pub(crate) duration: Duration,
-    /// Load before the measurement
-    #[arg(long, default_value = "2s", value_parser = units::duration, value_name = "TIME")]
-    pub(crate) warmup: Duration,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchRun {
-    #[command(flatten)]
-    pub(crate) ingest: Ingest,
-    #[command(flatten)]
-    pub(crate) gateway: Gateway,
-    /// WebSocket clients, each of which follows everything
-    #[arg(long, default_value_t = 100)]
-    pub(crate) clients: u32,
-    #[command(flatten)]
-    pub(crate) load: Load,
-    /// Readings a second, planned in advance
-    #[arg(long, default_value = "1000", value_parser = units::rate, value_name = "READINGS_PER_S")]
-    pub(crate) rate: f64,
-    /// As many as ingest takes: each connection sends when its last answer came
-    #[arg(long, conflicts_with = "rate")]
-    pub(crate) max: bool,
-    /// Processes to watch besides those known by name
-    #[arg(long = "pid", value_parser = named_pid, value_name = "NAME=PID")]
-    pub(crate) pids: Vec<(String, u32)>,
-    /// Watch no process but those of --pid
-    #[arg(long)]
-    pub(crate) no_processes: bool,
-    /// Run `bench limit` afterwards and give shares of it
-    #[arg(long)]
-    pub(crate) with_limit: bool,
-    /// For --with-limit: the database in which a schema `rowcast_bench_limit` may be made and dropped
-    #[arg(long, value_name = "URL")]
-    pub(crate) database_url: Option<String>,
-    #[arg(short, long, default_value = "text")]
-    pub(crate) output: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchIdle {
-    #[command(flatten)]
-    pub(crate) gateway: Gateway,
-    /// Sockets, each subscribed to one sensor
-    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) clients: u32,
-    /// How long they are held before the memory is read
-    #[arg(long, default_value = "5s", value_parser = units::duration, value_name = "TIME")]
-    pub(crate) hold: Duration,
-    /// The gateway's process; without it the one named ws-gateway
-    #[arg(long)]
-    pub(crate) pid: Option<u32>,
-    #[arg(short, long, default_value = "text")]
-    pub(crate) output: Format,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct BenchLimit {
-    /// The database in which a schema `rowcast_bench_limit` may be made and dropped
-    #[arg(long, value_name = "URL")]
-    pub(crate) database_url: Option<String>,
-    /// Sockets of the fan-out
-    #[arg(long, value_delimiter = ',', default_value = "100,1000")]
-    pub(crate) clients: Vec<u32>,
-    #[command(flatten)]
-    pub(crate) load: Load,
-    #[arg(short, long, default_value = "text")]
-    pub(crate) output: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchWriters {
-    /// Rowcast's database, in which a schema `rowcast_bench_limit` may be made and dropped; its readings stay
-    #[arg(long, value_name = "URL")]
-    pub(crate) database_url: String,
-    /// Connections, each with one INSERT at a time
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub(crate) clients: u32,
-    /// How often both tables are measured, in turn
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub(crate) pairs: u32,
-    /// How long each measurement takes
-    #[arg(long, default_value = "5s", value_parser = units::duration, value_name = "TIME")]
-    pub(crate) duration: Duration,
-    #[arg(short, long, default_value = "text")]
-    pub(crate) output: Format,
-}
-
 fn pattern(text: &str) -> Result<String, String> {
     Filter::parse(Some(&[text])).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn since(text: &str) -> Result<Start, String> {
+    Start::last(text).map_err(|_| "write a time such as 90s, 15m or 2h".to_owned())
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    text.parse().map_err(|_| "write all or latest".to_owned())
+}
+
+fn max_rate(text: &str) -> Result<f64, String> {
+    Subscribe::rate(units::rate(text)?).map_err(|refusal| refusal.message)
 }
 
 fn start(text: &str) -> Result<Start, String> {
@@ -266,12 +202,6 @@ fn start(text: &str) -> Result<Start, String> {
         "latest" => Ok(Start::Latest),
         token => token.parse().map(Start::After).map_err(|_| "now, latest, or a position".to_owned()),
     }
-}
-
-fn named_pid(text: &str) -> Result<(String, u32), String> {
-    let fault = || "write NAME=PID".to_owned();
-    let (name, pid) = text.split_once('=').ok_or_else(fault)?;
-    Ok((name.to_owned(), pid.parse().map_err(|_| fault())?))
 }
 
 #[cfg(test)]
@@ -297,11 +227,41 @@ mod tests {
         check("rowcast tail --sensor a --sensor b* --from 1.2.3 -o json", true);
         check("rowcast tail --sensor a*b", false);
         check("rowcast tail --from yesterday", false);
+        check("rowcast tail --gateway wss://x --ca ca.pem", true);
+        check("rowcast tail --since 15m --mode latest --max-rate 30/m", true);
+        check("rowcast tail --since yesterday", false);
+        check("rowcast tail --since 15m --from latest", false);
+        check("rowcast tail --latest --since 15m", false);
+        check("rowcast tail --mode some", false);
+        check("rowcast tail --max-rate 5000", false);
         check("rowcast bench --max --duration 5s", true);
         check("rowcast bench --max --rate 7", false);
         check("rowcast bench idle --clients 10", true);
         check("rowcast bench limit --clients 10,20 -o json", true);
         check("rowcast bench writers --database-url postgres://x --pairs 5", true);
         check("rowcast bench writers", false);
+        check("rowcast bench --slow 20 --clients 10", true);
+        check("rowcast bench handshakes --at-once 8 --clients 100", true);
+        check("rowcast bench burst --clients 10 --with-limit --listener-admin http://x:1", true);
+        check("rowcast bench replay --readings 1000 --together 10", true);
+        check("rowcast bench resume --clients 10 --other http://x:1 --pid 7", true);
+        check("rowcast bench resume", false);
+    }
+
+    #[track_caller]
+    fn check_tail(words: &str, expected: Option<&str>) {
+        let Verb::Tail(tail) = Cli::parse_from(words.split(' ')).verb else { panic!("{words}") };
+        let subscribe = tail.subscribe().ok().map(|subscribe| serde_json::to_string(&subscribe).unwrap());
+        assert_eq!(subscribe.as_deref(), expected, "{words}");
+    }
+
+    #[test]
+    fn tail_says_where_it_starts_and_what_it_wants() {
+        check_tail("rowcast tail", Some("{}"));
+        check_tail("rowcast tail --sensor a --latest", Some(r#"{"sensors":["a"],"from":"latest"}"#));
+        check_tail("rowcast tail --from 1.2.3", Some(r#"{"from":"1.2.3"}"#));
+        check_tail("rowcast tail --since 90m", Some(r#"{"from":{"last":"1h 30m"}}"#));
+        check_tail("rowcast tail --mode latest --max-rate 30/m", Some(r#"{"mode":"latest","max_rate":0.5}"#));
+        check_tail("rowcast tail --max-rate 2/s", None);
     }
 }

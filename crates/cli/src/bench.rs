@@ -1,8 +1,11 @@
 //! `rowcast bench`: the whole way from a POST to every client, with an exact ledger.
 
+mod admin;
 mod audience;
+mod burst;
 mod clock;
 mod frames;
+mod handshakes;
 mod histogram;
 mod http;
 mod idle;
@@ -11,8 +14,12 @@ mod limit;
 mod load;
 mod pgbench;
 mod processes;
+mod replay;
 mod report;
+mod resume;
+mod resumer;
 mod scan;
+mod slow;
 mod socket;
 mod verdict;
 mod writers;
@@ -30,6 +37,7 @@ use self::{
     load::{Pace, Plan},
     processes::{Usage, Watched},
     report::Report,
+    slow::SlowReaders,
     socket::Address,
 };
 use crate::{
@@ -58,23 +66,45 @@ pub(crate) async fn run(options: BenchRun) -> anyhow::Result<ExitCode> {
     Ok(if report.ledger.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Measures a part.
-pub(crate) async fn run_kind(kind: BenchKind) -> anyhow::Result<()> {
+/// Measures a part. Exit code 1 when its ledger is not clean.
+pub(crate) async fn run_kind(kind: BenchKind) -> anyhow::Result<ExitCode> {
     raise_file_limit()?;
-    let text = match kind {
-        BenchKind::Idle(options) => shown(options.output, &idle::measure(&options).await?, idle::Idle::text)?,
-        BenchKind::Limit(options) => shown(options.output, &limit::measure(&options).await?, Limits::text)?,
+    let (text, is_clean) = match kind {
+        BenchKind::Idle(options) => {
+            (shown(options.output, &idle::measure(&options).await?, idle::Idle::text)?, true)
+        }
+        BenchKind::Limit(options) => {
+            (shown(options.output, &limit::measure(&options).await?, Limits::text)?, true)
+        }
         BenchKind::Writers(options) => {
-            shown(options.output, &writers::measure(&options).await?, writers::Writers::text)?
+            (shown(options.output, &writers::measure(&options).await?, writers::Writers::text)?, true)
+        }
+        BenchKind::Handshakes(options) => {
+            let measured = handshakes::measure(&options).await?;
+            (shown(options.output, &measured, handshakes::Handshakes::text)?, measured.failed == 0)
+        }
+        BenchKind::Burst(options) => {
+            let measured = burst::measure(&options).await?;
+            (shown(options.output, &measured, burst::Burst::text)?, measured.is_clean())
+        }
+        BenchKind::Replay(options) => {
+            let measured = replay::measure(&options, replay::LIMIT).await?;
+            (shown(options.output, &measured, replay::Replay::text)?, measured.is_clean())
+        }
+        BenchKind::Resume(options) => {
+            let measured = resume::measure(&options, resume::LIMIT).await?;
+            (shown(options.output, &measured, resume::Resume::text)?, measured.is_clean())
         }
     };
-    Ok(output::line(&text)?)
+    output::line(&text)?;
+    Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn measure(options: &BenchRun, settle_limit: Duration) -> anyhow::Result<Report> {
     let ingest = Address::parse(&options.ingest.url)?;
     let gateway = Address::parse(&options.gateway.url)?;
     let clock = Clock::start();
+    let slow = SlowReaders::open(&gateway, options.slow).await?;
     let mut audience = Audience::open(gateway, options.clients as usize, clock, |_| Vec::new()).await?;
     let pace =
         if options.max { Pace::Max } else { Pace::Planned(options.rate / f64::from(options.load.readings)) };
@@ -82,12 +112,14 @@ async fn measure(options: &BenchRun, settle_limit: Duration) -> anyhow::Result<R
     let (sent, usage) = tokio::join!(plan.run(), usage_of_window(options, &plan));
     let ledger = Arc::new(Ledger::new(&sent.writes));
     audience.settle(ledger.clone(), settle_limit).await;
+    let slow = slow.leave().await;
     let heard = audience.leave().await?;
     let mut report = report::evaluate(&plan, &sent, &ledger, &heard);
     let (watched, before, after) = usage;
     let deliveries = report.deliveries_in_window;
     report.processes = watched.rows(&before, &after, plan.window.seconds(), deliveries);
     report.options = report::Options::of(options);
+    report.slow = (options.slow > 0).then_some(slow);
     Ok(report)
 }
 

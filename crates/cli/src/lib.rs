@@ -7,6 +7,7 @@ mod output;
 mod send;
 mod simulate;
 mod tail;
+mod tls;
 mod units;
 
 use std::process::ExitCode;
@@ -35,9 +36,7 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Tail(options) => tail::run(options).await.map(|()| ExitCode::SUCCESS),
         Verb::Simulate(options) => simulate::run(options).await.map(|()| ExitCode::SUCCESS),
         Verb::Bench(Bench { kind: None, run }) => bench::run(run).await,
-        Verb::Bench(Bench { kind: Some(kind), .. }) => {
-            bench::run_kind(kind).await.map(|()| ExitCode::SUCCESS)
-        }
+        Verb::Bench(Bench { kind: Some(kind), .. }) => bench::run_kind(kind).await,
     }
 }
 

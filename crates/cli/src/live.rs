@@ -18,12 +18,14 @@ const SILENCE_BEFORE_HELLO: Duration = Duration::from_secs(10);
 /// One subscription that outlives its connections. It sees no socket, no clock and no dice.
 #[derive(Debug)]
 pub(crate) struct Live {
-    sensors: Option<Vec<String>>,
-    start: Start,
+    /// What is asked of the next connection; where it starts moves on.
+    subscribe: Subscribe,
     attempt: u32,
     silence: Duration,
     come_back: Option<Duration>,
     ever_attached: bool,
+    /// What the last mark said, on whichever connection.
+    stale: bool,
 }
 
 /// What a message means for the one who listens.
@@ -31,10 +33,12 @@ pub(crate) struct Live {
 pub(crate) enum Heard {
     /// Nothing to tell.
     Quiet,
-    /// A reading's JSON, with its position unless it is of a snapshot.
+    /// A reading's JSON, with its position unless it is of a snapshot or of mode `latest`.
     Event {
         /// Where to resume after it.
         pos: Option<Position>,
+        /// How many older ones were left out before it.
+        merged: Option<u64>,
         /// The object.
         data: Box<serde_json::value::RawValue>,
     },
@@ -42,6 +46,8 @@ pub(crate) enum Heard {
     Missing(Gap),
     /// The subscription is attached.
     Attached,
+    /// From now on readings may be late, or are no more.
+    Stale(bool),
     /// The gateway refuses the subscription.
     Refused(String),
 }
@@ -73,23 +79,36 @@ pub(crate) enum After {
 }
 
 impl Live {
-    /// A subscription to these sensors, none for all.
-    pub(crate) fn new(sensors: Vec<String>, start: Start) -> Self {
+    /// A subscription to every reading of these sensors, none for all.
+    pub(crate) fn new(sensors: Vec<String>, from: Start) -> Self {
+        let sensors = if sensors.is_empty() { None } else { Some(sensors) };
+        Self::of(Subscribe { sensors, from, ..Subscribe::default() })
+    }
+
+    /// This subscription.
+    pub(crate) fn of(subscribe: Subscribe) -> Self {
         Self {
-            sensors: if sensors.is_empty() { None } else { Some(sensors) },
-            start,
+            subscribe,
             attempt: 0,
             silence: SILENCE_BEFORE_HELLO,
             come_back: None,
             ever_attached: false,
+            stale: false,
+        }
+    }
+
+    /// Where the next connection resumes, once there is something to resume.
+    pub(crate) fn position(&self) -> Option<Position> {
+        match self.subscribe.from {
+            Start::After(pos) => Some(pos),
+            Start::Now | Start::Latest | Start::Last(_) => None,
         }
     }
 
     /// A connection is open: the first words, which ask for everything since the last position.
     pub(crate) fn on_open(&mut self) -> String {
         self.silence = SILENCE_BEFORE_HELLO;
-        let subscribe = Subscribe { sensors: self.sensors.clone(), from: self.start, ..Subscribe::default() };
-        Command { id: Some(1), verb: Verb::Subscribe(subscribe) }.to_json()
+        Command { id: Some(1), verb: Verb::Subscribe(self.subscribe.clone()) }.to_json()
     }
 
     /// A message came.
@@ -115,14 +134,19 @@ impl Live {
             return Heard::Missing(gap);
         }
         self.resume_after(message.live.map(|live| live.pos));
-        self.resume_after(message.mark.map(|mark| mark.pos));
-        self.resume_after(message.pos);
-        message.data.map_or(Heard::Quiet, |data| Heard::Event { pos: message.pos, data })
+        if let Some(mark) = message.mark {
+            self.resume_after(Some(mark.pos));
+            let before = std::mem::replace(&mut self.stale, mark.stale);
+            return if before == mark.stale { Heard::Quiet } else { Heard::Stale(mark.stale) };
+        }
+        let (pos, merged) = (message.pos, message.merged);
+        self.resume_after(pos);
+        message.data.map_or(Heard::Quiet, |data| Heard::Event { pos, merged, data })
     }
 
     fn resume_after(&mut self, pos: Option<Position>) {
         if let Some(pos) = pos {
-            self.start = Start::After(pos);
+            self.subscribe.from = Start::After(pos);
         }
     }
 
@@ -139,7 +163,7 @@ impl Live {
                 Some(close) => match close.next() {
                     Next::Resume | Next::BackOff => After::Wait(wait),
                     Next::Snapshot => {
-                        self.start = Start::Latest;
+                        self.subscribe.from = Start::Latest;
                         After::Snapshot(wait)
                     }
                     Next::Stop | Next::Authenticate => After::Stop,

@@ -23,7 +23,7 @@ use crate::{
 
 /// Sends what the arguments or stdin say.
 pub(crate) async fn run(options: Send) -> anyhow::Result<()> {
-    let poster = Poster::new(&options.ingest.url)?;
+    let poster = Poster::new(&options.ingest.url, options.trust.ca.as_deref())?;
     match options.said().unwrap_or_else(|error| error.exit()) {
         Said::Lines => send_lines(&poster, &options, tokio::io::stdin()).await,
         Said::One { sensor, value } => send_one(&poster, &options, sensor, value).await,

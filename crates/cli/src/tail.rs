@@ -17,21 +17,21 @@ use crate::{
 
 /// Follows until Ctrl-C, until nobody reads the lines, or until the gateway refuses for good.
 pub(crate) async fn run(options: Tail) -> anyhow::Result<()> {
-    let live = Live::new(options.sensors, options.from);
+    let live = Live::of(options.subscribe().unwrap_or_else(|error| error.exit()));
     let tell = |told: Told<'_>| match tell(&told, options.output) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(error),
     };
     tokio::select! {
-        ended = follow(&options.gateway.url, live, tell) => Err(ended?.into()),
+        ended = follow(&options.gateway.url, options.trust.ca.as_deref(), live, tell) => Err(ended?.into()),
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
     }
 }
 
 fn tell(told: &Told<'_>, format: Format) -> io::Result<()> {
     match told {
-        Told::Heard(Heard::Event { pos, data }) => output::line(&match format {
-            Format::Json => json_line(*pos, data),
+        Told::Heard(Heard::Event { pos, merged, data }) => output::line(&match format {
+            Format::Json => json_line(*pos, *merged, data),
             Format::Text => text_line(data),
         })?,
         Told::Heard(Heard::Missing(gap)) => {
@@ -44,6 +44,12 @@ fn tell(told: &Told<'_>, format: Format) -> io::Result<()> {
                 gap.from, gap.to
             ));
         }
+        Told::Heard(Heard::Stale(true)) => {
+            output::note("stale: the gateway does not hear from the leader; later readings may exist");
+        }
+        Told::Heard(Heard::Stale(false)) => {
+            output::note("no longer stale: the gateway hears the leader again")
+        }
         Told::Lost => output::note("gap: readings are missing: they came faster than this client read"),
         Told::Away(why, wait) => output::note(&format!("{why}; trying again in {:.1} s", wait.as_secs_f64())),
         Told::Heard(_) => {}
@@ -51,11 +57,10 @@ fn tell(told: &Told<'_>, format: Format) -> io::Result<()> {
     Ok(())
 }
 
-fn json_line(pos: Option<Position>, data: &RawValue) -> String {
-    match pos {
-        Some(pos) => format!(r#"{{"pos":"{pos}","data":{}}}"#, data.get()),
-        None => format!(r#"{{"data":{}}}"#, data.get()),
-    }
+fn json_line(pos: Option<Position>, merged: Option<u64>, data: &RawValue) -> String {
+    let pos = pos.map(|pos| format!(r#""pos":"{pos}","#)).unwrap_or_default();
+    let merged = merged.map(|merged| format!(r#""merged":{merged},"#)).unwrap_or_default();
+    format!(r#"{{{pos}{merged}"data":{}}}"#, data.get())
 }
 
 #[derive(Deserialize)]
@@ -97,7 +102,9 @@ mod tests {
     #[test]
     fn a_line_of_json_can_be_resumed_from() {
         let data = raw(r#"{"id":3}"#);
-        assert_eq!(json_line(Some("1.2.3".parse().unwrap()), &data), r#"{"pos":"1.2.3","data":{"id":3}}"#);
-        assert_eq!(json_line(None, &data), r#"{"data":{"id":3}}"#);
+        let pos = Some("1.2.3".parse().unwrap());
+        assert_eq!(json_line(pos, None, &data), r#"{"pos":"1.2.3","data":{"id":3}}"#);
+        assert_eq!(json_line(None, None, &data), r#"{"data":{"id":3}}"#);
+        assert_eq!(json_line(None, Some(4), &data), r#"{"merged":4,"data":{"id":3}}"#);
     }
 }

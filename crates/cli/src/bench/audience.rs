@@ -9,7 +9,7 @@ use tokio::{
     task::{JoinSet, LocalSet},
     time,
 };
-use wire::{ServerMessage, Start};
+use wire::{Position, ServerMessage, Start};
 
 use super::{
     clock::Clock,
@@ -24,7 +24,7 @@ use crate::live::Live;
 const OPENING: usize = 32;
 
 /// After everything has come, doubled readings get this long to show.
-const GRACE: Duration = Duration::from_millis(250);
+pub(super) const GRACE: Duration = Duration::from_millis(250);
 
 /// What a client heard, in the order of arrival.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub(super) struct Heard {
     pub(super) ids: Vec<i64>,
     /// For each read that brought readings: how many ids there were after it, and when it was.
     pub(super) moments: Vec<(usize, u64)>,
+    /// Where to resume.
+    pub(super) pos: Option<Position>,
     /// How many `gap`s the gateway told of.
     pub(super) gaps: u64,
     /// Why the connection ended, if it did.
@@ -115,7 +117,7 @@ async fn open_all(
     clients: usize,
     sensors: fn(usize) -> Vec<String>,
     scratch: &RefCell<Vec<u8>>,
-) -> anyhow::Result<Vec<Socket>> {
+) -> anyhow::Result<Vec<(Socket, Option<Position>)>> {
     let open = |n: usize| async move {
         let socket = Socket::subscribed(gateway, Live::new(sensors(n), Start::Now), scratch);
         let socket = time::timeout(Duration::from_secs(30), socket).await;
@@ -130,7 +132,7 @@ async fn open_all(
 }
 
 async fn listen_all(
-    sockets: Vec<Socket>,
+    sockets: Vec<(Socket, Option<Position>)>,
     scratch: Rc<RefCell<Vec<u8>>>,
     clock: Clock,
     phases: &watch::Receiver<Phase>,
@@ -138,12 +140,12 @@ async fn listen_all(
 ) -> anyhow::Result<Vec<Heard>> {
     let scanner = Rc::new(IdScanner::new());
     let mut clients = JoinSet::new();
-    for socket in sockets {
+    for (socket, pos) in sockets {
         let client = Client {
             scratch: scratch.clone(),
             scanner: scanner.clone(),
             clock,
-            heard: Heard::default(),
+            heard: Heard { pos, ..Heard::default() },
             accounted: 0,
         };
         clients.spawn_local(client.listen(socket, phases.clone(), completed.clone()));
@@ -201,9 +203,9 @@ impl Client {
             .read(scratch, |frame| match frame {
                 Frame::Text(text) => {
                     let before = heard.ids.len();
-                    scanner.scan(text, &mut heard.ids);
+                    heard.pos = scanner.scan(text, &mut heard.ids).or(heard.pos);
                     if heard.ids.len() == before {
-                        heard.gaps += gaps(text);
+                        heard.hear(text);
                     }
                 }
                 Frame::Close(code) => heard.ended = Some(format!("closed with {code}")),
@@ -221,8 +223,23 @@ impl Client {
     }
 }
 
-/// How many gaps a frame without events tells of.
-fn gaps(text: &[u8]) -> u64 {
+impl Heard {
+    /// A frame without events.
+    fn hear(&mut self, text: &[u8]) {
+        messages(text).iter().for_each(|message| self.note(message));
+    }
+
+    /// A message other than an event.
+    pub(super) fn note(&mut self, message: &ServerMessage) {
+        self.gaps += u64::from(message.gap.is_some());
+        let mark = message.mark.map(|mark| mark.pos);
+        let pos = mark.or(message.live.map(|live| live.pos)).or(message.gap.map(|gap| gap.to));
+        self.pos = pos.or(self.pos);
+    }
+}
+
+/// The messages of a frame; none if it is not of the protocol.
+pub(super) fn messages(text: &[u8]) -> Vec<ServerMessage> {
     let messages = std::str::from_utf8(text).ok().and_then(|text| ServerMessage::parse_frame(text).ok());
-    messages.unwrap_or_default().iter().filter(|message| message.gap.is_some()).count() as u64
+    messages.unwrap_or_default()
 }

@@ -57,12 +57,27 @@ impl Connection {
     }
 }
 
+/// Asks for a small text on a connection of its own.
+pub(super) async fn get(server: &Address, path: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = server.connect().await.with_context(|| format!("connecting to {}", server.host()))?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.host());
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES as u64).read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no head")?;
+    Ok((status(head)?, body.to_owned()))
+}
+
+fn status(head: &str) -> anyhow::Result<u16> {
+    head.get(9..12).and_then(|status| status.parse().ok()).context("the answer has no status")
+}
+
 /// The answer, if it is whole. The servers measured here send a Content-Length, never chunks.
 fn parse(answer: &[u8]) -> anyhow::Result<Option<Answered>> {
     let Some(end) = memchr::memmem::find(answer, b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&answer[..end]).context("the answer's head is no text")?;
-    let status =
-        head.get(9..12).and_then(|status| status.parse().ok()).context("the answer has no status")?;
+    let status = status(head)?;
     let length = head
         .lines()
         .filter_map(|line| line.split_once(':'))

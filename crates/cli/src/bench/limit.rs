@@ -1,7 +1,7 @@
 //! `rowcast bench limit`: the same load on bare servers, so that a figure can be given as a share of the machine.
 
 mod database;
-mod fanout;
+pub(super) mod fanout;
 mod http;
 
 use serde::Serialize;

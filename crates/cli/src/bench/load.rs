@@ -10,7 +10,7 @@ use super::{
     ledger::Write,
     socket::Address,
 };
-use crate::args::Load;
+use crate::args::{Load, Posts};
 
 /// An answer is not waited for any longer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -25,6 +25,8 @@ pub(super) enum Pace {
     Planned(f64),
     /// Each connection sends when its last answer has come.
     Max,
+    /// The same, until so many requests are sent.
+    Posts(u64),
 }
 
 /// A load before it runs.
@@ -73,6 +75,13 @@ pub(super) struct Sent {
     pub(super) unsent: u64,
 }
 
+impl Sent {
+    /// POSTs that were not answered with 201.
+    pub(super) fn not_stored(&self) -> u64 {
+        self.requests.iter().filter(|request| request.outcome != Outcome::Stored).count() as u64
+    }
+}
+
 impl Plan {
     /// Starts now.
     pub(super) fn new(ingest: Address, load: &Load, pace: Pace, clock: Clock) -> Self {
@@ -90,10 +99,27 @@ impl Plan {
         }
     }
 
+    /// So many readings, to the next full request, as fast as they are taken, however long that takes.
+    pub(super) fn of_readings(ingest: Address, readings: u32, posts: &Posts, clock: Clock) -> Self {
+        let start = clock.micros();
+        Self {
+            ingest,
+            pace: Pace::Posts(u64::from(readings.div_ceil(posts.together))),
+            connections: u64::from(posts.connections),
+            readings: u64::from(posts.together),
+            sensors: u64::from(posts.sensors),
+            clock,
+            start,
+            window: Window { from: start, to: u64::MAX },
+        }
+    }
+
     /// When a connection's `turn`-th request is due, if there is one.
     fn due(&self, lane: u64, turn: u64) -> Option<u64> {
         let due = match self.pace {
             Pace::Max => self.clock.micros(),
+            Pace::Posts(posts) if turn * self.connections + lane >= posts => return None,
+            Pace::Posts(_) => self.clock.micros(),
             Pace::Planned(per_second) => {
                 let nth = (turn * self.connections + lane) as f64;
                 self.start + (nth * 1e6 / per_second) as u64
@@ -139,7 +165,7 @@ struct Lane {
 impl Lane {
     async fn run(mut self) -> Sent {
         let clock = self.plan.clock;
-        let over = self.plan.window.to + OVERTIME.as_micros() as u64;
+        let over = self.plan.window.to.saturating_add(OVERTIME.as_micros() as u64);
         let (mut sent, mut connection) = (Sent::default(), None);
         for turn in 0.. {
             let Some(planned) = self.plan.due(self.lane, turn) else { break };
@@ -239,6 +265,13 @@ mod tests {
             .collect();
         due.sort_unstable();
         assert_eq!(due, (0..3_000).map(|k| k * 1_000).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn a_number_of_posts_is_shared_by_the_connections() {
+        let plan = plan(4, 4, Pace::Posts(10));
+        let posts = |lane| (0..).take_while(|turn| plan.due(lane, *turn).is_some()).count();
+        assert_eq!([0, 1, 2, 3].map(posts), [3, 3, 2, 2]);
     }
 
     #[track_caller]

@@ -1,14 +1,23 @@
 //! CPU and memory of processes on this machine, from /proc.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
+use anyhow::{Context, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 
 /// Watched without being asked for. A process may have several instances; they are added up.
 const KNOWN: [&str; 5] = ["ingest", "ws-gateway", "notify-listener", "redis-server", "postgres"];
 
 /// The kernel's USER_HZ, 100 on every architecture that we run on.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// SIGKILL cannot be ignored, but a machine can be busy.
+const DEAD_WITHIN: Duration = Duration::from_secs(5);
 
 /// Pids by name.
 #[derive(Debug, Clone, Default)]
@@ -144,6 +153,30 @@ pub(super) fn only(name: &str) -> anyhow::Result<u32> {
     }
 }
 
+/// Sends a signal to one process.
+pub(super) fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {
+    // kill(0) and kill(-1) would reach others
+    let target = i32::try_from(pid).ok().filter(|pid| *pid > 1);
+    let target = target.with_context(|| format!("{pid} is no process that can be signalled"))?;
+    kill(Pid::from_raw(target), signal).with_context(|| format!("sending {signal} to process {pid}"))
+}
+
+/// Kills a process, and waits until it runs no more.
+pub(super) async fn kill_and_wait(pid: u32) -> anyhow::Result<()> {
+    signal(pid, Signal::SIGKILL)?;
+    let until = Instant::now() + DEAD_WITHIN;
+    while is_running(pid) {
+        ensure!(Instant::now() < until, "process {pid} still runs {DEAD_WITHIN:?} after SIGKILL");
+        sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
+}
+
+/// A zombie that its parent has not reaped yet runs no more.
+pub(super) fn is_running(pid: u32) -> bool {
+    stat(pid).is_some_and(|(_, fields)| fields.first().is_some_and(|state| state != "Z"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +198,14 @@ mod tests {
         let rows = watched.rows(&sample(1.0), &sample(3.0), 4.0, 1_000_000);
         assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["driver", "mine"]);
         assert_eq!((rows[1].cpu_s, rows[1].cores, rows[1].cpu_us_per_delivery), (2.0, 0.5, Some(2.0)));
+    }
+
+    #[test]
+    fn a_signal_reaches_one_process_or_none() {
+        for pid in [0, 1, u32::MAX] {
+            assert!(signal(pid, Signal::SIGCONT).is_err(), "{pid}");
+        }
+        signal(std::process::id(), Signal::SIGCONT).unwrap();
     }
 
     #[test]

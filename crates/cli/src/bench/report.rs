@@ -9,6 +9,7 @@ use super::{
     limit::{Limits, Shares},
     load::{Outcome, Plan, Request, Sent},
     processes::Row,
+    slow::Slow,
     verdict::Verdict,
 };
 use crate::args::BenchRun;
@@ -42,6 +43,9 @@ pub(super) struct Report {
     pub(super) drain_ms: f64,
     pub(super) latency_ms: Latencies,
     pub(super) processes: Vec<Row>,
+    /// The slow clients beside the measured ones; absent without --slow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) slow: Option<Slow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) limit: Option<Limits>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -221,6 +225,9 @@ impl Report {
             let each = row.cpu_us_per_delivery.unwrap_or_default();
             lines.push(format!("{:<24}{:>9.2}{mib:>9.1}{each:>9.2}", row.name, row.cores));
         }
+        lines.extend(self.slow.map(|slow| {
+            format!("slow clients {} of {} still connected at the end", slow.connected, slow.clients)
+        }));
         lines.extend(ledger.first_end.iter().map(|why| format!("first connection lost: {why}")));
         lines.extend(self.limit.iter().map(Limits::text));
         lines.extend(self.shares.iter().map(Shares::text));

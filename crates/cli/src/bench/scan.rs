@@ -1,6 +1,7 @@
 //! Finds the readings' ids in a frame without parsing its JSON.
 
 use memchr::memmem::Finder;
+use wire::Position;
 
 const READING: &[u8] = br#""data":{"id":"#;
 const METADATA: &[u8] = br#","metadata":"#;
@@ -20,17 +21,26 @@ impl IdScanner {
         Self { reading: Finder::new(READING), metadata: Finder::new(METADATA) }
     }
 
-    /// Appends the id of each reading of the frame, in order.
-    pub(super) fn scan(&self, frame: &[u8], ids: &mut Vec<i64>) {
-        let mut at = 0;
+    /// Appends the id of each reading of the frame, in order; gives the last one's position, if it has one.
+    pub(super) fn scan(&self, frame: &[u8], ids: &mut Vec<i64>) -> Option<Position> {
+        let (mut at, mut last) = (0, None);
         while let Some(found) = self.reading.find(&frame[at..]) {
+            last = Some(at + found);
             at += found + READING.len();
             ids.push(number(&frame[at..]));
             let Some(found) = self.metadata.find(&frame[at..]) else { break };
             at += found + METADATA.len();
             at += value_len(&frame[at..]);
         }
+        position(&frame[..last?])
     }
+}
+
+/// The position at the end of what stands before a reading: `…"pos":"1.2.3",`
+fn position(before: &[u8]) -> Option<Position> {
+    let token = before.strip_suffix(b"\",")?;
+    let token = &token[memchr::memrchr(b'"', token)? + 1..];
+    std::str::from_utf8(token).ok()?.parse().ok()
 }
 
 /// The digits at the beginning; ids of a sequence are positive.
@@ -64,7 +74,7 @@ fn value_len(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::{Epoch, Position, Reading, Tick, frame::write_event_head, frame::write_event_tail};
+    use wire::{Epoch, Reading, Tick, frame::write_event_head, frame::write_event_tail};
 
     fn event(id: i64, sensor_id: &str, metadata: &str) -> Vec<u8> {
         let at = time::OffsetDateTime::UNIX_EPOCH;
@@ -89,6 +99,16 @@ mod tests {
         let mut ids = Vec::new();
         IdScanner::new().scan(frame, &mut ids);
         assert_eq!(ids, expected, "{}", String::from_utf8_lossy(frame));
+    }
+
+    #[test]
+    fn the_last_reading_s_position_is_found() {
+        let last = |frame: &[u8]| IdScanner::new().scan(frame, &mut Vec::new());
+        let tricky = event(8, r#"","pos":"3.3.3","#, r#"{"pos":"4.4.4"}"#);
+        let array = [&b"["[..], &event(7, "s", "{}"), b",", &tricky, b"]"].concat();
+        assert_eq!(last(&array), Some(Position::new(Epoch(1), Tick(2), 8)));
+        assert_eq!(last(br#"{"sub":1,"snap":true,"data":{"id":3,"metadata":{}}}"#), None);
+        assert_eq!(last(br#"{"sub":1,"mark":{"pos":"1.6","n":3}}"#), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
-use wire::{SUBPROTOCOL, ServerMessage};
+use wire::{Position, SUBPROTOCOL, ServerMessage};
 
 use super::frames::{Frame, Frames, write_client_frame};
 use crate::live::{Heard, Live};
@@ -59,8 +59,12 @@ pub(super) struct Socket {
 impl Socket {
     /// Opens a v1 socket.
     pub(super) async fn open(gateway: &Address) -> anyhow::Result<Self> {
-        let mut stream =
-            gateway.connect().await.with_context(|| format!("connecting to {}", gateway.host))?;
+        let stream = gateway.connect().await.with_context(|| format!("connecting to {}", gateway.host))?;
+        Self::open_on(stream, gateway).await
+    }
+
+    /// Opens a v1 socket on a connection that is there.
+    pub(super) async fn open_on(mut stream: TcpStream, gateway: &Address) -> anyhow::Result<Self> {
         let key = generate_key();
         let request = format!(
             "GET /ws/sensors/ HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -89,14 +93,14 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Opens a socket and waits until the subscription is attached.
+    /// Opens a socket and waits until the subscription is attached; gives where it stands.
     pub(super) async fn subscribed(
         gateway: &Address,
         mut live: Live,
         scratch: &RefCell<Vec<u8>>,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Self, Option<Position>)> {
         let mut socket = Self::open(gateway).await?;
-        socket.send(1, live.on_open().as_bytes()).await?;
+        socket.say(&live.on_open()).await?;
         let (mut attached, mut fault) = (false, None);
         while !attached {
             let ended = socket
@@ -116,7 +120,24 @@ impl Socket {
                 bail!("the gateway closed before the subscription was attached");
             }
         }
-        Ok(socket)
+        Ok((socket, live.position()))
+    }
+
+    /// Says what a subscription begins with.
+    pub(super) async fn say(&mut self, text: &str) -> io::Result<()> {
+        self.send(1, text.as_bytes()).await
+    }
+
+    /// Closes, and waits until the gateway has.
+    pub(super) async fn close(mut self, scratch: &RefCell<Vec<u8>>) -> anyhow::Result<()> {
+        self.send(8, &1_000_u16.to_be_bytes()).await?;
+        while self.read(scratch, |_| {}).await? == Read::More {}
+        Ok(())
+    }
+
+    /// What carries it.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// Waits for bytes and gives the frames that are whole. Pings are answered. Not a byte is lost when it is dropped.
@@ -170,7 +191,7 @@ fn heard(live: &mut Live, text: &[u8]) -> anyhow::Result<bool> {
         match live.on_message(message) {
             Heard::Attached => attached = true,
             Heard::Refused(why) => bail!("the gateway refuses the subscription: {why}"),
-            Heard::Quiet | Heard::Event { .. } | Heard::Missing(_) => {}
+            Heard::Quiet | Heard::Event { .. } | Heard::Missing(_) | Heard::Stale(_) => {}
         }
     }
     Ok(attached)

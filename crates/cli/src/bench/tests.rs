@@ -29,6 +29,8 @@ enum Fault {
     Swapped,
 }
 
+mod kinds;
+
 const WRONG_FROM: i64 = 5;
 
 #[derive(Clone)]
@@ -88,6 +90,7 @@ async fn measure_with(fault: Fault) -> Report {
         },
         rate: 500.0,
         max: false,
+        slow: 0,
         pids: Vec::new(),
         no_processes: true,
         with_limit: false,

@@ -57,6 +57,15 @@ impl Verdict {
     pub(super) fn is_clean(&self) -> bool {
         self.lost + self.twice + self.out_of_order + self.ids_answered_twice == 0
     }
+
+    /// For people, in a line.
+    pub(super) fn text(&self) -> String {
+        let Self { lost, twice, out_of_order, gaps, disconnected, foreign, .. } = self;
+        let end = self.first_end.as_ref().map(|why| format!("; the first: {why}")).unwrap_or_default();
+        format!(
+            "{lost} lost, {twice} twice, {out_of_order} out of order, {gaps} gaps, {foreign} foreign, {disconnected} disconnected{end}"
+        )
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The IO around [`Live`]: connects, listens with a watchdog, comes back, until it must stop.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use futures_util::{SinkExt, StreamExt};
+use rustls::ClientConfig;
 use tokio::{net::TcpStream, time};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream,
+    Connector, MaybeTlsStream, WebSocketStream,
     tungstenite::{
         Error, Message,
         client::IntoClientRequest,
@@ -17,6 +18,7 @@ use tokio_tungstenite::{
 use wire::{SUBPROTOCOL, ServerMessage};
 
 use super::{After, Ended, Heard, Live};
+use crate::tls;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -37,12 +39,14 @@ pub(crate) enum Told<'a> {
 /// Follows until `tell` breaks, or an end that repeating would not mend.
 pub(crate) async fn follow<B>(
     gateway: &str,
+    ca: Option<&Path>,
     mut live: Live,
     mut tell: impl FnMut(Told<'_>) -> ControlFlow<B>,
 ) -> anyhow::Result<B> {
     let request = request(gateway)?;
+    let tls = tls::config(request.uri().scheme_str() == Some("wss"), ca)?;
     loop {
-        let why = match listen(&request, &mut live, &mut tell).await? {
+        let why = match listen(&request, &tls, &mut live, &mut tell).await? {
             ControlFlow::Break(result) => return Ok(result),
             ControlFlow::Continue(why) => why,
         };
@@ -65,10 +69,13 @@ pub(crate) async fn follow<B>(
 
 /// The address of the socket for a gateway's base URL.
 pub(crate) fn socket_url(gateway: &str) -> anyhow::Result<String> {
-    let rest = gateway.strip_prefix("http://").or_else(|| gateway.strip_prefix("ws://"));
-    let rest =
-        rest.with_context(|| format!("the gateway's URL begins with http:// or ws://, not so {gateway:?}"))?;
-    Ok(format!("ws://{}/ws/sensors/", rest.trim_end_matches('/')))
+    let plain = gateway.strip_prefix("http://").or_else(|| gateway.strip_prefix("ws://"));
+    let encrypted = gateway.strip_prefix("https://").or_else(|| gateway.strip_prefix("wss://"));
+    let rest = plain.map(|rest| ("ws", rest)).or(encrypted.map(|rest| ("wss", rest)));
+    let (scheme, rest) = rest.with_context(|| {
+        format!("the gateway's URL begins with http://, https://, ws:// or wss://, not so {gateway:?}")
+    })?;
+    Ok(format!("{scheme}://{}/ws/sensors/", rest.trim_end_matches('/')))
 }
 
 fn request(gateway: &str) -> anyhow::Result<Request> {
@@ -81,11 +88,14 @@ fn request(gateway: &str) -> anyhow::Result<Request> {
 /// One connection from its opening to its end.
 async fn listen<B>(
     request: &Request,
+    tls: &Arc<ClientConfig>,
     live: &mut Live,
     tell: &mut impl FnMut(Told<'_>) -> ControlFlow<B>,
 ) -> anyhow::Result<ControlFlow<B, Ended>> {
-    let open = time::timeout(OPEN_LIMIT, tokio_tungstenite::connect_async(request.clone()));
-    let mut socket = match open.await {
+    let connector = Connector::Rustls(tls.clone());
+    let open =
+        tokio_tungstenite::connect_async_tls_with_config(request.clone(), None, false, Some(connector));
+    let mut socket = match time::timeout(OPEN_LIMIT, open).await {
         Err(_) => return Ok(ControlFlow::Continue(Ended::Unreachable("no answer".to_owned()))),
         Ok(Err(Error::Http(response))) => {
             return Ok(ControlFlow::Continue(Ended::Status(response.status().as_u16())));

@@ -1,6 +1,7 @@
 //! The subscription's life, message by message.
 
 use super::*;
+use wire::Mode;
 
 fn live(start: Start) -> Live {
     Live::new(vec!["b*".to_owned()], start)
@@ -27,7 +28,7 @@ fn whatever_carries_a_position_is_resumed_from() {
         (r#"{"sub":1,"gap":{"from":"1.1","to":"1.7","reason":"retention"}}"#, "1.7"),
     ] {
         let mut live = live(Start::Now);
-        check_from(&mut live, "now");
+        assert_eq!(live.on_open(), r#"{"id":1,"subscribe":{"sensors":["b*"]}}"#);
         hear(&mut live, text);
         check_from(&mut live, from);
     }
@@ -38,7 +39,7 @@ fn what_carries_none_leaves_the_start_alone() {
     for text in [
         r#"{"id":1,"ok":{"sub":1}}"#,
         r#"{"sub":1,"snap":true,"data":{"id":3}}"#,
-        r#"{"hello":{"v":1,"session":"s","pos":"9.9","idle_ms":1500,"limits":{"message_bytes":1,"subscriptions":1,"patterns":1}}}"#,
+        r#"{"hello":{"v":1,"session":"s","pos":"9.9","idle_ms":1500,"limits":{"message_bytes":1,"subscriptions":1,"patterns":1,"fragments":1,"commands_per_s":1}}}"#,
         r#"{"pong":{}}"#,
     ] {
         let mut live = live(Start::Latest);
@@ -53,7 +54,7 @@ fn hello_says_how_long_silence_may_be() {
     assert_eq!(live.silence(), SILENCE_BEFORE_HELLO);
     hear(
         &mut live,
-        r#"{"hello":{"v":1,"session":"s","pos":"9.9","idle_ms":1500,"limits":{"message_bytes":1,"subscriptions":1,"patterns":1}}}"#,
+        r#"{"hello":{"v":1,"session":"s","pos":"9.9","idle_ms":1500,"limits":{"message_bytes":1,"subscriptions":1,"patterns":1,"fragments":1,"commands_per_s":1}}}"#,
     );
     assert_eq!(live.silence(), Duration::from_secs(3));
     live.on_open();
@@ -116,4 +117,41 @@ fn a_refusal_is_told() {
     let mut live = live(Start::Now);
     let heard = hear(&mut live, r#"{"id":1,"error":{"code":"bad-position","message":"no","retry":false}}"#);
     assert!(matches!(heard, Heard::Refused(text) if text == "bad-position: no"));
+}
+
+#[test]
+fn mode_latest_resumes_from_its_marks_and_keeps_its_mode() {
+    let mut live = Live::of(Subscribe { mode: Mode::Latest, max_rate: Some(2.0), ..Subscribe::default() });
+    hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
+    let heard = hear(&mut live, r#"{"sub":1,"merged":4,"data":{"id":3}}"#);
+    assert!(matches!(heard, Heard::Event { pos: None, merged: Some(4), .. }), "{heard:?}");
+    hear(&mut live, r#"{"sub":1,"mark":{"pos":"1.6","n":1}}"#);
+    assert_eq!(live.on_open(), r#"{"id":1,"subscribe":{"from":"1.6","max_rate":2.0,"mode":"latest"}}"#);
+    live.on_end(&Ended::Closed(4408, String::new()), 0.0);
+    assert_eq!(live.on_open(), r#"{"id":1,"subscribe":{"from":"latest","max_rate":2.0,"mode":"latest"}}"#);
+}
+
+#[test]
+fn a_time_back_is_asked_for_until_there_is_a_position() {
+    let mut live = Live::of(Subscribe { from: Start::last("15m").unwrap(), ..Subscribe::default() });
+    let first = r#"{"id":1,"subscribe":{"from":{"last":"15m"}}}"#;
+    assert_eq!((live.on_open().as_str(), live.position()), (first, None));
+    live.on_end(&Ended::Silent, 0.0);
+    assert_eq!(live.on_open(), first);
+    hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2","resumed":true}}"#);
+    assert_eq!(live.position(), Some("1.2".parse().unwrap()));
+}
+
+#[test]
+fn staleness_is_told_when_it_begins_and_when_it_ends_across_connections() {
+    let mut live = live(Start::Now);
+    let stale = r#"{"sub":1,"mark":{"pos":"1.6","n":3,"stale":true}}"#;
+    let fresh = r#"{"sub":1,"mark":{"pos":"1.6","n":3}}"#;
+    assert!(matches!(hear(&mut live, fresh), Heard::Quiet));
+    assert!(matches!(hear(&mut live, stale), Heard::Stale(true)));
+    live.on_end(&Ended::Silent, 0.0);
+    live.on_open();
+    assert!(matches!(hear(&mut live, stale), Heard::Quiet));
+    assert!(matches!(hear(&mut live, fresh), Heard::Stale(false)));
+    check_from(&mut live, "1.6");
 }

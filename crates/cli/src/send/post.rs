@@ -1,10 +1,15 @@
 //! POSTs to ingest, again while it is away or overloaded.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use reqwest::{Client, StatusCode, Url, header};
 use serde::Deserialize;
+
+use crate::tls;
 
 /// The first wait is up to this long; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -62,15 +67,16 @@ pub(crate) struct Poster {
 }
 
 impl Poster {
-    /// For the ingest with this base URL.
-    pub(crate) fn new(ingest: &str) -> anyhow::Result<Self> {
+    /// For the ingest with this base URL; `ca` vouches for it beside the system's certificates.
+    pub(crate) fn new(ingest: &str, ca: Option<&Path>) -> anyhow::Result<Self> {
         let url = format!("{}/api/sensors/", ingest.trim_end_matches('/'));
         let url = Url::parse(&url).with_context(|| format!("{ingest:?} is no URL"))?;
-        if url.scheme() != "http" {
-            bail!("the ingest's URL begins with http://, not so {ingest:?}");
+        if !matches!(url.scheme(), "http" | "https") {
+            bail!("the ingest's URL begins with http:// or https://, not so {ingest:?}");
         }
-        let client =
-            Client::builder().timeout(ANSWER_LIMIT).build().context("the HTTP client does not start")?;
+        let tls = tls::config(url.scheme() == "https", ca)?;
+        let client = Client::builder().timeout(ANSWER_LIMIT).tls_backend_preconfigured((*tls).clone());
+        let client = client.build().context("the HTTP client does not start")?;
         Ok(Self { client, url })
     }
 

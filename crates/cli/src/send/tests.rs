@@ -37,6 +37,7 @@ async fn ingest(tasks: &mut JoinSet<std::io::Result<()>>) -> (String, Bodies) {
 fn options(url: &str) -> Send {
     Send {
         ingest: crate::args::Ingest { url: url.to_owned() },
+        trust: crate::args::Trust::default(),
         sensor: "-".to_owned(),
         value: None,
         metadata: None,
@@ -48,7 +49,7 @@ fn options(url: &str) -> Send {
 async fn send(lines: &str) -> (anyhow::Result<()>, Vec<String>) {
     let mut tasks = JoinSet::new();
     let (url, bodies) = ingest(&mut tasks).await;
-    let result = send_lines(&Poster::new(&url).unwrap(), &options(&url), lines.as_bytes()).await;
+    let result = send_lines(&Poster::new(&url, None).unwrap(), &options(&url), lines.as_bytes()).await;
     let bodies = bodies.lock().unwrap().clone();
     (result, bodies)
 }
@@ -87,6 +88,7 @@ async fn an_absent_ingest_is_one_clear_line() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
     let options = Send { retry_for: Duration::ZERO, ..options(&url) };
-    let error = send_lines(&Poster::new(&url).unwrap(), &options, &b"{}"[..]).await.unwrap_err().to_string();
+    let error =
+        send_lines(&Poster::new(&url, None).unwrap(), &options, &b"{}"[..]).await.unwrap_err().to_string();
     assert!(error.starts_with("ingest at http://") && error.contains("refused"), "{error}");
 }

@@ -38,7 +38,7 @@ enum Phase {
 }
 
 /// Deliveries to this many clients.
-pub(super) async fn measure(clients: u32, load: &Load) -> anyhow::Result<Fanout> {
+pub(in crate::bench) async fn measure(clients: u32, load: &Load) -> anyhow::Result<Fanout> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let gateway = Address::parse(&format!("http://{}", listener.local_addr()?))?;

@@ -30,7 +30,7 @@ async fn say(socket: &mut WebSocketStream<TcpStream>, texts: &[&str]) {
     }
 }
 
-const HELLO: &str = r#"{"hello":{"v":1,"session":"s","pos":"1.1","idle_ms":IDLE,"limits":{"message_bytes":1,"subscriptions":1,"patterns":1}}}"#;
+const HELLO: &str = r#"{"hello":{"v":1,"session":"s","pos":"1.1","idle_ms":IDLE,"limits":{"message_bytes":1,"subscriptions":1,"patterns":1,"fragments":1,"commands_per_s":1}}}"#;
 
 /// The data of `n` events.
 async fn follow_events(gateway: String, n: usize) -> anyhow::Result<Vec<String>> {
@@ -41,7 +41,7 @@ async fn follow_events(gateway: String, n: usize) -> anyhow::Result<Vec<String>>
         }
         if seen.len() == n { ControlFlow::Break(seen.clone()) } else { ControlFlow::Continue(()) }
     };
-    time::timeout(DEADLINE, follow(&gateway, Live::new(Vec::new(), Start::Now), tell)).await?
+    time::timeout(DEADLINE, follow(&gateway, None, Live::new(Vec::new(), Start::Now), tell)).await?
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn a_cut_connection_is_resumed_from_its_last_position() {
     let gateway = format!("http://{}/", listener.local_addr().unwrap());
     let server = async {
         let (mut socket, said) = accept(&listener).await;
-        assert_eq!(said, r#"{"id":1,"subscribe":{"from":"now"}}"#);
+        assert_eq!(said, r#"{"id":1,"subscribe":{}}"#);
         say(
             &mut socket,
             &[
@@ -111,6 +111,6 @@ async fn a_refused_subscription_is_not_repeated() {
 #[tokio::test]
 async fn a_wrong_url_is_an_error_and_not_a_loop() {
     let tell = |_: Told<'_>| ControlFlow::<()>::Continue(());
-    let error = follow("ftp://x", Live::new(Vec::new(), Start::Now), tell).await.unwrap_err();
+    let error = follow("ftp://x", None, Live::new(Vec::new(), Start::Now), tell).await.unwrap_err();
     assert!(error.to_string().contains("begins with http://"), "{error}");
 }

@@ -1,0 +1,104 @@
+//! A client that comes back: it resumes, until it is live and has what it must have.
+
+use std::{cell::RefCell, time::Duration};
+
+use anyhow::{bail, ensure};
+use tokio::time::timeout;
+use wire::Start;
+
+use super::{
+    audience::{GRACE, Heard, messages},
+    clock::Clock,
+    frames::Frame,
+    ledger::Ledger,
+    scan::IdScanner,
+    socket::{Address, Read, SCRATCH_BYTES, Socket},
+};
+use crate::live::Live;
+
+/// Where clients resume, and what they must have then.
+pub(super) struct Resumer<'a> {
+    gateway: &'a Address,
+    ledger: &'a Ledger,
+    clock: Clock,
+    scratch: RefCell<Vec<u8>>,
+    scanner: IdScanner,
+}
+
+/// When it was so, in microseconds of the clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Times {
+    /// `ok`.
+    pub(super) attached: Option<u64>,
+    /// `live`.
+    pub(super) live: Option<u64>,
+    /// Live, and everything had come.
+    pub(super) complete: Option<u64>,
+}
+
+impl<'a> Resumer<'a> {
+    pub(super) fn new(gateway: &'a Address, ledger: &'a Ledger, clock: Clock) -> Self {
+        let scratch = RefCell::new(vec![0; SCRATCH_BYTES]);
+        Self { gateway, ledger, clock, scratch, scanner: IdScanner::new() }
+    }
+
+    /// Goes on from where a client was, until it has everything or at the limit; then doubled readings get a moment
+    /// to show.
+    pub(super) async fn resume(&self, mut heard: Heard, limit: Duration) -> (Heard, Times) {
+        let mut times = Times::default();
+        heard.ended = None;
+        match timeout(limit, self.until_complete(&mut heard, &mut times)).await {
+            Ok(Ok(mut socket)) => {
+                let rest = async { while self.read(&mut socket, &mut heard, &mut times).await.is_ok() {} };
+                let _ = timeout(GRACE, rest).await;
+            }
+            Ok(Err(error)) => heard.ended = Some(format!("{error:#}")),
+            // what is missing is in the account
+            Err(_) => {}
+        }
+        (heard, times)
+    }
+
+    async fn until_complete(&self, heard: &mut Heard, times: &mut Times) -> anyhow::Result<Socket> {
+        let from = heard.pos.map_or(Start::Now, Start::After);
+        let mut socket = Socket::open(self.gateway).await?;
+        socket.say(&Live::new(Vec::new(), from).on_open()).await?;
+        while times.complete.is_none() {
+            self.read(&mut socket, heard, times).await?;
+        }
+        Ok(socket)
+    }
+
+    async fn read(&self, socket: &mut Socket, heard: &mut Heard, times: &mut Times) -> anyhow::Result<()> {
+        let (before, now) = (heard.ids.len(), || Some(self.clock.micros()));
+        let mut fault = None;
+        let on_frame = |frame: Frame<'_>| match frame {
+            Frame::Text(text) => {
+                let events = heard.ids.len();
+                heard.pos = self.scanner.scan(text, &mut heard.ids).or(heard.pos);
+                if heard.ids.len() == events {
+                    for message in messages(text) {
+                        heard.note(&message);
+                        times.attached = times.attached.or_else(|| message.ok.and_then(|_| now()));
+                        times.live = times.live.or_else(|| message.live.and_then(|_| now()));
+                        fault = message.error.map(|error| format!("{}: {}", error.code, error.message));
+                    }
+                }
+            }
+            Frame::Close(code) => fault = Some(format!("closed with {code}")),
+            Frame::Ping(_) | Frame::Other => {}
+        };
+        let read = socket.read(&self.scratch, on_frame).await?;
+        for id in &heard.ids[before..] {
+            heard.account.arrive(self.ledger, *id);
+        }
+        if times.live.is_some() && times.complete.is_none() && heard.account.missing() == 0 {
+            times.complete = now();
+        }
+        if let Some(fault) = fault {
+            bail!("{fault}");
+        }
+        ensure!(read == Read::More, "cut");
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! The parts, against a small Rowcast that remembers, and can be told to forget.
+
+use std::{process::Stdio, sync::Mutex};
+
+use axum::Json;
+use tokio::{
+    process::{Child, Command},
+    sync::watch,
+};
+use tokio_tungstenite::WebSocketStream;
+use wire::{Command as Said, Start, Verb};
+
+use super::*;
+use crate::args::{BenchBurst, BenchHandshakes, BenchReplay, BenchResume, Posts};
+
+/// All that was stored; who follows is told how much that is.
+#[derive(Clone)]
+struct Log {
+    ids: Arc<Mutex<Vec<i64>>>,
+    length: watch::Sender<usize>,
+    /// What no replay brings.
+    forgotten: Option<i64>,
+}
+
+/// A gateway's connections end with the process that stands for it.
+#[derive(Clone, Copy)]
+struct Until(Option<u32>);
+
+impl Until {
+    fn is_over(self) -> bool {
+        self.0.is_some_and(|pid| !processes::is_running(pid))
+    }
+}
+
+impl Log {
+    fn new(forgotten: Option<i64>) -> Self {
+        Self { ids: Arc::default(), length: watch::channel(0).0, forgotten }
+    }
+
+    fn store(&self, readings: usize) -> Vec<i64> {
+        let mut ids = self.ids.lock().unwrap();
+        let first = ids.len() as i64 + 1;
+        let new: Vec<i64> = (first..).take(readings).collect();
+        ids.extend(&new);
+        self.length.send_replace(ids.len());
+        new
+    }
+
+    async fn follow(self, stream: TcpStream, until: Until) {
+        let mut socket = accept_async(stream).await.unwrap();
+        let Some(Ok(first)) = socket.next().await else { return };
+        let Verb::Subscribe(subscribe) = Said::parse_frame(first.to_text().unwrap()).unwrap().remove(0).verb
+        else {
+            panic!("{first}")
+        };
+        let mut length = self.length.subscribe();
+        let head = *length.borrow_and_update();
+        let (from, resumed) = match subscribe.from {
+            Start::After(pos) => (pos.to_string().split('.').nth(1).unwrap().parse().unwrap(), true),
+            _ => (head, false),
+        };
+        say(&mut socket, &format!(r#"{{"id":1,"ok":{{"sub":1,"pos":"1.{from}"}}}}"#)).await;
+        let mut sent = from;
+        if resumed {
+            self.send(&mut socket, sent..head, self.forgotten).await;
+            say(&mut socket, &format!(r#"{{"sub":1,"live":{{"pos":"1.{head}"}}}}"#)).await;
+            sent = head;
+        }
+        loop {
+            tokio::select! {
+                _ = length.changed() => {}
+                message = socket.next() => if !matches!(message, Some(Ok(_))) { return },
+            }
+            if until.is_over() {
+                return;
+            }
+            let head = *length.borrow_and_update();
+            self.send(&mut socket, sent..head, None).await;
+            sent = head;
+        }
+    }
+
+    async fn send(
+        &self,
+        socket: &mut WebSocketStream<TcpStream>,
+        places: std::ops::Range<usize>,
+        without: Option<i64>,
+    ) {
+        let ids = self.ids.lock().unwrap()[places].to_vec();
+        let events = ids.iter().filter(|id| Some(**id) != without);
+        let events: Vec<String> = events
+            .map(|id| format!(r#"{{"sub":1,"pos":"1.{id}.{id}","data":{{"id":{id},"metadata":{{}}}}}}"#))
+            .collect();
+        if !events.is_empty() {
+            say(socket, &format!("[{}]", events.join(","))).await;
+        }
+    }
+}
+
+async fn say(socket: &mut WebSocketStream<TcpStream>, text: &str) {
+    // a client may have left
+    let _ = socket.send(Message::text(text)).await;
+}
+
+/// Serves sockets until the process that stands for the gateway ends.
+async fn gateway(log: Log, pid: Option<u32>) -> (String, JoinSet<()>) {
+    let listener = listen().await;
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (until, mut tasks) = (Until(pid), JoinSet::new());
+    tasks.spawn(async move {
+        let mut clients = JoinSet::new();
+        let serve = async {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                clients.spawn(log.clone().follow(stream, until));
+            }
+        };
+        let gone = async {
+            while !until.is_over() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::select! { () = serve => {}, () = gone => {} }
+    });
+    (url, tasks)
+}
+
+async fn ingest(log: Log) -> (String, JoinSet<()>) {
+    let listener = listen().await;
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let post = |State(log): State<Log>, Json(body): Json<Vec<serde_json::Value>>| async move {
+        (StatusCode::CREATED, format!(r#"{{"success":true,"ids":{:?}}}"#, log.store(body.len())))
+    };
+    let router = Router::new().route("/api/sensors/", routing::post(post)).with_state(log);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (url, tasks)
+}
+
+/// A process that can be stopped and killed in the gateway's place.
+fn stand_in() -> Child {
+    Command::new("sleep").arg("60").stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap()
+}
+
+const POSTS: Posts = Posts { connections: 2, together: 5, sensors: 4 };
+
+#[tokio::test]
+async fn handshakes_are_opened_and_closed_until_there_are_enough() {
+    let (url, _tasks) = gateway(Log::new(None), None).await;
+    let options = BenchHandshakes {
+        gateway: Gateway { url },
+        clients: Some(40),
+        at_once: 4,
+        duration: Duration::from_secs(20),
+        pid: Some(std::process::id()),
+        output: Format::Json,
+    };
+    let measured = handshakes::measure(&options).await.unwrap();
+    assert_eq!((measured.opened, measured.failed), (40, 0), "{measured:?}");
+    assert!(measured.handshakes_per_s > 0.0 && measured.ms.count == 40, "{measured:?}");
+    let options = BenchHandshakes { gateway: Gateway { url: "http://127.0.0.1:1".to_owned() }, ..options };
+    let failed = handshakes::measure(&BenchHandshakes { clients: Some(3), ..options }).await.unwrap();
+    assert_eq!((failed.opened, failed.failed), (0, 3));
+    assert!(failed.first_fault.is_some());
+}
+
+#[tokio::test]
+async fn a_burst_comes_to_all_and_the_process_goes_on() {
+    let log = Log::new(None);
+    let (ingest, _ingest) = ingest(log.clone()).await;
+    let (gateway, _gateway) = gateway(log, None).await;
+    let process = stand_in();
+    let options = BenchBurst {
+        ingest: Ingest { url: ingest },
+        gateway: Gateway { url: gateway },
+        clients: 3,
+        readings: 98,
+        posts: POSTS,
+        pid: process.id(),
+        listener_admin: None,
+        with_limit: false,
+        output: Format::Json,
+    };
+    let measured = burst::measure(&options).await.unwrap();
+    assert!(measured.is_clean(), "{measured:?}");
+    assert_eq!((measured.readings, measured.deliveries), (100, 300), "to the next full request");
+    let pid = process.id().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert!(status.contains("State:\tS"), "{status}");
+}
+
+async fn replay_with(forgotten: Option<i64>) -> replay::Replay {
+    let log = Log::new(forgotten);
+    log.store(7);
+    let (ingest, _ingest) = ingest(log.clone()).await;
+    let (gateway, _gateway) = gateway(log, None).await;
+    let options = BenchReplay {
+        ingest: Ingest { url: ingest },
+        gateway: Gateway { url: gateway },
+        readings: 50,
+        posts: POSTS,
+        gateway_admin: None,
+        output: Format::Json,
+    };
+    replay::measure(&options, Duration::from_secs(2)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_replay_is_exactly_what_came_after_the_position() {
+    let measured = replay_with(None).await;
+    assert!(measured.is_clean() && measured.resumed.foreign == 0, "{measured:?}");
+    assert!(measured.readings == 50 && measured.readings_per_s > 0.0, "{measured:?}");
+}
+
+#[tokio::test]
+async fn a_reading_that_a_replay_leaves_out_is_found() {
+    let measured = replay_with(Some(20)).await;
+    assert_eq!((measured.live.lost, measured.resumed.lost), (0, 1), "{measured:?}");
+    assert!(!measured.is_clean());
+}
+
+async fn resume_with(forgotten: Option<i64>) -> resume::Resume {
+    let (log, process) = (Log::new(forgotten), stand_in());
+    let (ingest, _ingest) = ingest(log.clone()).await;
+    let (first, _first) = gateway(log.clone(), process.id()).await;
+    let (other, _other) = gateway(log, None).await;
+    let options = BenchResume {
+        ingest: Ingest { url: ingest },
+        gateway: Gateway { url: first },
+        other,
+        other_admin: None,
+        clients: 20,
+        readings: 10,
+        posts: POSTS,
+        pid: process.id(),
+        output: Format::Json,
+    };
+    resume::measure(&options, Duration::from_secs(2)).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_client_of_a_killed_gateway_has_everything_from_the_other() {
+    let measured = resume_with(None).await;
+    assert!(measured.is_clean() && measured.ledger.disconnected == 0, "{measured:?}");
+    assert_eq!((measured.readings, measured.ms.count), (20, 20));
+}
+
+#[tokio::test]
+async fn a_client_that_lacks_a_reading_after_its_return_is_not_complete() {
+    let measured = resume_with(Some(15)).await;
+    assert_eq!((measured.ledger.lost, measured.incomplete), (20, 20), "{measured:?}");
+    assert!(!measured.is_clean());
+}
+
+#[tokio::test]
+async fn slow_clients_that_the_gateway_closes_are_not_counted_as_connected() {
+    let process = stand_in();
+    let (url, _gateway) = gateway(Log::new(None), process.id()).await;
+    let gateway = Address::parse(&url).unwrap();
+    let (staying, leaving) =
+        (SlowReaders::open(&gateway, 2).await.unwrap(), SlowReaders::open(&gateway, 3).await.unwrap());
+    assert_eq!(staying.leave().await, slow::Slow { clients: 2, connected: 2 });
+    processes::kill_and_wait(process.id().unwrap()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(leaving.leave().await, slow::Slow { clients: 3, connected: 0 });
+}

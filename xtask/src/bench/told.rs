@@ -1,0 +1,120 @@
+//! What `rowcast bench` is told of the stack that it measures, beside the two addresses.
+
+use std::ffi::OsString;
+
+use crate::{ports::Ports, stack};
+
+/// What there is to tell.
+#[derive(Debug)]
+pub(super) struct Stack {
+    database: String,
+    ports: Ports,
+    pids: Vec<(&'static str, i32)>,
+}
+
+impl Stack {
+    pub(super) fn of(stack: &stack::Stack) -> Self {
+        Self { database: stack.database.clone(), ports: stack.ports, pids: stack.pids() }
+    }
+
+    /// The arguments, with what their kind of measurement wants to know and they do not say themselves.
+    pub(super) fn tell(&self, mut args: Vec<OsString>) -> Vec<OsString> {
+        let kind = args.first().and_then(|first| first.to_str()).filter(|first| !first.starts_with('-'));
+        let told = match kind {
+            Some(kind) => self.of_kind(kind),
+            None => self.of_the_whole_way(&args),
+        };
+        // to the processes of the whole way others may be added
+        let adds = |option: &str| kind.is_none() && option == "--pid";
+        let unsaid = told.into_iter().filter(|(option, _)| adds(option) || !says(&args, option));
+        for (option, value) in unsaid.collect::<Vec<_>>() {
+            args.push(option.into());
+            args.extend(value.map(OsString::from));
+        }
+        args
+    }
+
+    fn of_kind(&self, kind: &str) -> Vec<Told> {
+        let (ports, further) = (self.ports, self.ports.further_gateways().next());
+        let pid = self.pids.iter().find(|(name, _)| *name == "ws-gateway");
+        let pid = ("--pid", pid.map(|(_, pid)| pid.to_string()));
+        match kind {
+            "limit" | "writers" => vec![self.database()],
+            "idle" | "handshakes" => vec![pid],
+            "burst" => vec![pid, ("--listener-admin", Some(url(ports.admin_port + 2)))],
+            "replay" => vec![("--gateway-admin", Some(url(ports.admin_port + 1)))],
+            "resume" => {
+                let other = further.map(|(port, admin)| [("--other", port), ("--other-admin", admin)]);
+                let other = other.into_iter().flatten().map(|(option, port)| (option, Some(url(port))));
+                other.chain([pid]).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Its own processes are watched and no others: another stack may run on this machine.
+    fn of_the_whole_way(&self, args: &[OsString]) -> Vec<Told> {
+        let limit = says(args, "--with-limit").then(|| self.database());
+        let pids = self.pids.iter().map(|(name, pid)| ("--pid", Some(format!("{name}={pid}"))));
+        let watched = pids.chain([("--no-processes", None)]).filter(|_| !says(args, "--no-processes"));
+        limit.into_iter().chain(watched).collect()
+    }
+
+    fn database(&self) -> Told {
+        ("--database-url", Some(self.database.clone()))
+    }
+}
+
+/// An option with its value.
+type Told = (&'static str, Option<String>);
+
+fn says(args: &[OsString], option: &str) -> bool {
+    let is_option =
+        |arg: &str| arg.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    args.iter().filter_map(|arg| arg.to_str()).any(is_option)
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(args: &str, told: &str) {
+        let stack = Stack {
+            database: "db".to_owned(),
+            ports: Ports { gateway_port: 80, ingest_port: 81, admin_port: 90, gateways: 2 },
+            pids: vec![("ingest", 1), ("ws-gateway", 2), ("ws-gateway", 3)],
+        };
+        let args: Vec<OsString> = args.split_whitespace().map(OsString::from).collect();
+        let all = stack.tell(args.clone()).into_iter().skip(args.len()).collect::<Vec<_>>();
+        let all: Vec<_> = all.iter().map(|arg| arg.to_string_lossy()).collect();
+        assert_eq!(all.join(" "), told, "{args:?}");
+    }
+
+    #[test]
+    fn the_whole_way_watches_the_processes_of_its_own_stack() {
+        let pids = "--pid ingest=1 --pid ws-gateway=2 --pid ws-gateway=3 --no-processes";
+        check("", pids);
+        check("--max --clients 7", pids);
+        check("--max --with-limit", &format!("--database-url db {pids}"));
+        check("--no-processes", "");
+        check("--pid x=7", pids);
+    }
+
+    #[test]
+    fn each_kind_is_told_what_it_asks_for() {
+        check("limit", "--database-url db");
+        check("limit --database-url other", "");
+        check("writers --pairs 5", "--database-url db");
+        check("idle --clients 10", "--pid 2");
+        check("idle --pid=7", "");
+        check("handshakes", "--pid 2");
+        check("burst", "--pid 2 --listener-admin http://127.0.0.1:92");
+        check("replay", "--gateway-admin http://127.0.0.1:91");
+        check("resume", "--other http://127.0.0.1:90 --other-admin http://127.0.0.1:93 --pid 2");
+    }
+}
