@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use prometheus::IntGauge;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 
@@ -56,6 +56,10 @@ impl Default for Patience {
 
 /// A refused client gets this long to read why.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
+
+/// Connections that may wait to be accepted, as far as the kernel allows (`net.core.somaxconn`): when a gateway dies its
+/// clients come to the others at once, and a SYN that finds no room is sent again only after a second.
+const BACKLOG: u32 = 8_192;
 
 /// Refusals told at a time; past that a connection is closed without a word, so that a flood costs nothing.
 const REFUSALS: usize = 64;
@@ -107,12 +111,19 @@ pub async fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 pub(crate) async fn listen(port: &'static str, addr: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener =
-        TcpListener::bind(addr).await.with_context(|| format!("the {port} port cannot listen on {addr}"))?;
+    let listener = open(addr).with_context(|| format!("the {port} port cannot listen on {addr}"))?;
     // The bound address, not the asked one: with port 0 they differ, and this line is where to read it.
     let addr = listener.local_addr().context("the bound address")?;
     info!(port, %addr, "listening");
     Ok(listener)
+}
+
+fn open(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // a restart need not wait for the last connections of the one before
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves `router` on the public port until the soft stop; then the listener closes, idle connections are

@@ -257,11 +257,14 @@ mod tests {
 
     #[test]
     fn tail_says_where_it_starts_and_what_it_wants() {
-        check_tail("rowcast tail", Some("{}"));
+        check_tail("rowcast tail", Some(r#"{"from":"now"}"#));
         check_tail("rowcast tail --sensor a --latest", Some(r#"{"sensors":["a"],"from":"latest"}"#));
         check_tail("rowcast tail --from 1.2.3", Some(r#"{"from":"1.2.3"}"#));
         check_tail("rowcast tail --since 90m", Some(r#"{"from":{"last":"1h 30m"}}"#));
-        check_tail("rowcast tail --mode latest --max-rate 30/m", Some(r#"{"mode":"latest","max_rate":0.5}"#));
+        check_tail(
+            "rowcast tail --mode latest --max-rate 30/m",
+            Some(r#"{"from":"now","mode":"latest","max_rate":0.5}"#),
+        );
         check_tail("rowcast tail --max-rate 2/s", None);
     }
 }

@@ -28,7 +28,7 @@ fn whatever_carries_a_position_is_resumed_from() {
         (r#"{"sub":1,"gap":{"from":"1.1","to":"1.7","reason":"retention"}}"#, "1.7"),
     ] {
         let mut live = live(Start::Now);
-        assert_eq!(live.on_open(), r#"{"id":1,"subscribe":{"sensors":["b*"]}}"#);
+        assert_eq!(live.on_open(), r#"{"id":1,"subscribe":{"from":"now","sensors":["b*"]}}"#);
         hear(&mut live, text);
         check_from(&mut live, from);
     }

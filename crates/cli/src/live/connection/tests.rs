@@ -50,7 +50,7 @@ async fn a_cut_connection_is_resumed_from_its_last_position() {
     let gateway = format!("http://{}/", listener.local_addr().unwrap());
     let server = async {
         let (mut socket, said) = accept(&listener).await;
-        assert_eq!(said, r#"{"id":1,"subscribe":{}}"#);
+        assert_eq!(said, r#"{"id":1,"subscribe":{"from":"now"}}"#);
         say(
             &mut socket,
             &[
