@@ -255,11 +255,13 @@ async fn a_client_that_lacks_a_reading_after_its_return_is_not_complete() {
 #[tokio::test]
 async fn slow_clients_that_the_gateway_closes_are_not_counted_as_connected() {
     let process = stand_in();
-    let (url, _gateway) = gateway(Log::new(None), process.id()).await;
+    let (url, mut closing) = gateway(Log::new(None), process.id()).await;
     let gateway = Address::parse(&url).unwrap();
     let (staying, leaving) =
         (SlowReaders::open(&gateway, 2).await.unwrap(), SlowReaders::open(&gateway, 3).await.unwrap());
     assert_eq!(staying.leave().await, slow::Slow { clients: 2, connected: 2 });
     processes::kill_and_wait(process.id().unwrap()).await.unwrap();
+    // the gateway's end, with all its connections
+    closing.join_next().await;
     assert_eq!(leaving.leave().await, slow::Slow { clients: 3, connected: 0 });
 }
