@@ -171,6 +171,9 @@ async fn each_breach_of_the_protocol_has_its_code() {
     assert_eq!(code(masked(3, b"")).await.unwrap(), 1002, "a reserved opcode");
     assert_eq!(code(vec![0x81, 1, b'x']).await.unwrap(), 1002, "an unmasked frame");
     assert_eq!(code(masked(1, b"no json")).await.unwrap(), 4400);
+    let fragment = |first: u8| [&[first, 0x80][..], &[0; 4]].concat();
+    let fragments = [fragment(1), fragment(0).repeat(100)].concat();
+    assert_eq!(code(fragments).await.unwrap(), 1008, "more fragments than a message may have");
     let plain = http::get(gateway, "/ws/sensors/").await.unwrap();
     assert_eq!(plain.status, 426, "{}", plain.body);
 }
