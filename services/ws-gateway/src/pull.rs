@@ -51,6 +51,14 @@ pub(crate) enum Failed {
     Log(store::Error),
 }
 
+/// How a wait ended.
+enum Listened {
+    /// There is something to say, or the gateway stops and says what it has.
+    Enough,
+    /// The hub cannot attach here, or has let go: the log is to be read on.
+    Interrupted,
+}
+
 impl Pulled {
     /// Nothing, up to a position.
     pub(crate) fn nothing(next: Position) -> Self {
@@ -81,13 +89,13 @@ impl Pull<'_> {
             if pulled.count > 0 || pulled.more || Instant::now() >= began + wait {
                 return Ok(pulled);
             }
-            let whole = timeout_at(began + wait, self.listen(&mut pulled)).await;
+            let listened = timeout_at(began + wait, self.listen(&mut pulled)).await;
             self.app.hub.leave(self.mailbox.session);
-            // a wait that is over has brought nothing, and everything up to the head was taken before
-            if whole.is_err() || pulled.count > 0 {
-                return Ok(pulled);
+            match listened {
+                Ok(Listened::Interrupted) => sleep(RETRY).await,
+                // a wait that is over has brought nothing, and everything up to the head was taken before
+                Ok(Listened::Enough) | Err(_) => return Ok(pulled),
             }
-            sleep(RETRY).await;
         }
     }
 
@@ -128,13 +136,13 @@ impl Pull<'_> {
         }
     }
 
-    /// Waits for something that matches; returns also when the hub cannot attach here or has let go.
-    async fn listen(&self, pulled: &mut Pulled) {
+    /// Waits for something that matches.
+    async fn listen(&self, pulled: &mut Pulled) -> Listened {
         // what an earlier wait left behind
         self.mailbox.take();
         let filter = Arc::new(self.filter.clone());
         let attach = self.app.hub.attach(self.mailbox, SUB, &filter, Some(pulled.next));
-        let Attach::Live { head, missing } = attach else { return };
+        let Attach::Live { head, missing } = attach else { return Listened::Interrupted };
         let took_all = missing.iter().all(|batch| self.take(pulled, batch, &Rows::All));
         if took_all {
             pulled.next = pulled.next.max(head);
@@ -145,14 +153,18 @@ impl Pull<'_> {
             let mail = self.mailbox.take();
             for delivery in &mail.deliveries {
                 if !self.take(pulled, &delivery.batch, &delivery.rows) {
-                    return;
+                    return Listened::Enough;
                 }
             }
-            if mail.overflowed || mail.leave.is_some() || self.app.hub.feeding() == Feeding::Lost {
-                return;
+            if mail.leave.is_some() {
+                return Listened::Enough;
+            }
+            if mail.overflowed || self.app.hub.feeding() == Feeding::Lost {
+                return Listened::Interrupted;
             }
             pulled.next = pulled.next.max(head.unwrap_or_default());
         }
+        Listened::Enough
     }
 
     /// Adds what matches; false when no more fits.

@@ -103,3 +103,17 @@ async fn what_cannot_be_pulled_is_said() {
     assert_eq!((gap["from"].as_str(), gap["reason"].as_str()), (Some(start.as_str()), Some("retention")));
     assert_eq!(gap["to"].as_str(), Some(pulled.next.as_str()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_gateway_answers_its_long_polls() {
+    let mut stack = stack().await;
+    let gateway = stack.gateways[0].public();
+    let query = format!("since={}&wait=40s", pull(gateway, "").await.next);
+    let stop = async {
+        while stack.gateways[0].metric("rowcast_gateway_sessions").await.unwrap() < 1.0 {}
+        stack.gateways[0].process.signal(nix::sys::signal::Signal::SIGTERM).unwrap();
+    };
+    let (pulled, ()) = tokio::join!(timeout(Duration::from_secs(12), pull(gateway, &query)), stop);
+    assert_eq!(pulled.expect("it does not wait for its time").values, [0; 0]);
+    assert_eq!(stack.gateways.remove(0).process.wait(Duration::from_secs(25)).unwrap(), Some(0));
+}
