@@ -33,7 +33,7 @@ pub(crate) async fn drain(roster: Roster, life: Life, draining: IntGauge) {
             sleep(SPREAD / SLICES as u32).await;
         }
     }
-    // whoever had a place but no mailbox's ear yet when the list was made
+    // those whose handshake was under way when the list was made
     for mailbox in roster.all() {
         mailbox.leave(Leave { close: Close::Drain, after_ms: spread(mailbox.session) });
     }

@@ -17,7 +17,8 @@ use wire::{Filter, Position, Tick};
 use self::pages::Pages;
 use crate::{batch::Batch, hub::Hub, metrics::Metrics, session::SnapshotPage};
 
-/// Reads of Postgres that run at once for all sessions of a gateway; whoever waits is served in the order of coming.
+/// Snapshots and starts that are read from Postgres at once, beside the one reader of pages; whoever waits is served in
+/// the order of coming.
 const READS_AT_ONCE: usize = 4;
 
 /// Readings of one read of Postgres.
