@@ -183,6 +183,10 @@ async fn a_history_that_lost_its_end_starts_an_epoch_and_keeps_what_it_has() {
     let lost = Position::after_tick(old.epoch, kept.next());
     let Resume::Gap(gap) = database.chronicle().await.unwrap().judge(lost) else { panic!("a gap") };
     assert_eq!((gap.reason, gap.to), (GapReason::Epoch, Position::after_tick(new.epoch, new.first_tick)));
+    // whoever was reading on when it happened is not given the new history's tick for the lost one of its number
+    let read = database.read(lost, Tick(i64::MAX), 10).await;
+    assert!(matches!(read, Err(ReadError::Forgotten(_))), "{read:?}");
+    assert!(database.read(before, Tick(i64::MAX), 10).await.is_ok(), "what survived goes on");
     let ahead = Position::after_tick(new.epoch, new.last_tick.next());
     assert_eq!(database.chronicle().await.unwrap().judge(ahead), Resume::Ahead);
     // a dump restored elsewhere: foreign transaction ids, nothing to replay

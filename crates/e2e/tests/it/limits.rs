@@ -97,11 +97,14 @@ async fn too_many_commands_subscriptions_and_patterns_are_answered() {
         )
         .await;
     }
-    let ended = loop {
-        if let Err(error) = client::next_messages(&mut socket).await {
-            break error.to_string();
+    let ended = async {
+        loop {
+            if let Err(error) = client::next_messages(&mut socket).await {
+                return error.to_string();
+            }
         }
     };
+    let ended = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the connection is ended");
     assert!(ended.contains("4429"), "{ended}");
 }
 
