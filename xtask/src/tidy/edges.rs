@@ -14,7 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("e2e", &["testkit", "wire"]),
     ("ingest", &["chassis", "documents", "store", "wire"]),
     ("ws-gateway", &["bus", "chassis", "documents", "store", "wire"]),
-    ("notify-listener", &["bus", "chassis", "store", "wire"]),
+    ("notify-listener", &["bus", "chassis", "lease", "store", "wire"]),
     ("migrate", &["chassis", "store"]),
     ("xtask", &["documents", "testkit", "wire"]),
 ];

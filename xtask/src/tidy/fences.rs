@@ -8,13 +8,13 @@ use super::{Finding, manifest};
 const FENCES: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("redis", &["bus"]),
-    ("kube", &["lease"]),
+    ("kube*", &["lease"]),
     ("k8s-openapi", &["lease"]),
     ("config", &["chassis"]),
     ("opentelemetry*", &["chassis"]),
     ("tracing-opentelemetry", &["chassis"]),
     ("tracing-subscriber", &["chassis"]),
-    ("prometheus", &["chassis", "ingest", "ws-gateway", "notify-listener"]),
+    ("prometheus", &["chassis", "lease", "ingest", "ws-gateway", "notify-listener"]),
     ("clap", &["chassis", "cli", "e2e", "xtask"]),
 ];
 

@@ -1,0 +1,153 @@
+//! Does what the elector decided: the requests, the waits, and what those who lead are told.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    announcer::{Takeover, announce},
+    config::Config,
+    elector::{Elector, Event, Held, Record, Step, Version},
+    leadership::Elections,
+    metrics::Metrics,
+    object::{Error, Object, Wrote},
+};
+
+/// A leadership is given back before the Lease is released, unless that takes longer.
+const HAND_BACK: Duration = Duration::from_millis(500);
+
+/// Takeovers whose events have not been sent; more are not told of.
+const NEWS: usize = 4;
+
+/// Takes part in the election for as long as it runs.
+pub struct Candidate {
+    elector: Elector,
+    object: Object,
+    metrics: Metrics,
+    held: watch::Sender<Option<Held>>,
+    handed: TaskTracker,
+    claim: Arc<Notify>,
+    news: mpsc::Sender<Takeover>,
+}
+
+/// A candidate for the Lease of the configuration, the election as seen by who wants to lead, and the task that tells of
+/// takeovers; `pod` is this pod's name, and `life` tells this process from earlier ones of the same pod.
+///
+/// # Errors
+/// When there is no access to a Kubernetes API. That it does not answer is no error: it may come back.
+pub async fn stand(
+    config: &Config,
+    pod: &str,
+    life: &str,
+    metrics: Metrics,
+) -> Result<(Candidate, Elections, impl Future<Output = ()> + Send + use<>), Error> {
+    let timing = config.timing();
+    let object = Object::connect(config.namespace.as_deref(), &config.name, timing.request()).await?;
+    let (held, seen) = watch::channel(None);
+    let (news, told) = mpsc::channel(NEWS);
+    let (handed, claim) = (TaskTracker::new(), Arc::new(Notify::new()));
+    handed.close();
+    let elections = Elections { held: seen, handed: handed.clone(), claim: claim.clone(), last: None };
+    let announcer = announce(object.clone(), config.clone(), pod.to_owned(), told);
+    let elector = Elector::new(pod, life, timing);
+    Ok((Candidate { elector, object, metrics, held, handed, claim, news }, elections, announcer))
+}
+
+impl Candidate {
+    /// Stands until `stop`, then waits for the leadership to be given back and releases the Lease.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let object = self.object.clone();
+        let mut vacancies = pin!(object.vacancies());
+        let mut step = Step::Read;
+        loop {
+            let event = match step {
+                Step::Read => self.read().await,
+                Step::Write { over, record } => self.write(over, record).await,
+                Step::Wait(until) => tokio::select! {
+                    () = &mut stop => {
+                        self.take_back().await;
+                        Event::Stop
+                    }
+                    () = self.claim.notified() => Event::Claim,
+                    () = vacancy(&mut vacancies) => Event::Due,
+                    () = sleep_until(until) => Event::Due,
+                },
+                Step::Done => return,
+            };
+            step = self.elector.next(event, Instant::now());
+            self.publish();
+        }
+    }
+
+    async fn read(&self) -> Event {
+        match self.object.read().await {
+            Ok(seen) => Event::Read(seen),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    async fn write(&self, over: Option<Version>, record: Record) -> Event {
+        let began = Instant::now();
+        match self.object.write(over, record).await {
+            Ok(Wrote::Written(seen)) => {
+                self.metrics.renew.observe(began.elapsed().as_secs_f64());
+                Event::Written(seen)
+            }
+            Ok(Wrote::Refused) => Event::Refused,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&self, error: &Error) -> Event {
+        self.metrics.errors.inc();
+        tracing::warn!(error = error as &dyn std::error::Error, "the Lease can be neither read nor written");
+        Event::Failed
+    }
+
+    /// Ends the leadership, and waits until nobody holds it.
+    async fn take_back(&self) {
+        self.held.send_replace(None);
+        self.metrics.is_leader.set(0);
+        if timeout(HAND_BACK, self.handed.wait()).await.is_err() {
+            tracing::warn!("the Lease is released although its leader has not stopped");
+        }
+    }
+
+    fn publish(&self) {
+        let held = self.elector.held(Instant::now());
+        let before = self.held.send_replace(held);
+        self.metrics.is_leader.set(i64::from(held.is_some()));
+        let leadership = |held: &Held| (held.term, held.by);
+        match (before, held) {
+            (before, Some(held)) if before.as_ref().map(leadership) != Some(leadership(&held)) => {
+                self.took(held)
+            }
+            (Some(before), None) => {
+                tracing::info!(term = before.term, "leadership has ended");
+            }
+            _ => {}
+        }
+    }
+
+    fn took(&self, held: Held) {
+        self.metrics.transitions.inc();
+        let previous = self.elector.previous().map(str::to_owned);
+        tracing::info!(term = held.term, by = ?held.by, previous, "leadership has begun");
+        // without room, the event is not sent; the log has it
+        let _ = self.news.try_send(Takeover { term: held.term, by: held.by, previous });
+    }
+}
+
+/// The next vacancy. A stream that has ended has none.
+async fn vacancy(vacancies: &mut (impl Stream<Item = ()> + Unpin)) {
+    match vacancies.next().await {
+        Some(()) => {}
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,339 @@
+//! What a candidate does next: a pure state machine from what happened, and the own clock's now, to the next step.
+//!
+//! No time that another machine wrote is ever looked at. What counts is how long this candidate has seen the Lease
+//! unchanged, and when it sent the request that renewed it: the others cannot have seen that renewal before.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::Timing;
+
+/// The object's `resourceVersion`: two that differ are two states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(pub String);
+
+/// What a Lease says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Record {
+    /// Who holds it: `pod/life`; a pod's container lives several times.
+    pub holder: Option<String>,
+    /// How often it was taken (`leaseTransitions`): each leadership has a number of its own.
+    pub term: u64,
+    /// How long its holder wants it to be respected.
+    pub duration: Duration,
+}
+
+/// A Lease as it was read or written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Which state it is.
+    pub version: Version,
+    /// What it says.
+    pub record: Record,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A wait is over.
+    Due,
+    /// The Lease, if there is one.
+    Read(Option<Seen>),
+    /// A write succeeded.
+    Written(Seen),
+    /// A write met another state than the one it was to replace.
+    Refused,
+    /// The API gave no answer, or no useful one.
+    Failed,
+    /// The leader's work is not being done, as far as this candidate sees.
+    Claim,
+    /// The process stops.
+    Stop,
+}
+
+/// What is to be done. Each step but the last gives one [`Event`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Read the Lease.
+    Read,
+    /// Replace this state, or make the object.
+    Write {
+        /// The state.
+        over: Option<Version>,
+        /// By what.
+        record: Record,
+    },
+    /// Wait until then.
+    Wait(Instant),
+    /// There is nothing more to do.
+    Done,
+}
+
+/// Why somebody took the Lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// There was none, or nobody held it.
+    Free,
+    /// Its holder had not renewed it in time.
+    Expired,
+    /// Its holder was an earlier life of this pod, or this process itself.
+    Own,
+    /// Its holder's work was not done.
+    Claimed,
+    /// The API is away, and so is everybody's right: the last holder goes on.
+    Interim,
+}
+
+/// The right to lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The Lease's transitions when it was taken.
+    pub term: u64,
+    /// It ends then, if nothing renews it.
+    pub until: Instant,
+    /// How it came.
+    pub by: Change,
+}
+
+/// The state between an event and the next.
+#[derive(Debug)]
+pub struct Elector {
+    pod: String,
+    identity: String,
+    timing: Timing,
+    /// The Lease as it was last seen, and since when.
+    observed: Option<(Seen, Instant)>,
+    /// Since when the holder that is observed has held it, as far as was seen.
+    holder_since: Option<Instant>,
+    held: Option<Held>,
+    /// Whom it was taken from.
+    previous: Option<String>,
+    /// When the last write was sent, and why, if it was to take the Lease.
+    sent: Option<(Instant, Option<Change>)>,
+    /// A write was sent whose fate is unknown.
+    doubtful: bool,
+    /// The API has given no answer since then.
+    silent_since: Option<Instant>,
+    /// When the Lease is looked at or renewed next.
+    due: Option<Instant>,
+    claiming: bool,
+    stopping: bool,
+}
+
+impl Elector {
+    /// A candidate: its pod, and a name for this life of it that no other life has.
+    pub fn new(pod: &str, life: &str, timing: Timing) -> Self {
+        Self {
+            pod: pod.to_owned(),
+            identity: format!("{pod}/{life}"),
+            timing,
+            observed: None,
+            holder_since: None,
+            held: None,
+            previous: None,
+            sent: None,
+            doubtful: false,
+            silent_since: None,
+            due: None,
+            claiming: false,
+            stopping: false,
+        }
+    }
+
+    /// What it writes as the holder.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Who held the Lease before this candidate took it.
+    pub fn previous(&self) -> Option<&str> {
+        self.previous.as_deref()
+    }
+
+    /// The right to lead, as long as it holds.
+    pub fn held(&self, now: Instant) -> Option<Held> {
+        self.held.filter(|held| now < held.until)
+    }
+
+    /// The next step after what happened.
+    pub fn next(&mut self, event: Event, now: Instant) -> Step {
+        self.held = self.held(now);
+        match event {
+            Event::Due => self.due(now),
+            Event::Read(seen) => self.read(seen, now),
+            Event::Written(seen) => self.written(seen, now),
+            Event::Refused => {
+                self.answered();
+                if self.stopping { Step::Done } else { Step::Read }
+            }
+            Event::Failed => self.failed(now),
+            Event::Claim => self.claim(now),
+            Event::Stop => self.stop(),
+        }
+    }
+
+    fn due(&mut self, now: Instant) -> Step {
+        match (self.held, &self.observed) {
+            (Some(Held { by: Change::Interim, .. }), _) | (None, _) | (_, None) => Step::Read,
+            (Some(held), Some((seen, _))) => {
+                let over = Some(seen.version.clone());
+                self.write(over, held.term, None, now)
+            }
+        }
+    }
+
+    fn read(&mut self, seen: Option<Seen>, now: Instant) -> Step {
+        self.answered();
+        self.doubtful = false;
+        let Some(seen) = seen else {
+            // deleted by hand: what was held is no more, and its number goes on
+            let term = self.observed.take().map_or(0, |(seen, _)| seen.record.term) + 1;
+            (self.held, self.holder_since) = (None, None);
+            return if self.stopping { Step::Done } else { self.write(None, term, Some(Change::Free), now) };
+        };
+        self.observe(seen.clone(), now);
+        let own = seen.record.holder.as_deref() == Some(self.identity.as_str());
+        if self.stopping {
+            return if own { self.release(&seen) } else { Step::Done };
+        }
+        match self.held {
+            // an earlier renewal had come through after all
+            Some(held) if own && held.by != Change::Interim && held.term == seen.record.term => {
+                self.write(Some(seen.version), held.term, None, now)
+            }
+            _ => {
+                self.held = None;
+                match self.opening(&seen, now) {
+                    Some(why) => self.write(Some(seen.version), seen.record.term + 1, Some(why), now),
+                    None => self.wait(now),
+                }
+            }
+        }
+    }
+
+    /// Why the Lease may be taken, if it may.
+    fn opening(&self, seen: &Seen, now: Instant) -> Option<Change> {
+        let holder = seen.record.holder.as_deref().filter(|holder| !holder.is_empty());
+        let unchanged = self.observed.as_ref().map_or(Duration::ZERO, |(_, since)| now - *since);
+        let tenure = self.holder_since.map_or(Duration::ZERO, |since| now - since);
+        match holder {
+            None => Some(Change::Free),
+            Some(holder) if holder.split('/').next() == Some(self.pod.as_str()) => Some(Change::Own),
+            Some(_) if unchanged >= self.timing.duration.max(seen.record.duration) => Some(Change::Expired),
+            // whoever has just begun is given its time, so that the Lease does not go back and forth
+            Some(_) if self.claiming && tenure >= self.timing.duration => Some(Change::Claimed),
+            Some(_) => None,
+        }
+    }
+
+    fn written(&mut self, seen: Seen, now: Instant) -> Step {
+        self.answered();
+        self.doubtful = false;
+        let (sent, taken) = self.sent.take().unwrap_or((now, None));
+        if self.stopping {
+            return Step::Done;
+        }
+        let until = sent + self.timing.renew_deadline;
+        if let Some(by) = taken {
+            self.previous = self.observed.as_ref().and_then(|(before, _)| before.record.holder.clone());
+            self.held = Some(Held { term: seen.record.term, until, by });
+        } else if let Some(held) = &mut self.held {
+            held.until = until;
+        }
+        self.observe(seen, now);
+        // a renewal whose answer came after the deadline renews nothing
+        self.held = self.held(now);
+        self.wait(now)
+    }
+
+    fn failed(&mut self, now: Instant) -> Step {
+        self.doubtful |= self.sent.take().is_some();
+        self.silent_since.get_or_insert(now);
+        if self.stopping {
+            return Step::Done;
+        }
+        if let Some(Held { by: Change::Interim, until, .. }) = &mut self.held {
+            *until = now + self.timing.duration;
+        }
+        self.wait(now)
+    }
+
+    /// Nobody does the work. A Lease that can be read is taken from its holder. When the API is away for everybody,
+    /// nobody can be given the right, so the last holder takes it: it alone knows that it was the last, and it waits
+    /// for as long as another one that reaches the API would have needed to take the Lease.
+    fn claim(&mut self, now: Instant) -> Step {
+        if self.held.is_some() || self.stopping {
+            return self.go_on_waiting(now);
+        }
+        let silent = self.silent_since.is_some_and(|since| now - since >= self.timing.duration);
+        let last = self
+            .observed
+            .as_ref()
+            .filter(|(seen, _)| seen.record.holder.as_deref() == Some(self.identity.as_str()) && silent);
+        if let Some((seen, _)) = last {
+            let until = now + self.timing.duration;
+            self.held = Some(Held { term: seen.record.term, until, by: Change::Interim });
+            return self.go_on_waiting(now);
+        }
+        self.claiming = true;
+        Step::Read
+    }
+
+    fn stop(&mut self) -> Step {
+        self.stopping = true;
+        let held = self.held.take().is_some_and(|held| held.by != Change::Interim);
+        match &self.observed {
+            Some((seen, _)) if held => self.release(&seen.clone()),
+            _ if self.doubtful => Step::Read,
+            _ => Step::Done,
+        }
+    }
+
+    fn release(&mut self, seen: &Seen) -> Step {
+        let record = Record { holder: None, duration: Duration::from_secs(1), term: seen.record.term };
+        Step::Write { over: Some(seen.version.clone()), record }
+    }
+
+    fn write(&mut self, over: Option<Version>, term: u64, taken: Option<Change>, now: Instant) -> Step {
+        self.sent = Some((now, taken));
+        let holder = Some(self.identity.clone());
+        Step::Write { over, record: Record { holder, term, duration: self.timing.duration } }
+    }
+
+    fn wait(&mut self, now: Instant) -> Step {
+        self.claiming = false;
+        let mut until = now + self.timing.retry;
+        // an expiry is looked at when it comes, not a retry later
+        if let (None, Some((seen, since))) = (self.held, &self.observed) {
+            let expiry = *since + self.timing.duration.max(seen.record.duration);
+            if expiry > now {
+                until = until.min(expiry);
+            }
+        }
+        self.due = Some(until);
+        Step::Wait(until)
+    }
+
+    fn go_on_waiting(&self, now: Instant) -> Step {
+        Step::Wait(self.due.unwrap_or(now))
+    }
+
+    fn observe(&mut self, seen: Seen, now: Instant) {
+        let before = self.observed.as_ref().map(|(seen, _)| seen);
+        if before.map(|before| &before.version) == Some(&seen.version) {
+            return;
+        }
+        let same = before.is_some_and(|before| {
+            (&before.record.holder, before.record.term) == (&seen.record.holder, seen.record.term)
+        });
+        if !same {
+            self.holder_since = Some(now);
+        }
+        self.observed = Some((seen, now));
+    }
+
+    fn answered(&mut self) {
+        self.silent_since = None;
+    }
+}

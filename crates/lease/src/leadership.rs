@@ -1,0 +1,98 @@
+//! The right to lead, as a value that is held.
+
+use std::sync::Arc;
+
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep_until},
+};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::elector::{Change, Held};
+
+/// The election, as those see it who want to lead.
+#[derive(Debug)]
+pub struct Elections {
+    pub(crate) held: watch::Receiver<Option<Held>>,
+    pub(crate) handed: tokio_util::task::TaskTracker,
+    pub(crate) claim: Arc<Notify>,
+    /// The last leadership that was handed out.
+    pub(crate) last: Option<(u64, Change)>,
+}
+
+impl Elections {
+    /// Returns when this candidate leads. One leadership is handed out once: whoever gave it back early waits for
+    /// the next one.
+    pub async fn won(&mut self) -> Leadership {
+        loop {
+            let held = *self.held.borrow_and_update();
+            match held {
+                Some(held) if self.last != Some((held.term, held.by)) => {
+                    self.last = Some((held.term, held.by));
+                    return Leadership {
+                        term: held.term,
+                        by: held.by,
+                        held: self.held.clone(),
+                        _handed: self.handed.token(),
+                    };
+                }
+                _ => {}
+            }
+            if self.held.changed().await.is_err() {
+                // without its candidate there is nothing to win, and the process is about to end
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Says that the leader's work is not being done, as far as can be seen from here. A leader that has had the
+    /// Lease for its duration is replaced.
+    pub fn claim(&self) {
+        self.claim.notify_one();
+    }
+}
+
+/// Held by the one that leads. It ends by itself at the renew deadline, whatever the API or the candidate does.
+#[derive(Debug)]
+pub struct Leadership {
+    term: u64,
+    by: Change,
+    held: watch::Receiver<Option<Held>>,
+    /// While it exists, the Lease is not released.
+    _handed: TaskTrackerToken,
+}
+
+impl Leadership {
+    /// Its number: the Lease's transitions. No other leadership of this Lease object has it.
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// How it came.
+    pub fn by(&self) -> Change {
+        self.by
+    }
+
+    /// Whether it holds now.
+    pub fn holds(&self) -> bool {
+        self.until().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Returns when it has ended.
+    pub async fn lost(&self) {
+        let mut held = self.held.clone();
+        while let Some(until) = self.until().filter(|until| Instant::now() < *until) {
+            tokio::select! {
+                () = sleep_until(until) => {}
+                changed = held.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    fn until(&self) -> Option<Instant> {
+        // the candidate is gone, and nobody renews any more
+        self.held.has_changed().ok()?;
+        let held = self.held.borrow();
+        held.filter(|held| (held.term, held.by) == (self.term, self.by)).map(|held| held.until)
+    }
+}

@@ -1,0 +1,27 @@
+//! Leader election over one Lease object of Kubernetes.
+//!
+//! `elector` decides and does no IO, `candidate` does what it decided, `leadership` is what the winner holds. The
+//! rules are those of client-go's leader election: whoever finds the Lease empty, or sees it unchanged for its
+//! whole duration, writes its own name into it; who holds it renews it, and stops by itself at the renew deadline.
+//! Two things are different. The Lease is made by PUT, so that a Role can name the one object that it is about. And a
+//! replica that sees the leader's work undone may claim the Lease before it expires ([`Elections::claim`]): whoever
+//! offers that must make two leaders at once harmless.
+//!
+//! This crate knows nothing of what is led.
+
+mod announcer;
+mod candidate;
+mod config;
+mod elector;
+mod leadership;
+mod metrics;
+mod object;
+
+pub use crate::{
+    candidate::{Candidate, stand},
+    config::{Config, Mode, Timing},
+    elector::{Change, Elector, Event, Held, Record, Seen, Step, Version},
+    leadership::{Elections, Leadership},
+    metrics::Metrics,
+    object::{Error, Object},
+};
