@@ -72,6 +72,13 @@ impl Appender {
         entries.first().map(|(id, _)| parse(id)).transpose()
     }
 
+    /// How often a leader has said [`Appender::beat`]: while the number moves, there is one.
+    pub async fn beats(&mut self) -> Result<u64> {
+        let beats: Option<u64> =
+            redis::cmd("GET").arg(self.options.beat_key()).query_async(&mut self.connection).await?;
+        Ok(beats.unwrap_or_default())
+    }
+
     /// Says that everything committed that this leader has seen is in the stream.
     pub async fn beat(&mut self) -> Result<()> {
         let mut beat = redis::cmd("INCR");

@@ -63,6 +63,16 @@ impl Leader {
         Ok(Self { connection, name: name.to_owned() })
     }
 
+    /// Under another name from now on.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
     /// Starts a new epoch where the history is not the last epoch's own, or where it `rolled_back`.
     pub async fn begin_epoch(&mut self, rolled_back: bool) -> Result<bool> {
         Ok(sqlx::query_scalar("select started from rowcast.begin_epoch($1, $2)")

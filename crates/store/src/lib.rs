@@ -7,6 +7,7 @@ pub mod history;
 pub mod latest;
 pub mod leader;
 pub mod log;
+pub mod outlook;
 pub mod readings;
 pub mod schema;
 pub mod snapshot;
@@ -17,6 +18,7 @@ pub use doorbell::Doorbell;
 pub use latest::Latest;
 pub use leader::{Advance, Leader, Loaded};
 pub use log::{Head, Page, ReadError};
+pub use outlook::Outlook;
 pub use readings::{Inserter, NewReading, StoredReading};
 pub use schema::{Migrated, SchemaError};
 

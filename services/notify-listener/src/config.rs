@@ -15,6 +15,9 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Redis.
     pub redis: RedisConfig,
+    /// Which replica forwards.
+    #[serde(default)]
+    pub lease: lease::Config,
     /// How long things are kept.
     #[serde(default)]
     pub retention: Retention,
@@ -59,6 +62,9 @@ impl Settings for Config {
         }
         if let Err(error) = self.redis.options() {
             faults.add("redis.url", error.to_string());
+        }
+        for (key, fault) in self.lease.faults() {
+            faults.add(format!("lease.{key}"), fault);
         }
         if self.retention.replay < Duration::from_secs(60) {
             faults.add("retention.replay", "must be at least 1m");

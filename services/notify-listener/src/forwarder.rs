@@ -3,10 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use bus::{Append, Appender};
+use chassis::Life;
 use futures_util::FutureExt;
 use store::{Advance, Leader, ReadError, log::TickReadings};
 use time::OffsetDateTime;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 use wire::{Epoch, Position, Tick};
 
 use crate::{
@@ -14,6 +18,7 @@ use crate::{
     leadership::Leadership,
     metrics::Metrics,
     planner::{Event, Planner, Step},
+    standby::Warm,
 };
 
 /// The most readings that one query brings.
@@ -32,6 +37,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// so that each poll tells them.
 const BEAT_EVERY: Duration = Duration::from_millis(900);
 
+/// How long the step that was under way when leadership ended may take to be answered: as long as a network that was
+/// cut and healed needs to carry it.
+const LAST_ANSWER: Duration = Duration::from_secs(60);
+
+/// How long a process that stops waits for the step that was under way.
+const LAST_STEP: Duration = Duration::from_millis(500);
+
 /// Why a step could not be done.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
@@ -43,6 +55,8 @@ enum Lost {
     Superseded(Epoch),
     #[error("the database did not answer within {ANSWER_WITHIN:?}")]
     Silent,
+    #[error("another leader was met while the Lease cannot be read")]
+    Rival,
 }
 
 /// The IO around the planner.
@@ -51,6 +65,8 @@ pub(crate) struct Forwarder {
     stream: bus::Options,
     bell: Arc<Notify>,
     metrics: Metrics,
+    /// What its ticks are signed with.
+    process: String,
 }
 
 impl Forwarder {
@@ -60,57 +76,92 @@ impl Forwarder {
         bell: Arc<Notify>,
         metrics: Metrics,
     ) -> Self {
-        Self { database, stream, bell, metrics }
+        let process = format!("{}-{}", hostname(), std::process::id());
+        Self { database, stream, bell, metrics, process }
     }
 
-    /// Forwards while leadership is held, through every loss of a connection.
-    pub(crate) async fn forward(&self, leadership: &Leadership) {
+    /// Forwards while leadership is held, through every loss of a connection. No step begins after its end. One that
+    /// was under way is left to be answered in the background, so that it is known whether it came too late.
+    pub(crate) async fn forward(
+        forwarder: &Arc<Self>,
+        leadership: Leadership,
+        warm: Option<Warm>,
+        life: &Life,
+    ) {
+        let leadership = Arc::new(leadership);
+        let mut term = Box::pin(forwarder.clone().term(leadership.clone(), warm));
         tokio::select! {
-            () = self.forward_for_ever() => {}
+            biased;
             () = leadership.lost() => {}
+            () = &mut term => return,
         }
+        drop(leadership);
+        if life.is_stopping() {
+            let _ = timeout(LAST_STEP, term).await;
+            return;
+        }
+        let soft = life.soft().clone();
+        life.spawn_work(async move {
+            soft.run_until_cancelled(timeout(LAST_ANSWER, term)).await;
+        });
     }
 
-    async fn forward_for_ever(&self) {
+    async fn term(self: Arc<Self>, leadership: Arc<Leadership>, mut warm: Option<Warm>) {
         let mut wait = Duration::from_millis(50);
-        loop {
+        while leadership.holds() {
             let began = Instant::now();
-            if let Err(lost) = self.until_lost().await {
+            if let Err(lost) = self.until_lost(&leadership, warm.take()).await {
                 self.metrics.losses.inc();
                 tracing::warn!(error = &lost as &dyn std::error::Error, "forwarding is interrupted");
+                if matches!(lost, Lost::Rival) {
+                    return;
+                }
             }
             wait = if began.elapsed() > RETRY_MAX {
                 Duration::from_millis(50)
             } else {
                 (wait * 2).min(RETRY_MAX)
             };
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = leadership.lost() => return,
+            }
         }
     }
 
-    async fn until_lost(&self) -> Result<(), Lost> {
-        let name = format!("{}-{}", gethostname(), std::process::id());
+    async fn until_lost(&self, leadership: &Leadership, warm: Option<Warm>) -> Result<(), Lost> {
+        let signature = leadership.signature(&self.process);
+        let Warm { leader, appender } = match warm {
+            Some(warm) => warm,
+            None => Warm {
+                leader: Leader::connect(&self.database, &signature).await?,
+                appender: Appender::connect(&self.stream).await?,
+            },
+        };
         let mut hands = Hands {
-            leader: Leader::connect(&self.database, &name).await?,
-            appender: Appender::connect(&self.stream).await?,
+            leader: leader.named(&signature),
+            appender,
+            leadership,
             bell: &self.bell,
             metrics: &self.metrics,
             oldest: None,
             heard_of: None,
         };
-        tracing::info!("forwarding");
+        tracing::info!(signature, "forwarding");
         let mut planner = Planner::default();
         let mut event = Event::Connected;
-        loop {
+        while leadership.holds() {
             let step = planner.next(event);
             self.metrics.backlog_ticks.set(planner.backlog());
             tracing::trace!(?step, "step");
             event = hands.perform(step).await?;
         }
+        Ok(())
     }
 }
 
-fn gethostname() -> String {
+/// What this host, in a cluster this pod, is called.
+pub(crate) fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "listener".to_owned(), |n| n.trim().to_owned())
 }
@@ -119,6 +170,7 @@ fn gethostname() -> String {
 struct Hands<'a> {
     leader: Leader,
     appender: Appender,
+    leadership: &'a Leadership,
     bell: &'a Notify,
     metrics: &'a Metrics,
     /// When the oldest reading was inserted of those about to be appended.
@@ -183,7 +235,7 @@ impl Hands<'_> {
             Advance::Nothing { open_transactions } => Ok(Event::Nothing { open: open_transactions > 0 }),
             Advance::Conflict => {
                 self.metrics.fenced.inc();
-                Ok(Event::Fenced)
+                if self.leadership.is_interim() { Err(Lost::Rival) } else { Ok(Event::Fenced) }
             }
             Advance::Made { rows, first } => {
                 self.metrics.ticks.inc();
@@ -243,13 +295,15 @@ impl Hands<'_> {
         if rung.as_mut().now_or_never().is_some() {
             return Event::Rang { at_once: true };
         }
-        match tokio::time::timeout(at_most, rung).await {
-            Ok(()) => Event::Rang { at_once: false },
-            Err(_) => Event::Quiet,
+        tokio::select! {
+            () = rung => Event::Rang { at_once: false },
+            () = sleep(at_most) => Event::Quiet,
+            // nothing follows it
+            () = self.leadership.lost() => Event::Quiet,
         }
     }
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
-    tokio::time::timeout(ANSWER_WITHIN, work).await.map_err(|_| Lost::Silent)?
+    timeout(ANSWER_WITHIN, work).await.map_err(|_| Lost::Silent)?
 }

@@ -1,29 +1,40 @@
 //! Forwards: takes numbered snapshots of Postgres and appends what is new in each to the stream.
 //!
-//! `planner` decides, `forwarder` does what it decided, `doorbell` wakes it, `upkeep` looks after partitions.
+//! `planner` decides, `forwarder` does what it decided, `doorbell` wakes it, `upkeep` looks after partitions. Of
+//! several replicas one forwards (`leadership`); the others keep connections and watch (`standby`, `lag`).
 
 pub mod chunk;
 pub mod config;
 mod doorbell;
 mod forwarder;
+pub mod lag;
 mod leadership;
 mod metrics;
 pub mod planner;
+mod standby;
 mod upkeep;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use chassis::{Pace, Service};
 use store::Database;
 use tokio::sync::Notify;
 
 pub use crate::config::Config;
-use crate::{forwarder::Forwarder, leadership::Leadership, metrics::Metrics};
+use crate::{
+    forwarder::{Forwarder, hostname},
+    leadership::Candidacy,
+    metrics::Metrics,
+    standby::Standby,
+};
 
 /// How often the schema and the way to the database are looked at.
 const SCHEMA_PACE: Pace = Pace { holding: Duration::from_secs(5), failing: Duration::from_millis(250) };
 
-/// The service's story: wait for the schema, listen for the bell, forward until told to stop.
+/// The service's story: wait for the schema, stand for election, listen for the bell, forward while leading.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
     let database = config.database.options("rowcast notify-listener")?;
@@ -42,7 +53,40 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     life.spawn("doorbell", doorbell::answer(database.clone(), bell.clone(), metrics.clone(), life.clone()));
     life.spawn("upkeep", upkeep::keep(database.clone(), config.retention, life.clone()));
 
-    let leadership = Leadership::always(&life);
-    Forwarder::new(database, stream, bell, metrics).forward(&leadership).await;
-    Ok(())
+    let mut candidacy = candidacy(&config, &service, &database, &stream).await?;
+    let forwarder = Arc::new(Forwarder::new(database, stream, bell, metrics));
+    loop {
+        tokio::select! {
+            biased;
+            () = life.stopping() => return Ok(()),
+            (leadership, warm) = candidacy.lead() => {
+                Forwarder::forward(&forwarder, leadership, warm, &life).await;
+            }
+        }
+    }
+}
+
+/// How this replica comes to lead. An election goes on in the background for as long as the service lives.
+async fn candidacy(
+    config: &Config,
+    service: &Service,
+    database: &store::Options,
+    stream: &bus::Options,
+) -> anyhow::Result<Candidacy> {
+    let life = service.life.clone();
+    if config.lease.mode == lease::Mode::Off {
+        return Ok(Candidacy::Alone(life));
+    }
+    let metrics = lease::Metrics::register(&service.registry)?;
+    let pod = config.lease.pod.clone().unwrap_or_else(hostname);
+    let began = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let (candidate, elections, announcer) =
+        lease::stand(&config.lease, &pod, &format!("{began:x}"), metrics).await?;
+    life.spawn("elector", {
+        let life = life.clone();
+        async move { candidate.run(life.stopping()).await }
+    });
+    life.spawn_work(announcer);
+    let standby = Box::new(Standby::new(database.clone(), stream.clone()));
+    Ok(Candidacy::Elected { elections, standby })
 }

@@ -1,0 +1,53 @@
+//! What a standby sees of the leader's work.
+
+use sqlx::FromRow;
+use wire::{Epoch, Tick};
+
+use crate::{Leader, Result};
+
+/// The log's end, and whether readings wait behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outlook {
+    /// The current epoch.
+    pub epoch: Epoch,
+    /// The last tick.
+    pub head: Tick,
+    /// Readings are visible that are in no tick.
+    pub waiting: bool,
+    /// Somebody is taking a tick at this moment, however long it takes.
+    pub ticking: bool,
+}
+
+#[derive(FromRow)]
+struct End {
+    epoch: i64,
+    no: i64,
+    /// The first transaction that the tick's snapshot could not show.
+    beyond: String,
+    ticking: bool,
+}
+
+impl Leader {
+    /// Looks, and changes nothing. Readings of transactions that were open at the last tick and have ended since are
+    /// not counted as waiting: whoever looks wants to know whether the leader is at work, not how far it is.
+    pub async fn look(&mut self) -> Result<Outlook> {
+        let end: End = sqlx::query_as(
+            "select epoch, no, pg_snapshot_xmax(snap)::text as beyond,
+                    exists (select from pg_stat_activity
+                             where state = 'active' and pid <> pg_backend_pid() and datname = current_database()
+                               and query like 'select * from rowcast.advance(%') as ticking
+               from rowcast.tick order by no desc limit 1",
+        )
+        .fetch_one(self.connection())
+        .await?;
+        let End { epoch, no, beyond, ticking } = end;
+        // in order, and not `exists`: otherwise a plan for any bound would walk the whole table to find nothing
+        let waiting = sqlx::query_scalar(
+            "select (select true from sensor_readings where xid >= $1::text::xid8 order by xid limit 1) is not null",
+        )
+        .bind(beyond)
+        .fetch_one(self.connection())
+        .await?;
+        Ok(Outlook { epoch: Epoch(epoch), head: Tick(no), waiting, ticking })
+    }
+}

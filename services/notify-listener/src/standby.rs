@@ -1,0 +1,88 @@
+//! A replica that does not lead: connected, with an eye on the leader's work.
+
+use std::time::Duration;
+
+use bus::Appender;
+use store::Leader;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::lag::{Lag, Look};
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// A look that takes longer has failed.
+const WITHIN: Duration = Duration::from_secs(2);
+
+/// Connections to work with at once.
+pub(crate) struct Warm {
+    pub(crate) leader: Leader,
+    pub(crate) appender: Appender,
+}
+
+/// Why a look failed.
+#[derive(Debug, thiserror::Error)]
+enum Blind {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Bus(#[from] bus::Error),
+    #[error("no answer within {WITHIN:?}")]
+    Silent,
+}
+
+/// Looks at the leader's work.
+pub(crate) struct Standby {
+    database: store::Options,
+    stream: bus::Options,
+    warm: Option<Warm>,
+    lag: Lag,
+}
+
+impl Standby {
+    pub(crate) fn new(database: store::Options, stream: bus::Options) -> Self {
+        Self { database, stream, warm: None, lag: Lag::default() }
+    }
+
+    /// Returns when the leader's work is not being done.
+    pub(crate) async fn until_lag(&mut self) {
+        loop {
+            sleep(EVERY).await;
+            let seen = timeout(WITHIN, self.look()).await.unwrap_or(Err(Blind::Silent));
+            match seen {
+                Ok(look) if self.lag.saw(look, Instant::now()) => {
+                    tracing::warn!(?look, "readings wait, and no leader takes them");
+                    return;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "a standby sees nothing");
+                    (self.warm, self.lag) = (None, Lag::default());
+                }
+            }
+        }
+    }
+
+    /// The connections, for this replica leads now.
+    pub(crate) fn hand_over(&mut self) -> Option<Warm> {
+        self.lag.forget();
+        self.warm.take()
+    }
+
+    async fn look(&mut self) -> Result<Look, Blind> {
+        let mut warm = match self.warm.take() {
+            Some(warm) => warm,
+            None => Warm {
+                leader: Leader::connect(&self.database, "standby").await?,
+                appender: Appender::connect(&self.stream).await?,
+            },
+        };
+        let began = Instant::now();
+        let outlook = warm.leader.look().await?;
+        let end = warm.appender.end(outlook.epoch).await?;
+        let beats = warm.appender.beats().await?;
+        // only now: a look that was broken off leaves no connection with half an answer in it
+        self.warm = Some(warm);
+        Ok(Look { outlook, end, beats, took: began.elapsed() })
+    }
+}
