@@ -6,11 +6,13 @@ pub mod http;
 pub mod ledger;
 pub mod oracle;
 pub mod stack;
+pub mod traffic;
 pub mod trial;
 pub mod writer;
 
 pub use client::Client;
 pub use fault::Fault;
 pub use stack::{Plan, Stack};
+pub use traffic::{Summary, Traffic};
 pub use trial::Trial;
 pub use writer::Writers;

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Result;
 use testkit::postgres::psql;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::http;
 
@@ -23,25 +23,48 @@ const PACE: Duration = Duration::from_millis(4);
 #[derive(Debug)]
 pub struct Writers {
     stop: Arc<AtomicBool>,
-    acknowledged: Arc<Mutex<BTreeSet<i64>>>,
+    taken: Arc<Mutex<Taken>>,
     tasks: JoinSet<()>,
+}
+
+/// What devices were told.
+#[derive(Debug, Default)]
+struct Taken {
+    /// Readings that were answered with 201.
+    ids: BTreeSet<i64>,
+    /// The longest that a device had to try.
+    longest_refusal: Duration,
 }
 
 impl Writers {
     /// Starts so many devices that POST, each its own sensor, and one psql that inserts.
     pub fn start(devices: usize, ingest: SocketAddr, database: &str) -> Self {
-        let (stop, acknowledged) = (Arc::<AtomicBool>::default(), Arc::<Mutex<BTreeSet<i64>>>::default());
-        let mut tasks = JoinSet::new();
+        let mut writers = Self::devices(devices, ingest);
+        writers.tasks.spawn(insert(database.to_owned(), writers.stop.clone()));
+        writers
+    }
+
+    /// Starts so many devices that POST, each its own sensor.
+    pub fn devices(devices: usize, ingest: SocketAddr) -> Self {
+        let mut writers = Self { stop: Arc::default(), taken: Arc::default(), tasks: JoinSet::new() };
         for device in 0..devices {
-            tasks.spawn(post(device, ingest, stop.clone(), acknowledged.clone()));
+            writers.tasks.spawn(post(device, ingest, writers.stop.clone(), writers.taken.clone()));
         }
-        tasks.spawn(insert(database.to_owned(), stop.clone()));
-        Self { stop, acknowledged, tasks }
+        writers
     }
 
     /// How many readings were answered with 201.
     pub fn acknowledged(&self) -> usize {
-        self.acknowledged.lock().expect("no writer panics with the lock").len()
+        self.taken(|taken| taken.ids.len())
+    }
+
+    /// The longest that a device had to try until a reading of it was taken.
+    pub fn longest_refusal(&self) -> Duration {
+        self.taken(|taken| taken.longest_refusal)
+    }
+
+    fn taken<T>(&self, look: impl FnOnce(&mut Taken) -> T) -> T {
+        look(&mut self.taken.lock().expect("no writer panics with the lock"))
     }
 
     /// Stops them and gives the ids that were answered with 201.
@@ -50,21 +73,22 @@ impl Writers {
         while let Some(ended) = self.tasks.join_next().await {
             ended.expect("a writer does not panic");
         }
-        std::mem::take(&mut *self.acknowledged.lock().expect("the writers have ended"))
+        self.taken(|taken| std::mem::take(&mut taken.ids))
     }
 }
 
-async fn post(
-    device: usize,
-    ingest: SocketAddr,
-    stop: Arc<AtomicBool>,
-    acknowledged: Arc<Mutex<BTreeSet<i64>>>,
-) {
-    let mut value = 0;
+async fn post(device: usize, ingest: SocketAddr, stop: Arc<AtomicBool>, taken: Arc<Mutex<Taken>>) {
+    let (mut value, mut began) = (0, Instant::now());
     while !stop.load(Ordering::Relaxed) {
         value += 1;
-        if let Ok(ids) = post_one(device, value, ingest).await {
-            acknowledged.lock().expect("no writer panics with the lock").extend(ids);
+        // what was refused is tried again, as another reading: it may have been stored all the same
+        if let Ok(ids) = post_one(device, value, ingest).await
+            && !ids.is_empty()
+        {
+            let mut taken = taken.lock().expect("no writer panics with the lock");
+            taken.ids.extend(ids);
+            taken.longest_refusal = taken.longest_refusal.max(began.elapsed());
+            began = Instant::now();
         }
         tokio::time::sleep(PACE).await;
     }
