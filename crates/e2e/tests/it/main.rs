@@ -6,7 +6,6 @@ mod client_library;
 mod contract;
 mod documents;
 mod drain;
-mod driver;
 mod faults;
 mod history;
 mod limits;
