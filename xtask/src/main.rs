@@ -5,6 +5,7 @@ mod chaos;
 mod codegen;
 mod command;
 mod dev;
+mod image;
 mod inside;
 mod page;
 mod ports;
@@ -45,6 +46,8 @@ enum Verb {
     Bench(bench::Options),
     /// Run random faults against real processes, with an exact ledger
     Chaos(chaos::Options),
+    /// Make the container image, without Docker
+    Image(image::Options),
     /// Check what neither the compiler nor clippy checks
     Tidy,
     /// Write the generated files
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Verb::Bench(options) => bench::run(&workspace, options, inside),
         Verb::Test(options) => test::run(&workspace, &options),
         Verb::Chaos(options) => chaos::run(&workspace, &options),
+        Verb::Image(options) => image::run(&workspace, &options),
         Verb::Tidy => tidy::run(&workspace),
         Verb::Codegen => codegen::write(&workspace),
         Verb::Setup => setup::set_up(&workspace, Needs::EVERYTHING).map(drop),

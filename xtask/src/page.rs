@@ -41,6 +41,27 @@ pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<()> {
     fs::write(&stamp, input).context("noting what the page was built from")
 }
 
+/// Packages for the build only, by npm's reckoning, that the page bundles all the same.
+const BUNDLED: [&str; 2] = ["swagger-ui-dist", "tailwindcss"];
+
+/// What the page is made of beside our own: name, version and licence of each package.
+pub(crate) fn shipped(workspace: &Workspace) -> Result<Vec<(String, String, Option<String>)>> {
+    let locked = packages(&workspace.frontend().join("package-lock.json"));
+    Ok(bundled(&locked.context("frontend/package-lock.json cannot be read")?))
+}
+
+fn bundled(locked: &Map<String, Value>) -> Vec<(String, String, Option<String>)> {
+    let text = |lock: &Value, key: &str| lock[key].as_str().map(str::to_owned);
+    let all = locked.iter().filter_map(|(path, lock)| {
+        // our own packages lie elsewhere, and are links here
+        let name = path.rsplit_once("node_modules/")?.1;
+        let ships = lock["dev"] != true || BUNDLED.contains(&name);
+        let version = text(lock, "version").filter(|_| ships && lock["link"] != true)?;
+        Some((name.to_owned(), version, text(lock, "license")))
+    });
+    all.collect()
+}
+
 /// The packages of a lock file, without the project itself.
 fn packages(file: &Path) -> Option<Map<String, Value>> {
     let mut lock: Value = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
@@ -102,6 +123,24 @@ mod tests {
         check(json!({"a": {"version": "0"}}), false);
         check(json!({"b": {"version": "2"}}), false);
         check(json!({"a": {"version": "1"}, "c": {"version": "1"}}), false);
+    }
+
+    #[test]
+    fn what_is_bundled_ships_and_tools_and_our_own_do_not() {
+        let locked = json!({
+            "node_modules/react": {"version": "1", "license": "MIT"},
+            "node_modules/a/node_modules/@b/c": {"version": "2"},
+            "node_modules/swagger-ui-dist": {"version": "3", "dev": true},
+            "node_modules/vite": {"version": "4", "dev": true},
+            "node_modules/@rowcast/client": {"link": true},
+            "packages/client": {"version": "5"},
+        });
+        let mut found = bundled(locked.as_object().unwrap());
+        found.sort();
+        let package = |name: &str, version: &str| (name.to_owned(), version.to_owned(), None);
+        let mut react = package("react", "1");
+        react.2 = Some("MIT".to_owned());
+        assert_eq!(found, [package("@b/c", "2"), react, package("swagger-ui-dist", "3")]);
     }
 
     #[test]

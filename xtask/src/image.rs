@@ -1,0 +1,186 @@
+//! `cargo xtask image`: the container image, as an archive, without Docker.
+
+mod archive;
+mod crates;
+mod debian;
+mod layer;
+mod libraries;
+mod programs;
+mod sbom;
+mod system;
+mod tree;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+use self::{archive::Image, debian::Package, layer::Layer, tree::Tree};
+use crate::{
+    command::answer,
+    page,
+    say::say,
+    setup::{self, Needs},
+    stack,
+    workspace::Workspace,
+};
+
+/// The user whom the image runs as, by number, so that a cluster can see that it is not root.
+pub(crate) const USER: &str = "65532:65532";
+/// What runs when nothing else is said.
+pub(crate) const ENTRYPOINT: &str = "/usr/local/bin/rowcast";
+/// The public and the admin port.
+pub(crate) const PORTS: [u16; 2] = [8080, 9090];
+/// What the image says of itself in any version.
+pub(crate) const LABELS: [(&str, &str); 3] = [
+    ("title", "rowcast"),
+    ("description", "Carries rows from Postgres to every live client"),
+    ("licenses", "Apache-2.0"),
+];
+/// Where the page lies in the image: what the gateway's `gateway.page` is set to.
+const PAGE: &str = "usr/share/rowcast/page";
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The image's name without its tag
+    #[arg(long, default_value = "localhost/rowcast")]
+    name: String,
+    /// Its tag: the workspace's version if not given
+    #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
+    tag: String,
+    /// The archive, instead of .rowcast/image/rowcast-TAG.tar; the SBOM lies beside it
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Only lay out the image's files: a folder in this one for each layer
+    #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+    tree: Option<PathBuf>,
+    /// How to build the programs: `dev` builds in seconds what runs several times slower
+    #[arg(long, value_enum, default_value_t = Profile::Release)]
+    profile: Profile,
+    /// Take the programs and the page as they were built last
+    #[arg(long)]
+    no_build: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    Release,
+    Dev,
+}
+
+/// A layer's name and its files, the one that changes least first.
+type Part = (&'static str, Tree);
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if !options.no_build {
+        build(workspace, options.profile)?;
+    }
+    let programs = programs::find(workspace, options.profile)?;
+    let (parts, packages) = parts(workspace, &programs)?;
+    match &options.tree {
+        Some(folder) => lay_out(&parts, folder),
+        None => pack(workspace, options, parts, &packages),
+    }
+}
+
+fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
+    let needs = Needs { postgres: false, redis: false, page: true, browser: false, clients: false };
+    let tools = setup::set_up(workspace, needs)?;
+    let node = tools.node.context("no Node to build the page with")?;
+    page::install(workspace, &node)?;
+    page::build(workspace, &node)?;
+    stack::build(workspace, profile == Profile::Release)
+}
+
+fn parts(workspace: &Workspace, programs: &[(&'static str, PathBuf)]) -> Result<(Vec<Part>, Vec<Package>)> {
+    let libraries = libraries::of(programs.iter().map(|(_, file)| file.as_path()))?;
+    let packages =
+        debian::owners(libraries.iter().map(PathBuf::as_path).chain([Path::new(system::CERTIFICATES)]))?;
+    let mut parts = vec![("system", system::tree(&libraries, &packages)?)];
+    let mut page = Tree::default();
+    page.folder_of(PAGE, &workspace.page()).context("the built page")?;
+    parts.push(("page", page));
+    for (name, file) in programs {
+        let mut tree = Tree::default();
+        tree.program(&format!("usr/local/bin/{name}"), file);
+        parts.push((name, tree));
+    }
+    Ok((parts, packages))
+}
+
+fn lay_out(parts: &[Part], folder: &Path) -> Result<()> {
+    for (name, tree) in parts {
+        tree.write_to(&folder.join(name))?;
+    }
+    say(&format!("{}", folder.display()));
+    Ok(())
+}
+
+fn pack(workspace: &Workspace, options: &Options, parts: Vec<Part>, packages: &[Package]) -> Result<()> {
+    let began = Instant::now();
+    let made = made_at()?;
+    let layers: Result<Vec<Layer>> =
+        parts.into_iter().map(|(name, tree)| Layer::new(name, &tree, made)).collect();
+    let image = Image {
+        name: options.name.clone(),
+        tag: options.tag.clone(),
+        revision: revision(workspace.root()),
+        made,
+        layers: layers?,
+    };
+    let output = match &options.output {
+        Some(file) => file.clone(),
+        None => workspace.kept()?.join(format!("image/rowcast-{}.tar", options.tag)),
+    };
+    let (archive, digest) = image.archive()?;
+    write(&output, &archive)?;
+    let mut components = crates::shipped(workspace)?;
+    components.extend(
+        page::shipped(workspace)?
+            .into_iter()
+            .map(|(name, version, licence)| sbom::Component::npm(&name, &version, licence.as_deref())),
+    );
+    components.extend(packages.iter().map(sbom::Component::debian));
+    let bill = sbom::bill(&image.name, &image.tag, &digest, components);
+    write(&output.with_added_extension("cdx.json"), bill.as_bytes())?;
+    say(&format!(
+        "{}: {}:{}, {} MB, sha256:{digest}, packed in {:.1} s",
+        output.display(),
+        image.name,
+        image.tag,
+        archive.len().div_ceil(1_000_000),
+        began.elapsed().as_secs_f64(),
+    ));
+    Ok(())
+}
+
+/// All at once, so that nobody finds half of it.
+fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    let part = file.with_added_extension("part");
+    fs::write(&part, bytes)
+        .and_then(|()| fs::rename(&part, file))
+        .with_context(|| format!("writing {}", file.display()))
+}
+
+/// The one time in the image, in seconds of 1970: that of the sources if the caller gives it.
+fn made_at() -> Result<u64> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text.trim().parse().context("SOURCE_DATE_EPOCH is no number of seconds"),
+        Err(_) => Ok(0),
+    }
+}
+
+/// The commit that is checked out, and whether the files are others.
+fn revision(root: &Path) -> Option<String> {
+    let git = |args: &[&str]| answer(Path::new("git"), &[&["-C", root.to_str()?], args].concat());
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let clean = git(&["status", "--porcelain"])?.is_empty();
+    Some(if clean { commit } else { format!("{commit}-dirty") })
+}

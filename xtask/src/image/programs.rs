@@ -1,0 +1,43 @@
+//! The programs that go into the image.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, bail};
+
+use super::Profile;
+use crate::{command::run, workspace::Workspace};
+
+/// What users are given.
+pub(super) const SHIPPED: [&str; 5] = ["ingest", "migrate", "notify-listener", "rowcast", "ws-gateway"];
+
+/// Their names, and where they lie.
+pub(super) fn find(workspace: &Workspace, profile: Profile) -> Result<Vec<(&'static str, PathBuf)>> {
+    let folder = Workspace::binaries(profile == Profile::Release)?;
+    let mut found = Vec::new();
+    for name in SHIPPED {
+        let built = folder.join(name);
+        if !built.is_file() {
+            bail!("{} is not built: leave out --no-build", built.display());
+        }
+        let file = match profile {
+            // the profile strips them
+            Profile::Release => built,
+            Profile::Dev => stripped(workspace, name, &built)?,
+        };
+        found.push((name, file));
+    }
+    Ok(found)
+}
+
+/// A copy without what only a debugger reads: a third of the size.
+fn stripped(workspace: &Workspace, name: &str, built: &Path) -> Result<PathBuf> {
+    let folder = workspace.kept()?.join("image/stripped");
+    fs::create_dir_all(&folder)?;
+    let copy = folder.join(name);
+    run(Command::new("strip").arg("-o").args([&copy]).arg(built))?;
+    Ok(copy)
+}
