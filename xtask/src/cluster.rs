@@ -2,19 +2,15 @@
 
 mod provider;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::PathBuf, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
 use self::provider::{Cluster, Provider};
 use crate::{
     command::{self, cargo},
-    image,
-    page,
+    image, page,
     say::say,
     setup::{self, Needs, Tools},
     workspace::Workspace,
@@ -46,7 +42,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if let Some(node) = &tools.node {
         page::install(workspace, node)?;
     }
-    let archives = images(workspace)?;
+    let archives = image::archives(workspace, IMAGE, &TAGS)?;
     let cluster = options.provider.start()?;
     let tested = test(workspace, options, &tools, &cluster, &archives);
     if options.keep {
@@ -54,11 +50,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         return tested;
     }
     tested.and(cluster.stop())
-}
-
-/// The image under both tags.
-fn images(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    TAGS.iter().map(|tag| image::archive(workspace, IMAGE, tag)).collect()
 }
 
 fn test(

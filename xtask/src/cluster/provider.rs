@@ -109,7 +109,8 @@ impl Cluster {
         let up = Command::new(&tool).arg("up").stderr(std::process::Stdio::inherit()).output()?;
         ensure!(up.status.success(), "the cluster did not start");
         for line in String::from_utf8_lossy(&up.stdout).lines() {
-            let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('=')) else {
+            let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('='))
+            else {
                 continue;
             };
             let path = std::env::var("PATH").unwrap_or_default();
@@ -139,7 +140,14 @@ impl Cluster {
         let strays = format!("--field-selector=spec.nodeName={away}");
         self.kubectl(&["cordon", away])?;
         self.kubectl(&["--namespace=kube-system", "delete", "pods", &strays])?;
-        self.kubectl(&["--namespace=kube-system", "wait", "--for=condition=Available", "deployments", "--all", "--timeout=120s"])?;
+        self.kubectl(&[
+            "--namespace=kube-system",
+            "wait",
+            "--for=condition=Available",
+            "deployments",
+            "--all",
+            "--timeout=120s",
+        ])?;
         self.kubectl(&["uncordon", away])?;
         Ok(())
     }
@@ -148,7 +156,12 @@ impl Cluster {
         let mut kubectl = Command::new("kubectl");
         kubectl.args(args).envs(&self.environment);
         let output = kubectl.output().context("running kubectl")?;
-        ensure!(output.status.success(), "kubectl {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "kubectl {}: {}",
+            args.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 }
