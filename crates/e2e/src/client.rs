@@ -24,7 +24,7 @@ use tokio_tungstenite::{
 };
 use wire::{Command, Position, SUBPROTOCOL, ServerMessage, Start, Subscribe, Verb, frame::Gap};
 
-use crate::ledger::Event;
+use crate::{http::HOST, ledger::Event};
 
 /// The bare socket under a client.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -159,6 +159,7 @@ impl State {
 pub async fn connect_v1(addr: SocketAddr) -> Result<Socket> {
     let mut request = format!("ws://{addr}/ws/sensors/").into_client_request()?;
     request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse()?);
+    request.headers_mut().insert("host", HOST.parse()?);
     Ok(tokio_tungstenite::connect_async(request).await?.0)
 }
 

@@ -12,6 +12,9 @@ use tokio::{
 /// No answer takes longer: the services' own limits lie below it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
+/// The name under which all clients ask: an ingress serves hosts by name.
+pub const HOST: &str = "rowcast";
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -91,7 +94,7 @@ pub async fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Result<Answer> {
-    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: rowcast\r\nconnection: close\r\n");
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }

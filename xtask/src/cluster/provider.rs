@@ -39,6 +39,12 @@ pub(crate) struct Provider {
     /// The node that is never cut off, where the ingress controller and the cluster's DNS run
     #[arg(long, env = "ROWCAST_CLUSTER_HOME", value_name = "NODE")]
     home: Option<String>,
+    /// The image of Postgres
+    #[arg(long, env = "ROWCAST_CLUSTER_POSTGRES", value_name = "IMAGE")]
+    postgres: Option<String>,
+    /// The image of Redis
+    #[arg(long, env = "ROWCAST_CLUSTER_REDIS", value_name = "IMAGE")]
+    redis: Option<String>,
     /// The ingress controller, as this machine reaches it
     #[arg(long, env = "ROWCAST_CLUSTER_INGRESS", value_name = "HOST:PORT")]
     ingress: Option<String>,
@@ -64,6 +70,8 @@ impl Provider {
             ("ROWCAST_CLUSTER_PAUSE_API", &self.pause_api),
             ("ROWCAST_CLUSTER_RESUME_API", &self.resume_api),
             ("ROWCAST_CLUSTER_HOME", &self.home),
+            ("ROWCAST_CLUSTER_POSTGRES", &self.postgres),
+            ("ROWCAST_CLUSTER_REDIS", &self.redis),
             ("ROWCAST_CLUSTER_INGRESS", &self.ingress),
         ];
         for (name, value) in given {
@@ -123,6 +131,8 @@ impl Cluster {
             ("HEAL", format!("{tool} heal")),
             ("PAUSE_API", format!("{tool} pause kube-apiserver")),
             ("RESUME_API", format!("{tool} resume kube-apiserver")),
+            ("POSTGRES", "localhost/postgres:15".to_owned()),
+            ("REDIS", "localhost/redis:7".to_owned()),
         ] {
             self.environment.insert(format!("ROWCAST_CLUSTER_{name}"), command);
         }

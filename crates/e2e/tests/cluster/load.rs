@@ -26,7 +26,7 @@ const P99_AT_MOST_MS: f64 = 50.0;
 /// `rowcast bench` through the ingress: it keeps a ledger, too.
 pub(crate) async fn speed(release: &Release, lasts: Duration) -> Result<()> {
     let rowcast = variable("ROWCAST_CLI")?;
-    let url = format!("http://{}", release.site.ingress);
+    let (_door, url) = release.site.door().await?;
     let lasts = format!("{}s", lasts.as_secs());
     let args =
         ["--clients", CLIENTS, "--follow", "10", "--sensors", "1000", "--rate", RATE, "--readings", "1"];

@@ -41,6 +41,8 @@ impl Release {
             format!("--values={file}"),
             format!("--set=image.repository={}", site.image),
             format!("--set=image.tag={tag}"),
+            format!("--set=postgres.dev.image={}", site.postgres),
+            format!("--set=redis.dev.image={}", site.redis),
             format!("--set=postgres.dev.nodeSelector.kubernetes\\.io/hostname={}", site.home),
             format!("--set=redis.dev.nodeSelector.kubernetes\\.io/hostname={}", site.home),
         ]

@@ -65,7 +65,8 @@ pub(crate) async fn ingress(release: &Release) -> Result<()> {
 /// The same on the page, in a browser.
 pub(crate) async fn page(release: &Release) -> Result<()> {
     let ingress = release.site.ingress;
-    let mut browser = Browser::start(&format!("http://{ingress}/"));
+    let (_door, url) = release.site.door().await?;
+    let mut browser = Browser::start(&format!("{url}/"));
     browser.tell(json!({"cmd": "open"}));
     browser.wait_status("Connected");
     let answer = http::post(ingress, "/api/sensors/", r#"{"sensor_id":"kitchen","value":21.5}"#).await?;

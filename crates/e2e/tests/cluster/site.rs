@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use testkit::Proxy;
 use tokio::{process::Command, time::timeout};
 
 /// No command takes longer.
@@ -31,8 +32,11 @@ pub(crate) struct Site {
     pub(crate) away: String,
     /// The ingress controller.
     pub(crate) ingress: SocketAddr,
-    /// The image of the release, and the same under the name of an earlier one.
+    /// The image of the release, without its tag.
     pub(crate) image: String,
+    /// The images of the databases.
+    pub(crate) postgres: String,
+    pub(crate) redis: String,
     pub(crate) namespace: String,
 }
 
@@ -44,8 +48,17 @@ impl Site {
             away: variable("ROWCAST_CLUSTER_AWAY")?,
             ingress: variable("ROWCAST_CLUSTER_INGRESS")?.parse().context("ROWCAST_CLUSTER_INGRESS")?,
             image: variable("ROWCAST_CLUSTER_IMAGE")?,
+            postgres: variable("ROWCAST_CLUSTER_POSTGRES")?,
+            redis: variable("ROWCAST_CLUSTER_REDIS")?,
             namespace: "rowcast-test".to_owned(),
         })
+    }
+
+    /// A way to the ingress as `http://localhost:PORT`, for those who can be told only a URL, and the URL.
+    pub(crate) async fn door(&self) -> Result<(Proxy, String)> {
+        let proxy = Proxy::start(self.ingress).await?;
+        let url = format!("http://localhost:{}", proxy.addr().port());
+        Ok((proxy, url))
     }
 
     /// What kubectl prints, in the tests' namespace.
