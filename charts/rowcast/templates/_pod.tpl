@@ -43,7 +43,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* Soft, and counted among pods of one version: old pods that are about to end do not push new ones aside, and a pod
+{{/* Soft but for the listener, and counted among pods of one version: old pods that are about to end do not push new ones aside, and a pod
 of a drained node goes wherever there is room. Zones are not a second constraint: where nodes have no zone, the scheduler
 would then weigh neither. */}}
 {{- define "rowcast.spread" -}}
@@ -57,7 +57,9 @@ topologySpreadConstraints:
 topologySpreadConstraints:
   - topologyKey: kubernetes.io/hostname
     maxSkew: 1
-    whenUnsatisfiable: ScheduleAnyway
+    # of two listeners on one node none is left to take over; a node that takes no pods does not count, so a drain goes on
+    whenUnsatisfiable: {{ eq .component "notify-listener" | ternary "DoNotSchedule" "ScheduleAnyway" }}
+    nodeTaintsPolicy: Honor
     matchLabelKeys: [pod-template-hash]
     labelSelector:
       matchLabels:
