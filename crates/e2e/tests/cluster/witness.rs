@@ -14,6 +14,8 @@ pub(crate) struct Reign {
     pub(crate) term: u64,
     /// From the tick before its first one to its first one.
     pub(crate) gap: Duration,
+    /// The longest between two of its ticks.
+    pub(crate) pause: Duration,
     pub(crate) ticks: u64,
 }
 
@@ -35,7 +37,7 @@ impl Witness {
         let ticks = release
             .psql(&format!(
                 "select no, leader, extract(epoch from at - lag(at) over (order by no)) from rowcast.tick
-                  where no >= {} order by no",
+                  where no > {} order by no",
                 self.from
             ))
             .await?;
@@ -62,17 +64,22 @@ fn reigns(ticks: &str) -> Result<Vec<Reign>> {
         let no: i64 = words.next().context("a number")?.parse()?;
         let signature = words.next().context("a signature")?;
         let gap = words.next().and_then(|gap| gap.parse().ok()).unwrap_or_default();
+        let gap = Duration::from_secs_f64(gap);
         ensure!(last.is_none_or(|last| last + 1 == no), "a tick is missing before {no}");
         last = Some(no);
         match reigns.last_mut() {
-            Some(reign) if reign.signature == signature => reign.ticks += 1,
+            Some(reign) if reign.signature == signature => {
+                reign.ticks += 1;
+                reign.pause = reign.pause.max(gap);
+            }
             _ => {
                 let term = signature.rsplit('@').next().and_then(|term| term.parse().ok());
                 let signature = signature.to_owned();
                 reigns.push(Reign {
                     term: term.unwrap_or_default(),
                     signature,
-                    gap: Duration::from_secs_f64(gap),
+                    gap,
+                    pause: Duration::ZERO,
                     ticks: 1,
                 });
             }
