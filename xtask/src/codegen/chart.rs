@@ -83,7 +83,8 @@ fn leaf(key: &Key, default: &Value) -> Value {
                 schema.insert("items".to_owned(), json!({"type": one_or_many(kinds)}))
             }
             Mark::Keys(names) => {
-                let setting = json!({"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}});
+                let setting =
+                    json!({"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}});
                 let settings = names.iter().map(|name| (name.clone(), setting.clone())).collect();
                 schema.extend(closed(settings).as_object().cloned().unwrap_or_default());
                 continue;
@@ -121,16 +122,19 @@ fn tables(keys: &[Key]) -> String {
     let mut text = String::new();
     let mut section = "";
     for key in keys {
-        let Some(default) = &key.default else { continue };
+        if key.default.is_none() && key.doc.is_empty() {
+            continue;
+        }
         if key.section != section {
             section = &key.section;
             let between = if text.is_empty() { "" } else { "\n" };
             text += &format!("{between}### {section}\n\n| key | what | default |\n|---|---|---|\n");
         }
-        let default = match default {
-            Value::String(text) if text.is_empty() => String::new(),
-            Value::String(text) => format!("`{text}`"),
-            other => format!("`{other}`"),
+        let default = match &key.default {
+            None => String::new(),
+            Some(Value::String(text)) if text.is_empty() => String::new(),
+            Some(Value::String(text)) => format!("`{text}`"),
+            Some(other) => format!("`{other}`"),
         };
         text += &format!("| `{}` | {} | {default} |\n", key.path.join("."), key.doc.replace('|', "\\|"));
     }
@@ -150,10 +154,7 @@ mod tests {
         let schema: Value = serde_json::from_str(&schema(&keys)).unwrap();
         assert_eq!(schema["additionalProperties"], json!(false));
         let properties = &schema["properties"];
-        assert_eq!(
-            properties["replicas"],
-            json!({"type": "integer", "minimum": 1, "description": "Pods."})
-        );
+        assert_eq!(properties["replicas"], json!({"type": "integer", "minimum": 1, "description": "Pods."}));
         let group = &properties["group"];
         assert_eq!(group["additionalProperties"], json!(false));
         assert_eq!(group["properties"]["free"], json!({"type": "object", "description": "Free."}));
