@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::render::{DEV, NAMESPACE, Objects, each_set, run, template, text};
+use crate::render::{DEV, NAMESPACE, Objects, RELEASE, each_set, run, template, text};
 
 /// A namespace of these facts, which admits restricted pods only, gone at the end.
 struct Namespace;
@@ -72,7 +72,11 @@ fn an_api_server_takes_every_value_set_and_a_kept_password_is_found() {
     });
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret",
-        "metadata": {"name": "rowcast-postgres", "namespace": NAMESPACE},
+        "metadata": {
+            "name": "rowcast-postgres", "namespace": NAMESPACE,
+            "labels": {"app.kubernetes.io/managed-by": "Helm"},
+            "annotations": {"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": NAMESPACE},
+        },
         "stringData": {"password": "kept"},
     });
     apply(&[secret], &[]);
