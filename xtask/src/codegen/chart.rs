@@ -122,16 +122,19 @@ fn tables(keys: &[Key]) -> String {
     let mut text = String::new();
     let mut section = "";
     for key in keys {
-        let Some(default) = &key.default else { continue };
+        if key.default.is_none() && key.doc.is_empty() {
+            continue;
+        }
         if key.section != section {
             section = &key.section;
             let between = if text.is_empty() { "" } else { "\n" };
             text += &format!("{between}### {section}\n\n| key | what | default |\n|---|---|---|\n");
         }
-        let default = match default {
-            Value::String(text) if text.is_empty() => String::new(),
-            Value::String(text) => format!("`{text}`"),
-            other => format!("`{other}`"),
+        let default = match &key.default {
+            None => String::new(),
+            Some(Value::String(text)) if text.is_empty() => String::new(),
+            Some(Value::String(text)) => format!("`{text}`"),
+            Some(other) => format!("`{other}`"),
         };
         text += &format!("| `{}` | {} | {default} |\n", key.path.join("."), key.doc.replace('|', "\\|"));
     }

@@ -1,0 +1,115 @@
+use serde_json::{Value, json};
+
+use crate::render::{DEV, EXTERNAL, Objects, list, render, template, text};
+
+const URL: &str = "ROWCAST_DATABASE__URL";
+const COMPONENTS: [&str; 4] = ["ingest", "ws-gateway", "notify-listener", "migrate"];
+
+#[track_caller]
+fn check_keys(objects: &Objects, expected: [(&str, &str); 4]) {
+    for (component, (secret, key)) in COMPONENTS.into_iter().zip(expected) {
+        assert_eq!(objects.pod(component).secret(URL), (secret.to_owned(), key.to_owned()), "{component}");
+    }
+}
+
+#[test]
+fn the_listener_and_migrate_go_past_the_pooler() {
+    let own = "rowcast-postgres";
+    check_keys(&render(EXTERNAL, &[]), [(own, "url"); 4]);
+    let direct = render(EXTERNAL, &["postgres.external.directUrl=postgres://primary/rowcast"]);
+    check_keys(&direct, [(own, "url"), (own, "url"), (own, "direct-url"), (own, "direct-url")]);
+    let existing = ["redis.mode=dev", "postgres.external.existingSecret.name=s"];
+    check_keys(&render(&existing, &[]), [("s", "url"); 4]);
+    let keys = ["postgres.external.existingSecret.directUrlKey=direct", "ingest.databaseSecret.name=mine"];
+    check_keys(&render(&existing, &keys), [("mine", "url"), ("s", "url"), ("s", "direct"), ("s", "direct")]);
+}
+
+#[test]
+fn a_cluster_of_cloudnativepg_is_spoken_to_by_its_own_secret() {
+    let objects = render(&["redis.mode=dev", "postgres.mode=cnpg"], &["postgres.cnpg.spec.instances=5"]);
+    check_keys(&objects, [("rowcast-postgres-app", "uri"); 4]);
+    let cluster = objects.only("Cluster");
+    assert_eq!(cluster["metadata"]["name"], "rowcast-postgres");
+    assert_eq!(cluster["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+    assert_eq!(cluster["spec"]["instances"], json!(5), "what is said in spec wins");
+    assert_eq!(cluster["spec"]["bootstrap"]["initdb"]["database"], "rowcast");
+    let spec = objects.pod("migrate").spec().clone();
+    assert_eq!(spec["volumes"][0]["secret"]["secretName"], "rowcast-postgres-ca");
+}
+
+#[test]
+fn a_private_authority_is_mounted_where_the_configuration_says() {
+    let values = ["postgres.external.ca.secretName=pg-ca", "redis.external.ca.secretName=cache-ca"];
+    let objects = render(EXTERNAL, &[&values[..], &["redis.external.url=rediss://cache"]].concat());
+    let data = &objects.one("ConfigMap", "rowcast-ws-gateway")["data"];
+    let pod = objects.pod("ws-gateway");
+    for (variable, secret) in [("PGSSLROOTCERT", "pg-ca"), ("ROWCAST_REDIS__CA", "cache-ca")] {
+        let path = text(&data[variable]);
+        let mounts = list(&pod.container()["volumeMounts"]);
+        let mount = mounts.iter().find(|mount| path.starts_with(text(&mount["mountPath"]))).unwrap();
+        let volumes = list(&pod.spec()["volumes"]);
+        let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
+        assert_eq!(volume["secret"]["secretName"], secret);
+        assert_eq!(volume["secret"]["items"], json!([{"key": "ca.crt", "path": "ca.pem"}]));
+    }
+    assert_eq!(data["PGSSLMODE"], "verify-full");
+    let ingest = objects.one("ConfigMap", "rowcast-ingest");
+    assert_eq!(ingest["data"]["ROWCAST_REDIS__CA"], Value::Null, "ingest knows no Redis");
+}
+
+#[test]
+fn sentinels_are_told_to_who_speaks_to_redis() {
+    let values = ["redis.external.sentinel.hosts={a:26379,b:26379}", "redis.external.sentinel.master=m"];
+    let objects = render(EXTERNAL, &values);
+    for component in ["ws-gateway", "notify-listener"] {
+        let data = &objects.one("ConfigMap", &format!("rowcast-{component}"))["data"];
+        assert_eq!(data["ROWCAST_REDIS__SENTINELS"], "a:26379,b:26379", "{component}");
+        assert_eq!(data["ROWCAST_REDIS__MASTER"], "m", "{component}");
+    }
+    let ingest = objects.one("ConfigMap", "rowcast-ingest");
+    assert_eq!(ingest["data"]["ROWCAST_REDIS__SENTINELS"], Value::Null);
+}
+
+#[test]
+fn a_made_password_is_one_in_all_of_a_rendering() {
+    let objects = render(DEV, &[]);
+    for (database, user) in [("postgres", "rowcast"), ("redis", "")] {
+        let data = &objects.one("Secret", &format!("rowcast-{database}"))["stringData"];
+        let password = text(&data["password"]);
+        assert_eq!(password.len(), 32);
+        assert!(text(&data["url"]).contains(&format!("{user}:{password}@rowcast-{database}:")), "{database}");
+    }
+    let said = render(DEV, &["postgres.dev.password=letmein"]);
+    assert_eq!(said.one("Secret", "rowcast-postgres")["stringData"]["password"], "letmein");
+}
+
+/// A volume without its password is lost, a password without its volume is litter.
+#[test]
+fn the_password_stays_with_the_volume() {
+    let kept = |values: &[&str], database: &str| {
+        let objects = render(DEV, values);
+        let secret = objects.one("Secret", &format!("rowcast-{database}"));
+        secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    };
+    assert!(kept(&[], "postgres"));
+    assert!(!kept(&["postgres.dev.persistence.enabled=false"], "postgres"));
+    assert!(!kept(&[], "redis"));
+}
+
+#[test]
+fn a_hook_has_what_it_needs_before_the_release() {
+    let objects = render(EXTERNAL, &["migrate.mode=hook", "networkPolicy.enabled=true"]);
+    let weight = |object: &Value| {
+        let annotations = &object["metadata"]["annotations"];
+        assert_eq!(annotations["helm.sh/hook"], "pre-install,pre-upgrade", "{object}");
+        text(&annotations["helm.sh/hook-weight"]).parse::<i64>().unwrap()
+    };
+    let job = weight(objects.only("Job"));
+    for kind in ["ServiceAccount", "Secret", "NetworkPolicy"] {
+        assert!(weight(objects.one(kind, "rowcast-migrate")) < job, "{kind}");
+    }
+    assert_eq!(objects.pod("migrate").secret(URL), ("rowcast-migrate".to_owned(), "url".to_owned()));
+    let existing = ["redis.mode=dev", "postgres.external.existingSecret.name=s", "migrate.mode=hook"];
+    let objects = template(&[], &existing, &[]).unwrap();
+    assert!(objects.all("Secret").iter().all(|secret| secret["metadata"]["name"] != "rowcast-migrate"));
+}

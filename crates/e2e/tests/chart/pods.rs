@@ -1,0 +1,158 @@
+use serde_json::json;
+
+use crate::render::{DEV, Pod, each_set, list, render, text};
+
+/// From SIGTERM to the process' end.
+const DRAIN_SECONDS: u64 = 25;
+
+#[test]
+fn every_pod_is_restricted() {
+    each_set(|set, objects| {
+        for pod in objects.pods() {
+            check_restricted(set, &pod);
+        }
+    });
+}
+
+#[track_caller]
+fn check_restricted(set: &str, pod: &Pod) {
+    let what = format!("{set}: {}", pod.owner);
+    let security = &pod.spec()["securityContext"];
+    assert_eq!(security["runAsNonRoot"], json!(true), "{what}");
+    assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault", "{what}");
+    assert_ne!(security["runAsUser"], json!(0), "{what}");
+    for key in ["hostNetwork", "hostPID", "hostIPC"] {
+        assert!(pod.spec()[key].is_null(), "{what}: {key}");
+    }
+    assert!(list(&pod.spec()["volumes"]).iter().all(|volume| volume["hostPath"].is_null()), "{what}");
+    for container in list(&pod.spec()["containers"]).iter().chain(list(&pod.spec()["initContainers"])) {
+        let security = &container["securityContext"];
+        assert_eq!(security["allowPrivilegeEscalation"], json!(false), "{what}");
+        assert_eq!(security["capabilities"], json!({"drop": ["ALL"]}), "{what}");
+        assert_eq!(security["readOnlyRootFilesystem"], json!(true), "{what}");
+    }
+}
+
+#[test]
+fn only_the_listener_has_a_token() {
+    each_set(|set, objects| {
+        let leased = set != "everything-else";
+        for pod in objects.pods() {
+            let expected = leased && pod.component == "notify-listener";
+            assert_eq!(pod.spec()["automountServiceAccountToken"], json!(expected), "{set}: {}", pod.owner);
+        }
+        for account in objects.all("ServiceAccount") {
+            assert_eq!(account["automountServiceAccountToken"], json!(false), "{set}");
+        }
+        assert_eq!(objects.all("Role").len(), usize::from(leased), "{set}");
+    });
+}
+
+/// A Service called `rowcast-ingest` would be a variable `ROWCAST_INGEST_PORT`, which a service refuses as unknown.
+#[test]
+fn no_pod_has_variables_of_services() {
+    each_set(|set, objects| {
+        for pod in objects.pods() {
+            assert_eq!(pod.spec()["enableServiceLinks"], json!(false), "{set}: {}", pod.owner);
+        }
+    });
+}
+
+#[test]
+fn a_pod_has_the_time_that_its_end_takes() {
+    let objects = render(DEV, &["gateway.preStopSeconds=40"]);
+    for (component, pre_stop) in [("ingest", 5), ("ws-gateway", 40), ("notify-listener", 0)] {
+        let pod = objects.pod(component);
+        let grace = pod.spec()["terminationGracePeriodSeconds"].as_u64().unwrap();
+        let sleep = pod.container()["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap_or_default();
+        assert_eq!(sleep, pre_stop, "{component}");
+        assert!(grace > sleep + DRAIN_SECONDS, "{component}: {grace} s");
+    }
+}
+
+#[test]
+fn probes_ask_the_admin_port() {
+    let objects = render(DEV, &[]);
+    for component in ["ingest", "ws-gateway", "notify-listener"] {
+        let pod = objects.pod(component);
+        let container = pod.container();
+        for (probe, path) in
+            [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]
+        {
+            let expected = json!({"path": path, "port": "admin"});
+            assert_eq!(container[probe]["httpGet"], expected, "{component}: {probe}");
+        }
+        let ports: Vec<(&str, u64)> = list(&container["ports"])
+            .iter()
+            .map(|port| (text(&port["name"]), port["containerPort"].as_u64().unwrap()))
+            .collect();
+        let public = component != "notify-listener";
+        let expected: &[(&str, u64)] =
+            if public { &[("http", 8080), ("admin", 9090)] } else { &[("admin", 9090)] };
+        assert_eq!(ports, expected, "{component}");
+    }
+}
+
+#[test]
+fn every_pod_states_what_it_needs_and_none_is_throttled() {
+    each_set(|set, objects| {
+        for pod in objects.pods() {
+            let resources = &pod.container()["resources"];
+            for (kind, what) in [("requests", "cpu"), ("requests", "memory"), ("limits", "memory")] {
+                assert!(resources[kind][what].is_string(), "{set}: {}: {kind} {what}", pod.owner);
+            }
+            assert!(resources["limits"]["cpu"].is_null(), "{set}: {}", pod.owner);
+        }
+    });
+}
+
+/// While a node is drained, what it ran must go somewhere, if only beside its like.
+#[test]
+fn no_spread_keeps_a_pod_pending() {
+    each_set(|set, objects| {
+        for pod in objects.pods() {
+            for spread in list(&pod.spec()["topologySpreadConstraints"]) {
+                assert_eq!(spread["whenUnsatisfiable"], "ScheduleAnyway", "{set}: {}", pod.owner);
+                assert_eq!(spread["matchLabelKeys"], json!(["pod-template-hash"]), "{set}: {}", pod.owner);
+            }
+        }
+        for budget in objects.all("PodDisruptionBudget") {
+            assert_eq!(budget["spec"]["maxUnavailable"], json!(1), "{set}");
+            assert_eq!(budget["spec"]["unhealthyPodEvictionPolicy"], "AlwaysAllow", "{set}");
+        }
+    });
+}
+
+#[test]
+fn what_is_added_to_a_component_is_in_its_pods() {
+    each_set(|set, objects| {
+        if set != "everything-else" {
+            return;
+        }
+        for component in ["ingest", "ws-gateway", "notify-listener", "migrate"] {
+            let pod = objects.pod(component);
+            let (metadata, spec, container) = (&pod.template["metadata"], pod.spec(), pod.container());
+            assert_eq!(metadata["labels"]["tier"], "edge", "{component}");
+            assert_eq!(metadata["labels"]["team"], "data", "{component}");
+            assert_eq!(metadata["annotations"]["example.org/note"], "yes", "{component}");
+            assert_eq!(spec["nodeSelector"], json!({"kubernetes.io/os": "linux"}), "{component}");
+            assert_eq!(spec["tolerations"][0]["key"], "edge", "{component}");
+            assert!(spec["affinity"]["nodeAffinity"].is_object(), "{component}");
+            assert!(spec["securityContext"]["runAsUser"].is_null(), "{component}");
+            assert_eq!(spec["volumes"], json!([{"name": "more", "emptyDir": {}}]), "{component}");
+            assert_eq!(
+                container["volumeMounts"],
+                json!([{"name": "more", "mountPath": "/more"}]),
+                "{component}"
+            );
+            assert!(
+                list(&container["env"]).contains(&json!({"name": "RUST_BACKTRACE", "value": "1"})),
+                "{component}"
+            );
+            let more = json!({"configMapRef": {"name": "more", "optional": true}});
+            assert!(list(&container["envFrom"]).contains(&more), "{component}");
+        }
+        objects.one("ConfigMap", "rowcast-more");
+        objects.one("ConfigMap", "rowcast-text");
+    });
+}

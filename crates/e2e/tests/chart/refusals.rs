@@ -1,0 +1,130 @@
+use crate::render::{DEV, EXTERNAL, template};
+
+#[track_caller]
+fn check(base: &[&str], values: &[&str], sentence: &str) {
+    let Err(said) = template(&[], &[base, values].concat(), &[]) else {
+        panic!("{values:?} are not refused")
+    };
+    assert!(said.contains(sentence), "{values:?}: {said}");
+}
+
+#[test]
+fn without_databases_it_says_what_to_set() {
+    check(&[], &[], "set postgres.external.url or postgres.external.existingSecret.name");
+    check(&[], &[], "set redis.external.url or redis.external.existingSecret.name");
+    check(&["postgres.mode=dev"], &[], "Redis is missing");
+    check(&["redis.mode=dev"], &[], "Postgres is missing");
+}
+
+#[test]
+fn a_database_is_said_once() {
+    check(EXTERNAL, &["postgres.external.existingSecret.name=s"], "Postgres is said twice");
+    check(EXTERNAL, &["redis.external.existingSecret.name=s"], "Redis is said twice");
+    check(EXTERNAL, &["postgres.mode=dev"], "nothing of postgres.external is used");
+    check(EXTERNAL, &["postgres.mode=cnpg"], "nothing of postgres.external is used");
+    check(EXTERNAL, &["redis.mode=dev"], "nothing of redis.external is used");
+    check(
+        &["postgres.external.existingSecret.name=s", "redis.mode=dev"],
+        &["postgres.external.directUrl=postgres://db"],
+        "set postgres.external.existingSecret.directUrlKey",
+    );
+}
+
+#[test]
+fn a_url_is_one_of_its_database() {
+    check(
+        EXTERNAL,
+        &["postgres.external.url=mysql://db"],
+        "postgres.external.url must begin with postgres://",
+    );
+    check(EXTERNAL, &["postgres.external.directUrl=db"], "postgres.external.directUrl must begin with");
+    check(EXTERNAL, &["redis.external.url=http://cache"], "redis.external.url must begin with redis://");
+    check(EXTERNAL, &["redis.external.ca.secretName=ca"], "that begins with rediss://");
+}
+
+#[test]
+fn sentinels_and_their_primary_belong_together() {
+    check(EXTERNAL, &["redis.external.sentinel.hosts={a:26379}"], "set redis.external.sentinel.master");
+    check(EXTERNAL, &["redis.external.sentinel.master=m"], "set redis.external.sentinel.hosts");
+}
+
+#[test]
+fn a_hook_is_refused_with_a_database_of_the_chart() {
+    check(DEV, &["migrate.mode=hook"], "set migrate.mode=job");
+    check(&["redis.mode=dev"], &["postgres.mode=cnpg", "migrate.mode=hook"], "set migrate.mode=job");
+}
+
+#[test]
+fn one_scaler_sets_the_replicas_and_has_something_to_go_by() {
+    for component in ["ingest", "gateway"] {
+        let (hpa, keda) = (format!("{component}.autoscaling"), format!("{component}.keda"));
+        let (both_hpa, both_keda) = (format!("{hpa}.enabled=true"), format!("{keda}.enabled=true"));
+        check(DEV, &[&both_hpa, &both_keda], "two would set the replicas");
+        for (scaler, enabled) in [(&hpa, &both_hpa), (&keda, &both_keda)] {
+            check(
+                DEV,
+                &[enabled, &format!("{scaler}.minReplicas=99")],
+                &format!("at most {scaler}.maxReplicas"),
+            );
+            let blind = format!("{scaler}.targetCPUUtilizationPercentage=0");
+            check(DEV, &[enabled, &blind], "has nothing to go by");
+            let unasked = format!("{component}.resources.requests.cpu=null");
+            check(DEV, &[enabled, &unasked], &format!("set {component}.resources.requests.cpu"));
+        }
+    }
+    let connections = ["gateway.keda.enabled=true", "gateway.keda.targetConnections=100"];
+    check(DEV, &connections, "set gateway.keda.prometheus");
+}
+
+#[test]
+fn without_a_lease_there_is_one_listener() {
+    check(DEV, &["listener.lease=off"], "set listener.replicas=1");
+}
+
+#[test]
+fn a_route_has_a_gateway() {
+    check(DEV, &["httpRoute.enabled=true"], "set httpRoute.parentRefs");
+}
+
+#[test]
+fn accounts_are_named_and_the_listeners_is_its_own() {
+    for component in ["ingest", "gateway", "listener", "migrate"] {
+        let unmade = format!("{component}.serviceAccount.create=false");
+        check(DEV, &[&unmade], &format!("set {component}.serviceAccount.name"));
+    }
+    let shared = ["listener.serviceAccount.name=rowcast-ingest"];
+    check(DEV, &shared, "set a listener.serviceAccount.name that no other component has");
+}
+
+#[test]
+fn variables_that_the_chart_sets_are_not_set_twice() {
+    check(
+        DEV,
+        &["gateway.env[0].name=ROWCAST_REDIS__URL", "gateway.env[0].value=redis://other"],
+        "gateway.env has ROWCAST_REDIS__URL",
+    );
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let said = template(&[], &["httpRoute.enabled=true"], &[]).err().unwrap();
+    for sentence in ["Postgres is missing", "Redis is missing", "httpRoute.parentRefs"] {
+        assert!(said.contains(sentence), "{said}");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_it_does_not_know() {
+    for (values, sentence) in [
+        ("ingres.enabled=true", "'ingres' not allowed"),
+        ("gateway.replica=3", "'replica' not allowed"),
+        ("gateway.settings.gateway\\.windowbytes=1", "'gateway.windowbytes' not allowed"),
+        ("postgres.mode=mysql", "postgres/mode"),
+        ("ingest.replicas=many", "ingest/replicas"),
+        ("ingest.replicas=0", "ingest/replicas"),
+        ("image.digest=latest", "image/digest"),
+        ("postgres.dev.password=a/b", "postgres/dev/password"),
+    ] {
+        check(DEV, &[values], sentence);
+    }
+}

@@ -1,0 +1,95 @@
+use serde_json::{Value, json};
+
+use crate::render::{DEV, list, render, text};
+
+const INGEST: &str = "rowcast-ingest";
+const GATEWAY: &str = "rowcast-ws-gateway";
+
+/// What a path means to the one host.
+const TABLE: &[(&str, &str)] = &[
+    ("/api/sensors", INGEST),
+    ("/api/sensors/", INGEST),
+    ("/api/v1/sensors-readings", INGEST),
+    ("/api/v1/sensors-readings/", INGEST),
+    ("/api/sensors/kitchen", GATEWAY),
+    ("/api/readings", GATEWAY),
+    ("/api/latest", GATEWAY),
+    ("/ws/sensors/", GATEWAY),
+    ("/sse/sensors/", GATEWAY),
+    ("/openapi.json", GATEWAY),
+    ("/", GATEWAY),
+];
+
+/// A rule for paths: whether it is exact, the path, the Service.
+type Rule<'a> = (bool, &'a str, &'a str);
+
+fn route<'a>(rules: &[Rule<'a>], path: &str) -> Option<&'a str> {
+    let exact = rules.iter().find(|(exact, own, _)| *exact && *own == path);
+    let prefix = rules.iter().find(|(exact, own, _)| !exact && path.starts_with(own));
+    exact.or(prefix).map(|(_, _, service)| *service)
+}
+
+#[track_caller]
+fn check(rules: &[Rule<'_>]) {
+    for (path, service) in TABLE {
+        assert_eq!(route(rules, path), Some(*service), "{path}");
+    }
+    assert_eq!(rules.len(), 5);
+}
+
+#[test]
+fn an_ingress_sends_posts_to_ingest_and_all_else_to_the_gateway() {
+    let objects = render(DEV, &["ingress.enabled=true", "ingress.hosts={a.example,b.example}"]);
+    let ingress = objects.only("Ingress");
+    let hosts: Vec<&str> = list(&ingress["spec"]["rules"]).iter().map(|rule| text(&rule["host"])).collect();
+    assert_eq!(hosts, ["a.example", "b.example"]);
+    for rule in list(&ingress["spec"]["rules"]) {
+        let rules: Vec<Rule<'_>> = list(&rule["http"]["paths"])
+            .iter()
+            .map(|path| {
+                let service = &path["backend"]["service"];
+                assert_eq!(service["port"], json!({"name": "http"}));
+                (path["pathType"] == "Exact", text(&path["path"]), text(&service["name"]))
+            })
+            .collect();
+        check(&rules);
+    }
+}
+
+#[test]
+fn an_ingress_keeps_quiet_sockets_and_takes_the_largest_body() {
+    let annotations =
+        |values: &[&str]| render(DEV, values).only("Ingress")["metadata"]["annotations"].clone();
+    let usual = annotations(&["ingress.enabled=true"]);
+    assert_eq!(usual["nginx.ingress.kubernetes.io/proxy-read-timeout"], "3600");
+    assert_eq!(usual["nginx.ingress.kubernetes.io/proxy-send-timeout"], "3600");
+    assert_eq!(usual["nginx.ingress.kubernetes.io/proxy-body-size"], "2m");
+    let size = "ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/proxy-body-size";
+    let without = annotations(&["ingress.enabled=true", &format!("{size}=null")]);
+    assert_eq!(without["nginx.ingress.kubernetes.io/proxy-body-size"], Value::Null);
+}
+
+#[test]
+fn a_route_of_the_gateway_api_does_the_same() {
+    let objects = render(DEV, &["httpRoute.enabled=true", "httpRoute.parentRefs[0].name=public"]);
+    let mut rules = Vec::new();
+    for rule in list(&objects.only("HTTPRoute")["spec"]["rules"]) {
+        let backend = &list(&rule["backendRefs"])[0];
+        assert_eq!(
+            objects.one("Service", text(&backend["name"]))["spec"]["ports"][0]["port"],
+            backend["port"]
+        );
+        for found in list(&rule["matches"]) {
+            let path = &found["path"];
+            rules.push((path["type"] == "Exact", text(&path["value"]), text(&backend["name"])));
+        }
+    }
+    check(&rules);
+}
+
+#[test]
+fn both_may_stand_beside_each_other() {
+    let both = ["ingress.enabled=true", "httpRoute.enabled=true", "httpRoute.parentRefs[0].name=public"];
+    let objects = render(DEV, &both);
+    assert_eq!((objects.all("Ingress").len(), objects.all("HTTPRoute").len()), (1, 1));
+}

@@ -1,0 +1,47 @@
+use serde_json::{Value, json};
+
+use crate::render::{DEV, Objects, list, render, text};
+
+#[track_caller]
+fn replicas(objects: &Objects, component: &str) -> Value {
+    objects.one("Deployment", &format!("rowcast-{component}"))["spec"]["replicas"].clone()
+}
+
+#[test]
+fn what_is_scaled_says_no_replicas() {
+    for (component, key) in [("ingest", "ingest"), ("ws-gateway", "gateway")] {
+        assert_eq!(replicas(&render(DEV, &[]), component), json!(2));
+        for (scaler, kind) in [("autoscaling", "HorizontalPodAutoscaler"), ("keda", "ScaledObject")] {
+            let objects = render(DEV, &[&format!("{key}.{scaler}.enabled=true")]);
+            assert_eq!(replicas(&objects, component), Value::Null, "{component}: {scaler}");
+            let target = &objects.only(kind)["spec"]["scaleTargetRef"];
+            objects.one("Deployment", text(&target["name"]));
+            assert_eq!(target["name"], format!("rowcast-{component}"), "{scaler}");
+        }
+    }
+}
+
+#[test]
+fn the_gateway_scales_by_cpu_and_by_connections() {
+    let values = ["gateway.autoscaling.enabled=true", "gateway.autoscaling.targetConnections=5000"];
+    let objects = render(DEV, &values);
+    let metrics = &objects.only("HorizontalPodAutoscaler")["spec"]["metrics"];
+    assert_eq!(list(metrics).len(), 2);
+    assert_eq!(metrics[0]["resource"]["name"], "cpu");
+    assert_eq!(metrics[1]["type"], "Pods");
+    assert_eq!(metrics[1]["pods"]["metric"]["name"], "rowcast_gateway_sessions");
+    assert_eq!(metrics[1]["pods"]["target"]["averageValue"], "5000");
+}
+
+#[test]
+fn a_budget_stands_for_each_deployment() {
+    let objects = render(DEV, &[]);
+    assert_eq!(objects.all("PodDisruptionBudget").len(), 3);
+    for component in ["ingest", "ws-gateway", "notify-listener"] {
+        objects.one("PodDisruptionBudget", &format!("rowcast-{component}"));
+    }
+    assert_eq!(
+        render(DEV, &["listener.podDisruptionBudget.enabled=false"]).all("PodDisruptionBudget").len(),
+        2
+    );
+}

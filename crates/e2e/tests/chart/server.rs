@@ -1,0 +1,87 @@
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::render::{DEV, NAMESPACE, Objects, RELEASE, each_set, run, template, text};
+
+/// A namespace of these facts, which admits restricted pods only, gone at the end.
+struct Namespace;
+
+impl Namespace {
+    fn make() -> Self {
+        assert!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG names the cluster that is asked");
+        let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+        apply(
+            &[
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}),
+            ],
+            &[],
+        );
+        Self
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        drop(kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"], ""));
+    }
+}
+
+fn kubectl(args: &[&str], input: &str) -> Result<String, String> {
+    run("kubectl", &args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(), input)
+}
+
+#[track_caller]
+fn apply(objects: &[Value], flags: &[&str]) {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+    let args = [&["apply", "--server-side", "--filename=-"], flags].concat();
+    kubectl(&args, &list).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The versions of APIs that this server has: not every one has those of operators.
+fn known() -> BTreeSet<String> {
+    kubectl(&["api-versions"], "").unwrap().lines().map(str::to_owned).collect()
+}
+
+/// A pod's template by itself: a namespace refuses pods, and only warns of what makes them.
+fn alone(objects: &Objects) -> Vec<Value> {
+    let mut pods = Vec::new();
+    for (number, pod) in objects.pods().into_iter().enumerate() {
+        let mut spec = pod.spec().clone();
+        spec.as_object_mut().unwrap().remove("serviceAccountName");
+        if pod.owner.starts_with("StatefulSet") && !spec["volumes"].to_string().contains("\"data\"") {
+            // in place of its claim
+            spec["volumes"].as_array_mut().unwrap().push(json!({"name": "data", "emptyDir": {}}));
+        }
+        let metadata = json!({"name": format!("alone-{number}"), "namespace": NAMESPACE});
+        pods.push(json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}));
+    }
+    pods
+}
+
+/// One test, for one namespace.
+#[test]
+fn an_api_server_takes_every_value_set_and_a_kept_password_is_found() {
+    let _namespace = Namespace::make();
+    let known = known();
+    each_set(|_, objects| {
+        let ours: Vec<Value> =
+            objects.0.iter().filter(|object| known.contains(text(&object["apiVersion"]))).cloned().collect();
+        apply(&ours, &["--dry-run=server"]);
+        apply(&alone(objects), &["--dry-run=server"]);
+    });
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {
+            "name": "rowcast-postgres", "namespace": NAMESPACE,
+            "labels": {"app.kubernetes.io/managed-by": "Helm"},
+            "annotations": {"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": NAMESPACE},
+        },
+        "stringData": {"password": "kept"},
+    });
+    apply(&[secret], &[]);
+    let objects = template(&[], DEV, &["--dry-run=server"]).unwrap();
+    let data = &objects.one("Secret", "rowcast-postgres")["stringData"];
+    assert_eq!(data["password"], "kept");
+    assert_eq!(data["url"], "postgres://rowcast:kept@rowcast-postgres:5432/rowcast");
+}

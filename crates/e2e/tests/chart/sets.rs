@@ -1,0 +1,91 @@
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::render::{chart, each_set, run, sets};
+
+#[test]
+fn every_value_set_renders_and_is_without_a_lint() {
+    assert!(sets().len() >= 12);
+    each_set(|set, objects| assert!(objects.pods().len() >= 4, "{set}"));
+    for (name, files) in sets() {
+        let mut args = vec!["lint".to_owned(), "--strict".to_owned(), chart().display().to_string()];
+        args.extend(files.iter().map(|file| format!("--values={}", file.display())));
+        run("helm", &args, "").unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[test]
+fn no_two_objects_have_one_name_and_no_variable_is_set_twice() {
+    each_set(|set, objects| {
+        let mut seen = BTreeSet::new();
+        for object in &objects.0 {
+            let name = format!("{} {}", object["kind"], object["metadata"]["name"]);
+            assert!(seen.insert(name.clone()), "{set}: {name}");
+        }
+        for pod in objects.pods() {
+            let mut seen = BTreeSet::new();
+            for env in crate::render::list(&pod.container()["env"]) {
+                assert!(seen.insert(env["name"].to_string()), "{set}: {}: {}", pod.owner, env["name"]);
+            }
+        }
+    });
+}
+
+/// What the chart says itself, or leaves alone.
+const OWN: [&str; 15] = [
+    "database.url",
+    "redis.url",
+    "redis.prefix",
+    "redis.sentinels",
+    "redis.master",
+    "redis.ca",
+    "http.addr",
+    "admin.addr",
+    "log.format",
+    "log.level",
+    "gateway.page",
+    "lease.mode",
+    "lease.name",
+    "lease.namespace",
+    "lease.pod",
+];
+
+#[test]
+fn a_components_settings_are_those_of_the_page() {
+    let page = std::fs::read_to_string(chart().join("../../docs/CONFIGURATION.md")).unwrap();
+    let schema = std::fs::read_to_string(chart().join("values.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    for (component, values) in [
+        ("ingest", "ingest"),
+        ("ws-gateway", "gateway"),
+        ("notify-listener", "listener"),
+        ("migrate", "migrate"),
+    ] {
+        let settings = &schema["properties"][values]["properties"]["settings"]["properties"];
+        let known: BTreeSet<String> = settings.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(known, documented(&page, component), "{component}");
+    }
+}
+
+/// The keys that the page's table has for a service.
+fn documented(page: &str, service: &str) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let mut meant = String::new();
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        if cells[2] != "the same" {
+            meant = cells[2].to_owned();
+        }
+        let is_for = match meant.as_str() {
+            "all" => true,
+            "all but migrate" => service != "migrate",
+            names => names.split(", ").any(|name| name == service),
+        };
+        let names = cells[1].split(", ").map(|name| name.trim_matches('`').to_owned());
+        let further =
+            |name: &String| !OWN.contains(&name.as_str()) && name != "lease.pod_uid" && name.contains('.');
+        keys.extend(names.filter(|name| is_for && further(name)));
+    }
+    keys
+}
