@@ -84,6 +84,18 @@ fn a_made_password_is_one_in_all_of_a_rendering() {
 }
 
 /// A volume without its password is lost, a password without its volume is litter.
+/// A database that is restarted refuses everyone for a moment.
+#[test]
+fn an_upgrade_of_rowcast_restarts_no_database() {
+    let template = |objects: &Objects, component: &str| objects.pod(component).template.clone();
+    let (before, after) =
+        (render(DEV, &["redis.dev.password=a"]), render(DEV, &["redis.dev.password=a", "image.tag=next"]));
+    for component in ["postgres", "redis"] {
+        assert_eq!(template(&before, component), template(&after, component), "{component}");
+    }
+    assert_ne!(template(&before, "ingest"), template(&after, "ingest"));
+}
+
 #[test]
 fn the_password_stays_with_the_volume() {
     let kept = |values: &[&str], database: &str| {
