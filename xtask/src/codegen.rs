@@ -1,5 +1,6 @@
 //! `cargo xtask codegen`: the files that are written from code.
 
+mod chart;
 mod typescript;
 
 use std::{fs, path::Path};
@@ -20,8 +21,11 @@ pub(crate) struct Generated {
 
 /// All of them.
 pub(crate) fn files(root: &Path) -> Vec<Generated> {
+    let [schema, readme] = chart::files(root);
     vec![
         protocol_page(root),
+        schema,
+        readme,
         Generated { path: "frontend/packages/client/src/wire.ts", text: typescript::module() },
         Generated { path: "docs/openapi.json", text: documents::openapi() },
         Generated { path: "docs/asyncapi.json", text: documents::asyncapi() },

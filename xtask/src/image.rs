@@ -93,8 +93,34 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let (parts, packages) = parts(workspace, &programs)?;
     match &options.tree {
         Some(folder) => lay_out(&parts, folder),
-        None => pack(workspace, options, parts, &packages),
+        None => {
+            let output = match &options.output {
+                Some(file) => file.clone(),
+                None => kept(workspace, &options.tag)?,
+            };
+            let named = Named { name: &options.name, tag: &options.tag, output: &output };
+            pack(workspace, &named, parts, &packages)
+        }
     }
+}
+
+/// A release build under each of these tags; where the archives are.
+pub(crate) fn archives(workspace: &Workspace, name: &str, tags: &[&str]) -> Result<Vec<PathBuf>> {
+    build(workspace, Profile::Release)?;
+    let programs = programs::find(workspace, Profile::Release)?;
+    let mut archives = Vec::new();
+    for tag in tags {
+        let (parts, packages) = parts(workspace, &programs)?;
+        let output = kept(workspace, tag)?;
+        pack(workspace, &Named { name, tag, output: &output }, parts, &packages)?;
+        archives.push(output);
+    }
+    Ok(archives)
+}
+
+/// Where an archive lies if nobody says where.
+fn kept(workspace: &Workspace, tag: &str) -> Result<PathBuf> {
+    Ok(workspace.kept()?.join(format!("image/rowcast-{tag}.tar")))
 }
 
 fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
@@ -130,24 +156,28 @@ fn lay_out(parts: &[Part], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn pack(workspace: &Workspace, options: &Options, parts: Vec<Part>, packages: &[Package]) -> Result<()> {
+/// What an image is called, and where its archive lies.
+struct Named<'a> {
+    name: &'a str,
+    tag: &'a str,
+    output: &'a Path,
+}
+
+fn pack(workspace: &Workspace, named: &Named<'_>, parts: Vec<Part>, packages: &[Package]) -> Result<()> {
+    let Named { name, tag, output } = *named;
     let began = Instant::now();
     let made = made_at()?;
     let layers: Result<Vec<Layer>> =
         parts.into_iter().map(|(name, tree)| Layer::new(name, &tree, made)).collect();
     let image = Image {
-        name: options.name.clone(),
-        tag: options.tag.clone(),
+        name: name.to_owned(),
+        tag: tag.to_owned(),
         revision: revision(workspace.root()),
         made,
         layers: layers?,
     };
-    let output = match &options.output {
-        Some(file) => file.clone(),
-        None => workspace.kept()?.join(format!("image/rowcast-{}.tar", options.tag)),
-    };
     let (archive, digest) = image.archive()?;
-    write(&output, &archive)?;
+    write(output, &archive)?;
     let mut components = crates::shipped(workspace)?;
     components.extend(
         page::shipped(workspace)?

@@ -2,6 +2,7 @@
 
 mod bench;
 mod chaos;
+mod cluster;
 mod codegen;
 mod command;
 mod dev;
@@ -46,6 +47,8 @@ enum Verb {
     Bench(bench::Options),
     /// Run random faults against real processes, with an exact ledger
     Chaos(chaos::Options),
+    /// Install the chart on a real cluster, and see that nothing is lost there whatever goes wrong
+    ClusterTest(cluster::Options),
     /// Make the container image, without Docker
     Image(image::Options),
     /// Check what neither the compiler nor clippy checks
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Verb::Bench(options) => bench::run(&workspace, options, inside),
         Verb::Test(options) => test::run(&workspace, &options),
         Verb::Chaos(options) => chaos::run(&workspace, &options),
+        Verb::ClusterTest(options) => cluster::run(&workspace, &options),
         Verb::Image(options) => image::run(&workspace, &options),
         Verb::Tidy => tidy::run(&workspace),
         Verb::Codegen => codegen::write(&workspace),

@@ -4,6 +4,7 @@ mod admin;
 mod audience;
 mod burst;
 mod clock;
+mod follows;
 mod frames;
 mod handshakes;
 mod histogram;
@@ -32,6 +33,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use self::{
     audience::Audience,
     clock::Clock,
+    follows::Follows,
     ledger::Ledger,
     limit::Limits,
     load::{Pace, Plan},
@@ -105,7 +107,12 @@ async fn measure(options: &BenchRun, settle_limit: Duration) -> anyhow::Result<R
     let gateway = Address::parse(&options.gateway.url)?;
     let clock = Clock::start();
     let slow = SlowReaders::open(&gateway, options.slow).await?;
-    let mut audience = Audience::open(gateway, options.clients as usize, clock, |_| Vec::new()).await?;
+    let (count, of) = (options.follow, options.load.sensors);
+    let follows = move |client: usize| match count {
+        0 => Follows::Everything,
+        count => Follows::Some { first: client as u32 % of * count % of, count, of },
+    };
+    let mut audience = Audience::open(gateway, options.clients as usize, clock, follows).await?;
     let pace =
         if options.max { Pace::Max } else { Pace::Planned(options.rate / f64::from(options.load.readings)) };
     let plan = Plan::new(ingest, &options.load, pace, clock);

@@ -1,6 +1,7 @@
 //! The whole of Rowcast as real processes, with wires that can be cut, writers, clients and an exact ledger.
 
 pub mod client;
+pub mod driver;
 pub mod fault;
 pub mod http;
 pub mod ledger;
@@ -11,6 +12,7 @@ pub mod trial;
 pub mod writer;
 
 pub use client::Client;
+pub use driver::{Browser, Driver};
 pub use fault::Fault;
 pub use stack::{Plan, Stack};
 pub use traffic::{Summary, Traffic};

@@ -39,7 +39,7 @@ const BEAT_EVERY: Duration = Duration::from_millis(900);
 
 /// How long the step that was under way when leadership ended may take to be answered: as long as a network that was
 /// cut and healed needs to carry it.
-const LAST_ANSWER: Duration = Duration::from_secs(60);
+const LAST_ANSWER: Duration = Duration::from_secs(90);
 
 /// How long a process that stops waits for the step that was under way.
 const LAST_STEP: Duration = Duration::from_millis(500);
@@ -181,18 +181,23 @@ struct Hands<'a> {
 
 impl Hands<'_> {
     async fn perform(&mut self, step: Step) -> Result<Event, Lost> {
+        let leadership = self.leadership;
         match step {
-            Step::Load => within(self.load(false)).await,
-            Step::BeginEpoch => within(self.load(true)).await,
-            Step::Read { after, upto } => within(self.read(after, upto)).await,
-            Step::Advance { epoch, prev } => within(self.advance(epoch, prev)).await,
+            Step::Load => within(leadership, self.load(false)).await,
+            Step::BeginEpoch => within(leadership, self.load(true)).await,
+            Step::Read { after, upto } => within(leadership, self.read(after, upto)).await,
+            Step::Advance { epoch, prev } => within(leadership, self.advance(epoch, prev)).await,
             Step::Append { epoch, expected, entries } => {
                 let append = self.appender.append(epoch, expected, &entries).await?;
                 self.appended(append)
             }
             Step::Verify { epoch } => Ok(Event::End(self.appender.end(epoch).await?)),
-            Step::OpenGate => within(async { Ok(self.leader.wake().await.map(|()| Event::Gated)?) }).await,
-            Step::CloseGate => within(async { Ok(self.leader.sleep().await.map(|()| Event::Gated)?) }).await,
+            Step::OpenGate => {
+                within(leadership, async { Ok(self.leader.wake().await.map(|()| Event::Gated)?) }).await
+            }
+            Step::CloseGate => {
+                within(leadership, async { Ok(self.leader.sleep().await.map(|()| Event::Gated)?) }).await
+            }
             Step::Wait(at_most) => {
                 self.beat().await?;
                 Ok(self.wait(at_most).await)
@@ -304,6 +309,12 @@ impl Hands<'_> {
     }
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
-    timeout(ANSWER_WITHIN, work).await.map_err(|_| Lost::Silent)?
+/// A leader has no time for a database that is silent; what is left of a leadership that has ended has.
+async fn within<T>(leadership: &Leadership, work: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
+    let mut work = std::pin::pin!(work);
+    match timeout(ANSWER_WITHIN, &mut work).await {
+        Ok(done) => done,
+        Err(_) if leadership.holds() => Err(Lost::Silent),
+        Err(_) => work.await,
+    }
 }

@@ -59,9 +59,12 @@ pub(crate) struct BenchRun {
     pub(crate) ingest: Ingest,
     #[command(flatten)]
     pub(crate) gateway: Gateway,
-    /// WebSocket clients, each of which follows everything
+    /// WebSocket clients
     #[arg(long, default_value_t = 100)]
     pub(crate) clients: u32,
+    /// How many of the load's sensors each client follows, others than the client before it; 0: everything
+    #[arg(long, default_value_t = 0, value_name = "SENSORS")]
+    pub(crate) follow: u32,
     #[command(flatten)]
     pub(crate) load: Load,
     /// Readings a second, planned in advance

@@ -13,6 +13,7 @@ use wire::{Position, ServerMessage, Start};
 
 use super::{
     clock::Clock,
+    follows::Follows,
     frames::Frame,
     ledger::{Account, Ledger},
     scan::IdScanner,
@@ -33,6 +34,8 @@ pub(super) struct Heard {
     pub(super) ids: Vec<i64>,
     /// For each read that brought readings: how many ids there were after it, and when it was.
     pub(super) moments: Vec<(usize, u64)>,
+    /// What it subscribed to.
+    pub(super) follows: Follows,
     /// Where to resume.
     pub(super) pos: Option<Position>,
     /// How many `gap`s the gateway told of.
@@ -41,6 +44,13 @@ pub(super) struct Heard {
     pub(super) ended: Option<String>,
     /// Filled when the load is over.
     pub(super) account: Account,
+}
+
+/// A client whose subscription stands.
+struct Attached {
+    socket: Socket,
+    pos: Option<Position>,
+    follows: Follows,
 }
 
 #[derive(Debug, Clone)]
@@ -60,12 +70,12 @@ pub(super) struct Audience {
 }
 
 impl Audience {
-    /// Opens the clients; comes back when all are attached. `sensors` gives each client's subscription, none for all.
+    /// Opens the clients; comes back when all are attached.
     pub(super) async fn open(
         gateway: Address,
         clients: usize,
         clock: Clock,
-        sensors: fn(usize) -> Vec<String>,
+        follows: impl Fn(usize) -> Follows + Send + 'static,
     ) -> anyhow::Result<Self> {
         let (phase, phases) = watch::channel(Phase::Listen);
         let (completed, complete) = mpsc::unbounded_channel();
@@ -74,7 +84,7 @@ impl Audience {
         thread::Builder::new().name("audience".to_owned()).spawn(move || {
             let listening = async {
                 let scratch = Rc::new(RefCell::new(vec![0; SCRATCH_BYTES]));
-                let sockets = open_all(&gateway, clients, sensors, &scratch).await?;
+                let sockets = open_all(&gateway, clients, follows, &scratch).await?;
                 // who asked may have left; then there is nobody to tell
                 let _ = attached.send(());
                 listen_all(sockets, scratch, clock, &phases, &completed).await
@@ -115,13 +125,17 @@ impl Audience {
 async fn open_all(
     gateway: &Address,
     clients: usize,
-    sensors: fn(usize) -> Vec<String>,
+    follows: impl Fn(usize) -> Follows,
     scratch: &RefCell<Vec<u8>>,
-) -> anyhow::Result<Vec<(Socket, Option<Position>)>> {
+) -> anyhow::Result<Vec<Attached>> {
+    let follows = &follows;
     let open = |n: usize| async move {
-        let socket = Socket::subscribed(gateway, Live::new(sensors(n), Start::Now), scratch);
+        let follows = follows(n);
+        let socket = Socket::subscribed(gateway, Live::new(follows.sensors(), Start::Now), scratch);
         let socket = time::timeout(Duration::from_secs(30), socket).await;
-        socket.unwrap_or_else(|_| Err(anyhow!("no answer"))).with_context(|| format!("client {n}"))
+        let socket = socket.unwrap_or_else(|_| Err(anyhow!("no answer")));
+        let (socket, pos) = socket.with_context(|| format!("client {n}"))?;
+        anyhow::Ok(Attached { socket, pos, follows })
     };
     let mut opening = stream::iter((0..clients).map(open)).buffer_unordered(OPENING);
     let mut sockets = Vec::with_capacity(clients);
@@ -132,7 +146,7 @@ async fn open_all(
 }
 
 async fn listen_all(
-    sockets: Vec<(Socket, Option<Position>)>,
+    sockets: Vec<Attached>,
     scratch: Rc<RefCell<Vec<u8>>>,
     clock: Clock,
     phases: &watch::Receiver<Phase>,
@@ -140,12 +154,12 @@ async fn listen_all(
 ) -> anyhow::Result<Vec<Heard>> {
     let scanner = Rc::new(IdScanner::new());
     let mut clients = JoinSet::new();
-    for (socket, pos) in sockets {
+    for Attached { socket, pos, follows } in sockets {
         let client = Client {
             scratch: scratch.clone(),
             scanner: scanner.clone(),
             clock,
-            heard: Heard { pos, ..Heard::default() },
+            heard: Heard { pos, follows, ..Heard::default() },
             accounted: 0,
         };
         clients.spawn_local(client.listen(socket, phases.clone(), completed.clone()));
@@ -177,7 +191,7 @@ impl Client {
                 changed = phases.changed() => match (changed, phases.borrow_and_update().clone()) {
                     (Ok(()), Phase::Listen) => {}
                     (Ok(()), Phase::Settle(writes)) => {
-                        self.heard.account = Account::new(&writes);
+                        self.heard.account = Account::new(&writes, &self.heard.follows);
                         ledger = Some(writes);
                     }
                     (Ok(()), Phase::Leave) | (Err(_), _) => return self.heard,

@@ -11,6 +11,7 @@ use super::{
     admin::Admin,
     audience::{Audience, Heard},
     clock::Clock,
+    follows::Follows,
     ledger::Ledger,
     limit::{Fanout, fanout},
     load::{Plan, Sent},
@@ -64,7 +65,8 @@ pub(super) async fn measure(options: &BenchBurst) -> anyhow::Result<Burst> {
     let pid = options.pid.map_or_else(|| processes::only("ws-gateway"), Ok)?;
     let gateway = Address::parse(&options.gateway.url)?;
     let clock = Clock::start();
-    let mut audience = Audience::open(gateway, options.clients as usize, clock, |_| Vec::new()).await?;
+    let mut audience =
+        Audience::open(gateway, options.clients as usize, clock, |_| Follows::Everything).await?;
     let stopped = Stopped::stop(pid)?;
     let stopped_at = clock.micros();
     let sent = tokio::select! {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{audience::Audience, clock::Clock, processes, socket::Address};
+use super::{audience::Audience, clock::Clock, follows::Follows, processes, socket::Address};
 use crate::args::BenchIdle;
 
 /// The report.
@@ -25,7 +25,7 @@ pub(super) async fn measure(options: &BenchIdle) -> anyhow::Result<Idle> {
     let pid = options.pid.map_or_else(|| processes::only("ws-gateway"), Ok)?;
     let usage = || processes::usage(pid).ok_or_else(|| anyhow::anyhow!("process {pid} is gone"));
     let before = usage()?;
-    let sensors = |n: usize| vec![format!("idle-{n}")];
+    let sensors = |n: usize| Follows::Other(format!("idle-{n}"));
     let gateway = Address::parse(&options.gateway.url)?;
     let audience = Audience::open(gateway, options.clients as usize, Clock::start(), sensors).await?;
     let opened = usage()?;

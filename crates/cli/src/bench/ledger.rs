@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::follows::Follows;
+
 /// A reading that ingest answered with 201.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Write {
     /// The id in the answer.
     pub(super) id: i64,
-    /// The sensor, as one connection wrote it: these writes came one after the other.
+    /// The sensor's number (the lower half), as one connection wrote it: these writes came one after the other.
     pub(super) stream: u64,
     /// The request's place in the list of requests.
     pub(super) request: u32,
@@ -26,6 +28,7 @@ pub(super) struct Ledger {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
+    sensor: u32,
     stream: u32,
     request: u32,
 }
@@ -42,7 +45,7 @@ impl Ledger {
             let stream = *streams.entry(write.stream).or_insert(fresh);
             let place = &mut ledger.places[(write.id - base) as usize];
             if *place == 0 {
-                ledger.writes.push(Entry { stream, request: write.request });
+                ledger.writes.push(Entry { sensor: write.stream as u32, stream, request: write.request });
                 *place = ledger.writes.len() as u32;
             } else {
                 ledger.repeated += 1;
@@ -52,7 +55,7 @@ impl Ledger {
         ledger
     }
 
-    /// How many readings each client must get.
+    /// How many readings a client must get that follows everything.
     pub(super) fn len(&self) -> usize {
         self.writes.len()
     }
@@ -76,6 +79,7 @@ impl Ledger {
 /// One client's side.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Account {
+    follows: Follows,
     seen: Vec<bool>,
     newest: Vec<u32>,
     missing: usize,
@@ -90,11 +94,12 @@ pub(super) struct Account {
 
 impl Account {
     /// Nothing has come yet.
-    pub(super) fn new(ledger: &Ledger) -> Self {
+    pub(super) fn new(ledger: &Ledger, follows: &Follows) -> Self {
         Self {
             seen: vec![false; ledger.len()],
             newest: vec![0; ledger.streams],
-            missing: ledger.len(),
+            follows: follows.clone(),
+            missing: ledger.writes.iter().filter(|write| follows.has(write.sensor)).count(),
             ..Self::default()
         }
     }
@@ -107,6 +112,11 @@ impl Account {
         };
         if std::mem::replace(&mut self.seen[place], true) {
             self.twice += 1;
+            return false;
+        }
+        // what was not asked for is no loss elsewhere, and is told by `foreign`
+        if !self.follows.has(ledger.writes[place].sensor) {
+            self.foreign += 1;
             return false;
         }
         self.missing -= 1;

@@ -6,6 +6,7 @@ use tokio::{task::JoinSet, time};
 
 use super::{
     clock::{Clock, Window},
+    follows,
     http::Connection,
     ledger::Write,
     socket::Address,
@@ -217,7 +218,8 @@ impl Lane {
             let value = (planned / 1_000 + k) % 4_000;
             write!(
                 self.body,
-                r#"{comma}{{"sensor_id":"bench-{sensor:04}","value":{}.{:02},"metadata":{{"unit":"C"}}}}"#,
+                r#"{comma}{{"sensor_id":"{}","value":{}.{:02},"metadata":{{"unit":"C"}}}}"#,
+                follows::sensor(sensor),
                 value / 100,
                 value % 100
             )

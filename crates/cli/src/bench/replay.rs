@@ -10,6 +10,7 @@ use super::{
     admin::Admin,
     audience::{Audience, Heard},
     clock::Clock,
+    follows::Follows,
     ledger::{Account, Ledger},
     load::Plan,
     report::round,
@@ -52,7 +53,7 @@ pub(super) async fn measure(options: &BenchReplay, limit: Duration) -> anyhow::R
     let admin = options.gateway_admin.as_deref().map(Admin::parse).transpose()?;
     let clock = Clock::start();
     let scratch = RefCell::new(vec![0; SCRATCH_BYTES]);
-    let mut audience = Audience::open(gateway.clone(), 1, clock, |_| Vec::new()).await?;
+    let mut audience = Audience::open(gateway.clone(), 1, clock, |_| Follows::Everything).await?;
     let (_, pos) = Socket::subscribed(&gateway, Live::new(Vec::new(), Start::Now), &scratch).await?;
     let pos = Some(pos.context("the gateway gave no position")?);
     let sent = Plan::of_readings(ingest, options.readings, &options.posts, clock).run().await;
@@ -60,7 +61,7 @@ pub(super) async fn measure(options: &BenchReplay, limit: Duration) -> anyhow::R
     audience.settle(ledger.clone(), limit).await;
     let live = Verdict::of(&ledger, &audience.leave().await?);
     let reads = Admin::replay_reads(admin.as_ref()).await?;
-    let before = Heard { pos, account: Account::new(&ledger), ..Heard::default() };
+    let before = Heard { pos, account: Account::new(&ledger, &Follows::Everything), ..Heard::default() };
     let began = clock.micros();
     let (heard, times) = Resumer::new(&gateway, &ledger, clock).resume(before, limit).await;
     let reads = reads.zip(Admin::replay_reads(admin.as_ref()).await?);

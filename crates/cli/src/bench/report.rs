@@ -69,6 +69,9 @@ pub(super) struct Latencies {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Options {
     pub(super) clients: u32,
+    /// Sensors that each client follows; absent where it follows all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) follow: Option<u32>,
     pub(super) connections: u32,
     pub(super) readings_per_post: u32,
     pub(super) sensors: u32,
@@ -84,6 +87,7 @@ impl Options {
         let load = &options.load;
         Self {
             clients: options.clients,
+            follow: (options.follow > 0).then_some(options.follow),
             connections: load.connections,
             readings_per_post: load.readings,
             sensors: load.sensors,

@@ -12,6 +12,7 @@ use super::{
     admin::Admin,
     audience::{Audience, Heard},
     clock::Clock,
+    follows::Follows,
     frames::Frame,
     histogram::{Histogram, Summary},
     ledger::{Ledger, Write},
@@ -70,7 +71,8 @@ pub(super) async fn measure(options: &BenchResume, limit: Duration) -> anyhow::R
     let admin = options.other_admin.as_deref().map(Admin::parse).transpose()?;
     let clock = Clock::start();
     let probe = Probe::open(&gateway).await?;
-    let mut audience = Audience::open(gateway, options.clients as usize, clock, |_| Vec::new()).await?;
+    let mut audience =
+        Audience::open(gateway, options.clients as usize, clock, |_| Follows::Everything).await?;
     let plan = Plan::of_readings(ingest, options.readings, &options.posts, clock);
     let (before, probed) = tokio::join!(plan.run(), probe.first_reading());
     probed?;

@@ -81,6 +81,7 @@ async fn measure_with(fault: Fault) -> Report {
         ingest: Ingest { url: url(&http) },
         gateway: Gateway { url: url(&sockets) },
         clients: 3,
+        follow: 0,
         load: Load {
             connections: 2,
             readings: 5,

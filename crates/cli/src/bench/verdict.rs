@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     audience::Heard,
+    follows::Follows,
     ledger::{Ledger, disorder},
 };
 
@@ -42,7 +43,10 @@ impl Verdict {
             verdict.disconnected += u64::from(client.ended.is_some());
             verdict.first_end = verdict.first_end.or_else(|| client.ended.clone());
         }
-        if let Some((reference, others)) = heard.split_first() {
+        // clients that follow different sensors have no order in common but that of each sensor
+        if let Some((reference, others)) = heard.split_first()
+            && matches!(reference.follows, Follows::Everything)
+        {
             let differs = |client: &&Heard| client.account.order() != reference.account.order();
             verdict.out_of_order += others
                 .iter()
@@ -80,7 +84,7 @@ mod tests {
         let heard: Vec<Heard> = clients
             .iter()
             .map(|ids| {
-                let mut account = Account::new(&ledger);
+                let mut account = Account::new(&ledger, &Follows::Everything);
                 ids.iter().for_each(|id| {
                     account.arrive(&ledger, *id);
                 });

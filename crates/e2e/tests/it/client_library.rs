@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use e2e::{Plan, Stack, http};
+use e2e::{Driver, Plan, Stack, http};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use testkit::wait_for;
-
-use crate::driver::Driver;
 
 /// A client of the first gateway, through `frontend/e2e/client.mjs`.
 struct Library(Driver);

@@ -7,7 +7,6 @@ mod contract;
 mod doctor;
 mod documents;
 mod drain;
-mod driver;
 mod faults;
 mod history;
 mod limits;

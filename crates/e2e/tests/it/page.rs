@@ -2,35 +2,9 @@
 
 use std::path::PathBuf;
 
-use e2e::{Plan, Stack, http};
+use e2e::{Browser, Plan, Stack, http};
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
-
-use crate::driver::Driver;
-
-/// The page in a browser, through `frontend/e2e/page.mjs`.
-struct Browser(Driver);
-
-impl Browser {
-    fn start(page: &str) -> Self {
-        Self(Driver::start("page.mjs", &[("ROWCAST_PAGE_URL", page)]))
-    }
-
-    #[track_caller]
-    fn tell(&mut self, command: Value) -> Value {
-        self.0.tell(command)
-    }
-
-    #[track_caller]
-    fn wait_status(&mut self, text: &str) {
-        self.tell(json!({"cmd": "wait_text", "testid": "status", "text": text, "timeout_ms": 40_000}));
-    }
-
-    #[track_caller]
-    fn wait_ids(&mut self, ids: &[i64]) {
-        self.tell(json!({"cmd": "wait_ids", "ids": ids, "timeout_ms": 40_000}));
-    }
-}
+use serde_json::json;
 
 /// The folder of the built page. `cargo xtask test` builds it and says where it is.
 pub(crate) fn built_page() -> String {

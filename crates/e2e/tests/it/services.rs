@@ -45,6 +45,44 @@ fn a_configuration_with_faults_is_told_all_of_them_and_no_secret() {
     }
 }
 
+#[test]
+fn times_with_which_two_could_lead_are_refused() {
+    let (code, said) = run(
+        "notify-listener",
+        &[
+            ("ROWCAST_DATABASE__URL", "postgres://a@127.0.0.1/x"),
+            ("ROWCAST_REDIS__URL", "redis://127.0.0.1/"),
+            ("ROWCAST_LEASE__MODE", "kubernetes"),
+            ("ROWCAST_LEASE__DURATION", "2s"),
+            ("ROWCAST_LEASE__RETRY", "10s"),
+        ],
+        &["--check-config"],
+    );
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("lease.renew_deadline") && said.contains("lease.retry"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_cannot_be_elected_ends_and_says_why() {
+    let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
+    let (database, redis) = (stack.postgres.url(stack::DATABASE), stack.redis.url());
+    let ran = tokio::task::spawn_blocking(move || {
+        run(
+            "notify-listener",
+            &[
+                ("ROWCAST_DATABASE__URL", &database),
+                ("ROWCAST_REDIS__URL", &redis),
+                ("ROWCAST_ADMIN__ADDR", "127.0.0.1:0"),
+                ("ROWCAST_LEASE__MODE", "kubernetes"),
+            ],
+            &[],
+        )
+    });
+    let (code, said) = tokio::time::timeout(SOON, ran).await.unwrap().unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no access to a Kubernetes API"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_drains_and_ends_with_zero() {
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();

@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Plan, Stack, http};
+use e2e::{Driver, Plan, Stack, http};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::{driver::Driver, page::built_page};
+use crate::page::built_page;
 
 /// Subscribes, and prints a line for each message.
 const PYTHON: &str = r#"

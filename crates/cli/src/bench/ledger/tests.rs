@@ -11,7 +11,7 @@ fn ledger() -> Ledger {
 
 fn account(ids: &[i64]) -> Account {
     let ledger = ledger();
-    let mut account = Account::new(&ledger);
+    let mut account = Account::new(&ledger, &Follows::Everything);
     for id in ids {
         account.arrive(&ledger, *id);
     }
@@ -67,7 +67,7 @@ fn an_id_that_two_answers_gave_is_told() {
 #[test]
 fn nothing_written_is_an_empty_ledger() {
     let ledger = Ledger::new(&[]);
-    let mut account = Account::new(&ledger);
+    let mut account = Account::new(&ledger, &Follows::Everything);
     assert!(!account.arrive(&ledger, 0));
     assert_eq!((account.missing(), account.foreign), (0, 1));
 }
@@ -98,4 +98,18 @@ fn disorder_between_clients_is_counted_exactly() {
 fn a_request_is_found_by_its_id() {
     assert_eq!(ledger().request(13), Some(13));
     assert_eq!(ledger().request(99), None);
+}
+
+#[test]
+fn a_client_that_follows_some_sensors_misses_only_theirs() {
+    let writes: Vec<Write> =
+        (1..=6).map(|id| Write { id, stream: (7 << 32) | (id as u64 % 3), request: 0 }).collect();
+    let ledger = Ledger::new(&writes);
+    let mut account = Account::new(&ledger, &Follows::Some { first: 2, count: 2, of: 3 });
+    assert_eq!(account.missing(), 4, "two readings of each of the sensors 2 and 0");
+    for id in [2, 3, 5] {
+        assert!(account.arrive(&ledger, id));
+    }
+    assert!(!account.arrive(&ledger, 4), "sensor 1 was not asked for");
+    assert_eq!((account.missing(), account.foreign), (1, 1));
 }

@@ -21,6 +21,7 @@ use crate::{
     bench::{
         audience::{Audience, Heard},
         clock::{Clock, Window},
+        follows::Follows,
         frames::write_server_text,
         report,
         socket::Address,
@@ -47,7 +48,7 @@ pub(in crate::bench) async fn measure(clients: u32, load: &Load) -> anyhow::Resu
     let (phase, phases) = watch::channel(Phase::Attach);
     let server = super::serve(move || write_all(listener, clients, frame, phases))?;
     let clock = Clock::start();
-    let audience = Audience::open(gateway, clients as usize, clock, |_| Vec::new()).await?;
+    let audience = Audience::open(gateway, clients as usize, clock, |_| Follows::Everything).await?;
     let window = Window::after(clock.micros(), load.warmup, load.duration);
     phase.send_replace(Phase::Write);
     tokio::time::sleep_until(clock.at(window.to).into()).await;

@@ -1,0 +1,93 @@
+{{/* Where a component's URL of Postgres is: `name` and `key` of a Secret. The listener and migrate need a session of
+their own, and so the URL past any pooler. */}}
+{{- define "rowcast.postgres.secret" -}}
+{{- $values := .root.Values.postgres -}}
+{{- $own := (get .root.Values (include "rowcast.values" .)).databaseSecret -}}
+{{- $direct := has .component (list "notify-listener" "migrate") -}}
+{{- $existing := $values.external.existingSecret -}}
+{{- if $own.name }}
+name: {{ $own.name }}
+key: {{ $own.key }}
+{{- else if eq $values.mode "cnpg" }}
+name: {{ include "rowcast.fullname" .root }}-postgres-app
+key: uri
+{{- else if and (eq $values.mode "external") $existing.name }}
+name: {{ $existing.name }}
+key: {{ and $direct $existing.directUrlKey | default $existing.urlKey }}
+{{- else }}
+name: {{ include "rowcast.postgres.ownSecret" . }}
+key: {{ ternary "direct-url" "url" (and $direct (eq $values.mode "external") (ne $values.external.directUrl "")) }}
+{{- end }}
+{{- end -}}
+
+{{/* A hook runs before the release's own Secret is there, and has one of its own. */}}
+{{- define "rowcast.postgres.ownSecret" -}}
+{{- $hook := and (eq .component "migrate") (eq .root.Values.migrate.mode "hook") -}}
+{{- include "rowcast.fullname" .root }}-{{ ternary "migrate" "postgres" $hook }}
+{{- end -}}
+
+{{/* The Secret and key of the authority of Postgres, if its certificate is checked against one. */}}
+{{- define "rowcast.postgres.ca" -}}
+{{- $values := .Values.postgres -}}
+{{- if and (eq $values.mode "external") $values.external.ca.secretName }}
+name: {{ $values.external.ca.secretName }}
+key: {{ $values.external.ca.key }}
+{{- else if and (eq $values.mode "cnpg") $values.cnpg.verifyCa }}
+name: {{ include "rowcast.fullname" . }}-postgres-ca
+key: ca.crt
+{{- end }}
+{{- end -}}
+
+{{- define "rowcast.redis.secret" -}}
+{{- $existing := .Values.redis.external.existingSecret -}}
+{{- if and (eq .Values.redis.mode "external") $existing.name }}
+name: {{ $existing.name }}
+key: {{ $existing.key }}
+{{- else }}
+name: {{ include "rowcast.fullname" . }}-redis
+key: url
+{{- end }}
+{{- end -}}
+
+{{/* The password of a database of the chart: the one that was said, else the one that is there, else a new one, the same
+for the whole of a rendering: it is used by more than one template. */}}
+{{- define "rowcast.dev.password" -}}
+{{- $said := (get .root.Values .database).dev.password -}}
+{{- $made := printf "_%sPassword" .database -}}
+{{- if $said -}}
+{{- $said -}}
+{{- else -}}
+{{- if not (hasKey .root.Values $made) -}}
+{{- $secret := lookup "v1" "Secret" .root.Release.Namespace (printf "%s-%s" (include "rowcast.fullname" .root) .database) | default dict -}}
+{{- $kept := get ($secret.data | default dict) "password" | default "" | b64dec -}}
+{{- $_ := set .root.Values $made ($kept | default (randAlphaNum 32)) -}}
+{{- end -}}
+{{- get .root.Values $made -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the Secret of a database holds. */}}
+{{- define "rowcast.postgres.data" -}}
+{{- $values := .Values.postgres -}}
+{{- if eq $values.mode "dev" -}}
+{{- $password := include "rowcast.dev.password" (dict "root" . "database" "postgres") -}}
+password: {{ $password | quote }}
+url: {{ printf "postgres://rowcast:%s@%s-postgres:5432/rowcast" $password (include "rowcast.fullname" .) | quote }}
+{{- else if and (eq $values.mode "external") $values.external.url (not $values.external.existingSecret.name) -}}
+url: {{ $values.external.url | quote }}
+{{- with $values.external.directUrl }}
+direct-url: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "rowcast.redis.data" -}}
+{{- $values := .Values.redis -}}
+{{- if eq $values.mode "dev" -}}
+{{- $password := include "rowcast.dev.password" (dict "root" . "database" "redis") -}}
+password: {{ $password | quote }}
+url: {{ printf "redis://:%s@%s-redis:6379/0" $password (include "rowcast.fullname" .) | quote }}
+{{- else if and $values.external.url (not $values.external.existingSecret.name) -}}
+url: {{ $values.external.url | quote }}
+{{- end }}
+{{- end -}}

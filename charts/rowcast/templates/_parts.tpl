@@ -1,0 +1,125 @@
+{{- define "rowcast.configMap" -}}
+apiVersion: v1
+kind: ConfigMap
+{{ include "rowcast.metadata" . }}
+data:
+  {{- include "rowcast.config" . | nindent 2 }}
+{{- end -}}
+
+{{- define "rowcast.service" -}}
+{{- $service := (get .root.Values (include "rowcast.values" .)).service -}}
+apiVersion: v1
+kind: Service
+{{ include "rowcast.metadata" (merge (dict "annotations" $service.annotations) .) }}
+spec:
+  type: {{ $service.type }}
+  selector:
+    {{- include "rowcast.selector" . | nindent 4 }}
+  ports:
+    - name: http
+      port: {{ int64 $service.port }}
+      targetPort: http
+      appProtocol: http
+      {{- if and (ne $service.type "ClusterIP") $service.nodePort }}
+      nodePort: {{ int64 $service.nodePort }}
+      {{- end }}
+{{- end -}}
+
+{{- define "rowcast.serviceAccount" -}}
+{{- $account := (get .root.Values (include "rowcast.values" .)).serviceAccount -}}
+{{- if $account.create }}
+---
+apiVersion: v1
+kind: ServiceAccount
+{{- $annotations := merge (dict) $account.annotations (.hook | default dict) }}
+{{ include "rowcast.metadata" (merge (dict "name" (include "rowcast.account" .) "annotations" $annotations) .) }}
+# pods say whether they have its token; only the listener's do
+automountServiceAccountToken: false
+{{- end }}
+{{- end -}}
+
+{{/* Pods that are not ready may always be taken: they serve nobody, and would stop a drain. */}}
+{{- define "rowcast.budget" -}}
+{{- $budget := (get .root.Values (include "rowcast.values" .)).podDisruptionBudget -}}
+{{- if $budget.enabled }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+{{ include "rowcast.metadata" . }}
+spec:
+  maxUnavailable: {{ $budget.maxUnavailable }}
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "rowcast.selector" . | nindent 6 }}
+{{- end }}
+{{- end -}}
+
+{{/* A HorizontalPodAutoscaler or a ScaledObject: never both. */}}
+{{- define "rowcast.scalers" -}}
+{{- $values := get .root.Values (include "rowcast.values" .) -}}
+{{- with $values.autoscaling }}
+{{- if .enabled }}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+{{ include "rowcast.metadata" $ }}
+spec:
+  scaleTargetRef:
+    apiVersion: apps/v1
+    kind: Deployment
+    name: {{ include "rowcast.name" $ }}
+  minReplicas: {{ int64 .minReplicas }}
+  maxReplicas: {{ int64 .maxReplicas }}
+  metrics:
+    {{- if .targetCPUUtilizationPercentage }}
+    - type: Resource
+      resource:
+        name: cpu
+        target: {type: Utilization, averageUtilization: {{ int64 .targetCPUUtilizationPercentage }}}
+    {{- end }}
+    {{- if .targetConnections }}
+    - type: Pods
+      pods:
+        metric: {name: rowcast_gateway_sessions}
+        target: {type: AverageValue, averageValue: {{ int64 .targetConnections | quote }}}
+    {{- end }}
+  {{- with .behavior }}
+  behavior:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- with $values.keda }}
+{{- if .enabled }}
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+{{ include "rowcast.metadata" $ }}
+spec:
+  scaleTargetRef:
+    name: {{ include "rowcast.name" $ }}
+  minReplicaCount: {{ int64 .minReplicas }}
+  maxReplicaCount: {{ int64 .maxReplicas }}
+  pollingInterval: {{ int64 .pollingInterval }}
+  cooldownPeriod: {{ int64 .cooldownPeriod }}
+  triggers:
+    {{- if .targetCPUUtilizationPercentage }}
+    - type: cpu
+      metricType: Utilization
+      metadata: {value: {{ int64 .targetCPUUtilizationPercentage | quote }}}
+    {{- end }}
+    {{- if .targetConnections }}
+    - type: prometheus
+      metricType: AverageValue
+      metadata:
+        serverAddress: {{ .prometheus | quote }}
+        query: {{ printf "sum(rowcast_gateway_sessions{namespace=%q,pod=~%q})" $.root.Release.Namespace (printf "%s-.*" (include "rowcast.name" $)) | quote }}
+        threshold: {{ int64 .targetConnections | quote }}
+    {{- end }}
+    {{- with .triggers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,232 @@
+//! What goes wrong in a cluster, under load: nothing is lost, nothing comes twice, and one at a time forwards.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Traffic, Writers};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    release::{NAME, Pod, Release},
+    seconds,
+    site::Hook,
+    witness::{Reign, Witness},
+};
+
+/// Devices that POST, each some 100 readings a second.
+const DEVICES: usize = 4;
+
+/// Clients that follow everything.
+const CLIENTS: usize = 4;
+
+/// A leader's takeover, from the last tick of the one before, after SIGTERM.
+const HANDOVER_WITHIN: Duration = seconds(1);
+
+/// The same after a crash: by the lag rule.
+const CRASH_WITHIN: Duration = seconds(3);
+
+/// A retry heals a refusal within this time.
+const REFUSED_AT_MOST: Duration = seconds(45);
+
+/// Load through the ingress, and who forwarded meanwhile.
+struct Run<'a> {
+    release: &'a Release,
+    what: &'a str,
+    first: i64,
+    witness: Witness,
+    traffic: Traffic,
+}
+
+impl<'a> Run<'a> {
+    async fn begin(release: &'a Release, what: &'a str) -> Result<Self> {
+        release.led().await;
+        let first = release.last_id().await?;
+        let witness = Witness::begin(release).await?;
+        let ingress = release.site.ingress;
+        let traffic = Traffic::begin(&[ingress; CLIENTS], || Writers::devices(DEVICES, ingress)).await;
+        Ok(Self { release, what, first, witness, traffic })
+    }
+
+    /// Readings flow again; then the ledger and the witness.
+    async fn end(self) -> Result<Vec<Reign>> {
+        let Self { release, what, first, witness, traffic } = self;
+        traffic.progress(&format!("readings after {what}")).await;
+        let written = traffic.stop().await;
+        let refused = written.longest_refusal;
+        ensure!(refused < REFUSED_AT_MOST, "a device had to try for {refused:?}");
+        let summary = written.check(&release.committed_after(first).await?).await?;
+        let reigns = witness.testify(release).await?;
+        println!(
+            "   {what}: {} readings at {} clients, none lost, none twice, in order; longest refusal {:.1} s",
+            summary.readings,
+            summary.clients,
+            refused.as_secs_f64()
+        );
+        for reign in &reigns {
+            println!(
+                "   {}: {} ticks, the first after {:.2} s",
+                reign.signature,
+                reign.ticks,
+                reign.gap.as_secs_f64()
+            );
+        }
+        Ok(reigns)
+    }
+}
+
+/// The takeover after a fault.
+fn check_takeover(reigns: &[Reign], within: Duration) -> Result<()> {
+    let taken = reigns.get(1).context("another leader has forwarded")?;
+    ensure!(taken.gap <= within, "the takeover took {:?}, not {within:?}", taken.gap);
+    Ok(())
+}
+
+pub(crate) async fn leader_deleted(release: &Release) -> Result<()> {
+    let run = Run::begin(release, "the leader's pod deleted").await?;
+    let (leader, _) = release.leader().await?;
+    release.site.kubectl(&["delete", "pod", &leader.name, "--wait=false"]).await?;
+    release.ready("notify-listener", 2).await;
+    check_takeover(&run.end().await?, HANDOVER_WITHIN)?;
+    let events = release.site.get(&["events", "--field-selector=reason=TookLease"]).await?;
+    let notes = events["items"].as_array().context("a list of events")?;
+    ensure!(
+        notes.iter().any(|event| event["involvedObject"]["kind"] == "Pod"),
+        "the takeover is an event of its pod"
+    );
+    Ok(())
+}
+
+pub(crate) async fn leader_killed(release: &Release) -> Result<()> {
+    let run = Run::begin(release, "the leader killed").await?;
+    let (leader, _) = release.leader().await?;
+    Release::signal(&leader, Signal::SIGKILL)?;
+    release.ready("notify-listener", 2).await;
+    check_takeover(&run.end().await?, CRASH_WITHIN)
+}
+
+/// A leader that stops for longer than its Lease, and wakes up in the belief that it leads.
+pub(crate) async fn leader_frozen(release: &Release) -> Result<()> {
+    let run = Run::begin(release, "the leader frozen for 8 s").await?;
+    let (leader, _) = release.leader().await?;
+    Release::signal(&leader, Signal::SIGSTOP)?;
+    sleep(seconds(8)).await;
+    Release::signal(&leader, Signal::SIGCONT)?;
+    check_takeover(&run.end().await?, CRASH_WITHIN)?;
+    ensure!(
+        release.metric(&leader, "rowcast_lease_is_leader").await? == 0.0,
+        "the frozen leader leads no more"
+    );
+    Ok(())
+}
+
+pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
+    let what = format!("the leader's node cut off for {} s", lasts.as_secs());
+    let leader = release.lead_from(&release.site.away).await?;
+    let fenced = release.metric(&leader, "rowcast_listener_fenced_total").await?;
+    let run = Run::begin(release, &what).await?;
+    let cut = time_of_day();
+    release.site.hook(Hook::Cut).await?;
+    sleep(lasts).await;
+    release.site.hook(Hook::Heal).await?;
+    check_takeover(&run.end().await?, CRASH_WITHIN)?;
+    let ended = leadership_ended(release, &leader).await?;
+    println!("   the leader that was cut off stopped {:.1} s after the cut", ended - cut);
+    ensure!(ended - cut <= 4.0, "it leads until its deadline, and no longer");
+    // its last step was on the way when it stopped, and comes when the network carries it again
+    let after = testkit::wait_for("the late attempt is fenced", seconds(90), || async {
+        match release.metric(&leader, "rowcast_listener_fenced_total").await {
+            Ok(now) if now > fenced => Ok(now),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    println!("   its late attempts were fenced: {}", after - fenced);
+    release.available().await
+}
+
+/// When a leader's log says that it stopped leading, in seconds since 1970.
+async fn leadership_ended(release: &Release, leader: &Pod) -> Result<f64> {
+    let log = release.site.kubectl(&["logs", &leader.name, "--timestamps"]).await?;
+    let line = log.lines().rfind(|line| line.contains("leadership has ended")).context("its log says so")?;
+    let stamp = line.split(' ').next().unwrap_or_default();
+    let at = Value::from(stamp);
+    let seconds = std::process::Command::new("date")
+        .args(["-d", at.as_str().unwrap_or_default(), "+%s.%N"])
+        .output()?;
+    Ok(String::from_utf8_lossy(&seconds.stdout).trim().parse()?)
+}
+
+fn time_of_day() -> f64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.expect("the clock is past 1970").as_secs_f64()
+}
+
+/// Without the API nobody can be elected; the last leader goes on all the same, when it sees that nobody does.
+pub(crate) async fn api_stopped(release: &Release, lasts: Duration) -> Result<()> {
+    let what = format!("the API server stopped for {} s", lasts.as_secs());
+    let run = Run::begin(release, &what).await?;
+    let began = Instant::now();
+    release.site.hook(Hook::PauseApi).await?;
+    sleep(seconds(12)).await;
+    run.traffic.progress("readings while the API server is stopped").await;
+    println!("   readings flow {:.0} s after the API server stopped", began.elapsed().as_secs_f64());
+    let flows = began.elapsed() < lasts.max(seconds(20));
+    sleep(lasts.saturating_sub(began.elapsed())).await;
+    release.site.hook(Hook::ResumeApi).await?;
+    release.api_answers().await;
+    ensure!(flows, "readings flow although the API server is stopped");
+    let (_, term) = release.led().await;
+    let reigns = run.end().await?;
+    println!("   the Lease is at term {term}");
+    ensure!(reigns.iter().all(|reign| reign.gap < seconds(10)), "no longer interruption");
+    Ok(())
+}
+
+pub(crate) async fn pod_deleted(release: &Release, component: &str) -> Result<()> {
+    let what = format!("a pod of {component} deleted");
+    let run = Run::begin(release, &what).await?;
+    let pods = release.pods(component).await?;
+    let pod = pods.first().with_context(|| format!("there is a pod of {component}"))?;
+    release.site.kubectl(&["delete", "pod", &pod.name, "--wait=false"]).await?;
+    testkit::wait_for("its successor", seconds(120), || async {
+        let now = release.pods(component).await.map_err(|error| format!("{error:#}"))?;
+        let new =
+            now.iter().any(|own| !pods.iter().any(|before| before.uid == own.uid) && !own.address.is_empty());
+        if new { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+    run.end().await?;
+    release.available().await
+}
+
+pub(crate) async fn node_drained(release: &Release) -> Result<()> {
+    let leader = release.lead_from(&release.site.away).await?;
+    let run = Run::begin(release, "the leader's node drained").await?;
+    let site = &release.site;
+    let drain = ["drain", &site.away, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s"];
+    site.kubectl(&drain).await?;
+    let left = release.pods("notify-listener").await?;
+    ensure!(left.iter().all(|pod| pod.node == site.home && pod.name != leader.name), "{left:?}");
+    release.available().await?;
+    site.kubectl(&["uncordon", &site.away]).await?;
+    check_takeover(&run.end().await?, HANDOVER_WITHIN)
+}
+
+/// To the next image, and back.
+pub(crate) async fn upgrade(release: &Release) -> Result<()> {
+    let password = release.site.get(&["secret", &format!("{NAME}-postgres")]).await?["data"].clone();
+    let run = Run::begin(release, "upgraded to the next image").await?;
+    release.upgrade("next", &[]).await?;
+    run.end().await?;
+    let now = release.site.get(&["secret", &format!("{NAME}-postgres")]).await?["data"].clone();
+    ensure!(password == now, "the password stays");
+    let images = release.site.get(&["deployments"]).await?.to_string();
+    ensure!(images.contains(":next") && !images.contains(":previous"), "every deployment has the next image");
+    let run = Run::begin(release, "rolled back").await?;
+    release.site.helm(&["rollback", NAME]).await?;
+    release.available().await?;
+    run.end().await?;
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! The release from its installation to its end, without faults.
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Browser, Client, http};
+use serde_json::json;
+use testkit::wait_for;
+
+use crate::{
+    release::{NAME, Release},
+    seconds,
+    site::Site,
+};
+
+/// From `helm install` to every deployment available, the image being there.
+const INSTALLED_WITHIN: std::time::Duration = seconds(60);
+
+/// Into a namespace that admits only restricted pods.
+pub(crate) async fn install(site: &Site) -> Result<()> {
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    let namespace = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": site.namespace, "labels": labels},
+    });
+    site.apply(&namespace).await?;
+    let (release, took) = Release::install(site, "previous").await?;
+    println!("   available {:.1} s after helm install", took.as_secs_f64());
+    ensure!(took <= INSTALLED_WITHIN, "installed within {INSTALLED_WITHIN:?}");
+    release.led().await;
+    let said = site.helm(&["test", NAME, "--timeout", "60s"]).await?;
+    ensure!(said.contains("Succeeded"), "helm test: {said}");
+    println!("   helm test passes");
+    Ok(())
+}
+
+/// A device POSTs through the ingress, and a WebSocket through the same ingress gets it.
+pub(crate) async fn ingress(release: &Release) -> Result<()> {
+    let ingress = release.site.ingress;
+    wait_for("the ingress knows the release", seconds(30), || async {
+        match http::get(ingress, "/api/latest").await {
+            Ok(answer) if answer.status == 200 => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let client = Client::start(ingress).await;
+    for path in ["/api/sensors/", "/api/sensors", "/api/v1/sensors-readings/", "/api/v1/sensors-readings"] {
+        let before = client.count();
+        let answer = http::post(ingress, path, r#"{"sensor_id":"door","value":1}"#).await?;
+        ensure!(answer.status == 201, "{path}: {answer:?}");
+        let id = answer.json()["id"].as_i64().context("an id")?;
+        wait_for("the reading at the WebSocket", seconds(10), || async {
+            let last = client.received(|received| received.log.last().map(|event| event.id));
+            if last == Some(id) && client.count() == before + 1 { Ok(()) } else { Err(format!("{last:?}")) }
+        })
+        .await;
+    }
+    for path in ["/api/sensors/door", "/api/readings?sensor=door", "/openapi.json", "/"] {
+        let answer = http::get(ingress, path).await?;
+        ensure!(answer.status == 200, "{path}: {}", answer.status);
+    }
+    println!("   POSTs on four paths came over the WebSocket; history, documents and page are served");
+    Ok(())
+}
+
+/// The same on the page, in a browser.
+pub(crate) async fn page(release: &Release) -> Result<()> {
+    let ingress = release.site.ingress;
+    let mut browser = Browser::start(&format!("http://{ingress}/"));
+    browser.tell(json!({"cmd": "open"}));
+    browser.wait_status("Connected");
+    let answer = http::post(ingress, "/api/sensors/", r#"{"sensor_id":"kitchen","value":21.5}"#).await?;
+    ensure!(answer.status == 201, "{answer:?}");
+    browser.tell(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21.5", "timeout_ms": 10_000}));
+    let errors = browser.tell(json!({"cmd": "console_errors"}));
+    ensure!(errors["errors"] == json!([]), "{errors}");
+    if let Ok(folder) = std::env::var("ROWCAST_SCREENSHOTS") {
+        browser.tell(json!({"cmd": "screenshot", "path": format!("{folder}/cluster.png")}));
+    }
+    browser.tell(json!({"cmd": "quit"}));
+    println!("   the page shows the reading");
+    Ok(())
+}
+
+/// The listener may touch its own Lease and no other; nobody else has an account that may anything.
+pub(crate) async fn role(release: &Release) -> Result<()> {
+    let site = &release.site;
+    let lease = format!("{NAME}-notify-listener");
+    let account = format!("--as=system:serviceaccount:{}:{lease}", site.namespace);
+    let may = async |verb: &str, object: &str, account: &str| -> Result<bool> {
+        // kubectl fails where the answer is no
+        let said = site.kubectl(&["auth", "can-i", verb, object, account]).await;
+        match said {
+            Ok(said) => Ok(said == "yes"),
+            Err(error) if format!("{error:#}").contains("no") => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    for verb in ["get", "watch", "create", "update"] {
+        ensure!(may(verb, &format!("leases/{lease}"), &account).await?, "it may {verb} its Lease");
+        ensure!(!may(verb, "leases/another", &account).await?, "it may not {verb} another Lease");
+        ensure!(!may(verb, "leases", &account).await?, "it may not {verb} every Lease");
+    }
+    for object in ["secrets", "pods", "configmaps", "deployments"] {
+        ensure!(!may("get", object, &account).await?, "it may not get {object}");
+    }
+    for component in ["ingest", "ws-gateway"] {
+        let other = format!("--as=system:serviceaccount:{}:{NAME}-{component}", site.namespace);
+        ensure!(!may("get", &format!("leases/{lease}"), &other).await?, "{component} may not get the Lease");
+    }
+    println!("   the Role covers one Lease, and the listener alone has it");
+    Ok(())
+}
+
+/// Nothing stays but what the notes say: the volume of the database, and the Secret with its password.
+pub(crate) async fn uninstall(release: &Release) -> Result<()> {
+    let site = &release.site;
+    let notes = site.helm(&["uninstall", NAME, "--wait", "--timeout", "120s"]).await?;
+    let kinds =
+        "all,ingress,secret,configmap,pvc,serviceaccount,role,rolebinding,networkpolicy,pdb,hpa,lease";
+    let left = site.kubectl(&["get", kinds, "-o", "name"]).await?;
+    let mut left: Vec<&str> = left
+        .lines()
+        .filter(|name| !matches!(*name, "configmap/kube-root-ca.crt" | "serviceaccount/default"))
+        .collect();
+    left.sort_unstable();
+    println!("   helm says: {}", notes.replace('\n', " "));
+    println!("   left: {}", left.join(", "));
+    let expected = [
+        format!("lease.coordination.k8s.io/{NAME}-notify-listener"),
+        format!("persistentvolumeclaim/data-{NAME}-postgres-0"),
+        format!("secret/{NAME}-postgres"),
+    ];
+    ensure!(left == expected, "only what is announced is left");
+    site.kubectl(&["delete", "namespace", &site.namespace, "--timeout=120s"]).await?;
+    Ok(())
+}

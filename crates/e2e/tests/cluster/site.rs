@@ -1,0 +1,114 @@
+//! The cluster that the tests run on: whatever `KUBECONFIG` names, and the commands that do to it what its API cannot.
+
+use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::{process::Command, time::timeout};
+
+/// No command takes longer.
+const COMMAND_WITHIN: Duration = Duration::from_secs(300);
+
+/// What the API of a cluster cannot do to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hook {
+    /// Unplug a node.
+    Cut,
+    /// Plug it in again.
+    Heal,
+    /// Stop the API server where it is.
+    PauseApi,
+    /// Let it go on.
+    ResumeApi,
+}
+
+/// The cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    /// Where everything stays that is not to be lost with the other node: the databases, the ingress.
+    pub(crate) home: String,
+    /// The other node.
+    pub(crate) away: String,
+    /// The ingress controller.
+    pub(crate) ingress: SocketAddr,
+    /// The image of the release, and the same under the name of an earlier one.
+    pub(crate) image: String,
+    pub(crate) namespace: String,
+}
+
+impl Site {
+    /// From the variables that `cargo xtask cluster-test` sets.
+    pub(crate) fn from_env() -> Result<Self> {
+        Ok(Self {
+            home: variable("ROWCAST_CLUSTER_HOME")?,
+            away: variable("ROWCAST_CLUSTER_AWAY")?,
+            ingress: variable("ROWCAST_CLUSTER_INGRESS")?.parse().context("ROWCAST_CLUSTER_INGRESS")?,
+            image: variable("ROWCAST_CLUSTER_IMAGE")?,
+            namespace: "rowcast-test".to_owned(),
+        })
+    }
+
+    /// What kubectl prints, in the tests' namespace.
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> Result<String> {
+        run(Command::new("kubectl")
+            .args(["--namespace", &self.namespace, "--request-timeout=60s"])
+            .args(args))
+        .await
+    }
+
+    /// What kubectl prints as JSON.
+    pub(crate) async fn get(&self, args: &[&str]) -> Result<Value> {
+        let text = self.kubectl(&[&["get", "-o", "json"], args].concat()).await?;
+        serde_json::from_str(&text).context("kubectl prints JSON")
+    }
+
+    /// Applies a manifest.
+    pub(crate) async fn apply(&self, manifest: &Value) -> Result<()> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), manifest.to_string())?;
+        self.kubectl(&["apply", "-f", &file.path().display().to_string()]).await?;
+        Ok(())
+    }
+
+    /// What helm prints, in the tests' namespace.
+    pub(crate) async fn helm(&self, args: &[&str]) -> Result<String> {
+        run(Command::new("helm").args(args).args(["--namespace", &self.namespace])).await
+    }
+
+    /// Does something to the cluster itself.
+    pub(crate) async fn hook(&self, hook: Hook) -> Result<()> {
+        let (name, node) = match hook {
+            Hook::Cut => ("ROWCAST_CLUSTER_CUT", self.away.as_str()),
+            Hook::Heal => ("ROWCAST_CLUSTER_HEAL", self.away.as_str()),
+            Hook::PauseApi => ("ROWCAST_CLUSTER_PAUSE_API", ""),
+            Hook::ResumeApi => ("ROWCAST_CLUSTER_RESUME_API", ""),
+        };
+        run(Command::new("sh").arg("-c").arg(format!("{} {node}", variable(name)?))).await?;
+        Ok(())
+    }
+}
+
+/// A variable that must be set.
+pub(crate) fn variable(name: &str) -> Result<String> {
+    std::env::var(name).with_context(|| format!("{name} is not set: run `cargo xtask cluster-test`"))
+}
+
+/// The checkout.
+pub(crate) fn checkout() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Runs a command to its end and gives what it printed; a failure says what it said.
+pub(crate) async fn run(command: &mut Command) -> Result<String> {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let what = format!("{:?}", command.as_std());
+    let output = timeout(COMMAND_WITHIN, command.output())
+        .await
+        .with_context(|| format!("{what}: not within {COMMAND_WITHIN:?}"))?
+        .with_context(|| format!("cannot run {what}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if !output.status.success() {
+        bail!("{what}: {}\n{said}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(said)
+}

@@ -1,0 +1,108 @@
+//! That exactly one forwards: read from the ticks, which are signed, and from the stream, whose entries name the one before.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::release::Release;
+
+/// A leader's ticks, one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Reign {
+    pub(crate) signature: String,
+    pub(crate) term: u64,
+    /// From the tick before its first one to its first one.
+    pub(crate) gap: Duration,
+    pub(crate) ticks: u64,
+}
+
+/// Looks at what was forwarded since it began.
+pub(crate) struct Witness {
+    from: i64,
+}
+
+impl Witness {
+    /// From now.
+    pub(crate) async fn begin(release: &Release) -> Result<Self> {
+        let from = release.psql("select max(no) from rowcast.tick").await?.parse()?;
+        Ok(Self { from })
+    }
+
+    /// Who forwarded, in order. Fails where two forwarded in turns, where a tick is missing, and where the stream is no
+    /// contiguous run of ticks.
+    pub(crate) async fn testify(self, release: &Release) -> Result<Vec<Reign>> {
+        let ticks = release
+            .psql(&format!(
+                "select no, leader, extract(epoch from at - lag(at) over (order by no)) from rowcast.tick
+                  where no >= {} order by no",
+                self.from
+            ))
+            .await?;
+        let reigns = reigns(&ticks)?;
+        for pair in reigns.windows(2) {
+            ensure!(
+                pair[0].term < pair[1].term,
+                "two forward in turns: {} after {}",
+                pair[1].signature,
+                pair[0].signature
+            );
+        }
+        check_stream(release).await?;
+        Ok(reigns)
+    }
+}
+
+/// Runs of ticks with the same signature.
+fn reigns(ticks: &str) -> Result<Vec<Reign>> {
+    let mut reigns: Vec<Reign> = Vec::new();
+    let mut last: Option<i64> = None;
+    for line in ticks.lines() {
+        let mut words = line.split('|');
+        let no: i64 = words.next().context("a number")?.parse()?;
+        let signature = words.next().context("a signature")?;
+        let gap = words.next().and_then(|gap| gap.parse().ok()).unwrap_or_default();
+        ensure!(last.is_none_or(|last| last + 1 == no), "a tick is missing before {no}");
+        last = Some(no);
+        match reigns.last_mut() {
+            Some(reign) if reign.signature == signature => reign.ticks += 1,
+            _ => {
+                let term = signature.rsplit('@').next().and_then(|term| term.parse().ok());
+                let signature = signature.to_owned();
+                reigns.push(Reign {
+                    term: term.unwrap_or_default(),
+                    signature,
+                    gap: Duration::from_secs_f64(gap),
+                    ticks: 1,
+                });
+            }
+        }
+    }
+    Ok(reigns)
+}
+
+/// Each entry names the one before it.
+async fn check_stream(release: &Release) -> Result<()> {
+    let epoch = release.psql("select max(epoch) from rowcast.epoch").await?;
+    let entries = release
+        .redis(&["XREVRANGE", &format!("{{rowcast}}:stream:{epoch}"), "+", "-", "COUNT", "3000"])
+        .await?;
+    let entries = entries.as_array().context("a list of entries")?;
+    ensure!(!entries.is_empty(), "the stream has entries");
+    for pair in entries.windows(2) {
+        let (entry, before) = (&pair[0], &pair[1]);
+        let predecessor = field(entry, "p");
+        ensure!(
+            predecessor == before[0].as_str(),
+            "entry {} follows {predecessor:?}, and stands behind {}",
+            entry[0],
+            before[0]
+        );
+    }
+    Ok(())
+}
+
+fn field<'a>(entry: &'a Value, name: &str) -> Option<&'a str> {
+    let fields = entry[1].as_array()?;
+    fields.chunks(2).find(|pair| pair[0] == name)?.get(1)?.as_str()
+}

@@ -1,0 +1,108 @@
+//! `cargo xtask cluster-test`: the chart, installed on a real cluster, and what goes wrong there.
+
+mod provider;
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::Result;
+use clap::Args;
+
+use self::provider::{Cluster, Provider};
+use crate::{
+    command::{self, cargo},
+    image, page,
+    say::say,
+    setup::{self, Needs, Tools},
+    workspace::Workspace,
+};
+
+/// The image's name; nothing is pulled.
+const IMAGE: &str = "localhost/rowcast";
+
+/// The tags of the image: an upgrade goes from one to the other.
+const TAGS: [&str; 2] = ["previous", "next"];
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Faults last as long as in life, not as short as they can
+    #[arg(long)]
+    full: bool,
+    /// Leave the cluster as it is at the end
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    provider: Provider,
+    /// Only these parts: chart, elections, or scenarios by name; see the README
+    parts: Vec<String>,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let needs = Needs { postgres: false, redis: false, clients: false, ..Needs::EVERYTHING };
+    let tools = setup::set_up(workspace, needs)?;
+    if let Some(node) = &tools.node {
+        page::install(workspace, node)?;
+    }
+    let archives = image::archives(workspace, IMAGE, &TAGS)?;
+    let cluster = options.provider.start()?;
+    let tested = test(workspace, options, &tools, &cluster, &archives);
+    if options.keep {
+        say("the cluster is left as it is");
+        return tested;
+    }
+    tested.and(cluster.stop())
+}
+
+fn test(
+    workspace: &Workspace,
+    options: &Options,
+    tools: &Tools,
+    cluster: &Cluster,
+    archives: &[PathBuf],
+) -> Result<()> {
+    for archive in archives {
+        cluster.load(archive)?;
+    }
+    let mut scenarios = options.parts.clone();
+    let mut wanted = |part: &str| {
+        let named = scenarios.iter().any(|own| own == part);
+        scenarios.retain(|own| own != part);
+        named || options.parts.is_empty()
+    };
+    for (part, package, test) in [("chart", "e2e", "chart"), ("elections", "lease", "api_server")] {
+        if wanted(part) {
+            say(part);
+            let mut command = cargo(workspace);
+            command.args(["test", "--quiet", "--package", package, "--test", test, "--", "--nocapture"]);
+            command::run(surroundings(&mut command, workspace, tools, cluster)?)?;
+        }
+    }
+    if options.parts.is_empty() || !scenarios.is_empty() {
+        let mut command = cargo(workspace);
+        command.args(["test", "--quiet", "--package", "e2e", "--test", "cluster", "--"]).args(scenarios);
+        if options.full {
+            command.arg("--full");
+        }
+        command::run(surroundings(&mut command, workspace, tools, cluster)?)?;
+    }
+    Ok(())
+}
+
+/// What the tests are told.
+fn surroundings<'a>(
+    command: &'a mut Command,
+    workspace: &Workspace,
+    tools: &Tools,
+    cluster: &Cluster,
+) -> Result<&'a mut Command> {
+    command.envs(cluster.environment());
+    command.env("ROWCAST_CLUSTER_IMAGE", IMAGE);
+    command.env("ROWCAST_CLI", Workspace::binaries(true)?.join("rowcast"));
+    command.env("ROWCAST_PAGE_DIR", workspace.page());
+    if let Some(node) = &tools.node {
+        command.env("ROWCAST_NODE", node.program());
+    }
+    if let Some(browser) = &tools.browser {
+        command.env("ROWCAST_CHROMIUM", browser);
+    }
+    Ok(command)
+}

@@ -1,0 +1,167 @@
+//! The cluster itself: one that is there, or one that a program starts.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use crate::{command, say::say};
+
+/// The port at which a started cluster has its ingress, on every node.
+const INGRESS_PORT: u16 = 30080;
+
+/// How the tests get at a cluster. `KUBECONFIG` names it; these are the commands for what its API cannot do.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Provider {
+    /// A program that starts a cluster (`up`, which prints what to export), and does the rest to it (`load FILE`,
+    /// `cut NODE`, `heal NODE`, `pause kube-apiserver`, `resume kube-apiserver`, `tilt`, `down`)
+    #[arg(long, env = "ROWCAST_CLUSTER_TOOL", value_name = "PROGRAM")]
+    tool: Option<PathBuf>,
+    /// Brings an image into the cluster; the archive's name follows
+    #[arg(long, env = "ROWCAST_CLUSTER_LOAD", value_name = "COMMAND")]
+    load: Option<String>,
+    /// Unplugs a node from the network; its name follows
+    #[arg(long, env = "ROWCAST_CLUSTER_CUT", value_name = "COMMAND")]
+    cut: Option<String>,
+    /// Plugs it in again
+    #[arg(long, env = "ROWCAST_CLUSTER_HEAL", value_name = "COMMAND")]
+    heal: Option<String>,
+    /// Stops the API server where it is
+    #[arg(long, env = "ROWCAST_CLUSTER_PAUSE_API", value_name = "COMMAND")]
+    pause_api: Option<String>,
+    /// Lets it go on
+    #[arg(long, env = "ROWCAST_CLUSTER_RESUME_API", value_name = "COMMAND")]
+    resume_api: Option<String>,
+    /// The node that is never cut off, where the ingress controller and the cluster's DNS run
+    #[arg(long, env = "ROWCAST_CLUSTER_HOME", value_name = "NODE")]
+    home: Option<String>,
+    /// The ingress controller, as this machine reaches it
+    #[arg(long, env = "ROWCAST_CLUSTER_INGRESS", value_name = "HOST:PORT")]
+    ingress: Option<String>,
+}
+
+/// A cluster that runs.
+pub(crate) struct Cluster {
+    environment: BTreeMap<String, String>,
+    tool: Option<PathBuf>,
+}
+
+impl Provider {
+    /// Starts the cluster if a program is to, and finds out what the tests need to know.
+    pub(crate) fn start(&self) -> Result<Cluster> {
+        let mut cluster = Cluster { environment: BTreeMap::new(), tool: self.tool.clone() };
+        if let Some(tool) = &self.tool {
+            cluster.start(tool)?;
+        }
+        let given = [
+            ("ROWCAST_CLUSTER_LOAD", &self.load),
+            ("ROWCAST_CLUSTER_CUT", &self.cut),
+            ("ROWCAST_CLUSTER_HEAL", &self.heal),
+            ("ROWCAST_CLUSTER_PAUSE_API", &self.pause_api),
+            ("ROWCAST_CLUSTER_RESUME_API", &self.resume_api),
+            ("ROWCAST_CLUSTER_HOME", &self.home),
+            ("ROWCAST_CLUSTER_INGRESS", &self.ingress),
+        ];
+        for (name, value) in given {
+            match value {
+                Some(value) => drop(cluster.environment.insert(name.to_owned(), value.clone())),
+                None if cluster.environment.contains_key(name) => {}
+                None => bail!("{name} is not set; docs/OPERATIONS.md shows what to set for kind"),
+            }
+        }
+        let home = cluster.environment["ROWCAST_CLUSTER_HOME"].clone();
+        let nodes = cluster.kubectl(&["get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"])?;
+        let away = nodes.split(' ').find(|node| *node != home).context("a second node")?;
+        cluster.environment.insert("ROWCAST_CLUSTER_AWAY".to_owned(), away.to_owned());
+        Ok(cluster)
+    }
+}
+
+impl Cluster {
+    /// What the tests are told.
+    pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
+    /// Brings an image into it.
+    pub(crate) fn load(&self, archive: &Path) -> Result<()> {
+        let load = format!("{} '{}'", self.environment["ROWCAST_CLUSTER_LOAD"], archive.display());
+        command::run(Command::new("sh").arg("-c").arg(load).envs(&self.environment))
+    }
+
+    /// Ends it, if it was started here.
+    pub(crate) fn stop(&self) -> Result<()> {
+        match &self.tool {
+            Some(tool) => command::run(Command::new(tool).arg("down")),
+            None => Ok(()),
+        }
+    }
+
+    fn start(&mut self, tool: &Path) -> Result<()> {
+        say("starting the cluster");
+        let tool = tool.canonicalize().with_context(|| format!("finding {}", tool.display()))?;
+        // tilt is one of the tests
+        command::run(Command::new(&tool).arg("tilt"))?;
+        let up = Command::new(&tool).arg("up").stderr(std::process::Stdio::inherit()).output()?;
+        ensure!(up.status.success(), "the cluster did not start");
+        for line in String::from_utf8_lossy(&up.stdout).lines() {
+            let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('='))
+            else {
+                continue;
+            };
+            let path = std::env::var("PATH").unwrap_or_default();
+            self.environment.insert(name.to_owned(), value.replace("$PATH", &path));
+        }
+        let tool = tool.display();
+        for (name, command) in [
+            ("LOAD", format!("{tool} load")),
+            ("CUT", format!("{tool} cut")),
+            ("HEAL", format!("{tool} heal")),
+            ("PAUSE_API", format!("{tool} pause kube-apiserver")),
+            ("RESUME_API", format!("{tool} resume kube-apiserver")),
+        ] {
+            self.environment.insert(format!("ROWCAST_CLUSTER_{name}"), command);
+        }
+        self.settle()
+    }
+
+    /// Everything that the cluster brings along goes to one node, the home.
+    fn settle(&mut self) -> Result<()> {
+        let nodes = self.kubectl(&["get", "nodes", "-o", "jsonpath={range .items[*]}{.metadata.name} {.status.addresses[?(@.type=='InternalIP')].address}{'\\n'}{end}"])?;
+        let mut nodes = nodes.lines().filter_map(|line| line.split_once(' '));
+        let (home, address) = nodes.next().context("a node")?;
+        let (away, _) = nodes.next().context("a second node")?;
+        self.environment.insert("ROWCAST_CLUSTER_HOME".to_owned(), home.to_owned());
+        self.environment.insert("ROWCAST_CLUSTER_INGRESS".to_owned(), format!("{address}:{INGRESS_PORT}"));
+        let strays = format!("--field-selector=spec.nodeName={away}");
+        self.kubectl(&["cordon", away])?;
+        self.kubectl(&["--namespace=kube-system", "delete", "pods", &strays])?;
+        self.kubectl(&[
+            "--namespace=kube-system",
+            "wait",
+            "--for=condition=Available",
+            "deployments",
+            "--all",
+            "--timeout=120s",
+        ])?;
+        self.kubectl(&["uncordon", away])?;
+        Ok(())
+    }
+
+    fn kubectl(&self, args: &[&str]) -> Result<String> {
+        let mut kubectl = Command::new("kubectl");
+        kubectl.args(args).envs(&self.environment);
+        let output = kubectl.output().context("running kubectl")?;
+        ensure!(
+            output.status.success(),
+            "kubectl {}: {}",
+            args.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}

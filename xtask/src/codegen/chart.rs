@@ -1,0 +1,171 @@
+//! The chart's schema and the table of its README, from the comments of its values.
+
+mod values;
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use self::values::{Key, Mark};
+use super::{Generated, splice};
+
+const SCHEMA: &str = "charts/rowcast/values.schema.json";
+const README: &str = "charts/rowcast/README.md";
+
+/// Both. Values that are not of the form show as files out of date, which say why.
+pub(super) fn files(root: &Path) -> [Generated; 2] {
+    let page = fs::read_to_string(root.join(README)).unwrap_or_default();
+    let made = read(root).map(|keys| (schema(&keys), splice(&page, "<!-- values:", &tables(&keys))));
+    let (schema, page) = made.unwrap_or_else(|error| {
+        let fault = format!("{error:#}\n");
+        (fault.clone(), format!("{page}{fault}"))
+    });
+    [Generated { path: SCHEMA, text: schema }, Generated { path: README, text: page }]
+}
+
+fn read(root: &Path) -> Result<Vec<Key>> {
+    let path = root.join("charts/rowcast/values.yaml");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    values::read(&text).with_context(|| format!("{} is not as it must be", path.display()))
+}
+
+/// Draft 7, which Helm 3 knows too.
+fn schema(keys: &[Key]) -> String {
+    let mut root = closed(Map::new());
+    root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+    root["title"] = json!("Values of the chart rowcast");
+    for key in keys {
+        let (name, above) = key.path.split_last().expect("a key has a name");
+        let parent = above.iter().fold(&mut root, |value, name| &mut value["properties"][name]);
+        parent["properties"][name] = match &key.default {
+            None => closed(Map::new()),
+            Some(default) => leaf(key, default),
+        };
+        if !key.doc.is_empty() {
+            parent["properties"][name]["description"] = json!(key.doc);
+        }
+    }
+    format!("{root:#}\n")
+}
+
+/// An object with these properties and no other.
+fn closed(properties: Map<String, Value>) -> Value {
+    json!({"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+fn leaf(key: &Key, default: &Value) -> Value {
+    let mut types = vec![kind(default).to_owned()];
+    let mut is_nullable = false;
+    let mut schema = Map::new();
+    for mark in &key.marks {
+        match mark {
+            Mark::Type(said) => types.clone_from(said),
+            Mark::Null => is_nullable = true,
+            _ => {}
+        }
+    }
+    types.retain(|name| name != "null");
+    let is_text = types == ["string"];
+    for mark in &key.marks {
+        match mark {
+            Mark::Null | Mark::Type(_) => continue,
+            Mark::Enum(words) => schema.insert("enum".to_owned(), json!(words)),
+            Mark::Min(least) if is_text => schema.insert("minLength".to_owned(), json!(least)),
+            Mark::Min(least) => schema.insert("minimum".to_owned(), json!(least)),
+            Mark::Max(most) if is_text => schema.insert("maxLength".to_owned(), json!(most)),
+            Mark::Max(most) => schema.insert("maximum".to_owned(), json!(most)),
+            Mark::Pattern(form) => schema.insert("pattern".to_owned(), json!(form)),
+            Mark::Open => None,
+            Mark::Strings => schema.insert("additionalProperties".to_owned(), json!({"type": "string"})),
+            Mark::Items(kinds) => {
+                types = vec!["array".to_owned()];
+                schema.insert("items".to_owned(), json!({"type": one_or_many(kinds)}))
+            }
+            Mark::Keys(names) => {
+                let setting = json!({"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}});
+                let settings = names.iter().map(|name| (name.clone(), setting.clone())).collect();
+                schema.extend(closed(settings).as_object().cloned().unwrap_or_default());
+                continue;
+            }
+        };
+    }
+    if is_nullable {
+        types.push("null".to_owned());
+    }
+    schema.insert("type".to_owned(), one_or_many(&types));
+    Value::Object(schema)
+}
+
+fn one_or_many(types: &[String]) -> Value {
+    match types {
+        [one] => json!(one),
+        many => json!(many),
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// A table for each section.
+fn tables(keys: &[Key]) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for key in keys {
+        let Some(default) = &key.default else { continue };
+        if key.section != section {
+            section = &key.section;
+            let between = if text.is_empty() { "" } else { "\n" };
+            text += &format!("{between}### {section}\n\n| key | what | default |\n|---|---|---|\n");
+        }
+        let default = match default {
+            Value::String(text) if text.is_empty() => String::new(),
+            Value::String(text) => format!("`{text}`"),
+            other => format!("`{other}`"),
+        };
+        text += &format!("| `{}` | {} | {default} |\n", key.path.join("."), key.doc.replace('|', "\\|"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_refuses_what_the_values_do_not_name() {
+        let keys = values::read(
+            "## A\n# Pods.\n# @min 1\nreplicas: 2\ngroup:\n  # Free.\n  # @open\n  free: {}\n  # How.\n  # @enum a, b\n  how: a\n",
+        )
+        .unwrap();
+        let schema: Value = serde_json::from_str(&schema(&keys)).unwrap();
+        assert_eq!(schema["additionalProperties"], json!(false));
+        let properties = &schema["properties"];
+        assert_eq!(
+            properties["replicas"],
+            json!({"type": "integer", "minimum": 1, "description": "Pods."})
+        );
+        let group = &properties["group"];
+        assert_eq!(group["additionalProperties"], json!(false));
+        assert_eq!(group["properties"]["free"], json!({"type": "object", "description": "Free."}));
+        assert_eq!(group["properties"]["how"]["enum"], json!(["a", "b"]));
+    }
+
+    #[test]
+    fn a_section_has_a_table_of_its_keys() {
+        let keys = values::read("## A\n# One|two.\na: 1\n\n## B\n# Text.\nb: \"\"\n").unwrap();
+        let head = "| key | what | default |\n|---|---|---|\n";
+        let expected =
+            format!("### A\n\n{head}| `a` | One\\|two. | `1` |\n\n### B\n\n{head}| `b` | Text. |  |\n");
+        assert_eq!(tables(&keys), expected);
+    }
+}

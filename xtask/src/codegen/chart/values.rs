@@ -1,0 +1,191 @@
+//! The keys of a chart's values with their comments, read from a file that keeps to a form.
+//!
+//! A comment stands above its key; in it, a line that begins with `@` is a mark. `## ` begins a section. A key without a
+//! value has keys below it, unless it is marked as a map: then what lies below is its default.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// What a comment says beside its sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// One of these words.
+    Enum(Vec<String>),
+    /// At least so much.
+    Min(i64),
+    /// At most so much, or so long.
+    Max(i64),
+    /// Null means something.
+    Null,
+    /// Of these types, not of the default's.
+    Type(Vec<String>),
+    /// A list of these types.
+    Items(Vec<String>),
+    /// A map of strings.
+    Strings,
+    /// A map that is handed on as it is.
+    Open,
+    /// A map with these keys only.
+    Keys(Vec<String>),
+    /// A string of this form.
+    Pattern(String),
+}
+
+/// A key.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// Its names from the top.
+    pub(super) path: Vec<String>,
+    /// The section it stands in.
+    pub(super) section: String,
+    pub(super) doc: String,
+    pub(super) marks: Vec<Mark>,
+    /// None where it has keys below it.
+    pub(super) default: Option<Value>,
+}
+
+/// All keys, in the file's order. A key without a comment is a fault, and so is a line that is none of the form's.
+pub(super) fn read(text: &str) -> Result<Vec<Key>> {
+    let defaults: Value = serde_saphyr::from_str(text).context("it is not YAML")?;
+    let mut reader = Reader::default();
+    for (number, line) in (1..).zip(text.lines()) {
+        reader.line(line, &defaults).with_context(|| format!("line {number}"))?;
+    }
+    Ok(reader.keys)
+}
+
+#[derive(Default)]
+struct Reader {
+    keys: Vec<Key>,
+    section: String,
+    doc: Vec<String>,
+    marks: Vec<Mark>,
+    /// The names above the next line.
+    path: Vec<String>,
+    /// How far in the lines are that are part of a default.
+    inside: Option<usize>,
+}
+
+impl Reader {
+    fn line(&mut self, line: &str, defaults: &Value) -> Result<()> {
+        let text = line.trim_start();
+        let depth = (line.len() - text.len()) / 2;
+        if text.is_empty() {
+            // what stood alone was about the file
+            self.doc.clear();
+            self.marks.clear();
+            return Ok(());
+        }
+        if self.inside.is_some_and(|from| depth >= from) {
+            return Ok(());
+        }
+        self.inside = None;
+        if let Some(title) = line.strip_prefix("## ") {
+            title.clone_into(&mut self.section);
+            return Ok(());
+        }
+        if let Some(comment) = text.strip_prefix('#') {
+            return self.comment(comment.trim());
+        }
+        let (name, value) = text.split_once(':').context("neither a comment nor a key")?;
+        self.path.truncate(depth);
+        if self.path.len() < depth {
+            bail!("{name} is too far in");
+        }
+        self.path.push(name.to_owned());
+        self.key(value.trim().is_empty(), depth, defaults)
+    }
+
+    fn comment(&mut self, comment: &str) -> Result<()> {
+        match comment.strip_prefix('@') {
+            Some(mark) => self.marks.push(parse_mark(mark)?),
+            None => self.doc.push(comment.to_owned()),
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, has_lines: bool, depth: usize, defaults: &Value) -> Result<()> {
+        let (doc, marks) = (std::mem::take(&mut self.doc).join(" "), std::mem::take(&mut self.marks));
+        let is_map = marks.iter().any(|mark| matches!(mark, Mark::Open | Mark::Strings | Mark::Keys(_)));
+        let is_group = has_lines && !is_map;
+        let path = self.path.clone();
+        if !is_group && doc.is_empty() {
+            bail!("{} has no comment", path.join("."));
+        }
+        if has_lines && is_map {
+            self.inside = Some(depth + 1);
+        }
+        let found = path.iter().try_fold(defaults, |value, name| value.get(name));
+        let found = found.with_context(|| format!("{} is not where it seems to be", path.join(".")))?;
+        let default = (!is_group).then(|| found.clone());
+        self.keys.push(Key { path, section: self.section.clone(), doc, marks, default });
+        Ok(())
+    }
+}
+
+fn parse_mark(mark: &str) -> Result<Mark> {
+    let (name, rest) = mark.split_once(' ').unwrap_or((mark, ""));
+    let words = |by: char| rest.split(by).map(|word| word.trim().to_owned()).collect::<Vec<_>>();
+    Ok(match name {
+        "enum" => Mark::Enum(words(',')),
+        "min" => Mark::Min(rest.parse().context("@min has a number")?),
+        "max" => Mark::Max(rest.parse().context("@max has a number")?),
+        "null" => Mark::Null,
+        "type" => Mark::Type(words('|')),
+        "items" => Mark::Items(words('|')),
+        "strings" => Mark::Strings,
+        "open" => Mark::Open,
+        "keys" => Mark::Keys(words(',')),
+        "pattern" => Mark::Pattern(rest.to_owned()),
+        other => bail!("@{other} means nothing"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const VALUES: &str = "\
+# About the file, `@enum a` too.
+
+## First
+# How many.
+# @min 1
+count: 2
+group:
+  # A map of
+  # strings.
+  # @strings
+  labels:
+    a.b/c: \"1\"
+  # A name.
+  name: \"\"
+";
+
+    #[test]
+    fn keys_have_their_comment_section_and_default() {
+        let keys = read(VALUES).unwrap();
+        let paths: Vec<String> = keys.iter().map(|key| key.path.join(".")).collect();
+        assert_eq!(paths, ["count", "group", "group.labels", "group.name"]);
+        assert_eq!((keys[0].doc.as_str(), keys[0].section.as_str()), ("How many.", "First"));
+        assert_eq!(keys[0].marks, [Mark::Min(1)]);
+        assert_eq!(keys[1].default, None);
+        assert_eq!((keys[2].doc.as_str(), &keys[2].default), ("A map of strings.", &Some(json!({"a.b/c": "1"}))));
+        assert_eq!(keys[3].default, Some(json!("")));
+    }
+
+    #[track_caller]
+    fn check_fault(values: &str, fault: &str) {
+        let error = format!("{:#}", read(values).unwrap_err());
+        assert!(error.contains(fault), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_of_the_form_is_a_fault_with_its_line() {
+        check_fault("# One.\na: 1\n\nb: 2\n", "line 4: b has no comment");
+        check_fault("# One.\n# @maximum 3\na: 1\n", "line 2: @maximum means nothing");
+        check_fault("# One.\n# @min few\na: 1\n", "line 2: @min has a number");
+    }
+}
