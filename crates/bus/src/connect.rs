@@ -67,7 +67,8 @@ impl Options {
         let connect = async {
             let client = match &self.way {
                 Way::Direct(client) => Client::clone(client),
-                Way::Sentinels(sentinels) => sentinels.master().await?,
+                // boxed: it is deep, and its depth would be that of whoever connects
+                Way::Sentinels(sentinels) => Box::pin(sentinels.master()).await?,
             };
             client.get_multiplexed_async_connection_with_config(&config).await
         };
