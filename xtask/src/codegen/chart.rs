@@ -83,7 +83,8 @@ fn leaf(key: &Key, default: &Value) -> Value {
                 schema.insert("items".to_owned(), json!({"type": one_or_many(kinds)}))
             }
             Mark::Keys(names) => {
-                let setting = json!({"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}});
+                let setting =
+                    json!({"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}});
                 let settings = names.iter().map(|name| (name.clone(), setting.clone())).collect();
                 schema.extend(closed(settings).as_object().cloned().unwrap_or_default());
                 continue;
@@ -150,10 +151,7 @@ mod tests {
         let schema: Value = serde_json::from_str(&schema(&keys)).unwrap();
         assert_eq!(schema["additionalProperties"], json!(false));
         let properties = &schema["properties"];
-        assert_eq!(
-            properties["replicas"],
-            json!({"type": "integer", "minimum": 1, "description": "Pods."})
-        );
+        assert_eq!(properties["replicas"], json!({"type": "integer", "minimum": 1, "description": "Pods."}));
         let group = &properties["group"];
         assert_eq!(group["additionalProperties"], json!(false));
         assert_eq!(group["properties"]["free"], json!({"type": "object", "description": "Free."}));

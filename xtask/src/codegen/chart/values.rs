@@ -172,7 +172,10 @@ group:
         assert_eq!((keys[0].doc.as_str(), keys[0].section.as_str()), ("How many.", "First"));
         assert_eq!(keys[0].marks, [Mark::Min(1)]);
         assert_eq!(keys[1].default, None);
-        assert_eq!((keys[2].doc.as_str(), &keys[2].default), ("A map of strings.", &Some(json!({"a.b/c": "1"}))));
+        assert_eq!(
+            (keys[2].doc.as_str(), &keys[2].default),
+            ("A map of strings.", &Some(json!({"a.b/c": "1"})))
+        );
         assert_eq!(keys[3].default, Some(json!("")));
     }
 
