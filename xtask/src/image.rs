@@ -41,8 +41,13 @@ pub(crate) const LABELS: [(&str, &str); 3] = [
     ("description", "Carries rows from Postgres to every live client"),
     ("licenses", "Apache-2.0"),
 ];
+/// Where programs are looked for.
+pub(crate) const PATH: &str = "/usr/local/bin";
 /// Where the page lies in the image: what the gateway's `gateway.page` is set to.
 const PAGE: &str = "usr/share/rowcast/page";
+
+const SYSTEM: &str = "system";
+const PAGE_LAYER: &str = "page";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -72,7 +77,12 @@ enum Profile {
     Dev,
 }
 
-/// A layer's name and its files, the one that changes least first.
+/// The layers' names, the one that changes least first.
+pub(crate) fn layers() -> impl Iterator<Item = &'static str> {
+    [SYSTEM, PAGE_LAYER].into_iter().chain(programs::SHIPPED)
+}
+
+/// A layer's name and its files.
 type Part = (&'static str, Tree);
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
@@ -126,10 +136,10 @@ fn parts(workspace: &Workspace, programs: &[(&'static str, PathBuf)]) -> Result<
     let libraries = libraries::of(programs.iter().map(|(_, file)| file.as_path()))?;
     let packages =
         debian::owners(libraries.iter().map(PathBuf::as_path).chain([Path::new(system::CERTIFICATES)]))?;
-    let mut parts = vec![("system", system::tree(&libraries, &packages)?)];
+    let mut parts = vec![(SYSTEM, system::tree(&libraries, &packages)?)];
     let mut page = Tree::default();
     page.folder_of(PAGE, &workspace.page()).context("the built page")?;
-    parts.push(("page", page));
+    parts.push((PAGE_LAYER, page));
     for (name, file) in programs {
         let mut tree = Tree::default();
         tree.program(&format!("usr/local/bin/{name}"), file);

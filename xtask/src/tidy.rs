@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: what neither the compiler nor clippy checks.
 
+mod dockerfile;
 mod edges;
 mod fences;
 mod generated;
@@ -42,6 +43,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     }
     findings.extend(sources::check(workspace.root())?);
     findings.extend(generated::check(workspace.root()));
+    findings.extend(dockerfile::check(workspace.root()));
     for finding in &findings {
         say(&finding.to_string());
     }

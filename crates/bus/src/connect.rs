@@ -1,56 +1,62 @@
 //! Ways to Redis.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, RedisConnectionInfo, TlsCertificates, TlsMode,
+    aio::MultiplexedConnection,
+    sentinel::{SentinelClientBuilder, SentinelServerType},
+};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use wire::Epoch;
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    config::{Fault, RedisConfig},
+};
 
-/// How long a new connection may take.
+/// How long a new connection may take, finding out who is the master included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The section `redis` of a service.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RedisConfig {
-    /// `redis://user:password@host:6379/0`
-    pub url: SecretString,
-    /// What the keys begin with.
-    #[serde(default = "default_prefix")]
-    pub prefix: String,
-}
-
-fn default_prefix() -> String {
-    "rowcast".to_owned()
-}
-
-impl RedisConfig {
-    /// How to reach it.
-    pub fn options(&self) -> std::result::Result<Options, BadUrl> {
-        Options::new(self.url.expose_secret(), &self.prefix)
-    }
-}
 
 /// How to reach Redis, and under which name the keys lie.
 #[derive(Clone)]
 pub struct Options {
-    client: Client,
+    way: Way,
     prefix: String,
 }
 
-/// The URL is not one of Redis.
-#[derive(Debug, thiserror::Error)]
-#[error("not a Redis URL (redis://user:password@host:6379/0, or rediss:// for TLS)")]
-pub struct BadUrl;
+/// Who is asked where Redis is.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// Nobody: it is there.
+    Direct(Box<Client>),
+    /// The Sentinels, for each connection anew.
+    Sentinels(Arc<Sentinels>),
+}
+
+/// The Sentinels, and how to talk to the master that they name.
+pub(crate) struct Sentinels {
+    pub(crate) addresses: Vec<ConnectionAddr>,
+    pub(crate) password: Option<SecretString>,
+    pub(crate) master: String,
+    /// User, password and database.
+    pub(crate) of_master: RedisConnectionInfo,
+    pub(crate) tls: Option<TlsMode>,
+    pub(crate) roots: Option<TlsCertificates>,
+}
 
 impl Options {
-    /// From a URL; the keys begin with `{prefix}:`.
-    pub fn new(url: &str, prefix: &str) -> std::result::Result<Self, BadUrl> {
-        let client = Client::open(url).map_err(|_| BadUrl)?;
-        Ok(Self { client, prefix: prefix.to_owned() })
+    /// By that way; the keys begin with `{prefix}:`.
+    pub(crate) fn new(way: Way, prefix: &str) -> Self {
+        Self { way, prefix: prefix.to_owned() }
+    }
+
+    /// The server at a URL; the keys begin with `{prefix}:`.
+    ///
+    /// # Errors
+    /// When the URL is not one of Redis.
+    pub fn at(url: &str, prefix: &str) -> std::result::Result<Self, Fault> {
+        RedisConfig::at(url, prefix).options()
     }
 
     /// A connection whose calls fail after `limit`; with none they wait as long as the server does.
@@ -58,7 +64,14 @@ impl Options {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(limit);
-        let connect = self.client.get_multiplexed_async_connection_with_config(&config);
+        let connect = async {
+            let client = match &self.way {
+                Way::Direct(client) => Client::clone(client),
+                // boxed: it is deep, and its depth would be that of whoever connects
+                Way::Sentinels(sentinels) => Box::pin(sentinels.master()).await?,
+            };
+            client.get_multiplexed_async_connection_with_config(&config).await
+        };
         tokio::time::timeout(CONNECT_TIMEOUT, connect).await.map_err(|_| Error::Silent)?.map_err(Error::Redis)
     }
 
@@ -75,5 +88,30 @@ impl Options {
     /// The key of the leader's sign of life.
     pub(crate) fn beat_key(&self) -> String {
         format!("{{{}}}:beat", self.prefix)
+    }
+}
+
+impl Sentinels {
+    /// The master of this moment: the first Sentinel that answers names it, and it must say itself that it is.
+    async fn master(&self) -> redis::RedisResult<Client> {
+        let (addresses, kind) = (self.addresses.iter().cloned(), SentinelServerType::Master);
+        let mut builder = SentinelClientBuilder::new(addresses, &self.master, kind)?
+            .set_client_to_redis_db(self.of_master.db());
+        if let Some(password) = &self.password {
+            builder = builder.set_client_to_sentinel_password(password.expose_secret());
+        }
+        if let Some(user) = self.of_master.username() {
+            builder = builder.set_client_to_redis_username(user);
+        }
+        if let Some(password) = self.of_master.password() {
+            builder = builder.set_client_to_redis_password(password);
+        }
+        if let Some(tls) = self.tls {
+            builder = builder.set_client_to_redis_tls_mode(tls);
+        }
+        if let Some(roots) = self.roots.clone() {
+            builder = builder.set_client_to_redis_certificates(roots);
+        }
+        builder.build()?.async_get_client().await
     }
 }

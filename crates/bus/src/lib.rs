@@ -5,12 +5,14 @@
 //! of a new epoch while they wait on an old one; the counter `{rowcast}:beat` that a leader is there at all. All of it can be lost: the leader makes it again from Postgres.
 
 pub mod append;
+pub mod config;
 pub mod connect;
 pub mod entry_id;
 pub mod tail;
 
 pub use append::{Append, Appender, NewEntry};
-pub use connect::{BadUrl, Options, RedisConfig};
+pub use config::{Fault, RedisConfig};
+pub use connect::Options;
 pub use entry_id::EntryId;
 pub use tail::{Read, StreamEntry, Tail};
 

@@ -16,7 +16,7 @@ fn redis() -> &'static Redis {
 }
 
 fn options(prefix: &str) -> Options {
-    Options::new(&redis().url(), prefix).unwrap()
+    Options::at(&redis().url(), prefix).unwrap()
 }
 
 fn at(tick: i64, id: i64) -> Position {

@@ -29,6 +29,8 @@ pub(crate) enum Verb {
     Tail(Tail),
     /// Send the readings of made-up devices
     Simulate(Simulate),
+    /// Send a reading all the way to a subscriber, and say which part fails
+    Doctor(Doctor),
     /// Measure throughput, latency and losses
     Bench(Bench),
 }
@@ -180,6 +182,19 @@ pub(crate) struct Simulate {
     pub(crate) duration: Option<Duration>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) ingest: Ingest,
+    #[command(flatten)]
+    pub(crate) gateway: Gateway,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
+    /// How long all of it may take
+    #[arg(long, default_value = "30s", value_parser = units::duration, value_name = "TIME")]
+    pub(crate) within: Duration,
+}
+
 fn pattern(text: &str) -> Result<String, String> {
     Filter::parse(Some(&[text])).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
@@ -234,6 +249,8 @@ mod tests {
         check("rowcast tail --latest --since 15m", false);
         check("rowcast tail --mode some", false);
         check("rowcast tail --max-rate 5000", false);
+        check("rowcast doctor --ingest https://x --gateway https://x --ca ca.pem --within 5s", true);
+        check("rowcast doctor --within soon", false);
         check("rowcast bench --max --duration 5s", true);
         check("rowcast bench --max --rate 7", false);
         check("rowcast bench idle --clients 10", true);

@@ -6,6 +6,7 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod sentinel;
 pub mod wait;
 
 #[cfg(feature = "databases")]
@@ -14,4 +15,5 @@ pub use postgres::Postgres;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use redis::Redis;
+pub use sentinel::Sentinel;
 pub use wait::wait_for;

@@ -31,14 +31,23 @@ impl Redis {
 
     /// Starts one on a free port.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with further arguments, such as `--replicaof` and its address.
+    pub fn start_with(arguments: &[&str]) -> Result<Self> {
         let scratch = TempDir::with_prefix("rowcast-redis-")?;
-        let mut redis = Self::start_in(scratch.path(), free_port()?)?;
+        let mut redis = Self::start_at(scratch.path(), free_port()?, arguments)?;
         redis._scratch = Some(scratch);
         Ok(redis)
     }
 
     /// Starts one whose log lies in `folder`.
     pub fn start_in(folder: &Path, port: u16) -> Result<Self> {
+        Self::start_at(folder, port, &[])
+    }
+
+    fn start_at(folder: &Path, port: u16, arguments: &[&str]) -> Result<Self> {
         let server = server().context("Redis is not installed")?;
         let port_text = port.to_string();
         let program = Program::new(server, folder.join("redis.log")).args([
@@ -55,6 +64,7 @@ impl Redis {
             "--loglevel",
             "warning",
         ]);
+        let program = program.args(arguments.iter().copied());
         let redis = Self { process: Process::start(program)?, port, _scratch: None };
         redis.await_ready()?;
         Ok(redis)
@@ -84,36 +94,41 @@ impl Redis {
 
     /// Sends one command and gives the raw reply's first part: enough for `FLUSHALL`, `XLEN` and their like.
     pub fn command(&self, words: &[&str]) -> Result<String> {
-        let mut socket = TcpStream::connect(("127.0.0.1", self.port))?;
-        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
-        socket.write_all(request.as_bytes())?;
-        let mut reply = vec![0; 64 * 1024];
-        let length = socket.read(&mut reply)?;
-        Ok(String::from_utf8_lossy(&reply[..length]).into_owned())
+        ask(self.port, words)
     }
 
     fn await_ready(&self) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(30);
-        loop {
-            let running = self.process.is_running();
-            match self.command(&["PING"]) {
-                Ok(reply) if reply.starts_with("+PONG") => return Ok(()),
-                answer if !running || Instant::now() > until => {
-                    bail!(
-                        "Redis did not start; running: {running}, PING: {answer:?}\n{}",
-                        self.process.tail()
-                    )
-                }
-                _ => std::thread::sleep(Duration::from_millis(5)),
+        await_pong(&self.process, self.port)
+    }
+}
+
+pub(crate) fn ask(port: u16, words: &[&str]) -> Result<String> {
+    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut request = format!("*{}\r\n", words.len());
+    for word in words {
+        request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    socket.write_all(request.as_bytes())?;
+    let mut reply = vec![0; 64 * 1024];
+    let length = socket.read(&mut reply)?;
+    Ok(String::from_utf8_lossy(&reply[..length]).into_owned())
+}
+
+pub(crate) fn await_pong(process: &Process, port: u16) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let running = process.is_running();
+        match ask(port, &["PING"]) {
+            Ok(reply) if reply.starts_with("+PONG") => return Ok(()),
+            answer if !running || Instant::now() > until => {
+                bail!("Redis did not start; running: {running}, PING: {answer:?}\n{}", process.tail())
             }
+            _ => std::thread::sleep(Duration::from_millis(5)),
         }
     }
 }
 
-fn server() -> Option<std::path::PathBuf> {
+pub(crate) fn server() -> Option<std::path::PathBuf> {
     find_program("redis-server", &["/usr/bin"]).or_else(|| find_program("valkey-server", &["/usr/bin"]))
 }

@@ -60,8 +60,8 @@ impl Settings for Config {
         if let Err(error) = self.database.options("") {
             faults.add("database.url", error.to_string());
         }
-        if let Err(error) = self.redis.options() {
-            faults.add("redis.url", error.to_string());
+        for fault in self.redis.faults() {
+            faults.add(fault.key(), fault.to_string());
         }
         for (key, fault) in self.lease.faults() {
             faults.add(format!("lease.{key}"), fault);

@@ -172,8 +172,8 @@ impl Settings for Config {
         if let Err(error) = self.database.options("") {
             faults.add("database.url", error.to_string());
         }
-        if let Err(error) = self.redis.options() {
-            faults.add("redis.url", error.to_string());
+        for fault in self.redis.faults() {
+            faults.add(fault.key(), fault.to_string());
         }
         if self.gateway.window_bytes < 1 << 20 {
             faults.add("gateway.window_bytes", "must be at least 1048576");

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    ENTRYPOINT, LABELS, PORTS, USER,
+    ENTRYPOINT, LABELS, PATH, PORTS, USER,
     layer::{Layer, digest},
     tree::Tree,
 };
@@ -85,7 +85,7 @@ impl Image {
             "config": {
                 "User": USER,
                 "ExposedPorts": ports,
-                "Env": ["PATH=/usr/local/bin"],
+                "Env": [format!("PATH={PATH}")],
                 "Entrypoint": [ENTRYPOINT],
                 "WorkingDir": "/",
                 "Labels": self.labels(),

@@ -91,13 +91,19 @@ impl Tree {
         tar.into_inner().context("ending the archive")
     }
 
-    /// As files below a folder.
+    /// As files below a folder; those that are there already are left as they are, for who watches them.
     pub(super) fn write_to(&self, folder: &Path) -> Result<()> {
         for (path, entry) in &self.0 {
             let file = folder.join(path);
             let written = match entry.content {
                 Content::Folder => fs::create_dir_all(&file),
-                Content::File(_) | Content::Bytes(_) => fs::write(&file, entry.content.bytes()?),
+                Content::File(_) | Content::Bytes(_) => {
+                    let bytes = entry.content.bytes()?;
+                    if fs::read(&file).is_ok_and(|there| there == bytes) {
+                        continue;
+                    }
+                    fs::write(&file, bytes)
+                }
             };
             written
                 .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(entry.mode)))

@@ -4,6 +4,7 @@
 mod bad_input;
 mod client_library;
 mod contract;
+mod doctor;
 mod documents;
 mod drain;
 mod faults;

@@ -1,0 +1,122 @@
+//! Ways to a Redis that moves, and to one with a certificate of a private authority.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{fs, time::Duration};
+
+use bus::{Append, Appender, EntryId, NewEntry, Options, Read, RedisConfig, Tail};
+use testkit::{Redis, Sentinel, postgres::free_port, wait_for};
+use wire::{EntryBuilder, Epoch, Position, Tick};
+
+const EPOCH: Epoch = Epoch(7);
+const SOON: Duration = Duration::from_secs(20);
+const MASTER: &str = "rowcast";
+
+fn at(tick: i64) -> Position {
+    Position::new(EPOCH, Tick(tick), tick)
+}
+
+async fn append(options: &Options, tick: i64) -> bus::Result<Append> {
+    let mut readings = EntryBuilder::new(0);
+    readings.push(tick, "s", |out| out.extend_from_slice(b"{}"));
+    let entry =
+        NewEntry { id: EntryId::at(at(tick)), predecessor: at(tick - 1), readings: readings.finish() };
+    let expected = (tick > 1).then(|| EntryId::at(at(tick - 1)));
+    let mut appender = Appender::connect(options).await?;
+    if appender.end(EPOCH).await? == Some(entry.id) {
+        return Ok(Append::Appended);
+    }
+    appender.append(EPOCH, expected, &[entry]).await
+}
+
+/// The positions behind that one, as soon as there is any.
+async fn follow(options: &Options, after: Position) -> Vec<Position> {
+    wait_for("an entry", SOON, || async {
+        let read = async { Tail::connect(options).await?.read(after, Duration::from_millis(100)).await };
+        match read.await {
+            Ok(Read::Entries(entries)) => Ok(entries.into_iter().map(|entry| entry.end).collect()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+}
+
+async fn appended(options: &Options, tick: i64) {
+    wait_for("an append", SOON, || async {
+        match append(options, tick).await {
+            Ok(Append::Appended) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}
+
+async fn said(what: &str, text: &str, ask: impl Fn() -> String) {
+    wait_for(what, SOON, || async {
+        let said = ask();
+        if said.contains(text) { Ok(()) } else { Err(said) }
+    })
+    .await;
+}
+
+fn replica_of(master: &Redis) -> Redis {
+    Redis::start_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]).unwrap()
+}
+
+#[tokio::test]
+async fn the_stream_goes_on_at_whom_the_sentinels_name() {
+    let first = Redis::start_with(&["--repl-diskless-sync-delay", "0"]).unwrap();
+    let second = replica_of(&first);
+    said("a replica", "state=online", || first.command(&["INFO", "replication"]).unwrap()).await;
+    let sentinel = Sentinel::start(MASTER, &first).unwrap();
+    let nobody = format!("127.0.0.1:{}", free_port().unwrap());
+    let config = RedisConfig {
+        // of the sentinels one is away
+        sentinels: vec![nobody, sentinel.address()],
+        master: Some(MASTER.to_owned()),
+        ..RedisConfig::at("redis://not-used.invalid/3", "ways")
+    };
+    let options = config.options().unwrap();
+    appended(&options, 1).await;
+    let mut tail = Tail::connect(&options).await.unwrap();
+    assert!(first.command(&["INFO", "keyspace"]).unwrap().contains("db3"), "the URL's database");
+    said("the entry there", "db3", || second.command(&["INFO", "keyspace"]).unwrap()).await;
+    said("it", "slave", || sentinel.command(&["SENTINEL", "REPLICAS", MASTER]).unwrap()).await;
+    drop(first);
+    tail.read(at(1), SOON).await.unwrap_err();
+    let (_, followed) = tokio::join!(appended(&options, 2), follow(&options, at(1)));
+    assert_eq!(followed, [at(2)]);
+    assert!(second.command(&["INFO", "replication"]).unwrap().contains("role:master"));
+}
+
+#[tokio::test]
+async fn a_master_that_the_sentinels_do_not_know_is_an_error() {
+    let redis = Redis::start().unwrap();
+    let sentinel = Sentinel::start(MASTER, &redis).unwrap();
+    let config = |sentinel: String, master: &str| RedisConfig {
+        sentinels: vec![sentinel],
+        master: Some(master.to_owned()),
+        ..RedisConfig::at(&redis.url(), "ways")
+    };
+    append(&config(sentinel.address(), MASTER).options().unwrap(), 1).await.unwrap();
+    append(&config(sentinel.address(), "other").options().unwrap(), 2).await.unwrap_err();
+    let no_sentinel = format!("127.0.0.1:{}", redis.port());
+    append(&config(no_sentinel, MASTER).options().unwrap(), 2).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_private_authority_is_believed_when_its_file_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(path("ca.pem"), signed.cert.pem()).unwrap();
+    fs::write(path("key.pem"), signed.signing_key.serialize_pem()).unwrap();
+    let port = free_port().unwrap();
+    let (certificate, key, tls_port) = (path("ca.pem"), path("key.pem"), port.to_string());
+    let tls = ["--tls-port", &tls_port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+    let _redis = Redis::start_with(&[&tls[..], &["--tls-auth-clients", "no"]].concat()).unwrap();
+    let url = format!("rediss://localhost:{port}/");
+    let without = RedisConfig::at(&url, "ways");
+    append(&without.options().unwrap(), 1).await.unwrap_err();
+    let with = RedisConfig { ca: Some(folder.path().join("ca.pem")), ..without };
+    assert_eq!(append(&with.options().unwrap(), 1).await.unwrap(), Append::Appended);
+}

@@ -1,0 +1,203 @@
+//! `rowcast doctor`: one reading all the way from its POST to a subscriber, step by step.
+
+use std::{cell::RefCell, convert::Infallible, future, ops::ControlFlow, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
+use wire::Start;
+
+use crate::{
+    args::Doctor,
+    live::{
+        Heard, Live,
+        connection::{Told, follow},
+    },
+    output,
+    send::post::{Answer, Poster},
+};
+
+/// Signs of one sensor that waits for one reading: more than this never wait, and what does not fit is dropped.
+const SIGNS: usize = 64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Subscribe,
+    Store,
+    Deliver,
+}
+
+impl Step {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Subscribe => "subscribe",
+            Self::Store => "store",
+            Self::Deliver => "deliver",
+        }
+    }
+
+    /// Where the fault is found when this step fails.
+    const fn look_at(self) -> &'static str {
+        match self {
+            Self::Subscribe => {
+                "the gateway's /readyz and log; a proxy before it, which must let WebSockets through; the URL, and \
+                 for https:// the certificate (--ca)"
+            }
+            Self::Store => "ingest's /readyz and log; Postgres; a proxy before ingest; the URL",
+            Self::Deliver => {
+                "notify-listener's /readyz and log: one replica must lead; Redis; whether all services use the \
+                 same database and the same Redis with the same prefix"
+            }
+        }
+    }
+}
+
+/// What the subscription shows.
+#[derive(Debug)]
+enum Sign {
+    Attached,
+    Came(i64),
+    /// It ended for good.
+    Ended(anyhow::Error),
+}
+
+/// Exit code 0 when the reading came back, 1 when not.
+pub(crate) async fn run(options: Doctor) -> anyhow::Result<ExitCode> {
+    let sensor = format!("rowcast-doctor-{:016x}", rand::random::<u64>());
+    let ca = options.trust.ca.as_deref();
+    let poster = Poster::new(&options.ingest.url, ca)?;
+    let (signs, heard) = mpsc::channel(SIGNS);
+    let trouble = RefCell::new(None);
+    let following = async {
+        let tell = |told: Told<'_>| {
+            notice(&told, &signs, &trouble);
+            ControlFlow::<Infallible>::Continue(())
+        };
+        let live = Live::new(vec![sensor.clone()], Start::Now);
+        let error = match follow(&options.gateway.url, ca, live, tell).await {
+            Err(error) => error,
+            Ok(never) => match never {},
+        };
+        // a full channel is one in which the last sign waits for nobody
+        let _ = signs.try_send(Sign::Ended(error));
+        future::pending::<Infallible>().await
+    };
+    let mut examination =
+        Examination { heard, poster, began: Instant::now(), within: options.within, step: Step::Subscribe };
+    let outcome = tokio::select! {
+        outcome = examination.run(&sensor) => outcome,
+        never = following => match never {},
+    };
+    match outcome {
+        Ok(took) => {
+            output::line(&format!("well: a reading reaches a subscriber {} after its POST", millis(took)))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            let trouble = trouble.take().map(|why| format!(" ({why})")).unwrap_or_default();
+            let step = examination.step;
+            output::line(&format!("FAILED  {:<10} {error:#}{trouble}", step.name()))?;
+            output::line(&format!("look at {}", step.look_at()))?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn notice(told: &Told<'_>, signs: &mpsc::Sender<Sign>, trouble: &RefCell<Option<String>>) {
+    #[derive(Deserialize)]
+    struct Event {
+        id: i64,
+    }
+    let sign = match told {
+        Told::Heard(Heard::Attached) => {
+            trouble.take();
+            Some(Sign::Attached)
+        }
+        Told::Heard(Heard::Event { data, .. }) => {
+            serde_json::from_str(data.get()).ok().map(|Event { id }| Sign::Came(id))
+        }
+        Told::Heard(Heard::Stale(stale)) => {
+            *trouble.borrow_mut() = stale.then(|| "the gateway hears no leader".to_owned());
+            None
+        }
+        Told::Away(why, _) => {
+            *trouble.borrow_mut() = Some(why.to_string());
+            None
+        }
+        Told::Heard(_) | Told::Lost => None,
+    };
+    if let Some(sign) = sign {
+        let _ = signs.try_send(sign);
+    }
+}
+
+struct Examination {
+    heard: mpsc::Receiver<Sign>,
+    poster: Poster,
+    began: Instant,
+    within: Duration,
+    /// The one that is under way.
+    step: Step,
+}
+
+impl Examination {
+    /// How long the reading took from its POST to the subscription.
+    async fn run(&mut self, sensor: &str) -> anyhow::Result<Duration> {
+        let mut last = self.began;
+        self.until(|sign| matches!(sign, Sign::Attached)).await?;
+        done(Step::Subscribe, &mut last, "the gateway follows")?;
+        self.step = Step::Store;
+        let posted = Instant::now();
+        let id = self.store(sensor).await?;
+        done(Step::Store, &mut last, &format!("ingest stored reading {id} of {sensor}"))?;
+        self.step = Step::Deliver;
+        self.until(|sign| matches!(sign, Sign::Came(came) if *came == id)).await?;
+        let took = posted.elapsed();
+        done(Step::Deliver, &mut last, &format!("the gateway delivered reading {id}"))?;
+        Ok(took)
+    }
+
+    async fn until(&mut self, expected: impl Fn(&Sign) -> bool) -> anyhow::Result<()> {
+        let deadline = self.began + self.within;
+        loop {
+            let sign = timeout_at(deadline, self.heard.recv()).await;
+            match sign.with_context(|| format!("not within {:?}", self.within))? {
+                Some(Sign::Ended(error)) => return Err(error),
+                Some(sign) if expected(&sign) => return Ok(()),
+                Some(_) => {}
+                None => anyhow::bail!("the subscription ended"),
+            }
+        }
+    }
+
+    async fn store(&self, sensor: &str) -> anyhow::Result<i64> {
+        #[derive(Deserialize)]
+        struct Stored {
+            id: i64,
+        }
+        let body = json!({"sensor_id": sensor, "value": 1}).to_string();
+        let deadline = self.began + self.within;
+        let answer = timeout_at(deadline, self.poster.post_until(body, deadline.into_std())).await;
+        match answer.with_context(|| format!("no answer within {:?}", self.within))?? {
+            Answer::Refused(refusal) => anyhow::bail!("{refusal}"),
+            Answer::Stored(body) => {
+                let stored: Stored = serde_json::from_str(&body).context("ingest's answer has no id")?;
+                Ok(stored.id)
+            }
+        }
+    }
+}
+
+fn done(step: Step, last: &mut Instant, what: &str) -> std::io::Result<()> {
+    let now = Instant::now();
+    let took = now - std::mem::replace(last, now);
+    output::line(&format!("ok      {:<10} {:>10}  {what}", step.name(), millis(took)))
+}
+
+fn millis(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}

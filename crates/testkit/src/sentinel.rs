@@ -1,0 +1,51 @@
+//! A private Sentinel, which moves a master's name to a replica when the master is gone.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::{
+    Redis,
+    postgres::free_port,
+    process::{Process, Program},
+    redis::{ask, await_pong, server},
+};
+
+/// One that alone decides, and soon.
+#[derive(Debug)]
+pub struct Sentinel {
+    _process: Process,
+    port: u16,
+    _scratch: TempDir,
+}
+
+impl Sentinel {
+    /// Starts one that watches the server under this name.
+    pub fn start(master: &str, of: &Redis) -> Result<Self> {
+        let scratch = TempDir::with_prefix("rowcast-sentinel-")?;
+        let (folder, port, watched) = (scratch.path(), free_port()?, of.port());
+        let config = folder.join("sentinel.conf");
+        let lines = [
+            format!("port {port}\nbind 127.0.0.1\ndir {}", folder.display()),
+            format!("sentinel monitor {master} 127.0.0.1 {watched} 1"),
+            format!("sentinel down-after-milliseconds {master} 300"),
+            format!("sentinel failover-timeout {master} 3000\n"),
+        ];
+        fs::write(&config, lines.join("\n"))?;
+        let program = Program::new(server().context("Redis is not installed")?, folder.join("sentinel.log"));
+        let process = Process::start(program.args([&config.display().to_string(), "--sentinel"]))?;
+        await_pong(&process, port)?;
+        Ok(Self { _process: process, port, _scratch: scratch })
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Sends one command and gives the raw reply's first part.
+    pub fn command(&self, words: &[&str]) -> Result<String> {
+        ask(self.port, words)
+    }
+}
