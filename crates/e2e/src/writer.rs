@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
+    ops::Range,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -39,15 +40,15 @@ struct Taken {
 impl Writers {
     /// Starts so many devices that POST, each its own sensor, and one psql that inserts.
     pub fn start(devices: usize, ingest: SocketAddr, database: &str) -> Self {
-        let mut writers = Self::devices(devices, ingest);
+        let mut writers = Self::devices(0..devices, ingest);
         writers.tasks.spawn(insert(database.to_owned(), writers.stop.clone()));
         writers
     }
 
-    /// Starts so many devices that POST, each its own sensor.
-    pub fn devices(devices: usize, ingest: SocketAddr) -> Self {
+    /// Starts the devices with these numbers, which POST, each its own sensor.
+    pub fn devices(numbers: Range<usize>, ingest: SocketAddr) -> Self {
         let mut writers = Self { stop: Arc::default(), taken: Arc::default(), tasks: JoinSet::new() };
-        for device in 0..devices {
+        for device in numbers {
             writers.tasks.spawn(post(device, ingest, writers.stop.clone(), writers.taken.clone()));
         }
         writers

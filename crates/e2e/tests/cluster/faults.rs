@@ -45,7 +45,7 @@ impl<'a> Run<'a> {
         let first = release.last_id().await?;
         let witness = Witness::begin(release).await?;
         let ingress = release.site.ingress;
-        let traffic = Traffic::begin(&[ingress; CLIENTS], || Writers::devices(DEVICES, ingress)).await;
+        let traffic = Traffic::begin(&[ingress; CLIENTS], || Writers::devices(0..DEVICES, ingress)).await;
         Ok(Self { release, what, first, witness, traffic })
     }
 

@@ -54,16 +54,18 @@ pub(crate) async fn scaling(release: &Release) -> Result<()> {
     replicas(release, "quiet", |replicas| replicas == 1).await;
     let first = release.last_id().await?;
     let ingress = release.site.ingress;
-    let traffic = Traffic::begin(&[ingress; 8], || Writers::devices(4, ingress)).await;
+    // little enough for one gateway
+    let traffic = Traffic::begin(&[ingress; 3], || Writers::devices(0..1, ingress)).await;
     let began = Instant::now();
-    let heavy = Traffic::begin(&[ingress; 60], || Writers::devices(4, ingress)).await;
-    let raised = replicas(release, "load", |replicas| replicas > 1).await;
-    println!("   {raised} replicas after {:.0} s of load", began.elapsed().as_secs_f64());
+    let heavy = Traffic::begin(&[ingress; 60], || Writers::devices(1..5, ingress)).await;
+    let more = replicas(release, "load", |replicas| replicas > 1).await;
+    println!("   {more} replicas after {:.0} s of load", began.elapsed().as_secs_f64());
     release.available().await?;
     traffic.progress("readings with more gateways").await;
     drop(heavy.stop().await);
+    let most = replicas(release, "load", |replicas| replicas > 1).await;
     let began = Instant::now();
-    replicas(release, "no load", |replicas| replicas < raised).await;
+    replicas(release, "no load", |replicas| replicas < most).await;
     println!("   fewer again {:.0} s after the load's end", began.elapsed().as_secs_f64());
     traffic.progress("readings with fewer gateways").await;
     let summary = traffic.stop().await.check(&release.committed_after(first).await?).await?;
