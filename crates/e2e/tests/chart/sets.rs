@@ -2,14 +2,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::render::{DEV, chart, each_set, run, sets, template};
+use crate::render::{DEV, OLDEST, chart, each_set, run, sets, template};
 
 #[test]
 fn every_value_set_renders_and_is_without_a_lint() {
     assert!(sets().len() >= 12);
     each_set(|set, objects| assert!(objects.pods().len() >= 4, "{set}"));
     for (name, files) in sets() {
-        let mut args = vec!["lint".to_owned(), "--strict".to_owned(), chart().display().to_string()];
+        let mut args: Vec<String> = ["lint", "--strict", OLDEST].map(str::to_owned).to_vec();
+        args.push(chart().display().to_string());
         args.extend(files.iter().map(|file| format!("--values={}", file.display())));
         run("helm", &args, "").unwrap_or_else(|error| panic!("{name}: {error}"));
     }
