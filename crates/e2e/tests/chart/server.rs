@@ -23,7 +23,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        drop(kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"], ""));
+        drop(kubectl(&["delete", "namespace", NAMESPACE, "--timeout=60s"], ""));
     }
 }
 
