@@ -145,6 +145,13 @@ env:
     valueFrom:
       secretKeyRef:
         {{- include "rowcast.redis.secret" .root | nindent 8 }}
+  {{- with .root.Values.redis.external.sentinel.passwordSecret }}
+  {{- if .name }}
+  - name: ROWCAST_REDIS__SENTINEL_PASSWORD
+    valueFrom:
+      secretKeyRef: {name: {{ .name }}, key: {{ .key }}}
+  {{- end }}
+  {{- end }}
   {{- end }}
   {{- if and (eq .component "notify-listener") (eq $values.lease "kubernetes") }}
   - name: ROWCAST_LEASE__NAMESPACE

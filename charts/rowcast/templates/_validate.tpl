@@ -40,10 +40,13 @@
 {{- if and $external.sentinel.hosts (not $external.sentinel.master) -}}
 {{- $faults = append $faults "sentinels know a primary by its name: set redis.external.sentinel.master" -}}
 {{- end -}}
+{{- if and $external.sentinel.passwordSecret.name (not $external.sentinel.hosts) -}}
+{{- $faults = append $faults "redis.external.sentinel.passwordSecret is for sentinels: set redis.external.sentinel.hosts" -}}
+{{- end -}}
 {{- if and $external.sentinel.master (not $external.sentinel.hosts) -}}
 {{- $faults = append $faults "redis.external.sentinel.master is for sentinels: set redis.external.sentinel.hosts" -}}
 {{- end -}}
-{{- else if or $redis.external.url $redis.external.existingSecret.name $redis.external.sentinel.hosts $redis.external.ca.secretName -}}
+{{- else if or $redis.external.url $redis.external.existingSecret.name $redis.external.sentinel.hosts $redis.external.sentinel.passwordSecret.name $redis.external.ca.secretName -}}
 {{- $faults = append $faults "with redis.mode=dev nothing of redis.external is used: set redis.mode=external, or take it out" -}}
 {{- end -}}
 {{- if and $values.migrate.enabled (eq $values.migrate.mode "hook") (ne $postgres.mode "external") -}}
@@ -84,7 +87,7 @@
 {{- $faults = append $faults (printf "no ServiceAccount is made and none is named: set %s.serviceAccount.name" $component) -}}
 {{- end -}}
 {{- range $own.env -}}
-{{- if has .name (list "ROWCAST_DATABASE__URL" "ROWCAST_REDIS__URL" "ROWCAST_LEASE__NAMESPACE" "ROWCAST_LEASE__POD" "ROWCAST_LEASE__POD_UID") -}}
+{{- if has .name (list "ROWCAST_DATABASE__URL" "ROWCAST_REDIS__URL" "ROWCAST_REDIS__SENTINEL_PASSWORD" "ROWCAST_LEASE__NAMESPACE" "ROWCAST_LEASE__POD" "ROWCAST_LEASE__POD_UID") -}}
 {{- $faults = append $faults (printf "%s.env has %s, which the chart sets: set postgres, redis or %s.databaseSecret" $component .name $component) -}}
 {{- end -}}
 {{- end -}}

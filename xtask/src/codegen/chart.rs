@@ -55,47 +55,48 @@ fn closed(properties: Map<String, Value>) -> Value {
 }
 
 fn leaf(key: &Key, default: &Value) -> Value {
+    let types = types(key, default);
+    let is_text = types.iter().any(|name| name == "string");
+    let mut schema = Map::from_iter([("type".to_owned(), one_or_many(&types))]);
+    for mark in &key.marks {
+        let (name, value) = match mark {
+            Mark::Null | Mark::Type(_) | Mark::Open => continue,
+            Mark::Enum(words) => ("enum", json!(words)),
+            Mark::Min(least) => (if is_text { "minLength" } else { "minimum" }, json!(least)),
+            Mark::Max(most) => (if is_text { "maxLength" } else { "maximum" }, json!(most)),
+            Mark::Pattern(form) => ("pattern", json!(form)),
+            Mark::Strings => ("additionalProperties", json!({"type": "string"})),
+            Mark::Items(kinds) => ("items", json!({"type": one_or_many(kinds)})),
+            Mark::Keys(names) => {
+                schema.insert("additionalProperties".to_owned(), json!(false));
+                let settings = names.iter().map(|name| (name.clone(), setting()));
+                ("properties", Value::Object(settings.collect()))
+            }
+        };
+        schema.insert(name.to_owned(), value);
+    }
+    Value::Object(schema)
+}
+
+/// A service's setting, as a values file may write it.
+fn setting() -> Value {
+    json!({"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}})
+}
+
+/// Those of the default, if no mark says others.
+fn types(key: &Key, default: &Value) -> Vec<String> {
     let mut types = vec![kind(default).to_owned()];
-    let mut is_nullable = false;
-    let mut schema = Map::new();
     for mark in &key.marks {
         match mark {
             Mark::Type(said) => types.clone_from(said),
-            Mark::Null => is_nullable = true,
+            Mark::Items(_) => types = vec!["array".to_owned()],
             _ => {}
         }
     }
-    types.retain(|name| name != "null");
-    let is_text = types == ["string"];
-    for mark in &key.marks {
-        match mark {
-            Mark::Null | Mark::Type(_) => continue,
-            Mark::Enum(words) => schema.insert("enum".to_owned(), json!(words)),
-            Mark::Min(least) if is_text => schema.insert("minLength".to_owned(), json!(least)),
-            Mark::Min(least) => schema.insert("minimum".to_owned(), json!(least)),
-            Mark::Max(most) if is_text => schema.insert("maxLength".to_owned(), json!(most)),
-            Mark::Max(most) => schema.insert("maximum".to_owned(), json!(most)),
-            Mark::Pattern(form) => schema.insert("pattern".to_owned(), json!(form)),
-            Mark::Open => None,
-            Mark::Strings => schema.insert("additionalProperties".to_owned(), json!({"type": "string"})),
-            Mark::Items(kinds) => {
-                types = vec!["array".to_owned()];
-                schema.insert("items".to_owned(), json!({"type": one_or_many(kinds)}))
-            }
-            Mark::Keys(names) => {
-                let setting =
-                    json!({"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}});
-                let settings = names.iter().map(|name| (name.clone(), setting.clone())).collect();
-                schema.extend(closed(settings).as_object().cloned().unwrap_or_default());
-                continue;
-            }
-        };
-    }
-    if is_nullable {
+    if key.marks.contains(&Mark::Null) {
         types.push("null".to_owned());
     }
-    schema.insert("type".to_owned(), one_or_many(&types));
-    Value::Object(schema)
+    types
 }
 
 fn one_or_many(types: &[String]) -> Value {

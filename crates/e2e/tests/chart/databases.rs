@@ -59,12 +59,18 @@ fn a_private_authority_is_mounted_where_the_configuration_says() {
 
 #[test]
 fn sentinels_are_told_to_who_speaks_to_redis() {
-    let values = ["redis.external.sentinel.hosts={a:26379,b:26379}", "redis.external.sentinel.master=m"];
+    let values = [
+        "redis.external.sentinel.hosts={a:26379,b:26379}",
+        "redis.external.sentinel.master=m",
+        "redis.external.sentinel.passwordSecret.name=s",
+    ];
     let objects = render(EXTERNAL, &values);
     for component in ["ws-gateway", "notify-listener"] {
         let data = &objects.one("ConfigMap", &format!("rowcast-{component}"))["data"];
         assert_eq!(data["ROWCAST_REDIS__SENTINELS"], "a:26379,b:26379", "{component}");
         assert_eq!(data["ROWCAST_REDIS__MASTER"], "m", "{component}");
+        let password = objects.pod(component).secret("ROWCAST_REDIS__SENTINEL_PASSWORD");
+        assert_eq!(password, ("s".to_owned(), "password".to_owned()), "{component}");
     }
     let ingest = objects.one("ConfigMap", "rowcast-ingest");
     assert_eq!(ingest["data"]["ROWCAST_REDIS__SENTINELS"], Value::Null);

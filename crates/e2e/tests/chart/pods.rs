@@ -1,6 +1,6 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::render::{DEV, Pod, each_set, list, render, text};
+use crate::render::{DEV, Pod, chart, each_set, list, render, text};
 
 /// From SIGTERM to the process' end.
 const DRAIN_SECONDS: u64 = 25;
@@ -31,6 +31,17 @@ fn check_restricted(set: &str, pod: &Pod) {
         assert_eq!(security["capabilities"], json!({"drop": ["ALL"]}), "{what}");
         assert_eq!(security["readOnlyRootFilesystem"], json!(true), "{what}");
     }
+}
+
+#[test]
+fn the_fleet_of_devices_is_restricted() {
+    let file = chart().join("../../k8s/examples/devices.yaml");
+    let job: Value = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let template = job["spec"]["template"].clone();
+    let pod = Pod { owner: "Job devices".to_owned(), component: "devices".to_owned(), template };
+    check_restricted("examples", &pod);
+    let image = format!("rowcast:{}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(pod.container()["image"], image);
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn a_url_is_one_of_its_database() {
 fn sentinels_and_their_primary_belong_together() {
     check(EXTERNAL, &["redis.external.sentinel.hosts={a:26379}"], "set redis.external.sentinel.master");
     check(EXTERNAL, &["redis.external.sentinel.master=m"], "set redis.external.sentinel.hosts");
+    check(EXTERNAL, &["redis.external.sentinel.passwordSecret.name=s"], "passwordSecret is for sentinels");
 }
 
 #[test]

@@ -16,6 +16,9 @@ pub(crate) const EXTERNAL: &[&str] =
 pub(crate) const RELEASE: &str = "rowcast";
 pub(crate) const NAMESPACE: &str = "chart-facts";
 
+/// The oldest Kubernetes that the chart takes, whatever Helm supposes without a cluster.
+pub(crate) const OLDEST: &str = "--kube-version=1.30.0";
+
 /// The objects of a rendering.
 pub(crate) struct Objects(pub(crate) Vec<Value>);
 
@@ -66,6 +69,7 @@ pub(crate) fn template(files: &[PathBuf], sets: &[&str], flags: &[&str]) -> Resu
     args.push(format!("--namespace={NAMESPACE}"));
     args.extend(files.iter().map(|file| format!("--values={}", file.display())));
     args.extend(sets.iter().map(|set| format!("--set={set}")));
+    let flags = if flags.is_empty() { &[OLDEST] } else { flags };
     args.extend(flags.iter().map(|flag| (*flag).to_owned()));
     let text = run("helm", &args, "")?;
     let objects: Vec<Value> =

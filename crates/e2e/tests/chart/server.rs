@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::render::{DEV, NAMESPACE, Objects, RELEASE, each_set, run, template, text};
+use crate::render::{DEV, NAMESPACE, OLDEST, Objects, RELEASE, each_set, run, template, text};
 
 /// A namespace of these facts, which admits restricted pods only, gone at the end.
 struct Namespace;
@@ -23,7 +23,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        drop(kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"], ""));
+        drop(kubectl(&["delete", "namespace", NAMESPACE, "--timeout=60s"], ""));
     }
 }
 
@@ -80,7 +80,7 @@ fn an_api_server_takes_every_value_set_and_a_kept_password_is_found() {
         "stringData": {"password": "kept"},
     });
     apply(&[secret], &[]);
-    let objects = template(&[], DEV, &["--dry-run=server"]).unwrap();
+    let objects = template(&[], DEV, &["--dry-run=server", OLDEST]).unwrap();
     let data = &objects.one("Secret", "rowcast-postgres")["stringData"];
     assert_eq!(data["password"], "kept");
     assert_eq!(data["url"], "postgres://rowcast:kept@rowcast-postgres:5432/rowcast");

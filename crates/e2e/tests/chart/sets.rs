@@ -2,14 +2,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::render::{chart, each_set, run, sets};
+use crate::render::{DEV, OLDEST, chart, each_set, run, sets, template};
 
 #[test]
 fn every_value_set_renders_and_is_without_a_lint() {
     assert!(sets().len() >= 12);
     each_set(|set, objects| assert!(objects.pods().len() >= 4, "{set}"));
     for (name, files) in sets() {
-        let mut args = vec!["lint".to_owned(), "--strict".to_owned(), chart().display().to_string()];
+        let mut args: Vec<String> = ["lint", "--strict", OLDEST].map(str::to_owned).to_vec();
+        args.push(chart().display().to_string());
         args.extend(files.iter().map(|file| format!("--values={}", file.display())));
         run("helm", &args, "").unwrap_or_else(|error| panic!("{name}: {error}"));
     }
@@ -32,13 +33,39 @@ fn no_two_objects_have_one_name_and_no_variable_is_set_twice() {
     });
 }
 
+#[test]
+fn every_way_in_and_every_example_renders() {
+    let folder = chart().join("../../k8s");
+    let mut ways = 0;
+    for entry in std::fs::read_dir(folder.join("ingress")).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let objects =
+            template(std::slice::from_ref(&file), DEV, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let (ingresses, routes) = (objects.all("Ingress"), objects.all("HTTPRoute"));
+        assert_eq!(ingresses.len() + routes.len(), 1, "{}", file.display());
+        let notes = ingresses.first().map(|ingress| ingress["metadata"]["annotations"].to_string());
+        let is_nginx = notes.is_some_and(|notes| notes.contains("nginx.ingress.kubernetes.io"));
+        assert_eq!(is_nginx, file.ends_with("ingress-nginx.yaml"), "{}", file.display());
+        ways += 1;
+    }
+    assert!(ways >= 7, "{ways} ways in");
+    for example in ["cnpg", "keda"] {
+        let file = folder.join(format!("examples/{example}.yaml"));
+        template(&[file], &[], &[]).unwrap_or_else(|error| panic!("{example}: {error}"));
+    }
+}
+
 /// What the chart says itself, or leaves alone.
-const OWN: [&str; 15] = [
+const OWN: [&str; 17] = [
     "database.url",
     "redis.url",
     "redis.prefix",
     "redis.sentinels",
     "redis.master",
+    "redis.sentinel_password",
     "redis.ca",
     "http.addr",
     "admin.addr",
@@ -49,6 +76,7 @@ const OWN: [&str; 15] = [
     "lease.name",
     "lease.namespace",
     "lease.pod",
+    "lease.pod_uid",
 ];
 
 #[test]
@@ -83,8 +111,7 @@ fn documented(page: &str, service: &str) -> BTreeSet<String> {
             names => names.split(", ").any(|name| name == service),
         };
         let names = cells[1].split(", ").map(|name| name.trim_matches('`').to_owned());
-        let further =
-            |name: &String| !OWN.contains(&name.as_str()) && name != "lease.pod_uid" && name.contains('.');
+        let further = |name: &String| !OWN.contains(&name.as_str()) && name.contains('.');
         keys.extend(names.filter(|name| is_for && further(name)));
     }
     keys
