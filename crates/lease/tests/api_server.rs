@@ -1,6 +1,6 @@
 //! Many candidates and a real API server, which is stopped and goes on again. Runs where `KUBECONFIG` names a cluster
 //! and `ROWCAST_CLUSTER_PAUSE_API`, `ROWCAST_CLUSTER_RESUME_API` hold the commands that stop its API server and let it go on.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that says what it measured")]
 
 use std::{
     process::Command,

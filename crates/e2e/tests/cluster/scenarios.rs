@@ -115,7 +115,8 @@ pub(crate) async fn role(release: &Release) -> Result<()> {
 /// Nothing stays but what the notes say: the volume of the database, and the Secret with its password.
 pub(crate) async fn uninstall(release: &Release) -> Result<()> {
     let site = &release.site;
-    let notes = site.helm(&["uninstall", NAME, "--wait", "--timeout", "120s"]).await?;
+    let notes =
+        site.helm(&["uninstall", NAME, "--wait", "--cascade", "foreground", "--timeout", "120s"]).await?;
     let kinds =
         "all,ingress,secret,configmap,pvc,serviceaccount,role,rolebinding,networkpolicy,pdb,hpa,lease";
     let left = site.kubectl(&["get", kinds, "-o", "name"]).await?;
