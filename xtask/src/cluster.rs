@@ -96,7 +96,6 @@ fn surroundings<'a>(
 ) -> Result<&'a mut Command> {
     command.envs(cluster.environment());
     command.env("ROWCAST_CLUSTER_IMAGE", IMAGE);
-    command.env("ROWCAST_CLI", Workspace::binaries(true)?.join("rowcast"));
     command.env("ROWCAST_PAGE_DIR", workspace.page());
     if let Some(node) = &tools.node {
         command.env("ROWCAST_NODE", node.program());

@@ -27,7 +27,7 @@ impl Takeover {
             Change::Expired => format!("{previous} did not renew it in time"),
             Change::Own => "an earlier life of this pod had held it".to_owned(),
             Change::Claimed => format!("{previous} held it, but its work was not done"),
-            Change::Interim => "the API is away, and this pod was the last to hold it".to_owned(),
+            Change::Interim => "nobody can be asked".to_owned(),
         };
         format!("{pod} leads, term {}: {how}", self.term)
     }

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     announcer::{Takeover, announce},
     config::Config,
-    elector::{Elector, Event, Held, Record, Step, Version},
+    elector::{Change, Elector, Event, Held, Record, Step, Version},
     leadership::Elections,
     metrics::Metrics,
     object::{Error, Object, Wrote},
@@ -52,7 +52,7 @@ pub async fn stand(
     let (news, told) = mpsc::channel(NEWS);
     let (handed, claim) = (TaskTracker::new(), Arc::new(Notify::new()));
     handed.close();
-    let elections = Elections { held: seen, handed: handed.clone(), claim: claim.clone(), last: None };
+    let elections = Elections { held: seen, handed: handed.clone(), claim: claim.clone(), last: 0 };
     let announcer = announce(object.clone(), config.clone(), pod.to_owned(), told);
     let elector = Elector::new(pod, life, timing);
     Ok((Candidate { elector, object, metrics, held, handed, claim, news }, elections, announcer))
@@ -123,11 +123,8 @@ impl Candidate {
         let held = self.elector.held(Instant::now());
         let before = self.held.send_replace(held);
         self.metrics.is_leader.set(i64::from(held.is_some()));
-        let leadership = |held: &Held| (held.term, held.by);
         match (before, held) {
-            (before, Some(held)) if before.as_ref().map(leadership) != Some(leadership(&held)) => {
-                self.took(held)
-            }
+            (before, Some(held)) if before.map(|before| before.grant) != Some(held.grant) => self.took(held),
             (Some(before), None) => {
                 tracing::info!(term = before.term, "leadership has ended");
             }
@@ -136,6 +133,13 @@ impl Candidate {
     }
 
     fn took(&self, held: Held) {
+        if held.by == Change::Interim {
+            tracing::warn!(
+                term = held.term,
+                "the API is away, nobody leads, and this replica was the last: it goes on"
+            );
+            return;
+        }
         self.metrics.transitions.inc();
         let previous = self.elector.previous().map(str::to_owned);
         tracing::info!(term = held.term, by = ?held.by, previous, "leadership has begun");

@@ -86,8 +86,8 @@ impl Config {
 pub struct Timing {
     /// A Lease that is unchanged for so long may be taken.
     pub duration: Duration,
-    /// A leader that could not renew for so long stops. Two leaders never overlap as long as no clock runs
-    /// `duration / renew_deadline` times as fast as another.
+    /// A leader that could not renew for so long stops. Two leaders do not overlap as long as no clock runs
+    /// `duration / renew_deadline` times as fast as another, nobody claims or deletes the Lease, and the API is there.
     pub renew_deadline: Duration,
     /// Between two looks, and between two renewals.
     pub retry: Duration,
@@ -104,9 +104,9 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// How long a request may take: a renewal that hangs leaves time for another one.
+    /// How long a request may take: a renewal that hangs leaves time for another one before the deadline.
     pub(crate) fn request(&self) -> Duration {
-        self.renew_deadline - self.retry
+        (self.renew_deadline - self.retry) / 2
     }
 }
 

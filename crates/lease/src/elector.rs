@@ -94,6 +94,8 @@ pub struct Held {
     pub until: Instant,
     /// How it came.
     pub by: Change,
+    /// Which grant it is; each is handed out once.
+    pub grant: u64,
 }
 
 /// The state between an event and the next.
@@ -107,13 +109,18 @@ pub struct Elector {
     /// Since when the holder that is observed has held it, as far as was seen.
     holder_since: Option<Instant>,
     held: Option<Held>,
+    grants: u64,
+    /// The highest term that was seen or written: a Lease that was deleted by hand begins behind it.
+    highest: u64,
     /// Whom it was taken from.
     previous: Option<String>,
     /// When the last write was sent, and why, if it was to take the Lease.
     sent: Option<(Instant, Option<Change>)>,
     /// A write was sent whose fate is unknown.
     doubtful: bool,
-    /// The API has given no answer since then.
+    /// Writes that were refused since the last wait.
+    refused: u32,
+    /// No write has come through since then, and nobody else's was seen.
     silent_since: Option<Instant>,
     /// When the Lease is looked at or renewed next.
     due: Option<Instant>,
@@ -131,9 +138,12 @@ impl Elector {
             observed: None,
             holder_since: None,
             held: None,
+            grants: 0,
+            highest: 0,
             previous: None,
             sent: None,
             doubtful: false,
+            refused: 0,
             silent_since: None,
             due: None,
             claiming: false,
@@ -163,10 +173,7 @@ impl Elector {
             Event::Due => self.due(now),
             Event::Read(seen) => self.read(seen, now),
             Event::Written(seen) => self.written(seen, now),
-            Event::Refused => {
-                self.answered();
-                if self.stopping { Step::Done } else { Step::Read }
-            }
+            Event::Refused => self.refused(now),
             Event::Failed => self.failed(now),
             Event::Claim => self.claim(now),
             Event::Stop => self.stop(),
@@ -184,22 +191,28 @@ impl Elector {
     }
 
     fn read(&mut self, seen: Option<Seen>, now: Instant) -> Step {
-        self.answered();
         self.doubtful = false;
         let Some(seen) = seen else {
             // deleted by hand: what was held is no more, and its number goes on
-            let term = self.observed.take().map_or(0, |(seen, _)| seen.record.term) + 1;
-            (self.held, self.holder_since) = (None, None);
+            (self.held, self.holder_since, self.observed) = (None, None, None);
+            let term = self.highest + 1;
             return if self.stopping { Step::Done } else { self.write(None, term, Some(Change::Free), now) };
         };
         self.observe(seen.clone(), now);
-        let own = seen.record.holder.as_deref() == Some(self.identity.as_str());
+        let own = self.is_own(&seen);
+        if !own {
+            self.silent_since = None;
+        }
         if self.stopping {
             return if own { self.release(&seen) } else { Step::Done };
         }
         match self.held {
+            // until the Lease says anew whose it is, nobody else has it, and the work goes on
+            Some(Held { by: Change::Interim, .. }) if own => {
+                self.write(Some(seen.version), seen.record.term + 1, Some(Change::Own), now)
+            }
             // an earlier renewal had come through after all
-            Some(held) if own && held.by != Change::Interim && held.term == seen.record.term => {
+            Some(held) if own && held.term == seen.record.term => {
                 self.write(Some(seen.version), held.term, None, now)
             }
             _ => {
@@ -210,6 +223,10 @@ impl Elector {
                 }
             }
         }
+    }
+
+    fn is_own(&self, seen: &Seen) -> bool {
+        seen.record.holder.as_deref() == Some(self.identity.as_str())
     }
 
     /// Why the Lease may be taken, if it may.
@@ -228,8 +245,7 @@ impl Elector {
     }
 
     fn written(&mut self, seen: Seen, now: Instant) -> Step {
-        self.answered();
-        self.doubtful = false;
+        (self.silent_since, self.doubtful) = (None, false);
         let (sent, taken) = self.sent.take().unwrap_or((now, None));
         if self.stopping {
             return Step::Done;
@@ -237,7 +253,7 @@ impl Elector {
         let until = sent + self.timing.renew_deadline;
         if let Some(by) = taken {
             self.previous = self.observed.as_ref().and_then(|(before, _)| before.record.holder.clone());
-            self.held = Some(Held { term: seen.record.term, until, by });
+            self.grant(seen.record.term, until, by);
         } else if let Some(held) = &mut self.held {
             held.until = until;
         }
@@ -245,6 +261,23 @@ impl Elector {
         // a renewal whose answer came after the deadline renews nothing
         self.held = self.held(now);
         self.wait(now)
+    }
+
+    fn grant(&mut self, term: u64, until: Instant, by: Change) {
+        self.grants += 1;
+        self.held = Some(Held { term, until, by, grant: self.grants });
+    }
+
+    /// Somebody else wrote, or an own write came through after all: reading tells. Refused again, it is no race but an
+    /// API that will not have it.
+    fn refused(&mut self, now: Instant) -> Step {
+        self.sent = None;
+        self.refused += 1;
+        match (self.refused, self.stopping) {
+            (1, _) => Step::Read,
+            (_, true) => Step::Done,
+            (_, false) => self.failed(now),
+        }
     }
 
     fn failed(&mut self, now: Instant) -> Step {
@@ -256,24 +289,28 @@ impl Elector {
         if let Some(Held { by: Change::Interim, until, .. }) = &mut self.held {
             *until = now + self.timing.duration;
         }
-        self.wait(now)
+        let wait = self.wait(now);
+        if self.held.is_none() {
+            return wait;
+        }
+        // there is time for another try before the deadline
+        let soon = now + self.timing.retry / 4;
+        self.due = Some(soon);
+        Step::Wait(soon)
     }
 
     /// Nobody does the work. A Lease that can be read is taken from its holder. When the API is away for everybody,
     /// nobody can be given the right, so the last holder takes it: it alone knows that it was the last, and it waits
     /// for as long as another one that reaches the API would have needed to take the Lease.
     fn claim(&mut self, now: Instant) -> Step {
-        if self.held.is_some() || self.stopping {
+        // whoever leads by the Lease does not claim; whoever leads without it and claims has given it back
+        if self.held.is_some_and(|held| held.by != Change::Interim) || self.stopping {
             return self.go_on_waiting(now);
         }
         let silent = self.silent_since.is_some_and(|since| now - since >= self.timing.duration);
-        let last = self
-            .observed
-            .as_ref()
-            .filter(|(seen, _)| seen.record.holder.as_deref() == Some(self.identity.as_str()) && silent);
-        if let Some((seen, _)) = last {
-            let until = now + self.timing.duration;
-            self.held = Some(Held { term: seen.record.term, until, by: Change::Interim });
+        let last = self.observed.as_ref().filter(|(seen, _)| silent && self.is_own(seen));
+        if let Some(term) = last.map(|(seen, _)| seen.record.term) {
+            self.grant(term, now + self.timing.duration, Change::Interim);
             return self.go_on_waiting(now);
         }
         self.claiming = true;
@@ -282,10 +319,13 @@ impl Elector {
 
     fn stop(&mut self) -> Step {
         self.stopping = true;
+        self.refused = 0;
         let held = self.held.take().is_some_and(|held| held.by != Change::Interim);
         match &self.observed {
             Some((seen, _)) if held => self.release(&seen.clone()),
-            _ if self.doubtful => Step::Read,
+            // it may still say that this candidate holds it
+            Some((seen, _)) if self.doubtful || self.is_own(seen) => Step::Read,
+            None if self.doubtful => Step::Read,
             _ => Step::Done,
         }
     }
@@ -297,12 +337,13 @@ impl Elector {
 
     fn write(&mut self, over: Option<Version>, term: u64, taken: Option<Change>, now: Instant) -> Step {
         self.sent = Some((now, taken));
+        self.highest = self.highest.max(term);
         let holder = Some(self.identity.clone());
         Step::Write { over, record: Record { holder, term, duration: self.timing.duration } }
     }
 
     fn wait(&mut self, now: Instant) -> Step {
-        self.claiming = false;
+        (self.claiming, self.refused) = (false, 0);
         let mut until = now + self.timing.retry;
         // an expiry is looked at when it comes, not a retry later
         if let (None, Some((seen, since))) = (self.held, &self.observed) {
@@ -330,10 +371,7 @@ impl Elector {
         if !same {
             self.holder_since = Some(now);
         }
+        self.highest = self.highest.max(seen.record.term);
         self.observed = Some((seen, now));
-    }
-
-    fn answered(&mut self) {
-        self.silent_since = None;
     }
 }

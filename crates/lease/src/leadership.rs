@@ -17,7 +17,7 @@ pub struct Elections {
     pub(crate) handed: tokio_util::task::TaskTracker,
     pub(crate) claim: Arc<Notify>,
     /// The last leadership that was handed out.
-    pub(crate) last: Option<(u64, Change)>,
+    pub(crate) last: u64,
 }
 
 impl Elections {
@@ -27,11 +27,12 @@ impl Elections {
         loop {
             let held = *self.held.borrow_and_update();
             match held {
-                Some(held) if self.last != Some((held.term, held.by)) => {
-                    self.last = Some((held.term, held.by));
+                Some(held) if self.last != held.grant => {
+                    self.last = held.grant;
                     return Leadership {
                         term: held.term,
                         by: held.by,
+                        grant: held.grant,
                         held: self.held.clone(),
                         _handed: self.handed.token(),
                     };
@@ -57,6 +58,7 @@ impl Elections {
 pub struct Leadership {
     term: u64,
     by: Change,
+    grant: u64,
     held: watch::Receiver<Option<Held>>,
     /// While it exists, the Lease is not released.
     _handed: TaskTrackerToken,
@@ -93,6 +95,6 @@ impl Leadership {
         // the candidate is gone, and nobody renews any more
         self.held.has_changed().ok()?;
         let held = self.held.borrow();
-        held.filter(|held| (held.term, held.by) == (self.term, self.by)).map(|held| held.until)
+        held.filter(|held| held.grant == self.grant).map(|held| held.until)
     }
 }

@@ -228,7 +228,7 @@ impl World {
             step,
             carried_out: (!away && !self.rng.random_bool(lost)).then_some(carried_out),
             answer: (!self.rng.random_bool(lost)).then_some(answer),
-            given_up: self.now + Duration::from_secs(2),
+            given_up: self.now + Duration::from_secs(1),
             outcome: None,
         });
     }
