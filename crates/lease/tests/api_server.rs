@@ -81,6 +81,22 @@ fn command(variable: &str) {
     assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success(), "{command}");
 }
 
+/// The API server stands still as long as it exists, also when the test fails.
+struct Pause;
+
+impl Pause {
+    fn begin() -> Self {
+        command("ROWCAST_CLUSTER_PAUSE_API");
+        Self
+    }
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        command("ROWCAST_CLUSTER_RESUME_API");
+    }
+}
+
 #[tokio::test]
 async fn one_of_many_leads_through_releases_and_an_api_server_that_stops() {
     rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap();
@@ -108,14 +124,14 @@ async fn one_of_many_leads_through_releases_and_an_api_server_that_stops() {
 
     for outage in [4, 12] {
         let stopped = Instant::now();
-        command("ROWCAST_CLUSTER_PAUSE_API");
+        let pause = Pause::begin();
         sleep(Duration::from_secs(outage)).await;
         let ended = reigns.lock().unwrap().iter().find(|r| r.term == reign.term).unwrap().ended;
         let ended = ended.expect("it ends while the API hangs") - stopped;
         println!("the API hangs, and leadership ends after {ended:?}");
         assert!(ended <= Timing::default().renew_deadline + Duration::from_millis(500), "{ended:?}");
         assert!(leader(&reigns).is_none(), "without the API nobody is elected");
-        command("ROWCAST_CLUSTER_RESUME_API");
+        drop(pause);
         (reign, _) = next_leader(&reigns, reign.term, Duration::from_secs(60)).await;
     }
 

@@ -14,8 +14,8 @@ pub struct Outlook {
     pub head: Tick,
     /// Readings are visible that are in no tick.
     pub waiting: bool,
-    /// Somebody is taking a tick at this moment, however long it takes.
-    pub ticking: bool,
+    /// A leader is at work on a statement at this moment, however long it takes.
+    pub working: bool,
 }
 
 #[derive(FromRow)]
@@ -24,7 +24,7 @@ struct End {
     no: i64,
     /// The first transaction that the tick's snapshot could not show.
     beyond: String,
-    ticking: bool,
+    working: bool,
 }
 
 impl Leader {
@@ -35,12 +35,13 @@ impl Leader {
             "select epoch, no, pg_snapshot_xmax(snap)::text as beyond,
                     exists (select from pg_stat_activity
                              where state = 'active' and pid <> pg_backend_pid() and datname = current_database()
-                               and query like 'select * from rowcast.advance(%') as ticking
+                               and application_name = current_setting('application_name')
+                               and query like '%rowcast.%' and query not like '%pg_stat_activity%') as working
                from rowcast.tick order by no desc limit 1",
         )
         .fetch_one(self.connection())
         .await?;
-        let End { epoch, no, beyond, ticking } = end;
+        let End { epoch, no, beyond, working } = end;
         // in order, and not `exists`: otherwise a plan for any bound would walk the whole table to find nothing
         let waiting = sqlx::query_scalar(
             "select (select true from sensor_readings where xid >= $1::text::xid8 order by xid limit 1) is not null",
@@ -48,6 +49,6 @@ impl Leader {
         .bind(beyond)
         .fetch_one(self.connection())
         .await?;
-        Ok(Outlook { epoch: Epoch(epoch), head: Tick(no), waiting, ticking })
+        Ok(Outlook { epoch: Epoch(epoch), head: Tick(no), waiting, working })
     }
 }

@@ -274,7 +274,7 @@ async fn a_standby_sees_what_waits_and_who_is_at_it() {
     let db = TestDatabase::migrated().await;
     let (mut leader, mut standby) = (leader(&db).await, self::leader(&db).await);
     let quiet = standby.look().await.unwrap();
-    assert!(!quiet.waiting && !quiet.ticking, "{quiet:?}");
+    assert!(!quiet.waiting && !quiet.working, "{quiet:?}");
 
     let mut writer = Writer::begin(&db).await;
     writer.insert("a").await;
@@ -287,7 +287,7 @@ async fn a_standby_sees_what_waits_and_who_is_at_it() {
     sqlx::raw_sql("lock rowcast.tick in exclusive mode").execute(&mut lock.0).await.unwrap();
     let watched = async {
         loop {
-            if standby.look().await.unwrap().ticking {
+            if standby.look().await.unwrap().working {
                 return lock.commit().await;
             }
         }
@@ -297,5 +297,5 @@ async fn a_standby_sees_what_waits_and_who_is_at_it() {
             .await
             .expect("the leader is seen at work, and gets on");
     let after = standby.look().await.unwrap();
-    assert_eq!((after.head, after.waiting, after.ticking), (taken.unwrap().0, false, false));
+    assert_eq!((after.head, after.waiting, after.working), (taken.unwrap().0, false, false));
 }

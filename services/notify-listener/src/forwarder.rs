@@ -238,10 +238,7 @@ impl Hands<'_> {
     async fn advance(&mut self, epoch: Epoch, prev: Tick) -> Result<Event, Lost> {
         match self.leader.advance(epoch, prev, PAGE).await? {
             Advance::Nothing { open_transactions } => Ok(Event::Nothing { open: open_transactions > 0 }),
-            Advance::Conflict => {
-                self.metrics.fenced.inc();
-                if self.leadership.is_interim() { Err(Lost::Rival) } else { Ok(Event::Fenced) }
-            }
+            Advance::Conflict => self.fenced(),
             Advance::Made { rows, first } => {
                 self.metrics.ticks.inc();
                 self.metrics.last_tick.set(first.at.unix_timestamp());
@@ -277,12 +274,17 @@ impl Hands<'_> {
                 Ok(Event::Appended)
             }
             Append::Mismatch(end) => {
-                self.metrics.fenced.inc();
                 tracing::info!(?end, "the stream ends elsewhere");
-                Ok(Event::Fenced)
+                self.fenced()
             }
             Append::Superseded(epoch) => Err(Lost::Superseded(epoch)),
         }
+    }
+
+    /// Another leader was first, or the stream was lost. Who leads without the Lease gives way.
+    fn fenced(&self) -> Result<Event, Lost> {
+        self.metrics.fenced.inc();
+        if self.leadership.is_interim() { Err(Lost::Rival) } else { Ok(Event::Fenced) }
     }
 
     /// Before a wait, everything that was seen is in the stream. Whoever has heard of this leader a moment ago,

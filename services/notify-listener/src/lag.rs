@@ -1,6 +1,6 @@
 //! The lag rule: when a standby may say that the leader's work is not being done.
 //!
-//! It may when readings wait, nothing has moved for [`PATIENCE`], nobody is at work on a tick at that moment, and the
+//! It may when readings wait, nothing has moved for [`PATIENCE`], no leader is at work on a statement at that moment, and the
 //! standby's own questions were answered quickly all the while: then neither Postgres nor Redis is what holds the
 //! leader up, and another leader would do better. Whoever is slow because the servers are slow keeps the Lease.
 
@@ -46,7 +46,7 @@ impl Lag {
         let stuck = self.last.and_then(|(last, since)| since.filter(|_| !moved(&last, &look)));
         let since = look.outlook.waiting.then(|| stuck.unwrap_or(now));
         self.last = Some((look, since));
-        !look.outlook.ticking && since.is_some_and(|since| now - since >= PATIENCE)
+        !look.outlook.working && since.is_some_and(|since| now - since >= PATIENCE)
     }
 
     /// A look failed, or leadership has changed: what was seen before says nothing any more.

@@ -53,7 +53,13 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     life.spawn("doorbell", doorbell::answer(database.clone(), bell.clone(), metrics.clone(), life.clone()));
     life.spawn("upkeep", upkeep::keep(database.clone(), config.retention, life.clone()));
 
-    let mut candidacy = candidacy(&config, &service, &database, &stream).await?;
+    let mut candidacy = match config.lease.mode {
+        lease::Mode::Off => Candidacy::Alone(life.clone()),
+        lease::Mode::Kubernetes => {
+            let standby = Standby::new(database.clone(), stream.clone(), metrics.clone());
+            stand(&config.lease, &service, standby).await?
+        }
+    };
     let forwarder = Arc::new(Forwarder::new(database, stream, bell, metrics));
     loop {
         tokio::select! {
@@ -66,27 +72,18 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     }
 }
 
-/// How this replica comes to lead. An election goes on in the background for as long as the service lives.
-async fn candidacy(
-    config: &Config,
-    service: &Service,
-    database: &store::Options,
-    stream: &bus::Options,
-) -> anyhow::Result<Candidacy> {
+/// Stands for election in the background, for as long as the service lives.
+async fn stand(config: &lease::Config, service: &Service, standby: Standby) -> anyhow::Result<Candidacy> {
     let life = service.life.clone();
-    if config.lease.mode == lease::Mode::Off {
-        return Ok(Candidacy::Alone(life));
-    }
     let metrics = lease::Metrics::register(&service.registry)?;
-    let pod = config.lease.pod.clone().unwrap_or_else(hostname);
+    let pod = config.pod.clone().unwrap_or_else(hostname);
     let began = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let (candidate, elections, announcer) =
-        lease::stand(&config.lease, &pod, &format!("{began:x}"), metrics).await?;
+        lease::stand(config, &pod, &format!("{began:x}"), metrics).await?;
     life.spawn("elector", {
         let life = life.clone();
         async move { candidate.run(life.stopping()).await }
     });
     life.spawn_work(announcer);
-    let standby = Box::new(Standby::new(database.clone(), stream.clone()));
-    Ok(Candidacy::Elected { elections, standby })
+    Ok(Candidacy::Elected { elections, standby: Box::new(standby) })
 }

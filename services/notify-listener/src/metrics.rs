@@ -23,6 +23,10 @@ pub(crate) struct Metrics {
     pub(crate) bells: IntCounter,
     /// Times that Postgres or Redis was lost.
     pub(crate) losses: IntCounter,
+    /// Looks of this replica as a standby at a leader whose work was not done.
+    pub(crate) lags: IntCounter,
+    /// Looks of this replica as a standby that Postgres or Redis did not answer.
+    pub(crate) blind: IntCounter,
 }
 
 impl Metrics {
@@ -58,6 +62,11 @@ impl Metrics {
             fenced: counter("fenced_total", "Ticks and appends refused because another leader was first")?,
             bells: counter("notifications_total", "Notifications from Postgres")?,
             losses: counter("losses_total", "Times that Postgres or Redis was lost")?,
+            lags: counter("standby_lags_total", "Looks of this standby at a leader whose work was not done")?,
+            blind: counter(
+                "standby_blind_total",
+                "Looks of this standby that Postgres or Redis did not answer",
+            )?,
         })
     }
 }

@@ -6,10 +6,16 @@ use bus::Appender;
 use store::Leader;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::lag::{Lag, Look};
+use crate::{
+    lag::{Lag, Look},
+    metrics::Metrics,
+};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(250);
+
+/// After one that failed.
+const BLIND: Duration = Duration::from_secs(1);
 
 /// A look that takes longer has failed.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -35,13 +41,16 @@ enum Blind {
 pub(crate) struct Standby {
     database: store::Options,
     stream: bus::Options,
+    metrics: Metrics,
     warm: Option<Warm>,
     lag: Lag,
+    /// The last look was without an answer, and the log has it.
+    blind: bool,
 }
 
 impl Standby {
-    pub(crate) fn new(database: store::Options, stream: bus::Options) -> Self {
-        Self { database, stream, warm: None, lag: Lag::default() }
+    pub(crate) fn new(database: store::Options, stream: bus::Options, metrics: Metrics) -> Self {
+        Self { database, stream, metrics, warm: None, lag: Lag::default(), blind: false }
     }
 
     /// Returns when the leader's work is not being done.
@@ -50,17 +59,29 @@ impl Standby {
             sleep(EVERY).await;
             let seen = timeout(WITHIN, self.look()).await.unwrap_or(Err(Blind::Silent));
             match seen {
-                Ok(look) if self.lag.saw(look, Instant::now()) => {
-                    tracing::warn!(?look, "readings wait, and no leader takes them");
-                    return;
+                Ok(look) => {
+                    self.blind = false;
+                    if self.lag.saw(look, Instant::now()) {
+                        self.metrics.lags.inc();
+                        tracing::debug!(?look, "readings wait, and no leader takes them");
+                        return;
+                    }
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "a standby sees nothing");
-                    (self.warm, self.lag) = (None, Lag::default());
-                }
+                Err(error) => self.lose_sight(&error).await,
             }
         }
+    }
+
+    async fn lose_sight(&mut self, error: &Blind) {
+        self.metrics.blind.inc();
+        if !std::mem::replace(&mut self.blind, true) {
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "the standby does not see the leader's work"
+            );
+        }
+        (self.warm, self.lag) = (None, Lag::default());
+        sleep(BLIND).await;
     }
 
     /// The connections, for this replica leads now.

@@ -11,7 +11,7 @@ use wire::{Epoch, Tick};
 
 /// A leader that is gone: readings wait, and nothing moves.
 const GONE: Look = Look {
-    outlook: Outlook { epoch: Epoch(1), head: Tick(7), waiting: true, ticking: false },
+    outlook: Outlook { epoch: Epoch(1), head: Tick(7), waiting: true, working: false },
     end: Some(EntryId { tick: Tick(7), last_id: 70 }),
     beats: 12,
     took: Duration::from_millis(2),
@@ -54,7 +54,7 @@ fn a_leader_that_works_keeps_the_lease() {
     });
     never("it says that it is there", |n| Look { beats: n as u64 / 5, ..GONE });
     never("it is at a huge tick, or the disk is slow", |_| Look {
-        outlook: Outlook { ticking: true, ..GONE.outlook },
+        outlook: Outlook { working: true, ..GONE.outlook },
         ..GONE
     });
 }

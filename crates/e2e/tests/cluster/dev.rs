@@ -1,34 +1,42 @@
 //! `tilt up` for those who change Rowcast, as `tilt ci` runs it.
 
-use anyhow::{Result, ensure};
-use serde_json::json;
+use anyhow::Result;
 use tokio::{process::Command, time::Instant};
 
 use crate::site::{Site, checkout, run, variable};
 
 const NAMESPACE: &str = "rowcast-dev";
 
-/// Every resource of the Tiltfile becomes ready, with images that no Docker has built.
+/// Every resource of the Tiltfile becomes ready, with images that no Docker has built, and a reading goes all the way.
 pub(crate) async fn tilt(site: &Site) -> Result<()> {
     let site = Site { namespace: NAMESPACE.to_owned(), ..site.clone() };
-    site.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})).await?;
-    let began = Instant::now();
-    let load = variable("ROWCAST_CLUSTER_LOAD")?;
-    let mut tilt = Command::new("tilt");
-    tilt.current_dir(checkout()).args(["ci", "--port", "0", "--namespace", NAMESPACE, "--"]);
-    tilt.args(["--load", &load]);
-    let said = run(&mut tilt).await?;
-    ensure!(said.contains("SUCCESS"), "tilt ci: {said}");
-    println!("   every resource is ready after {:.0} s", began.elapsed().as_secs_f64());
-    run(Command::new("tilt").current_dir(checkout()).args([
-        "down",
+    let context = site.kubectl(&["config", "current-context"]).await?;
+    let (load, postgres, redis) = (
+        variable("ROWCAST_CLUSTER_LOAD")?,
+        format!("postgres.dev.image={}", site.postgres),
+        format!("redis.dev.image={}", site.redis),
+    );
+    let own = [
+        "--",
+        "--context",
+        &context,
         "--namespace",
         NAMESPACE,
-        "--",
         "--load",
         &load,
-    ]))
-    .await?;
+        "--set",
+        &postgres,
+        "--set",
+        &redis,
+        "--forward=false",
+    ];
+    let began = Instant::now();
+    run(Command::new("tilt").current_dir(checkout()).args(["ci", "--port", "0"]).args(own)).await?;
+    println!(
+        "   every resource is ready after {:.0} s, and doctor's reading came",
+        began.elapsed().as_secs_f64()
+    );
+    run(Command::new("tilt").current_dir(checkout()).arg("down").args(own)).await?;
     site.kubectl(&["delete", "namespace", NAMESPACE, "--timeout=120s"]).await?;
     Ok(())
 }

@@ -90,12 +90,13 @@ pub(crate) async fn leader_deleted(release: &Release) -> Result<()> {
     release.site.kubectl(&["delete", "pod", &leader.name, "--wait=false"]).await?;
     release.ready("notify-listener", 2).await;
     check_takeover(&run.end().await?, HANDOVER_WITHIN)?;
+    let (leader, term) = release.led().await;
     let events = release.site.get(&["events", "--field-selector=reason=TookLease"]).await?;
-    let notes = events["items"].as_array().context("a list of events")?;
-    ensure!(
-        notes.iter().any(|event| event["involvedObject"]["kind"] == "Pod"),
-        "the takeover is an event of its pod"
-    );
+    let told = events["items"].as_array().context("a list of events")?.iter().any(|event| {
+        let note = event["message"].as_str().unwrap_or_default();
+        event["involvedObject"]["name"] == leader.name.as_str() && note.contains(&format!("term {term}:"))
+    });
+    ensure!(told, "the takeover is an event of {}, term {term}", leader.name);
     Ok(())
 }
 

@@ -1,7 +1,5 @@
 //! The release under more load: its speed with the chart's defaults, and how it scales.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use e2e::{Traffic, Writers};
 use serde_json::{Value, json};
@@ -9,6 +7,7 @@ use testkit::wait_for;
 use tokio::time::Instant;
 
 use crate::{
+    Lengths,
     release::{NAME, Release},
     seconds,
 };
@@ -24,10 +23,10 @@ const P99_AT_MOST_MS: f64 = 50.0;
 
 /// `rowcast bench` in a pod of its own, which asks the Services: an ingress controller that opens a connection for each
 /// POST runs out of ports at a quarter of this rate. It keeps a ledger, too.
-pub(crate) async fn speed(release: &Release, lasts: Duration) -> Result<()> {
+pub(crate) async fn speed(release: &Release, lengths: Lengths) -> Result<()> {
     let site = &release.site;
     let _ = site.kubectl(&["delete", "pod", "bench", "--ignore-not-found"]).await?;
-    let lasts = format!("{}s", lasts.as_secs());
+    let lasts = format!("{}s", lengths.speed.as_secs());
     let args =
         ["--clients", CLIENTS, "--follow", "10", "--sensors", "1000", "--rate", RATE, "--readings", "1"];
     let args: Vec<&str> = ["bench"]
@@ -72,7 +71,8 @@ pub(crate) async fn speed(release: &Release, lasts: Duration) -> Result<()> {
         latency["p50"], latency["p99"], latency["max"]
     );
     let p99 = latency["p99"].as_f64().context("a p99")?;
-    ensure!(p99 <= P99_AT_MOST_MS, "p99 is {p99} ms");
+    // a short run beside other work says whether everything came, and its times only to people
+    ensure!(!lengths.full || p99 <= P99_AT_MOST_MS, "p99 is {p99} ms");
     site.kubectl(&["delete", "pod", "bench"]).await?;
     Ok(())
 }

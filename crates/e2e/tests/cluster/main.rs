@@ -55,14 +55,15 @@ enum Scenario {
 /// How long things last that have no end of their own.
 #[derive(Debug, Clone, Copy)]
 struct Lengths {
+    full: bool,
     cut: Duration,
     api: Duration,
     speed: Duration,
 }
 
 impl Lengths {
-    const FULL: Self = Self { cut: seconds(30), api: seconds(60), speed: seconds(30) };
-    const SHORT: Self = Self { cut: seconds(12), api: seconds(20), speed: seconds(10) };
+    const FULL: Self = Self { full: true, cut: seconds(30), api: seconds(60), speed: seconds(30) };
+    const SHORT: Self = Self { full: false, cut: seconds(12), api: seconds(20), speed: seconds(10) };
 }
 
 const fn seconds(seconds: u64) -> Duration {
@@ -119,7 +120,7 @@ impl Scenario {
             Self::GatewayDeleted => faults::pod_deleted(&release, "ws-gateway").await,
             Self::NodeDrained => faults::node_drained(&release).await,
             Self::Upgrade => faults::upgrade(&release).await,
-            Self::Speed => load::speed(&release, lengths.speed).await,
+            Self::Speed => load::speed(&release, lengths).await,
             Self::Scaling => load::scaling(&release).await,
             Self::Uninstall => scenarios::uninstall(&release).await,
         }

@@ -92,7 +92,7 @@ pub(crate) async fn role(release: &Release) -> Result<()> {
         let said = site.kubectl(&["auth", "can-i", verb, object, account]).await;
         match said {
             Ok(said) => Ok(said == "yes"),
-            Err(error) if format!("{error:#}").contains("no") => Ok(false),
+            Err(error) if format!("{error:#}").lines().any(|line| line == "no") => Ok(false),
             Err(error) => Err(error),
         }
     };
