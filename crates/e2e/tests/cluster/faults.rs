@@ -101,8 +101,8 @@ pub(crate) async fn leader_deleted(release: &Release) -> Result<()> {
 }
 
 pub(crate) async fn leader_killed(release: &Release) -> Result<()> {
+    let leader = release.settled().await;
     let run = Run::begin(release, "the leader killed").await?;
-    let (leader, _) = release.leader().await?;
     Release::signal(&leader, Signal::SIGKILL)?;
     release.ready("notify-listener", 2).await;
     check_takeover(&run.end().await?, CRASH_WITHIN)
@@ -110,8 +110,8 @@ pub(crate) async fn leader_killed(release: &Release) -> Result<()> {
 
 /// A leader that stops for longer than its Lease, and wakes up in the belief that it leads.
 pub(crate) async fn leader_frozen(release: &Release) -> Result<()> {
+    let leader = release.settled().await;
     let run = Run::begin(release, "the leader frozen for 8 s").await?;
-    let (leader, _) = release.leader().await?;
     Release::signal(&leader, Signal::SIGSTOP)?;
     sleep(seconds(8)).await;
     Release::signal(&leader, Signal::SIGCONT)?;
@@ -125,7 +125,8 @@ pub(crate) async fn leader_frozen(release: &Release) -> Result<()> {
 
 pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     let what = format!("the leader's node cut off for {} s", lasts.as_secs());
-    let leader = release.lead_from(&release.site.away).await?;
+    release.lead_from(&release.site.away).await?;
+    let leader = release.settled().await;
     let fenced = release.metric(&leader, "rowcast_listener_fenced_total").await?;
     let run = Run::begin(release, &what).await?;
     let cut = time_of_day();

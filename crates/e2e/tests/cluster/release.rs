@@ -16,6 +16,9 @@ pub(crate) const NAME: &str = "rowcast";
 /// How long anything may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 
+/// The Lease's duration, as the chart has it.
+const TENURE: Duration = Duration::from_secs(5);
+
 /// A pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pod {
@@ -126,6 +129,21 @@ impl Release {
             self.leader().await.map_err(|error| format!("{error:#}"))
         })
         .await
+    }
+
+    /// Waits until a leader has led for as long as the Lease gives every new one: from then on, it is replaced early.
+    pub(crate) async fn settled(&self) -> Pod {
+        let (mut pod, mut term) = self.led().await;
+        let mut since = Instant::now();
+        while since.elapsed() <= TENURE {
+            sleep(Duration::from_millis(250)).await;
+            let now = self.led().await;
+            if now.1 != term {
+                since = Instant::now();
+            }
+            (pod, term) = now;
+        }
+        pod
     }
 
     /// Sees to it that the leader is on this node, or on any but the other.
