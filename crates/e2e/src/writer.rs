@@ -13,9 +13,15 @@ use std::{
 
 use anyhow::Result;
 use testkit::postgres::psql;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use crate::http;
+
+/// A device that has no answer for so long sends its next reading: more than ingest takes to refuse one.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Between a writer's readings.
 const PACE: Duration = Duration::from_millis(4);
@@ -83,7 +89,7 @@ async fn post(device: usize, ingest: SocketAddr, stop: Arc<AtomicBool>, taken: A
     while !stop.load(Ordering::Relaxed) {
         value += 1;
         // what was refused is tried again, as another reading: it may have been stored all the same
-        if let Ok(ids) = post_one(device, value, ingest).await
+        if let Ok(Ok(ids)) = timeout(PATIENCE, post_one(device, value, ingest)).await
             && !ids.is_empty()
         {
             let mut taken = taken.lock().expect("no writer panics with the lock");
