@@ -1,6 +1,6 @@
 //! The leader's side: compare and append.
 
-use std::{collections::VecDeque, sync::LazyLock, time::Duration};
+use std::{collections::VecDeque, sync::LazyLock};
 
 use redis::{Script, aio::MultiplexedConnection};
 use wire::{Epoch, Position};
@@ -8,9 +8,6 @@ use wire::{Epoch, Position};
 use crate::{EntryId, Error, Options, Result};
 
 static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
-
-/// How long the server may take over an append.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The stream of an epoch that nobody extends goes away after a day.
 const UNUSED_SECONDS: u64 = 24 * 3600;
@@ -43,7 +40,8 @@ pub enum Append {
     Superseded(Epoch),
 }
 
-/// A connection that extends the stream.
+/// A connection that extends the stream. Its calls wait for as long as the server takes: an append that was sent may be
+/// carried out, so whoever cannot wait must take its fate for unknown.
 pub struct Appender {
     options: Options,
     connection: MultiplexedConnection,
@@ -55,7 +53,7 @@ pub struct Appender {
 impl Appender {
     /// Connects.
     pub async fn connect(options: &Options) -> Result<Self> {
-        let connection = options.connect(Some(ANSWER_WITHIN)).await?;
+        let connection = options.connect(None).await?;
         Ok(Self { options: options.clone(), connection, kept: VecDeque::new(), kept_bytes: 0 })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bus::{Append, Appender};
+use bus::{Append, Appender, EntryId};
 use chassis::Life;
 use futures_util::FutureExt;
 use store::{Advance, Leader, ReadError, log::TickReadings};
@@ -31,7 +31,10 @@ const WINDOW: i64 = 20_000;
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// How long one statement may take before its connection counts as lost: a huge tick is counted in one.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const DATABASE_WITHIN: Duration = Duration::from_secs(30);
+
+/// The same for one command of Redis.
+const STREAM_WITHIN: Duration = Duration::from_secs(2);
 
 /// Gateways hear of the leader at least so often, as long as it has nothing to append; a little less than its poll,
 /// so that each poll tells them.
@@ -53,8 +56,8 @@ enum Lost {
     Bus(#[from] bus::Error),
     #[error("a later epoch has begun; this database is not its primary")]
     Superseded(Epoch),
-    #[error("the database did not answer within {ANSWER_WITHIN:?}")]
-    Silent,
+    #[error("no answer within {0:?}")]
+    Silent(Duration),
     #[error("another leader was met while the Lease cannot be read")]
     Rival,
 }
@@ -183,20 +186,25 @@ impl Hands<'_> {
     async fn perform(&mut self, step: Step) -> Result<Event, Lost> {
         let leadership = self.leadership;
         match step {
-            Step::Load => within(leadership, self.load(false)).await,
-            Step::BeginEpoch => within(leadership, self.load(true)).await,
-            Step::Read { after, upto } => within(leadership, self.read(after, upto)).await,
-            Step::Advance { epoch, prev } => within(leadership, self.advance(epoch, prev)).await,
+            Step::Load => within(leadership, DATABASE_WITHIN, self.load(false)).await,
+            Step::BeginEpoch => within(leadership, DATABASE_WITHIN, self.load(true)).await,
+            Step::Read { after, upto } => within(leadership, DATABASE_WITHIN, self.read(after, upto)).await,
+            Step::Advance { epoch, prev } => {
+                within(leadership, DATABASE_WITHIN, self.advance(epoch, prev)).await
+            }
             Step::Append { epoch, expected, entries } => {
-                let append = self.appender.append(epoch, expected, &entries).await?;
+                let append = async { Ok(self.appender.append(epoch, expected, &entries).await?) };
+                let append = within(leadership, STREAM_WITHIN, append).await?;
                 self.appended(append)
             }
-            Step::Verify { epoch } => Ok(Event::End(self.appender.end(epoch).await?)),
+            Step::Verify { epoch } => Ok(Event::End(self.end(epoch).await?)),
             Step::OpenGate => {
-                within(leadership, async { Ok(self.leader.wake().await.map(|()| Event::Gated)?) }).await
+                within(leadership, DATABASE_WITHIN, async { Ok(self.leader.wake().await?) }).await?;
+                Ok(Event::Gated)
             }
             Step::CloseGate => {
-                within(leadership, async { Ok(self.leader.sleep().await.map(|()| Event::Gated)?) }).await
+                within(leadership, DATABASE_WITHIN, async { Ok(self.leader.sleep().await?) }).await?;
+                Ok(Event::Gated)
             }
             Step::Wait(at_most) => {
                 self.beat().await?;
@@ -205,13 +213,17 @@ impl Hands<'_> {
         }
     }
 
+    async fn end(&mut self, epoch: Epoch) -> Result<Option<EntryId>, Lost> {
+        within(self.leadership, STREAM_WITHIN, async { Ok(self.appender.end(epoch).await?) }).await
+    }
+
     async fn load(&mut self, rolled_back: bool) -> Result<Event, Lost> {
         if self.leader.begin_epoch(rolled_back).await? {
             tracing::warn!(rolled_back, "the database's history changed: a new epoch begins");
         }
         // the stream first: a tick is committed before it is appended, so the ticks read later are never behind
         let before = self.leader.load(WINDOW).await?.head.epoch;
-        let end = self.appender.end(before).await?;
+        let end = self.end(before).await?;
         let loaded = self.leader.load(WINDOW).await?;
         if loaded.head.epoch != before {
             return Ok(Event::Fenced);
@@ -291,7 +303,7 @@ impl Hands<'_> {
     /// through an append, need not be told.
     async fn beat(&mut self) -> Result<(), Lost> {
         if self.heard_of.is_none_or(|at| at.elapsed() >= BEAT_EVERY) {
-            self.appender.beat().await?;
+            within(self.leadership, STREAM_WITHIN, async { Ok(self.appender.beat().await?) }).await?;
             self.heard_of = Some(Instant::now());
         }
         Ok(())
@@ -311,12 +323,16 @@ impl Hands<'_> {
     }
 }
 
-/// A leader has no time for a database that is silent; what is left of a leadership that has ended has.
-async fn within<T>(leadership: &Leadership, work: impl Future<Output = Result<T, Lost>>) -> Result<T, Lost> {
+/// A leader has no time for servers that are silent; what is left of a leadership that has ended has.
+async fn within<T>(
+    leadership: &Leadership,
+    limit: Duration,
+    work: impl Future<Output = Result<T, Lost>>,
+) -> Result<T, Lost> {
     let mut work = std::pin::pin!(work);
-    match timeout(ANSWER_WITHIN, &mut work).await {
+    match timeout(limit, &mut work).await {
         Ok(done) => done,
-        Err(_) if leadership.holds() => Err(Lost::Silent),
+        Err(_) if leadership.holds() => Err(Lost::Silent(limit)),
         Err(_) => work.await,
     }
 }

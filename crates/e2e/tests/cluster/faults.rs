@@ -129,8 +129,13 @@ pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     let leader = release.settled().await;
     let fenced = release.metric(&leader, "rowcast_listener_fenced_total").await?;
     let run = Run::begin(release, &what).await?;
+    // what it waited for when it was stopped has come before the cut, so that its next step is sent into the void
+    Release::signal(&leader, Signal::SIGSTOP)?;
+    sleep(Duration::from_millis(100)).await;
     let cut = time_of_day();
-    release.site.hook(Hook::Cut).await?;
+    let hook = release.site.hook(Hook::Cut).await;
+    Release::signal(&leader, Signal::SIGCONT)?;
+    hook?;
     sleep(lasts).await;
     release.site.hook(Hook::Heal).await?;
     check_takeover(&run.end().await?, CRASH_WITHIN)?;
