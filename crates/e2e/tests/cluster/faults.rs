@@ -18,6 +18,9 @@ use crate::{
 /// Devices that POST, each some 100 readings a second.
 const DEVICES: usize = 4;
 
+/// The same while a node is cut off: half of what they send meanwhile goes to pods there, and waits.
+const PATIENT_DEVICES: usize = 16;
+
 /// Clients that follow everything.
 const CLIENTS: usize = 4;
 
@@ -41,11 +44,15 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     async fn begin(release: &'a Release, what: &'a str) -> Result<Self> {
+        Self::begin_with(release, what, DEVICES).await
+    }
+
+    async fn begin_with(release: &'a Release, what: &'a str, devices: usize) -> Result<Self> {
         release.led().await;
         let first = release.last_id().await?;
         let witness = Witness::begin(release).await?;
         let ingress = release.site.ingress;
-        let traffic = Traffic::begin(&[ingress; CLIENTS], || Writers::devices(0..DEVICES, ingress)).await;
+        let traffic = Traffic::begin(&[ingress; CLIENTS], || Writers::devices(0..devices, ingress)).await;
         Ok(Self { release, what, first, witness, traffic })
     }
 
@@ -128,7 +135,7 @@ pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     release.lead_from(&release.site.away).await?;
     let leader = release.settled().await;
     let fenced = release.metric(&leader, "rowcast_listener_fenced_total").await?;
-    let run = Run::begin(release, &what).await?;
+    let run = Run::begin_with(release, &what, PATIENT_DEVICES).await?;
     // what it waited for when it was stopped has come before the cut, so that its next step is sent into the void
     Release::signal(&leader, Signal::SIGSTOP)?;
     sleep(Duration::from_millis(100)).await;

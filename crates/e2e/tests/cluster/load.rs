@@ -89,8 +89,9 @@ pub(crate) async fn scaling(release: &Release) -> Result<()> {
         "--set=gateway.autoscaling.enabled=true",
         "--set=gateway.autoscaling.minReplicas=1",
         "--set=gateway.autoscaling.maxReplicas=3",
-        "--set=gateway.autoscaling.targetCPUUtilizationPercentage=40",
-        "--set=gateway.resources.requests.cpu=50m",
+        // 48 millicores a pod: every gateway follows everything, which the little load makes some 20 of
+        "--set=gateway.autoscaling.targetCPUUtilizationPercentage=80",
+        "--set=gateway.resources.requests.cpu=60m",
     ];
     release.upgrade("previous", &autoscaling).await?;
     replicas(release, "quiet", |replicas| replicas == 1).await;
@@ -99,7 +100,7 @@ pub(crate) async fn scaling(release: &Release) -> Result<()> {
     // little enough for one gateway
     let traffic = Traffic::begin(&[ingress; 3], || Writers::devices(0..1, ingress)).await;
     let began = Instant::now();
-    let heavy = Traffic::begin(&[ingress; 60], || Writers::devices(1..5, ingress)).await;
+    let heavy = Traffic::begin(&[ingress; 150], || Writers::devices(1..5, ingress)).await;
     let more = replicas(release, "load", |replicas| replicas > 1).await;
     println!("   {more} replicas after {:.0} s of load", began.elapsed().as_secs_f64());
     release.available().await?;
