@@ -197,6 +197,15 @@ pub(crate) async fn api_stopped(release: &Release, lasts: Duration) -> Result<()
     println!("   the Lease is at term {term}");
     let short = |reign: &Reign| reign.gap < seconds(10) && reign.pause < seconds(10);
     ensure!(reigns.iter().all(short), "no longer interruption");
+    // after a long outage nodes count as lost for a moment, and Services as without pods, the cluster's DNS among them
+    let site = &release.site;
+    site.kubectl(&["wait", "nodes", "--all", "--for=condition=Ready", "--timeout=60s"]).await?;
+    for namespace in ["kube-system", &site.namespace] {
+        let namespace = format!("--namespace={namespace}");
+        let available =
+            ["wait", "deployments", "--all", "--for=condition=Available", "--timeout=60s", &namespace];
+        site.kubectl(&available).await?;
+    }
     Ok(())
 }
 
