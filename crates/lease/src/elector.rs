@@ -151,11 +151,6 @@ impl Elector {
         }
     }
 
-    /// What it writes as the holder.
-    pub fn identity(&self) -> &str {
-        &self.identity
-    }
-
     /// Who held the Lease before this candidate took it.
     pub fn previous(&self) -> Option<&str> {
         self.previous.as_deref()

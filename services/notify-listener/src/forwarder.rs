@@ -136,10 +136,7 @@ impl Forwarder {
         let signature = leadership.signature(&self.process);
         let Warm { leader, appender } = match warm {
             Some(warm) => warm,
-            None => Warm {
-                leader: Leader::connect(&self.database, &signature).await?,
-                appender: Appender::connect(&self.stream).await?,
-            },
+            None => Warm::connect::<Lost>(&self.database, &self.stream, &signature).await?,
         };
         let mut hands = Hands {
             leader: leader.named(&signature),

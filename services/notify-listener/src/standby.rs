@@ -26,6 +26,20 @@ pub(crate) struct Warm {
     pub(crate) appender: Appender,
 }
 
+impl Warm {
+    /// New ones; the ticks of `leader` are signed with `name`.
+    pub(crate) async fn connect<E: From<store::Error> + From<bus::Error>>(
+        database: &store::Options,
+        stream: &bus::Options,
+        name: &str,
+    ) -> Result<Self, E> {
+        Ok(Self {
+            leader: Leader::connect(database, name).await?,
+            appender: Appender::connect(stream).await?,
+        })
+    }
+}
+
 /// Why a look failed.
 #[derive(Debug, thiserror::Error)]
 enum Blind {
@@ -93,10 +107,7 @@ impl Standby {
     async fn look(&mut self) -> Result<Look, Blind> {
         let mut warm = match self.warm.take() {
             Some(warm) => warm,
-            None => Warm {
-                leader: Leader::connect(&self.database, "standby").await?,
-                appender: Appender::connect(&self.stream).await?,
-            },
+            None => Warm::connect::<Blind>(&self.database, &self.stream, "standby").await?,
         };
         let began = Instant::now();
         let outlook = warm.leader.look().await?;

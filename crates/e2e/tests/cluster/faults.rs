@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::{Traffic, Writers};
 use nix::sys::signal::Signal;
-use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -166,10 +165,7 @@ async fn leadership_ended(release: &Release, leader: &Pod) -> Result<f64> {
     let log = release.site.kubectl(&["logs", &leader.name, "--timestamps"]).await?;
     let line = log.lines().rfind(|line| line.contains("leadership has ended")).context("its log says so")?;
     let stamp = line.split(' ').next().unwrap_or_default();
-    let at = Value::from(stamp);
-    let seconds = std::process::Command::new("date")
-        .args(["-d", at.as_str().unwrap_or_default(), "+%s.%N"])
-        .output()?;
+    let seconds = std::process::Command::new("date").args(["-d", stamp, "+%s.%N"]).output()?;
     Ok(String::from_utf8_lossy(&seconds.stdout).trim().parse()?)
 }
 

@@ -25,7 +25,7 @@ struct Args {
     /// Faults last as long as in life, not as short as they can
     #[arg(long)]
     full: bool,
-    /// Only these, on a release that is installed if there is none
+    /// Only these, on the release that is there
     scenarios: Vec<Scenario>,
 }
 
@@ -98,15 +98,10 @@ async fn run(args: Args) -> Result<()> {
 
 impl Scenario {
     async fn run(self, site: &Site, lengths: Lengths) -> Result<()> {
-        if self == Self::Install {
-            return scenarios::install(site).await;
-        }
-        if self == Self::Tilt {
-            return dev::tilt(site).await;
-        }
         let release = Release { site: site.clone() };
         match self {
-            Self::Install | Self::Tilt => Ok(()),
+            Self::Install => scenarios::install(site).await,
+            Self::Tilt => dev::tilt(site).await,
             Self::Ingress => scenarios::ingress(&release).await,
             Self::Page => scenarios::page(&release).await,
             Self::Role => scenarios::role(&release).await,
