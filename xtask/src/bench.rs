@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod told;
+mod wal;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -63,7 +64,13 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         servers: Servers::from_outside(),
         window_bytes: options.window_bytes,
     };
-    let starting = tokio::task::spawn_blocking(|| Stack::start(plan));
+    let starting = tokio::task::spawn_blocking(|| {
+        let stack = Stack::start(plan)?;
+        if stack.has_own_postgres() {
+            wal::make_ahead(&stack.database)?;
+        }
+        anyhow::Ok(stack)
+    });
     let mut stack = tokio::select! {
         started = starting => started.context("starting")??,
         () = signals.next() => std::process::exit(1),

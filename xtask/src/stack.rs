@@ -127,6 +127,11 @@ impl Stack {
         Ok(stack)
     }
 
+    /// Whether Postgres was started with it, and goes with it.
+    pub(crate) fn has_own_postgres(&self) -> bool {
+        self.postgres.is_some()
+    }
+
     /// Starts the sensors that are made up.
     pub(crate) fn simulate(&mut self, sensors: u32) -> Result<()> {
         let program = self.program("simulator", "rowcast");

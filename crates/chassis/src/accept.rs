@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::{Router, middleware};
+use axum::Router;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use prometheus::IntGauge;
@@ -21,7 +21,8 @@ use tracing::{info, warn};
 
 use self::connection::Server;
 use crate::life::Life;
-use crate::metrics::{self, HttpMetrics};
+use crate::metrics::HttpMetrics;
+use crate::observe::Observe;
 use crate::problem::Refusal;
 
 /// The section `http`.
@@ -142,7 +143,7 @@ fn serve_with(
     metrics: &HttpMetrics,
     patience: Patience,
 ) {
-    let router = router.layer(middleware::from_fn_with_state(Arc::new(metrics.clone()), metrics::observe));
+    let router = router.layer(Observe { duration: metrics.duration.clone() });
     let port = Port {
         life: life.clone(),
         listener,

@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -139,16 +140,10 @@ fn telemetry(name: &'static str, version: &'static str, log: &LogConfig) -> Trac
         Some(Err(fault)) => (Traces::OFF, Some(fault)),
     };
     let spans = traces.tracer(name).map(|tracer| {
-        // The exporter's own transport must not make spans about sending spans.
-        let not_own = tracing_subscriber::filter::filter_fn(|meta| {
-            !["h2", "hyper", "tonic", "tower", "opentelemetry"]
-                .iter()
-                .any(|own| meta.target().starts_with(own))
-        });
-        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(not_own)
+        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(filter_fn(crate::traces::carry))
     });
     // An error: a test has installed its own subscriber.
-    let _ = tracing_subscriber::registry().with(log.layer()).with(spans).with(log.filter()).try_init();
+    let _ = tracing_subscriber::registry().with(log.layer().with_filter(log.filter())).with(spans).try_init();
     std::panic::set_hook(Box::new(|panic| error!("{panic}")));
     if let Some(fault) = fault {
         warn!("traces are off: {fault:#}");

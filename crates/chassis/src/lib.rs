@@ -11,6 +11,7 @@ mod config;
 mod life;
 mod logs;
 mod metrics;
+mod observe;
 mod problem;
 mod readiness;
 mod secret;

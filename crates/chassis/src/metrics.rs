@@ -1,18 +1,8 @@
 //! Metrics: the registry every service starts with.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use anyhow::Context;
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
-use http::Method;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
-use tracing::{Instrument, field, info_span};
-
-use crate::traces;
 
 /// From half a millisecond (an answer from memory) to five seconds (a request that its client gave up on).
 const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -76,41 +66,5 @@ impl HttpMetrics {
             .and_then(|()| registry.register(Box::new(metrics.refused.clone())))
             .context("registering the public port's metrics")?;
         Ok(metrics)
-    }
-}
-
-/// Times a request by its matched route, inside a span that continues the caller's trace.
-pub(crate) async fn observe(
-    State(metrics): State<Arc<HttpMetrics>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let began = Instant::now();
-    let method = method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let span = info_span!("request", method, route, status = field::Empty, otel.kind = "server");
-    traces::set_parent(&span, request.headers());
-    let response = next.run(request).instrument(span.clone()).await;
-    span.record("status", response.status().as_u16());
-    let status = response.status();
-    metrics
-        .duration
-        .with_label_values(&[method, route, status.as_str()])
-        .observe(began.elapsed().as_secs_f64());
-    response
-}
-
-/// A client may send any word as its method; a label may not take any value.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
     }
 }

@@ -11,7 +11,7 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
-use tracing::Span;
+use tracing::{Level, Metadata, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// How long the last batch may take to leave; a dead collector must not eat the time to exit.
@@ -51,6 +51,14 @@ impl Traces {
             tracing::warn!(%fault, "the last spans did not leave");
         }
     }
+}
+
+/// Whether a span or an event belongs into a trace, whatever the log shows: ours of every level, a library's event from
+/// `INFO` on, and nothing of the exporter's own transport, which would make spans about sending spans.
+pub(crate) fn carry(what: &Metadata<'_>) -> bool {
+    const TRANSPORT: [&str; 5] = ["h2", "hyper", "tonic", "tower", "opentelemetry"];
+    let is_transport = TRANSPORT.iter().any(|own| what.target().starts_with(own));
+    !is_transport && *what.level() <= if what.is_span() { Level::DEBUG } else { Level::INFO }
 }
 
 /// The current span as a W3C `traceparent`, to be carried to where the work goes on; `None` when traces are off.

@@ -19,7 +19,7 @@ pub use latest::Latest;
 pub use leader::{Advance, Leader, Loaded};
 pub use log::{Head, Page, ReadError};
 pub use outlook::Outlook;
-pub use readings::{Inserter, NewReading, StoredReading};
+pub use readings::{Inserter, NewReading, StoredReading, StoredReadings};
 pub use schema::{Migrated, SchemaError};
 
 /// A failure of Postgres, of the way to it, or of a statement.

@@ -1,6 +1,6 @@
 //! Readings in and out of their table.
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use wire::Reading;
@@ -100,12 +100,30 @@ impl NewReading {
 }
 
 /// What became of an insert that did not fail.
-#[derive(Debug, PartialEq)]
 pub enum Inserted {
-    /// Stored and committed: what the database made of each, in the order given.
-    Stored(Vec<StoredReading>),
+    /// Stored and committed.
+    Stored(StoredReadings),
     /// The deadline had passed when the server came to it; nothing was stored.
     TooLate,
+}
+
+/// What the database made of each reading, in the order given, as it came: reading it is work of its own, which can be
+/// done beside the next insert.
+pub struct StoredReadings(Vec<PgRow>);
+
+impl StoredReadings {
+    /// Reads what came.
+    pub fn read(self) -> Result<Vec<StoredReading>> {
+        let read = |row: PgRow| {
+            Ok(StoredReading {
+                id: row.try_get(0)?,
+                timestamp: row.try_get(1)?,
+                metadata: row.try_get(2)?,
+                created_at: row.try_get(3)?,
+            })
+        };
+        self.0.into_iter().map(read).collect()
+    }
 }
 
 impl Inserter {
@@ -121,7 +139,7 @@ impl Inserter {
         let not_after = self.clock + deadline.saturating_duration_since(self.read_at);
         let column = |f: fn(&NewReading) -> &str| readings.iter().map(|r| f(r)).collect::<Vec<_>>();
         // the clock is read once, so that all are stored or none; what is known already is not sent back
-        let stored: Vec<(i64, OffsetDateTime, String, OffsetDateTime)> = sqlx::query_as(
+        let stored = sqlx::query(
             r#"insert into public.sensor_readings (sensor_id, value, "timestamp", metadata, traceparent)
                select sensor_id, value, coalesce(at, now()), metadata::jsonb, traceparent
                  from unnest($1::text[], $2::float8[], $3::timestamptz[], $4::text[], $5::text[])
@@ -141,13 +159,7 @@ impl Inserter {
         if stored.is_empty() && !readings.is_empty() {
             return Ok(Inserted::TooLate);
         }
-        let stored = stored.into_iter().map(|(id, timestamp, metadata, created_at)| StoredReading {
-            id,
-            timestamp,
-            metadata,
-            created_at,
-        });
-        Ok(Inserted::Stored(stored.collect()))
+        Ok(Inserted::Stored(StoredReadings(stored)))
     }
 }
 

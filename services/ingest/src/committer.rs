@@ -1,9 +1,8 @@
 //! Group commit by natural batching: whatever waits while an INSERT runs goes into the next one, without a timer.
 //!
-//! A lane takes all that waits. The next one starts beside it when as many readings wait as are under way, or when
-//! it has run for `PATIENCE`: batches stay large, and one is inserted while another waits for the disk. The queue is
-//! bounded in bytes; a request that finds it full is refused at once, and one whose time is over is taken out
-//! unstored.
+//! A lane takes all that waits. One lane is enough while commits are quick, and makes the largest batches; when its
+//! INSERT has run for `PATIENCE`, the next lane takes what waits by then. The queue is bounded in bytes; a request that
+//! finds it full is refused at once, and one whose time is over is taken out unstored.
 //!
 //! All of it runs on a thread of its own. Beside the connections, a batch whose answer has come waited until each of
 //! them had had its turn, and every client with it.
@@ -13,10 +12,12 @@ mod lane;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use chassis::Life;
+use parking_lot::Mutex;
 use store::NewReading;
 use tokio::{
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until},
 };
 use wire::Reading;
 
@@ -26,11 +27,9 @@ use crate::{config::IngestConfig, metrics::Metrics};
 /// From a request's body to the answer that its readings are not stored.
 const REQUEST_LIMIT: Duration = Duration::from_millis(2_200);
 
-/// An answer that is still due then is not waited for any longer.
-const ANSWER_LIMIT: Duration = Duration::from_millis(2_600);
-
-/// An INSERT that runs longer than this is slow: the next lane takes what waits, however little.
-const PATIENCE: Duration = Duration::from_millis(10);
+/// An INSERT that runs longer than this is slow: the next lane takes what waits, however little. Two lanes where one
+/// would do share the readings between them, and each statement and each commit has its price.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// The most readings in one INSERT.
 const BATCH_READINGS: usize = 5_000;
@@ -63,25 +62,27 @@ struct Job {
 /// The queue before the lanes.
 #[derive(Clone)]
 pub struct Committer {
-    queue: mpsc::UnboundedSender<Job>,
+    waiting: Arc<Mutex<Waiting>>,
+    /// Rung by the first that waits.
+    bell: mpsc::Sender<()>,
     room: Arc<Semaphore>,
     metrics: Metrics,
 }
 
 impl Committer {
-    /// Starts the lanes.
+    /// Starts the lanes. Must be called where the requests will run.
     pub fn start(
         life: &Life,
         options: store::Options,
         config: IngestConfig,
         metrics: Metrics,
     ) -> std::io::Result<Self> {
-        // every job holds its bytes of the semaphore, which bounds the channel
-        let (queue, jobs) = mpsc::unbounded_channel();
-        let room = Arc::new(Semaphore::new(config.queue_bytes));
-        let lanes = (0..config.lanes).map(|_| Lane::new(options.clone(), metrics.clone())).collect();
-        life.spawn_apart("commit", dispatch(jobs, lanes, life.clone()))?;
-        Ok(Self { queue, room, metrics })
+        let (waiting, room) = (Arc::default(), Arc::new(Semaphore::new(config.queue_bytes)));
+        let (bell, rung) = mpsc::channel(1);
+        let lane = || Lane::new(options.clone(), Handle::current(), metrics.clone());
+        let lanes = std::iter::repeat_with(lane).take(config.lanes).collect();
+        life.spawn_apart("commit", dispatch(Arc::clone(&waiting), rung, lanes, life.clone()))?;
+        Ok(Self { waiting, bell, room, metrics })
     }
 
     /// Stores all the readings or none, and gives them as they are in the table.
@@ -102,48 +103,67 @@ impl Committer {
         let bytes = u32::try_from(bytes + REQUEST_BYTES).map_err(|_| NotStored::Full)?;
         let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| NotStored::Full)?;
         let (reply, answer) = oneshot::channel();
-        let now = Instant::now();
-        let job = Job { readings, deadline: now + REQUEST_LIMIT, reply, _room: room };
-        self.queue.send(job).map_err(|_| NotStored::Unavailable)?;
-        match timeout_at(now + ANSWER_LIMIT, answer).await {
-            Ok(Ok(stored)) => stored,
-            _ => Err(NotStored::Unavailable),
+        self.put(Job { readings, deadline: Instant::now() + REQUEST_LIMIT, reply, _room: room }).await;
+        // no limit here: whatever the database does, every lane is back soon after its batch's deadlines, and takes
+        // those out whose own have passed
+        answer.await.unwrap_or(Err(NotStored::Unavailable))
+    }
+
+    /// Puts a job behind the others. The first of them lets the requests that can go on at once put theirs beside it
+    /// before it rings: it would be committed alone, and they would wait for that.
+    async fn put(&self, job: Job) {
+        if self.waiting.lock().push(job) {
+            let _rings_at_the_end = Ring(&self.bell);
+            tokio::task::yield_now().await;
         }
     }
 }
 
-/// Hands what waits to a lane, until every sender is gone (the port's requests hold one each) and every lane is back.
-async fn dispatch(mut jobs: mpsc::UnboundedReceiver<Job>, mut idle: Vec<Lane>, life: Life) {
+/// Rings when it is dropped: a request may be dropped wherever it waits.
+struct Ring<'a>(&'a mpsc::Sender<()>);
+
+impl Drop for Ring<'_> {
+    fn drop(&mut self) {
+        // full: it has been rung and not been heard yet
+        let _ = self.0.try_send(());
+    }
+}
+
+/// Hands what waits to a lane, until nobody is left to ring (each of the port's requests may) and every lane is back.
+async fn dispatch(
+    waiting: Arc<Mutex<Waiting>>,
+    mut rung: mpsc::Receiver<()>,
+    mut idle: Vec<Lane>,
+    life: Life,
+) {
     let (give_back, mut returned) = mpsc::unbounded_channel();
-    let (mut waiting, mut arrived) = (Waiting::default(), Vec::new());
-    // how many readings the lanes have, and since when the last of them has its own
-    let (mut under_way, mut started) = (0, Instant::now());
+    // how many lanes run, and since when the last of them
+    let (mut busy, mut started) = (0, Instant::now());
     let mut open = true;
-    while open || waiting.readings > 0 || under_way > 0 {
-        while waiting.readings > 0 && (waiting.readings >= under_way || started.elapsed() >= PATIENCE) {
-            let Some(mut lane) = idle.pop() else { break };
-            let batch = waiting.batch();
-            let readings: usize = batch.iter().map(|job| job.readings.len()).sum();
-            (under_way, started) = (under_way + readings, Instant::now());
+    while open || busy > 0 || !waiting.lock().jobs.is_empty() {
+        let next = !idle.is_empty() && (busy == 0 || started.elapsed() >= PATIENCE);
+        let batch = if next { waiting.lock().batch() } else { Vec::new() };
+        if !batch.is_empty()
+            && let Some(mut lane) = idle.pop()
+        {
+            (busy, started) = (busy + 1, Instant::now());
             let give_back = give_back.clone();
             life.spawn_work(async move {
                 lane.commit(batch).await;
                 // the dispatcher only goes when the process does
-                let _ = give_back.send((lane, readings));
+                let _ = give_back.send(lane);
             });
+            continue;
         }
         tokio::select! {
             // a lane that is back goes first: it has a connection that works
             biased;
-            Some((lane, readings)) = returned.recv() => {
+            Some(lane) = returned.recv() => {
                 idle.push(lane);
-                under_way -= readings;
+                busy -= 1;
             }
-            count = jobs.recv_many(&mut arrived, usize::MAX), if open => {
-                open = count > 0;
-                arrived.drain(..).for_each(|job| waiting.push(job));
-            }
-            () = sleep_until(started + PATIENCE), if waiting.readings > 0 && !idle.is_empty() => {}
+            heard = rung.recv(), if open && next => open = heard.is_some(),
+            () = sleep_until(started + PATIENCE), if !next && !idle.is_empty() => {}
         }
     }
 }
@@ -152,24 +172,24 @@ async fn dispatch(mut jobs: mpsc::UnboundedReceiver<Job>, mut idle: Vec<Lane>, l
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
-    readings: usize,
 }
 
 impl Waiting {
-    fn push(&mut self, job: Job) {
-        self.readings += job.readings.len();
+    /// Whether it is the first.
+    fn push(&mut self, job: Job) -> bool {
         self.jobs.push_back(job);
+        self.jobs.len() == 1
     }
 
     /// Takes the first, up to a batch's size.
     fn batch(&mut self) -> Vec<Job> {
-        let (mut batch, mut readings) = (Vec::new(), 0);
-        while readings < BATCH_READINGS {
-            let Some(job) = self.jobs.pop_front() else { break };
+        let mut readings = 0;
+        let mut more = |job: &Job| {
+            let goes = readings < BATCH_READINGS;
             readings += job.readings.len();
-            batch.push(job);
-        }
-        self.readings -= readings;
-        batch
+            goes
+        };
+        let count = self.jobs.iter().take_while(|job| more(job)).count();
+        self.jobs.drain(..count).collect()
     }
 }

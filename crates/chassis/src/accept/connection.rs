@@ -107,6 +107,7 @@ impl Server {
     {
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
+            biased;
             ended = connection.as_mut() => return ended,
             () = self.life.stopping() => close(connection.as_mut()),
         }

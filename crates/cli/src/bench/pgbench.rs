@@ -37,7 +37,7 @@ create table rowcast_bench_limit.readings (
 );
 create index on rowcast_bench_limit.readings (xid, id);
 create index on rowcast_bench_limit.readings (sensor_id, "timestamp" desc, id desc);
-create index on rowcast_bench_limit.readings ("timestamp" desc, id desc);
+create index on rowcast_bench_limit.readings ("timestamp", id);
 "#;
 
 /// INSERT of one row into a table.

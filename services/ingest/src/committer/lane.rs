@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use store::{Inserter, StoredReading, readings::Inserted};
-use tokio::time::{Instant, sleep, timeout_at};
+use store::{Inserter, StoredReadings, readings::Inserted};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep, timeout_at},
+};
 
 use super::{Job, NotStored};
 use crate::metrics::Metrics;
@@ -20,12 +23,14 @@ const GRACE: Duration = Duration::from_millis(200);
 pub(super) struct Lane {
     options: store::Options,
     inserter: Option<Inserter>,
+    /// Where the requests run. Their answers are made there, while the next INSERT is on its way.
+    requests: Handle,
     metrics: Metrics,
 }
 
 impl Lane {
-    pub(super) fn new(options: store::Options, metrics: Metrics) -> Self {
-        Self { options: options.statement_timeout(STATEMENT_LIMIT), inserter: None, metrics }
+    pub(super) fn new(options: store::Options, requests: Handle, metrics: Metrics) -> Self {
+        Self { options: options.statement_timeout(STATEMENT_LIMIT), inserter: None, requests, metrics }
     }
 
     /// Stores the batch in one statement and answers each job. A job whose readings the database refuses fails
@@ -39,7 +44,9 @@ impl Lane {
                 continue;
             }
             match self.insert(&part).await {
-                Ok(stored) => answer(part, stored),
+                Ok(stored) => {
+                    self.requests.spawn(async move { answer(part, stored) });
+                }
                 Err(NotStored::BadData) if part.len() > 1 => {
                     let rest = part.split_off(part.len() / 2);
                     parts.extend([rest, part]);
@@ -50,7 +57,7 @@ impl Lane {
         self.metrics.lanes_busy.dec();
     }
 
-    async fn insert(&mut self, jobs: &[Job]) -> Result<Vec<StoredReading>, NotStored> {
+    async fn insert(&mut self, jobs: &[Job]) -> Result<StoredReadings, NotStored> {
         let deadline = jobs.iter().map(|job| job.deadline).min().unwrap_or_else(Instant::now);
         let mut inserter = self.inserter(deadline).await?;
         let readings: Vec<_> = jobs.iter().flat_map(|job| &job.readings).collect();
@@ -93,7 +100,17 @@ impl Lane {
     }
 }
 
-fn answer(jobs: Vec<Job>, stored: Vec<StoredReading>) {
+fn answer(jobs: Vec<Job>, stored: StoredReadings) {
+    let stored = match stored.read() {
+        Ok(stored) => stored,
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "what an INSERT returned cannot be read"
+            );
+            return jobs.into_iter().for_each(|job| reply(job, Err(NotStored::Unavailable)));
+        }
+    };
     let mut stored = stored.into_iter();
     for mut job in jobs {
         let own = std::mem::take(&mut job.readings).into_iter().zip(stored.by_ref());
