@@ -19,7 +19,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use chassis::{Pace, Service};
+use chassis::{Life, Pace, Service};
 use store::Database;
 use tokio::sync::Notify;
 
@@ -53,7 +53,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     life.spawn("doorbell", doorbell::answer(database.clone(), bell.clone(), metrics.clone(), life.clone()));
     life.spawn("upkeep", upkeep::keep(database.clone(), config.retention, life.clone()));
 
-    let mut candidacy = match config.lease.mode {
+    let candidacy = match config.lease.mode {
         lease::Mode::Off => Candidacy::Alone(life.clone()),
         lease::Mode::Kubernetes => {
             let standby = Standby::new(database.clone(), stream.clone(), metrics.clone());
@@ -61,10 +61,18 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         }
     };
     let forwarder = Arc::new(Forwarder::new(database, stream, bell, metrics));
+    // A task like the others: what this function waits for itself is heard by one thread and done by another.
+    life.spawn("forwarder", forward(candidacy, forwarder, life.clone()));
+    life.stopping().await;
+    Ok(())
+}
+
+/// Forwards whenever it leads.
+async fn forward(mut candidacy: Candidacy, forwarder: Arc<Forwarder>, life: Life) {
     loop {
         tokio::select! {
             biased;
-            () = life.stopping() => return Ok(()),
+            () = life.stopping() => return,
             (leadership, warm) = candidacy.lead() => {
                 Forwarder::forward(&forwarder, leadership, warm, &life).await;
             }
