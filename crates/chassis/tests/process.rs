@@ -212,9 +212,10 @@ fn the_log_never_shows_a_secret() {
 fn spans_leave_for_the_collector_on_the_way_out() {
     let collector = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", collector.local_addr().unwrap());
-    let probe = Running::start(
-        probe().env("ROWCAST_PROBE__MODE", "job").env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
-    );
+    // whatever the log shows
+    let mut probe = probe();
+    probe.env("ROWCAST_PROBE__MODE", "job").env("ROWCAST_LOG__LEVEL", "error");
+    let probe = Running::start(probe.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint));
     let (accepted, caller) = mpsc::channel();
     thread::spawn(move || accepted.send(collector.accept()));
     let (mut stream, _) = caller.recv_timeout(LONG).expect("nobody called the collector").unwrap();

@@ -193,3 +193,6 @@ impl Waiting {
         self.jobs.drain(..count).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
