@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use self::connection::Server;
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
-use crate::observe::Observe;
+use crate::observe::observe;
 use crate::problem::Refusal;
 
 /// The section `http`.
@@ -143,7 +143,7 @@ fn serve_with(
     metrics: &HttpMetrics,
     patience: Patience,
 ) {
-    let router = router.layer(Observe { duration: metrics.duration.clone() });
+    let router = router.layer(observe(metrics.duration.clone()));
     let port = Port {
         life: life.clone(),
         listener,

@@ -24,7 +24,7 @@ use crate::config::{Layers, Settings, load};
 use crate::life::Life;
 use crate::logs::LogConfig;
 use crate::readiness::Readiness;
-use crate::traces::Traces;
+use crate::traces::{self, Traces};
 use crate::{accept, metrics};
 
 /// From the soft stop to the hard one. With `CUT_LIMIT`, the traces' flush (2 s) and the runtime's end (1 s) the
@@ -140,7 +140,7 @@ fn telemetry(name: &'static str, version: &'static str, log: &LogConfig) -> Trac
         Some(Err(fault)) => (Traces::OFF, Some(fault)),
     };
     let spans = traces.tracer(name).map(|tracer| {
-        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(filter_fn(crate::traces::carry))
+        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(filter_fn(traces::carry))
     });
     // An error: a test has installed its own subscriber.
     let _ = tracing_subscriber::registry().with(log.layer().with_filter(log.filter())).with(spans).try_init();

@@ -9,31 +9,23 @@ use axum::response::Response;
 use http::Method;
 use pin_project_lite::pin_project;
 use prometheus::HistogramVec;
+use tower::layer::layer_fn;
 use tower::{Layer, Service};
 use tracing::instrument::Instrumented;
 use tracing::{Instrument, debug_span, field};
 
 use crate::traces;
 
-/// The layer around every route. axum's own middleware functions would cost each request a few boxes more.
-#[derive(Clone)]
-pub(crate) struct Observe {
-    /// By method, route and status.
-    pub(crate) duration: HistogramVec,
-}
-
-impl<S> Layer<S> for Observe {
-    type Service = Observed<S>;
-
-    fn layer(&self, inner: S) -> Observed<S> {
-        Observed { inner, duration: self.duration.clone() }
-    }
-}
-
+/// What answers on a route, observed. axum's own middleware functions would cost each request a few boxes more.
 #[derive(Clone)]
 pub(crate) struct Observed<S> {
     inner: S,
     duration: HistogramVec,
+}
+
+/// The layer for a router; `duration` is by method, route and status.
+pub(crate) fn observe<S>(duration: HistogramVec) -> impl Layer<S, Service = Observed<S>> + Clone {
+    layer_fn(move |inner| Observed { inner, duration: duration.clone() })
 }
 
 impl<S: Service<Request, Response = Response>> Service<Request> for Observed<S> {

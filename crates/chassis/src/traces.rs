@@ -53,12 +53,13 @@ impl Traces {
     }
 }
 
-/// Whether a span or an event belongs into a trace, whatever the log shows: ours of every level, a library's event from
-/// `INFO` on, and nothing of the exporter's own transport, which would make spans about sending spans.
+/// Whether a span or an event belongs into a trace, whatever the log shows: all from `INFO` on, and this crate's spans of
+/// requests below it. Nothing of the exporter's own transport does: it would make spans about sending spans.
 pub(crate) fn carry(what: &Metadata<'_>) -> bool {
     const TRANSPORT: [&str; 5] = ["h2", "hyper", "tonic", "tower", "opentelemetry"];
+    let is_request = what.is_span() && what.target().starts_with("chassis");
     let is_transport = TRANSPORT.iter().any(|own| what.target().starts_with(own));
-    !is_transport && *what.level() <= if what.is_span() { Level::DEBUG } else { Level::INFO }
+    (*what.level() <= Level::INFO || is_request) && !is_transport
 }
 
 /// The current span as a W3C `traceparent`, to be carried to where the work goes on; `None` when traces are off.
@@ -103,5 +104,23 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{debug_span, info_span};
+
+    use super::*;
+
+    #[test]
+    fn requests_are_traced_and_what_libraries_do_in_detail_is_not() {
+        tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+            let carried = |span: Span| carry(span.metadata().unwrap());
+            assert!(carried(debug_span!(target: "chassis::observe", "request")));
+            assert!(carried(info_span!(target: "sqlx::query", "slow")));
+            assert!(!carried(debug_span!(target: "kube_client", "HTTP")));
+            assert!(!carried(info_span!(target: "h2::client", "poll")));
+        });
     }
 }

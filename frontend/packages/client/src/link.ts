@@ -5,7 +5,7 @@ import type { Bye, CommandError, ServerMessage, Subscribe } from "./wire.ts";
 
 /** A subscription as a link sees it. */
 export interface Carried {
-  /** What to ask for now: its filter, and where it stands. */
+  /** What to ask for at this moment: its filter, and where it stands. */
   request(): Subscribe;
   receive(message: ServerMessage): void;
 }

@@ -58,7 +58,7 @@ impl Latest {
         }
     }
 
-    /// Whether it takes no more for now.
+    /// Whether it takes no more at present.
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= HIGH_BYTES
     }
