@@ -123,7 +123,8 @@ impl Life {
     }
 
     async fn cuttable<F: Future<Output = ()>>(self, task: F) {
-        if self.hard().run_until_cancelled(task).await.is_none() {
+        // each task's own token: it is looked at whenever the task is, and all would look at one from every thread
+        if self.hard().child_token().run_until_cancelled(task).await.is_none() {
             self.0.cut.store(true, Ordering::Relaxed);
         }
     }

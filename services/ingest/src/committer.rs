@@ -139,28 +139,33 @@ async fn dispatch(
     let (give_back, mut returned) = mpsc::unbounded_channel();
     // how many lanes run, and since when the last of them
     let (mut busy, mut started) = (0, Instant::now());
+    // the requests that were answered this moment, if no other lane runs
+    let mut answered = 0;
     let mut open = true;
     while open || busy > 0 || !waiting.lock().jobs.is_empty() {
         let next = !idle.is_empty() && (busy == 0 || started.elapsed() >= PATIENCE);
-        let batch = if next { waiting.lock().batch() } else { Vec::new() };
+        let batch = if next { waiting.lock().batch(answered) } else { Vec::new() };
+        answered = 0;
         if !batch.is_empty()
             && let Some(mut lane) = idle.pop()
         {
             (busy, started) = (busy + 1, Instant::now());
             let give_back = give_back.clone();
             life.spawn_work(async move {
+                let requests = batch.len();
                 lane.commit(batch).await;
                 // the dispatcher only goes when the process does
-                let _ = give_back.send(lane);
+                let _ = give_back.send((lane, requests));
             });
             continue;
         }
         tokio::select! {
             // a lane that is back goes first: it has a connection that works
             biased;
-            Some(lane) = returned.recv() => {
+            Some((lane, requests)) = returned.recv() => {
                 idle.push(lane);
                 busy -= 1;
+                answered = if busy == 0 { requests } else { 0 };
             }
             heard = rung.recv(), if open && next => open = heard.is_some(),
             () = sleep_until(started + PATIENCE), if !next && !idle.is_empty() => {}
@@ -181,15 +186,18 @@ impl Waiting {
         self.jobs.len() == 1
     }
 
-    /// Takes the first, up to a batch's size.
-    fn batch(&mut self) -> Vec<Job> {
+    /// Takes the first, up to a batch's size. Clients that were answered this moment will be back while the batch is
+    /// on its way: of those and the ones that wait it takes no more than half, or a few would be committed alone, then
+    /// all the others together, then the few again.
+    fn batch(&mut self, answered: usize) -> Vec<Job> {
+        let most = if answered == 0 { usize::MAX } else { (self.jobs.len() + answered).div_ceil(2) };
         let mut readings = 0;
         let mut more = |job: &Job| {
             let goes = readings < BATCH_READINGS;
             readings += job.readings.len();
             goes
         };
-        let count = self.jobs.iter().take_while(|job| more(job)).count();
+        let count = self.jobs.iter().take(most).take_while(|job| more(job)).count();
         self.jobs.drain(..count).collect()
     }
 }

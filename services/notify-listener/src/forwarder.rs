@@ -17,7 +17,7 @@ use crate::{
     chunk,
     leadership::Leadership,
     metrics::Metrics,
-    planner::{Event, Planner, Step},
+    planner::{Event, Planner, Step, rest_after},
     standby::Warm,
 };
 
@@ -146,6 +146,7 @@ impl Forwarder {
             metrics: &self.metrics,
             oldest: None,
             heard_of: None,
+            tick_began: Instant::now(),
         };
         tracing::info!(signature, "forwarding");
         let mut planner = Planner::default();
@@ -177,6 +178,8 @@ struct Hands<'a> {
     oldest: Option<OffsetDateTime>,
     /// When gateways last heard of this leader.
     heard_of: Option<Instant>,
+    /// When the last tick was begun.
+    tick_began: Instant,
 }
 
 impl Hands<'_> {
@@ -187,6 +190,7 @@ impl Hands<'_> {
             Step::BeginEpoch => within(leadership, DATABASE_WITHIN, self.load(true)).await,
             Step::Read { after, upto } => within(leadership, DATABASE_WITHIN, self.read(after, upto)).await,
             Step::Advance { epoch, prev } => {
+                self.tick_began = Instant::now();
                 within(leadership, DATABASE_WITHIN, self.advance(epoch, prev)).await
             }
             Step::Append { epoch, expected, entries } => {
@@ -207,6 +211,7 @@ impl Hands<'_> {
                 self.beat().await?;
                 Ok(self.wait(at_most).await)
             }
+            Step::Rest => Ok(self.wait(rest_after(self.tick_began.elapsed())).await),
         }
     }
 

@@ -20,8 +20,15 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(25),
 ];
 
-/// Between two ticks under load: without it, ticks would take a tenth of what the writers could have.
-const BREATH: Duration = Duration::from_millis(3);
+/// Between two ticks under load the leader rests so many times as long as the last one took: a tick has its price
+/// however little it holds, and where the writers need the whole machine they would pay a fifth of it.
+const REST_TIMES: u32 = 4;
+
+/// The shortest rest. A quick machine has no use for more ticks.
+const REST_MIN: Duration = Duration::from_millis(3);
+
+/// The longest: what a busy machine may cost the readings that wait.
+const REST_MAX: Duration = Duration::from_millis(10);
 
 /// After so many bells without a wait between them, writers are told not to ring.
 const STREAK: u32 = 3;
@@ -70,6 +77,13 @@ pub enum Step {
     CloseGate,
     /// Wait, at most so long, until the bell rings.
     Wait(Duration),
+    /// Wait for [`rest_after`] the last tick: there will be more.
+    Rest,
+}
+
+/// How long a leader under load waits after a tick that took so long, from its snapshot to its place in the stream.
+pub fn rest_after(tick: Duration) -> Duration {
+    tick.saturating_mul(REST_TIMES).clamp(REST_MIN, REST_MAX)
 }
 
 /// What happened.
@@ -240,7 +254,7 @@ impl Planner {
             return self.forward();
         }
         match (self.awake, self.doubt || self.just_closed) {
-            (true, _) => Step::Wait(BREATH),
+            (true, _) => Step::Rest,
             (false, true) => self.forward(),
             // every writer rings, so nothing can be there that the wait would miss
             (false, false) => Step::Wait(POLL),

@@ -2,10 +2,13 @@
 //! schedule, a gateway that follows the stream gets every committed row once, in one order (I1, I2, I4, I5).
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bus::{EntryId, NewEntry};
-use notify_listener::planner::{Event, Planner, Step};
+use notify_listener::planner::{Event, POLL, Planner, Step, rest_after};
 use proptest::prelude::*;
 use wire::{Epoch, Position, Tick};
 
@@ -173,7 +176,7 @@ impl World {
                 self.database.gate_open = false;
                 Event::Gated
             }
-            Step::Wait(_) => Event::Quiet,
+            Step::Wait(_) | Step::Rest => Event::Quiet,
         }
     }
 
@@ -335,7 +338,7 @@ proptest! {
                 let fresh = shown != *world.database.ticks.last().unwrap();
                 let rung = std::mem::take(&mut world.database.rung);
                 prop_assert!(
-                    at_most < notify_listener::planner::POLL || rung || !fresh,
+                    at_most < POLL || rung || !fresh,
                     "a committed row waits for the poll"
                 );
                 let event = if rung { Event::Rang { at_once: true } } else { Event::Quiet };
@@ -345,4 +348,36 @@ proptest! {
             play(&mut world, step);
         }
     }
+}
+
+/// Commits a row and lets the leader work until it waits.
+fn commit_and_forward(world: &mut World) -> Step {
+    world.database.begin();
+    world.database.insert(0);
+    world.database.end(0, true);
+    let rung = std::mem::take(&mut world.database.rung);
+    let (planner, step) = &mut world.leaders[0];
+    if matches!(step, Step::Wait(_)) {
+        *step = planner.next(if rung { Event::Rang { at_once: false } } else { Event::Quiet });
+    }
+    while !matches!(world.leaders[0].1, Step::Wait(_) | Step::Rest) {
+        world.leader(0, Crash::No);
+    }
+    world.leaders[0].1.clone()
+}
+
+#[test]
+fn a_leader_rests_between_ticks_while_writers_do_not_ring() {
+    let mut world = World::new(1);
+    assert_eq!(commit_and_forward(&mut world), Step::Rest, "it begins awake");
+    while world.leaders[0].1 != Step::Wait(POLL) {
+        world.leader(0, Crash::No);
+    }
+    assert_eq!(commit_and_forward(&mut world), Step::Wait(POLL), "asleep, it waits for the bell at once");
+}
+
+#[test]
+fn a_leader_rests_longer_where_ticks_take_longer() {
+    let milliseconds = [0, 1, 2, 3, 4, 1_000].map(Duration::from_millis);
+    assert_eq!(milliseconds.map(rest_after), [3, 4, 8, 10, 10, 10].map(Duration::from_millis));
 }

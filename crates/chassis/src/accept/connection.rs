@@ -106,10 +106,12 @@ impl Server {
         C: Future<Output = hyper::Result<()>>,
     {
         let mut connection = std::pin::pin!(connection);
+        // its own, as in `Life::cuttable`
+        let stopping = self.life.soft().child_token();
         tokio::select! {
             biased;
             ended = connection.as_mut() => return ended,
-            () = self.life.stopping() => close(connection.as_mut()),
+            () = stopping.cancelled() => close(connection.as_mut()),
         }
         connection.await
     }

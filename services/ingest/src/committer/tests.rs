@@ -29,7 +29,7 @@ async fn the_first_rings_when_the_others_have_had_their_turn() {
     assert!(rung.try_recv().is_err(), "it rang for the first alone");
     first.await;
     rung.try_recv().unwrap();
-    assert_eq!(committer.waiting.lock().batch().len(), 2);
+    assert_eq!(committer.waiting.lock().batch(0).len(), 2);
 }
 
 #[tokio::test]
@@ -41,4 +41,21 @@ async fn a_first_whose_client_has_gone_rings_for_the_others() {
         committer.put(job()).await;
     }
     rung.try_recv().unwrap();
+}
+
+#[test]
+fn a_batch_leaves_half_to_the_next_when_the_answered_will_be_back() {
+    #[track_caller]
+    fn check(waiting: usize, answered: usize, taken: usize) {
+        let mut queue = Waiting::default();
+        queue.jobs.extend(std::iter::repeat_with(job).take(waiting));
+        assert_eq!(queue.batch(answered).len(), taken);
+        assert_eq!(queue.jobs.len(), waiting - taken);
+    }
+    check(61, 3, 32);
+    check(32, 32, 32);
+    check(3, 61, 3);
+    check(2, 1, 2);
+    // nobody is known to come back
+    check(61, 0, 61);
 }
