@@ -1,0 +1,193 @@
+//! Random schedules of ticks, mail, reads and clogged sockets: a session gets every reading once, in order.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{hub::Hub, mailbox::Mailbox};
+
+/// A log of ticks, a hub that follows it, and one session that is driven as a socket would.
+struct World {
+    log: Vec<Arc<Batch>>,
+    published: usize,
+    hub: Hub,
+    mailbox: Arc<Mailbox>,
+    session: Session,
+    out: Outbox,
+    wishes: Vec<Wish>,
+    got: Vec<i64>,
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Commit(usize),
+    Publish,
+    TakeMail,
+    Grant(usize),
+    ReadSocket,
+    Clog,
+    LoseFeed,
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        4 => (1..4usize).prop_map(Move::Commit),
+        6 => Just(Move::Publish),
+        4 => Just(Move::TakeMail),
+        6 => (0..3usize).prop_map(Move::Grant),
+        3 => Just(Move::ReadSocket),
+        1 => Just(Move::Clog),
+        1 => Just(Move::LoseFeed),
+    ]
+}
+
+impl World {
+    fn new(window_bytes: usize) -> Self {
+        let hub = Hub::new(window_bytes);
+        hub.start_at(at(0, 0));
+        let mut out = Outbox::default();
+        let start = (at(0, 0), Instant::now());
+        let (session, _) = Session::begin(Form::V1, 7, Arc::new(LIMITS), None, start, &mut out);
+        Self {
+            log: Vec::new(),
+            published: 0,
+            hub,
+            mailbox: Mailbox::new(),
+            session,
+            out,
+            wishes: Vec::new(),
+            got: Vec::new(),
+        }
+    }
+
+    fn end(&self) -> Position {
+        self.log.last().map_or(at(0, 0), |batch| batch.end)
+    }
+
+    fn commit(&mut self, rows: usize) {
+        let (end, first) = (self.end(), self.end().id + 1);
+        let ids: Vec<i64> = (first..first + rows as i64).collect();
+        self.log.push(batch(end, end.tick.0 + 1, &ids));
+    }
+
+    fn copy(batch: &Arc<Batch>) -> Batch {
+        let first = batch.end.id - batch.count() as i64 + 1;
+        let ids: Vec<i64> = (first..=batch.end.id).collect();
+        Arc::try_unwrap(super::batch(batch.predecessor, batch.end.tick.0, &ids)).unwrap()
+    }
+
+    fn publish(&mut self) {
+        if let Some(batch) = self.log.get(self.published) {
+            self.hub.publish(Arc::new(Self::copy(batch)));
+            self.published += 1;
+        }
+    }
+
+    fn take_mail(&mut self) {
+        let mail = self.mailbox.take();
+        for delivery in &mail.deliveries {
+            self.wishes.extend(self.session.on_delivery(delivery, now().1, &mut self.out));
+        }
+        if mail.overflowed {
+            self.session.on_overflow();
+        }
+    }
+
+    /// Grants one wish. Attaching and detaching are immediate in a socket, so they go first here too.
+    fn grant(&mut self, which: usize) {
+        let immediate = |wish: &Wish| matches!(wish, Wish::Attach { .. } | Wish::Detach { .. });
+        let at = self.wishes.iter().position(immediate).unwrap_or(which);
+        if at >= self.wishes.len() {
+            return;
+        }
+        let more = match self.wishes.remove(at) {
+            Wish::Attach { sub, filter, after } => {
+                let attach = self.hub.attach(&self.mailbox, sub, &filter, after);
+                self.session.on_attach(sub, attach, now().1, &mut self.out)
+            }
+            Wish::Detach { sub } => {
+                self.hub.detach(self.mailbox.session, sub);
+                Vec::new()
+            }
+            Wish::Verdict { sub, from } => self.session.on_verdict(sub, Resume::From(from), &mut self.out),
+            Wish::Read { sub, after } => {
+                let page: Vec<_> =
+                    self.log.iter().filter(|batch| batch.end > after).take(2).cloned().collect();
+                let covered = page.last().map_or(after, |batch| batch.end);
+                self.session.on_page(sub, (&page, covered), now().1, &mut self.out)
+            }
+            Wish::Snapshot { .. } | Wish::Since { .. } | Wish::Close(_) => {
+                panic!("nobody asks for this here")
+            }
+        };
+        self.wishes.extend(more);
+    }
+
+    fn read_socket(&mut self) {
+        self.got.extend(ids(&messages(&mut self.out)));
+        if self.session.is_paused() {
+            self.wishes.extend(self.session.on_moment(now().1, &mut self.out));
+        }
+    }
+
+    fn play(&mut self, step: &Move) {
+        match step {
+            Move::Commit(rows) => self.commit(*rows),
+            Move::Publish => self.publish(),
+            Move::TakeMail => self.take_mail(),
+            Move::Grant(which) => self.grant(*which),
+            Move::ReadSocket => self.read_socket(),
+            Move::Clog => {
+                self.out.push([&[0x8a, 127, 0, 0, 0, 0, 0, 0x10, 0, 0][..], &vec![0; 1 << 20]].concat())
+            }
+            Move::LoseFeed => {
+                self.published = self.log.len();
+                self.hub.start_at(self.end());
+            }
+        }
+        while self.wishes.iter().any(|wish| matches!(wish, Wish::Attach { .. } | Wish::Detach { .. })) {
+            self.grant(0);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_session_gets_everything_it_wants_once_and_in_order(
+        schedule in prop::collection::vec(moves(), 1..120),
+        begin in 0..60usize,
+        window_bytes in prop_oneof![Just(1usize), Just(400), Just(1 << 20)],
+        only_s0 in any::<bool>(),
+        resumes in any::<bool>(),
+    ) {
+        let mut world = World::new(window_bytes);
+        let mut from = None;
+        for (number, step) in schedule.iter().chain(&vec![Move::Publish; 3]).enumerate() {
+            if number == begin.min(schedule.len()) {
+                let start = if resumes { world.end() } else { world.hub.head().unwrap() };
+                from = Some(start);
+                let sensors = if only_s0 { r#""sensors":["s0","s0*"],"# } else { "" };
+                let start = if resumes { start.to_string() } else { "now".to_owned() };
+                let text = format!(r#"{{"id":1,"subscribe":{{{sensors}"from":"{start}"}}}}"#);
+                let wishes = world.session.on_text(&text, now(), &mut world.out);
+                world.wishes.extend(wishes);
+                // a subscription from now is attached before anything else happens
+                while world.wishes.iter().any(|wish| matches!(wish, Wish::Attach { .. })) {
+                    world.grant(0);
+                }
+            }
+            world.play(step);
+        }
+        world.commit(1);
+        for _ in 0..world.log.len() + 400 {
+            for step in [Move::Publish, Move::TakeMail, Move::ReadSocket, Move::Grant(0)] {
+                world.play(&step);
+            }
+        }
+        let from = from.expect("the subscription was made");
+        let all = world.log.iter().flat_map(|batch| (batch.end.id - batch.count() as i64 + 1)..=batch.end.id);
+        let wanted: Vec<i64> = all.filter(|id| *id > from.id && (!only_s0 || id % 3 == 0)).collect();
+        prop_assert_eq!(world.got, wanted);
+    }
+}
