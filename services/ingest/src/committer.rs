@@ -1,8 +1,9 @@
 //! Group commit by natural batching: whatever waits while an INSERT runs goes into the next one, without a timer.
 //!
-//! A lane takes all that waits. One lane is enough while commits are quick, and makes the largest batches; when its
-//! INSERT has run for `PATIENCE`, the next lane takes what waits by then. The queue is bounded in bytes; a request that
-//! finds it full is refused at once, and one whose time is over is taken out unstored.
+//! A lane takes all that waits, unless clients that were just answered will be back for the next batch: then half. One
+//! lane is enough while commits are quick, and makes the largest batches; when its INSERT has run for `PATIENCE`, the
+//! next lane takes what waits by then. The queue is bounded in bytes; a request that finds it full is refused at once,
+//! and one whose time is over is taken out unstored.
 //!
 //! All of it runs on a thread of its own. Beside the connections, a batch whose answer has come waited until each of
 //! them had had its turn, and every client with it.
