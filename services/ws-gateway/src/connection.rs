@@ -253,6 +253,10 @@ impl<P: Peer> Connection<P> {
                     let attach = self.app.hub.attach(&self.place.mailbox, sub, &filter, after);
                     let now = Instant::now();
                     wishes.extend(self.session.on_attach(sub, attach, now, &mut self.outbox));
+                    // it may be live now, and would take what it has for the newest until the next heartbeat
+                    if self.app.hub.feeding() != Feeding::Current {
+                        self.place.mailbox.nudge();
+                    }
                 }
                 Wish::Detach { sub } => self.app.hub.detach(self.place.mailbox.session, sub),
                 Wish::Close(close) => return Err(close.into()),

@@ -104,6 +104,9 @@ async fn clients_are_told_when_no_leader_is_heard_and_when_one_is_again() {
     let told = tokio::time::timeout(Duration::from_secs(9), messages_until(&mut socket, stale(true)));
     told.await.expect("at once, not with the next heartbeat");
     assert_eq!(stack.gateways[0].metric("rowcast_gateway_stale").await.unwrap(), 1.0);
+    let (mut late, _) = subscribed(stack.gateways[0].public(), "{}").await;
+    let told = tokio::time::timeout(Duration::from_secs(9), messages_until(&mut late, stale(true)));
+    told.await.expect("at once also who comes now");
     stack.gateways[0].await_ready().await;
     stack.listeners[0].process.restart().unwrap();
     let told = tokio::time::timeout(Duration::from_secs(9), messages_until(&mut socket, stale(false)));
