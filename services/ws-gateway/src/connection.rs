@@ -253,7 +253,7 @@ impl<P: Peer> Connection<P> {
                     let attach = self.app.hub.attach(&self.place.mailbox, sub, &filter, after);
                     let now = Instant::now();
                     wishes.extend(self.session.on_attach(sub, attach, now, &mut self.outbox));
-                    // it may be live now, and would take what it has for the newest until the next heartbeat
+                    // a feed's change nudges only who is there when it comes
                     if self.app.hub.feeding() != Feeding::Current {
                         self.place.mailbox.nudge();
                     }

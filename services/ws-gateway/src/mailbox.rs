@@ -40,7 +40,7 @@ pub struct Mail {
     pub deliveries: Vec<Delivery>,
     /// Deliveries were left out from here on, and the hub has forgotten the session's subscriptions.
     pub overflowed: bool,
-    /// Whether the feed is current has changed: the client is to be told at once.
+    /// The client is to be told at once whether the feed is current.
     pub nudged: bool,
     /// The connection is to end.
     pub leave: Option<Leave>,

@@ -54,7 +54,7 @@ impl Rig {
     async fn wait_for_metric(&self, line: &str) {
         let seen = timeout(LONG, async {
             while !self.metrics().lines().any(|have| have == line) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::task::yield_now().await;
             }
         });
         assert!(seen.await.is_ok(), "no {line} in:\n{}", self.metrics());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{
     Plan, Stack,
-    client::{self, messages_until, send, subscribed},
+    client::{self, Socket, messages_until, send, subscribed},
 };
 use wire::ServerMessage;
 
@@ -95,22 +95,25 @@ async fn a_mark_comes_also_when_nothing_matches() {
     assert!(mark.pos > start && mark.n == 0 && !mark.stale, "{mark:?}");
 }
 
+/// Returns when a mark says so: at once, not with the next heartbeat.
+async fn told_stale(socket: &mut Socket, stale: bool) {
+    let told = messages_until(socket, |message| message.mark.is_some_and(|mark| mark.stale == stale));
+    tokio::time::timeout(Duration::from_secs(9), told).await.expect("at once, not with the next heartbeat");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_are_told_when_no_leader_is_heard_and_when_one_is_again() {
     let mut stack = stack().await;
     let (mut socket, _) = subscribed(stack.gateways[0].public(), "{}").await;
     stack.listeners[0].process.kill().unwrap();
-    let stale = |stale: bool| move |message: &ServerMessage| message.mark.is_some_and(|m| m.stale == stale);
-    let told = tokio::time::timeout(Duration::from_secs(9), messages_until(&mut socket, stale(true)));
-    told.await.expect("at once, not with the next heartbeat");
+    told_stale(&mut socket, true).await;
     assert_eq!(stack.gateways[0].metric("rowcast_gateway_stale").await.unwrap(), 1.0);
     let (mut late, _) = subscribed(stack.gateways[0].public(), "{}").await;
-    let told = tokio::time::timeout(Duration::from_secs(9), messages_until(&mut late, stale(true)));
-    told.await.expect("at once also who comes now");
+    told_stale(&mut late, true).await;
     stack.gateways[0].await_ready().await;
     stack.listeners[0].process.restart().unwrap();
-    let told = tokio::time::timeout(Duration::from_secs(9), messages_until(&mut socket, stale(false)));
-    told.await.expect("at once");
+    told_stale(&mut socket, false).await;
+    told_stale(&mut late, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

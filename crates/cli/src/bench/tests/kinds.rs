@@ -4,7 +4,8 @@ use std::{process::Stdio, sync::Mutex};
 
 use axum::Json;
 use tokio::{
-    process::{Child, Command},
+    io::AsyncReadExt,
+    process::{Child, ChildStdout, Command},
     sync::watch,
 };
 use tokio_tungstenite::WebSocketStream;
@@ -103,10 +104,12 @@ async fn say(socket: &mut WebSocketStream<TcpStream>, text: &str) {
 }
 
 /// Serves sockets until the process that stands for the gateway ends.
-async fn gateway(log: Log, pid: Option<u32>) -> (String, JoinSet<()>) {
+async fn gateway(log: Log, process: Option<&mut Child>) -> (String, JoinSet<()>) {
     let listener = listen().await;
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (until, mut tasks) = (Until(pid), JoinSet::new());
+    let until = Until(process.as_ref().and_then(|process| process.id()));
+    let stdout = process.and_then(|process| process.stdout.take());
+    let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let mut clients = JoinSet::new();
         let serve = async {
@@ -115,14 +118,17 @@ async fn gateway(log: Log, pid: Option<u32>) -> (String, JoinSet<()>) {
                 clients.spawn(log.clone().follow(stream, until));
             }
         };
-        let gone = async {
-            while !until.is_over() {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        tokio::select! { () = serve => {}, () = gone => {} }
+        tokio::select! { () = serve => {}, () = end(stdout) => {} }
     });
     (url, tasks)
+}
+
+/// Returns when the process has ended whose output this is; without one, never.
+async fn end(stdout: Option<ChildStdout>) {
+    match stdout {
+        Some(mut stdout) => assert_eq!(stdout.read(&mut [0]).await.unwrap(), 0, "it writes nothing"),
+        None => std::future::pending().await,
+    }
 }
 
 async fn ingest(log: Log) -> (String, JoinSet<()>) {
@@ -139,7 +145,8 @@ async fn ingest(log: Log) -> (String, JoinSet<()>) {
 
 /// A process that can be stopped and killed in the gateway's place.
 fn stand_in() -> Child {
-    Command::new("sleep").arg("60").stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap()
+    let mut sleep = Command::new("sleep");
+    sleep.arg("60").stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
 }
 
 const POSTS: Posts = Posts { connections: 2, together: 5, sensors: 4 };
@@ -220,9 +227,9 @@ async fn a_reading_that_a_replay_leaves_out_is_found() {
 }
 
 async fn resume_with(forgotten: Option<i64>) -> resume::Resume {
-    let (log, process) = (Log::new(forgotten), stand_in());
+    let (log, mut process) = (Log::new(forgotten), stand_in());
     let (ingest, _ingest) = ingest(log.clone()).await;
-    let (first, _first) = gateway(log.clone(), process.id()).await;
+    let (first, _first) = gateway(log.clone(), Some(&mut process)).await;
     let (other, _other) = gateway(log, None).await;
     let options = BenchResume {
         ingest: Ingest { url: ingest },
@@ -254,8 +261,8 @@ async fn a_client_that_lacks_a_reading_after_its_return_is_not_complete() {
 
 #[tokio::test]
 async fn slow_clients_that_the_gateway_closes_are_not_counted_as_connected() {
-    let process = stand_in();
-    let (url, mut closing) = gateway(Log::new(None), process.id()).await;
+    let mut process = stand_in();
+    let (url, mut closing) = gateway(Log::new(None), Some(&mut process)).await;
     let gateway = Address::parse(&url).unwrap();
     let (staying, leaving) =
         (SlowReaders::open(&gateway, 2).await.unwrap(), SlowReaders::open(&gateway, 3).await.unwrap());
