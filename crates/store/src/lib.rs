@@ -43,6 +43,13 @@ impl Error {
         self.0.as_database_error().is_some_and(|e| e.code().as_deref() == Some("57014"))
     }
 
+    /// Whether the same statement with the same values will fail again: its values or its text are at fault, or what
+    /// this user may do.
+    pub fn is_permanent(&self) -> bool {
+        const PERMANENT: [&str; 4] = ["0A", "22", "23", "42"];
+        self.class().is_some_and(|class| PERMANENT.contains(&class.as_str()))
+    }
+
     /// The first two characters of the SQLSTATE.
     fn class(&self) -> Option<String> {
         let code = self.0.as_database_error()?.code()?;

@@ -221,7 +221,18 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 fn bad_body(error: serde_json::Error) -> Refusal {
-    Refusal::new(ErrorCode::BadCommand, error.to_string())
+    Refusal::new(ErrorCode::BadCommand, shortened(&error.to_string()).into_owned())
+}
+
+/// The most characters of a client's own words that an answer repeats.
+const REPEATED: usize = 80;
+
+/// A text of which a client may have made any length, as an answer repeats it.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(REPEATED) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// The body of `unsubscribe`.
@@ -281,7 +292,7 @@ impl Command {
         } else if fields.contains_key("ping") {
             Verb::Ping
         } else {
-            Verb::Unknown(fields.keys().next().cloned().unwrap_or_default())
+            Verb::Unknown(fields.keys().next().map(|verb| shortened(verb).into_owned()).unwrap_or_default())
         };
         Ok(Self { id, verb })
     }

@@ -43,6 +43,8 @@ error_codes! {
     UnknownSubscription = "unknown-subscription" false;
     /// No verb of this protocol.
     UnknownVerb = "unknown-verb" false;
+    /// The database can never answer what the subscription needs to start.
+    Unreadable = "unreadable" false;
     /// This gateway asks nobody who they are.
     AuthNotAsked = "auth-not-asked" false;
 }

@@ -49,6 +49,12 @@ impl Pieces {
         if index == 0 { 0 } else { self.ends[index - 1] }
     }
 
+    /// The bytes of all pieces.
+    #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The piece of one reading.
     pub fn one(&self, index: usize) -> Bytes {
         self.bytes.slice(self.start(index)..self.ends[index])
@@ -131,14 +137,14 @@ impl Batch {
     }
 
     /// The WebSocket frame of each reading as a single event of [`FIRST_SUB`].
-    pub fn alone(&self, index: usize) -> Bytes {
+    pub fn alone(&self) -> &Pieces {
         let frames = || {
             self.frames(|pos, data, text| {
                 frame::write_event_head(FIRST_SUB, text);
                 frame::write_event_tail(pos, data, text);
             })
         };
-        self.alone.get_or_init(frames).one(index)
+        self.alone.get_or_init(frames)
     }
 
     /// Each reading as a server-sent event.

@@ -85,8 +85,10 @@ pub struct LimitsConfig {
     pub message_bytes: usize,
     /// Fragments of one message of a client (1008).
     pub fragments: usize,
-    /// Commands a second of a client, in bursts of up to ten times as many (4429).
+    /// Commands, pings and pongs a second of a client, in bursts of up to ten times as many (4429).
     pub commands_per_s: u32,
+    /// Bytes that may wait for all clients together; with more, clients that do not keep up wait for their turn.
+    pub backlog_bytes: usize,
 }
 
 impl Default for LimitsConfig {
@@ -99,6 +101,7 @@ impl Default for LimitsConfig {
             message_bytes: 64 << 10,
             fragments: 64,
             commands_per_s: 50,
+            backlog_bytes: 128 << 20,
         }
     }
 }
@@ -196,6 +199,7 @@ impl Settings for Config {
             ("patterns", patterns),
             ("fragments", self.limits.fragments),
             ("commands_per_s", self.limits.commands_per_s as usize),
+            ("backlog_bytes", self.limits.backlog_bytes),
         ] {
             if value == 0 {
                 faults.add(format!("limits.{name}"), "must be at least 1");

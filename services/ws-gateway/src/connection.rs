@@ -6,15 +6,14 @@ pub(crate) mod event_stream;
 mod questions;
 pub(crate) mod web_socket;
 
-use std::{future::pending, io, time::Duration};
+use std::{io, time::Duration};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, timeout};
 use wire::{Close, Position, Subscribe};
 
 use self::{
     clock::{Clock, HEARTBEAT},
-    questions::{Answer, Pending, page, since, snapshot, verdict},
+    questions::{Answer, Questions, page, since, snapshot, verdict},
 };
 use crate::{
     config::Patience,
@@ -36,9 +35,13 @@ pub(crate) trait Peer: Send {
     /// Whether a peer that was told of the end says that it has heard.
     const ANSWERS_CLOSE: bool;
 
-    /// Writes what it takes of the outbox, or hears the peer, whichever can be done first. May be dropped at any
-    /// time without losing a byte.
-    fn exchange(&mut self, out: &mut Outbox) -> impl Future<Output = io::Result<Happened>> + Send;
+    /// Writes what it takes of the outbox, or, if it `listens`, hears the peer, whichever can be done first. May be
+    /// dropped at any time without losing a byte.
+    fn exchange(
+        &mut self,
+        out: &mut Outbox,
+        listens: bool,
+    ) -> impl Future<Output = io::Result<Happened>> + Send;
 }
 
 /// What an exchange came to.
@@ -79,8 +82,7 @@ pub(crate) struct Connection<P> {
     place: Place,
     session: Session,
     outbox: Outbox,
-    /// Reads of the log under way; most connections never have one.
-    answers: Option<Box<FuturesUnordered<Pending>>>,
+    questions: Questions,
     clock: Clock,
 }
 
@@ -95,12 +97,12 @@ impl<P: Peer> Connection<P> {
         head: Position,
     ) -> Self {
         let number = place.mailbox.session;
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox::new(app.backlog.clone());
         let now = Instant::now();
         let (session, wishes) =
             Session::begin(form, number, app.limits.clone(), query, (head, now), &mut outbox);
         let clock = Clock::start(&app.patience, number);
-        let mut connection = Self { app, peer, place, session, outbox, answers: None, clock };
+        let mut connection = Self { app, peer, place, session, outbox, questions: Questions::default(), clock };
         // no first wish can end the connection
         let _ = connection.grant(wishes);
         connection
@@ -110,6 +112,7 @@ impl<P: Peer> Connection<P> {
     pub(crate) async fn serve(&mut self) {
         let end = self.until_end().await;
         let session = self.place.mailbox.session;
+        // what is published during the last words is for others
         self.app.hub.leave(session);
         let reason = match &end {
             End::Close(close, _) => close.reason(),
@@ -135,12 +138,14 @@ impl<P: Peer> Connection<P> {
     /// Everything happens here: a closed set of events, each handled in a few lines, until one ends the connection.
     async fn until_end(&mut self) -> End {
         loop {
-            self.clock.wind(&self.app.patience, self.session.next_due());
+            self.clock.wind(&self.app.patience, self.session.next_due(&self.outbox));
+            // replies wait in the outbox, too: who does not read them is not heard
+            let listens = !self.outbox.is_full();
+            // in random order, so that no event keeps the others waiting
             let outcome = tokio::select! {
-                biased;
-                happened = self.peer.exchange(&mut self.outbox) => self.on_exchange(happened),
+                happened = self.peer.exchange(&mut self.outbox, listens) => self.on_exchange(happened),
                 () = self.place.mailbox.arrival() => self.take_mail(),
-                answer = next(&mut self.answers) => self.on_answer(answer),
+                answer = self.questions.next() => self.on_answer(answer),
                 () = self.clock.alarm.as_mut() => self.on_alarm(),
             };
             if let Err(end) = outcome.and_then(|()| self.go_on()) {
@@ -151,9 +156,14 @@ impl<P: Peer> Connection<P> {
 
     fn on_exchange(&mut self, happened: io::Result<Happened>) -> Result<(), End> {
         let now = Instant::now();
-        self.clock.alive_at = now;
+        // while output waits, a peer shows that it lives by taking some of it
+        if matches!(happened, Ok(Happened::Wrote)) || self.outbox.is_empty() {
+            self.clock.alive_at = now;
+        }
         match happened {
-            Ok(Happened::Wrote | Happened::SignOfLife) => Ok(()),
+            Ok(Happened::Wrote) => Ok(()),
+            Ok(Happened::SignOfLife) if self.session.on_control(now) => Ok(()),
+            Ok(Happened::SignOfLife) => Err(Close::TooMany.into()),
             Ok(Happened::Text(text)) => {
                 let head = self.app.hub.head().unwrap_or_default();
                 let wishes = self.session.on_text(&text, (head, now), &mut self.outbox);
@@ -189,9 +199,6 @@ impl<P: Peer> Connection<P> {
     }
 
     fn on_answer(&mut self, answer: Answer) -> Result<(), End> {
-        if self.answers.as_ref().is_some_and(|answers| answers.is_empty()) {
-            self.answers = None;
-        }
         let (now, out) = (Instant::now(), &mut self.outbox);
         let wishes = match answer {
             Answer::Verdict(sub, verdict) => self.session.on_verdict(sub, verdict, out),
@@ -199,6 +206,7 @@ impl<P: Peer> Connection<P> {
             Answer::Page(sub, piece) => self.session.on_page(sub, (&piece.batches, piece.covered), now, out),
             Answer::Forgotten(sub) => self.session.on_forgotten(sub),
             Answer::Snapshot(sub, page) => self.session.on_snapshot(sub, &page, out),
+            Answer::Failed(sub) => self.session.on_failed(sub, out),
         };
         self.grant(wishes)
     }
@@ -236,8 +244,11 @@ impl<P: Peer> Connection<P> {
 
     /// After each event: what waited for room or for its time goes on.
     fn go_on(&mut self) -> Result<(), End> {
+        if self.outbox.is_beyond_bounds() {
+            return Err(Close::Overloaded.into());
+        }
         let now = Instant::now();
-        let due = self.session.next_due().is_some_and(|due| due <= now);
+        let due = self.session.next_due(&self.outbox).is_some_and(|due| due <= now);
         if due || (self.session.is_paused() && self.outbox.has_room()) {
             let wishes = self.session.on_moment(now, &mut self.outbox);
             self.grant(wishes)?;
@@ -258,21 +269,24 @@ impl<P: Peer> Connection<P> {
                         self.place.mailbox.nudge();
                     }
                 }
-                Wish::Detach { sub } => self.app.hub.detach(self.place.mailbox.session, sub),
+                Wish::Detach { sub } => {
+                    self.app.hub.detach(self.place.mailbox.session, sub);
+                    self.questions.forget(sub);
+                }
                 Wish::Close(close) => return Err(close.into()),
-                Wish::Verdict { sub, from } => self.ask(verdict(self.app.clone(), sub, from)),
-                Wish::Since { sub, last } => self.ask(since(self.app.clone(), sub, last)),
-                Wish::Read { sub, after } => self.ask(page(self.app.clone(), sub, after)),
+                Wish::Verdict { sub, from, first } => self.ask(sub, verdict(self.app.clone(), sub, from, first)),
+                Wish::Since { sub, last } => self.ask(sub, since(self.app.clone(), sub, last)),
+                Wish::Read { sub, after } => self.ask(sub, page(self.app.clone(), sub, after)),
                 Wish::Snapshot { sub, filter, at, after } => {
-                    self.ask(snapshot(self.app.clone(), sub, filter, at, after));
+                    self.ask(sub, snapshot(self.app.clone(), sub, filter, at, after));
                 }
             }
         }
         Ok(())
     }
 
-    fn ask(&mut self, question: impl Future<Output = Answer> + Send + 'static) {
-        self.answers.get_or_insert_default().push(Box::pin(question));
+    fn ask(&mut self, sub: u32, question: impl Future<Output = Answer> + Send + 'static) {
+        self.questions.ask(sub, Box::pin(question));
     }
 
     /// Says why, writes what is left, and waits a moment for the peer's own close.
@@ -284,7 +298,7 @@ impl<P: Peer> Connection<P> {
         self.session.on_close(close, after_ms, &mut self.outbox);
         let said = async {
             while (P::ANSWERS_CLOSE || !self.outbox.is_empty())
-                && !matches!(self.peer.exchange(&mut self.outbox).await?, Happened::Closed(_))
+                && !matches!(self.peer.exchange(&mut self.outbox, true).await?, Happened::Closed(_))
             {}
             io::Result::Ok(())
         };
@@ -292,11 +306,11 @@ impl<P: Peer> Connection<P> {
         let _ = timeout(FAREWELL, said).await;
     }
 
-    /// Writes the answer to the peer's close.
+    /// Writes the answer to the peer's close, where it takes one.
     async fn answer_close(&mut self) {
         let answered = async {
-            while !self.outbox.is_empty() {
-                self.peer.exchange(&mut self.outbox).await?;
+            while P::ANSWERS_CLOSE && !self.outbox.is_empty() {
+                self.peer.exchange(&mut self.outbox, true).await?;
             }
             io::Result::Ok(())
         };
@@ -305,13 +319,9 @@ impl<P: Peer> Connection<P> {
     }
 }
 
-async fn next(answers: &mut Option<Box<FuturesUnordered<Pending>>>) -> Answer {
-    let answer = match answers {
-        Some(answers) => answers.next().await,
-        None => None,
-    };
-    match answer {
-        Some(answer) => answer,
-        None => pending().await,
+impl<P> Drop for Connection<P> {
+    /// However it ended, by a panic too: the hub has nothing of it any more.
+    fn drop(&mut self) {
+        self.app.hub.leave(self.place.mailbox.session);
     }
 }

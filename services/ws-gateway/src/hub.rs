@@ -84,7 +84,7 @@ impl Hub {
         state.window = Some(Window::new(head, self.window_bytes));
         let sessions = std::mem::take(&mut state.sessions);
         state.interest = Interest::default();
-        drop(state);
+        // under the lock: who sees the new head knows that it has missed what lies before it
         sessions.values().for_each(|attached| attached.mailbox.overflow());
     }
 

@@ -36,7 +36,7 @@ use store::Database;
 pub use crate::config::Config;
 pub use crate::form::Form;
 use crate::{
-    feed::Feed, history::History, hub::Hub, metrics::Metrics, replay::Replay, roster::Roster, routes::Gateway,
+    feed::Feed, history::History, hub::Hub, metrics::Metrics, outbox::Backlog, replay::Replay, roster::Roster, routes::Gateway,
 };
 
 /// Connections for replay, snapshots and readiness.
@@ -73,6 +73,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         limits: Arc::new(limits.of_connection()),
         patience: config.patience(),
         origins: config.origins().map_err(anyhow::Error::msg)?,
+        backlog: Backlog::new(limits.backlog_bytes),
     });
     let router = routes::router(gateway, &config.gateway)?;
     let http = HttpMetrics::register(&service.registry)?;

@@ -1,32 +1,184 @@
-//! What is on its way to the socket: whole frames in order, as shared slices.
+//! What is on its way to the socket: whole frames in order, as shared slices, counted in bytes.
 
-use std::{collections::VecDeque, io::IoSlice};
+use std::{
+    collections::VecDeque,
+    io::IoSlice,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// Slices in one write: far below IOV_MAX (1,024), far above what a burst needs.
 const SLICES: usize = 128;
 
-/// A session with this much to write takes no more from the hub.
+/// A session with this much to write takes no more from the hub, and no more commands.
 pub(crate) const HIGH_BYTES: usize = 512 << 10;
 
 /// It reads on when so little is left.
 const LOW_BYTES: usize = 128 << 10;
 
+/// No session needs more: what may be added to a full outbox is one batch and a few control messages.
+const HARD_BYTES: usize = 16 << 20;
+
+/// Outboxes are counted together in steps of this size, so that short ones cost no shared counter.
+const STEP_BYTES: usize = 64 << 10;
+
+/// Small slices of a batch that must wait are joined into buffers of about this size.
+const JOINED_BYTES: usize = 16 << 10;
+
+/// A waiting slice keeps its whole batch in memory. Below this share of the batch it is copied instead.
+const COPIED_SHARE: usize = 4;
+
+/// The bytes that wait for all clients together, and how many may.
+#[derive(Debug)]
+pub struct Backlog {
+    limit: usize,
+    bytes: AtomicUsize,
+}
+
+impl Backlog {
+    /// At the limit, sessions with more than 64 KiB to write read on from the log, at their own pace.
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, bytes: AtomicUsize::new(0) })
+    }
+
+    /// Bytes that wait, without outboxes of less than 64 KiB.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes() >= self.limit
+    }
+}
+
+/// How much of the backlog is one holder's, who counts in steps.
+#[derive(Debug)]
+pub(crate) struct Share {
+    backlog: Arc<Backlog>,
+    /// What of the holder's bytes the backlog knows. One task writes it.
+    counted: AtomicUsize,
+}
+
+impl Share {
+    pub(crate) fn of(backlog: Arc<Backlog>) -> Self {
+        Self { backlog, counted: AtomicUsize::new(0) }
+    }
+
+    /// The holder has so many bytes now.
+    pub(crate) fn set(&self, bytes: usize) {
+        let step = bytes / STEP_BYTES * STEP_BYTES;
+        let before = self.counted.swap(step, Ordering::Relaxed);
+        if step != before {
+            self.backlog.bytes.fetch_add(step.wrapping_sub(before), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the holder must wait for its turn: the backlog is full, and it has a part in that.
+    pub(crate) fn is_too_much(&self) -> bool {
+        self.counted.load(Ordering::Relaxed) > 0 && self.backlog.is_full()
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[derive(Debug)]
+enum Slice {
+    /// Of a batch, or a message.
+    Shared(Bytes),
+    /// Copies of small slices.
+    Joined(BytesMut),
+}
+
+impl Slice {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Joined(bytes) => bytes,
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Shared(bytes) => bytes.advance(count),
+            Self::Joined(bytes) => bytes.advance(count),
+        }
+    }
+
+    fn freeze(self) -> Bytes {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Joined(bytes) => bytes.freeze(),
+        }
+    }
+}
+
 /// A queue of bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
-    slices: VecDeque<Bytes>,
+    slices: VecDeque<Slice>,
     bytes: usize,
+    share: Share,
+    /// How many bytes are left up to the end of a waiting pong; 0: none waits.
+    pong_left: usize,
+    /// The pong that follows it.
+    next_pong: Option<Bytes>,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self::new(Backlog::new(usize::MAX))
+    }
 }
 
 impl Outbox {
+    /// An empty one, counted among the others.
+    pub fn new(backlog: Arc<Backlog>) -> Self {
+        Self { slices: VecDeque::new(), bytes: 0, share: Share::of(backlog), pong_left: 0, next_pong: None }
+    }
+
+    /// What is counted together with it.
+    pub(crate) fn backlog(&self) -> Arc<Backlog> {
+        self.share.backlog.clone()
+    }
+
     /// Adds the next bytes; a frame may be several calls.
     pub fn push(&mut self, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
         if !bytes.is_empty() {
             self.bytes += bytes.len();
-            self.slices.push_back(bytes);
+            self.slices.push_back(Slice::Shared(bytes));
+            self.share.set(self.bytes);
+        }
+    }
+
+    /// Adds a slice of a batch's encoding of `whole` bytes.
+    pub fn push_part(&mut self, part: Bytes, whole: usize) {
+        if self.slices.is_empty() || part.len().saturating_mul(COPIED_SHARE) >= whole {
+            return self.push(part);
+        }
+        self.bytes += part.len();
+        match self.slices.back_mut() {
+            Some(Slice::Joined(joined)) if joined.len() < JOINED_BYTES => joined.extend_from_slice(&part),
+            _ => self.slices.push_back(Slice::Joined(BytesMut::from(&part[..]))),
+        }
+        self.share.set(self.bytes);
+    }
+
+    /// Adds the answer to a ping. While an earlier answer waits, only the newest follows it (RFC 6455 §5.5.3).
+    pub fn push_pong(&mut self, pong: impl Into<Bytes>) {
+        if self.pong_left > 0 {
+            self.next_pong = Some(pong.into());
+        } else {
+            self.push(pong);
+            self.pong_left = self.bytes;
         }
     }
 
@@ -42,41 +194,73 @@ impl Outbox {
 
     /// Whether the session must stop taking.
     pub fn is_full(&self) -> bool {
-        self.bytes >= HIGH_BYTES
+        self.bytes >= HIGH_BYTES || self.share.is_too_much()
     }
 
     /// Whether it may take again.
     pub fn has_room(&self) -> bool {
-        self.bytes <= LOW_BYTES
+        self.bytes <= LOW_BYTES && !self.is_full()
     }
 
-    /// The first slice.
-    pub(crate) fn front(&self) -> Option<&Bytes> {
-        self.slices.front()
+    /// Whether it holds more than any session needs.
+    pub fn is_beyond_bounds(&self) -> bool {
+        self.bytes > HARD_BYTES
+    }
+
+    /// Takes the first slices as one, up to about `limit` bytes.
+    pub(crate) fn take(&mut self, limit: usize) -> Bytes {
+        let mut taken = BytesMut::new();
+        while let Some(first) = self.slices.front().map(|first| first.bytes().len())
+            && (taken.is_empty() || taken.len() + first <= limit)
+        {
+            let Some(slice) = self.slices.pop_front() else { break };
+            if taken.is_empty() && (self.slices.is_empty() || first >= limit) {
+                self.wrote(first);
+                return slice.freeze();
+            }
+            taken.extend_from_slice(slice.bytes());
+            self.wrote(first);
+        }
+        taken.freeze()
     }
 
     /// The first slices, for a vectored write.
     pub fn chunks(&self) -> Vec<IoSlice<'_>> {
-        self.slices.iter().take(SLICES).map(|slice| IoSlice::new(slice)).collect()
+        self.slices.iter().take(SLICES).map(|slice| IoSlice::new(slice.bytes())).collect()
     }
 
     /// Takes what was written off the front.
-    pub fn advance(&mut self, mut written: usize) {
-        self.bytes -= written;
-        while written > 0
+    pub fn advance(&mut self, written: usize) {
+        let mut left = written;
+        while left > 0
             && let Some(first) = self.slices.front_mut()
         {
-            if first.len() > written {
-                first.advance(written);
-                return;
+            let length = first.bytes().len();
+            if length > left {
+                first.advance(left);
+                break;
             }
-            written -= first.len();
+            left -= length;
             self.slices.pop_front();
+        }
+        self.wrote(written);
+    }
+
+    fn wrote(&mut self, written: usize) {
+        self.bytes -= written;
+        if self.pong_left > 0 {
+            self.pong_left = self.pong_left.saturating_sub(written);
+            if self.pong_left == 0
+                && let Some(pong) = self.next_pong.take()
+            {
+                self.push_pong(pong);
+            }
         }
         if self.slices.is_empty() {
             // an idle connection holds no memory of its last burst
             self.slices = VecDeque::new();
         }
+        self.share.set(self.bytes);
     }
 }
 
@@ -85,14 +269,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn written(outbox: &mut Outbox) -> Vec<u8> {
+        let mut out = Vec::new();
+        while !outbox.is_empty() {
+            out.extend_from_slice(&outbox.take(7));
+        }
+        out
+    }
+
     proptest! {
         #[test]
         fn what_goes_in_comes_out_in_order(
-            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..30),
+            pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..9), any::<bool>()), 0..30),
             writes in prop::collection::vec(1..12usize, 0..99),
         ) {
             let mut outbox = Outbox::default();
-            pieces.iter().for_each(|piece| outbox.push(piece.clone()));
+            for (piece, shared) in &pieces {
+                if *shared { outbox.push(piece.clone()) } else { outbox.push_part(piece.clone().into(), 100) }
+            }
             let mut out = Vec::new();
             for write in writes {
                 let offered: Vec<u8> = outbox.chunks().iter().flat_map(|slice| slice.to_vec()).collect();
@@ -100,9 +294,51 @@ mod tests {
                 out.extend_from_slice(&offered[..written]);
                 outbox.advance(written);
             }
-            let all: Vec<u8> = pieces.concat();
+            let all: Vec<u8> = pieces.into_iter().flat_map(|(piece, _)| piece).collect();
             prop_assert_eq!(&out[..], &all[..out.len()]);
             prop_assert_eq!(outbox.bytes(), all.len() - out.len());
+            prop_assert_eq!(&written(&mut outbox)[..], &all[out.len()..]);
         }
+    }
+
+    #[test]
+    fn of_many_pings_the_first_and_the_newest_are_answered() {
+        let mut outbox = Outbox::default();
+        outbox.push(&b"frame "[..]);
+        for pong in [&b"1 "[..], b"2 ", b"3 "] {
+            outbox.push_pong(pong);
+        }
+        assert_eq!(outbox.bytes(), b"frame 1 ".len());
+        outbox.push(&b"more "[..]);
+        assert_eq!(written(&mut outbox), b"frame 1 more 3 ");
+        outbox.push_pong(&b"4"[..]);
+        assert_eq!(written(&mut outbox), b"4");
+    }
+
+    #[test]
+    fn small_parts_that_wait_do_not_hold_their_batches() {
+        let (mut outbox, batch) = (Outbox::default(), Bytes::from(vec![7; 100]));
+        for start in 0..50 {
+            outbox.push_part(batch.slice(start..start + 1), batch.len());
+        }
+        assert_eq!((outbox.slices.len(), outbox.bytes()), (2, 50), "the first waits for nothing");
+        outbox.push_part(batch.slice(0..25), batch.len());
+        assert_eq!(outbox.slices.len(), 3);
+    }
+
+    #[test]
+    fn at_the_common_bound_only_long_outboxes_are_full() {
+        let backlog = Backlog::new(192 << 10);
+        let [mut long, mut short] = [(); 2].map(|()| Outbox::new(backlog.clone()));
+        short.push(vec![0; 10]);
+        long.push(vec![0; 190 << 10]);
+        assert!(!long.is_full());
+        let mut other = Outbox::new(backlog.clone());
+        other.push(vec![0; 70 << 10]);
+        assert!(long.is_full() && other.is_full() && !short.is_full());
+        drop(other);
+        assert!(!long.is_full());
+        long.advance(long.bytes());
+        assert_eq!(backlog.bytes(), 0);
     }
 }

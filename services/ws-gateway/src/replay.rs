@@ -21,6 +21,9 @@ use crate::{batch::Batch, hub::Hub, metrics::Metrics, session::SnapshotPage};
 /// the order of coming.
 const READS_AT_ONCE: usize = 4;
 
+/// Further back than any retention, and a time that Postgres can count with.
+const LONGEST_SPAN: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// Readings of one read of Postgres.
 const PAGE: i64 = 2_000;
 
@@ -125,7 +128,7 @@ impl Replay {
     pub(crate) async fn since(&self, last: Duration) -> store::Result<(Position, bool)> {
         let _turn = self.inner.turn.acquire().await;
         self.inner.metrics.replay_reads.inc();
-        self.inner.database.since(last).await
+        self.inner.database.since(last.min(LONGEST_SPAN)).await
     }
 
     /// The readings behind a position.

@@ -26,6 +26,7 @@ use crate::{
     hub::{Feeding, Hub},
     metrics::Metrics,
     origin::Origins,
+    outbox::Backlog,
     page,
     replay::Replay,
     roster::{NoPlace, Place, Roster},
@@ -42,6 +43,7 @@ pub(crate) struct Gateway {
     pub(crate) limits: Arc<Limits>,
     pub(crate) patience: Patience,
     pub(crate) origins: Origins,
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 pub(crate) type App = Arc<Gateway>;

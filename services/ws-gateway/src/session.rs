@@ -11,7 +11,7 @@ use std::sync::Arc;
 use store::Resume;
 use tokio::time::Instant;
 use wire::{
-    Close, Command, ErrorCode, Filter, Position, ServerMessage, Start, Subscribe, Verb,
+    Close, Command, ErrorCode, Filter, Mode, Position, ServerMessage, Start, Subscribe, Verb,
     command::Refusal,
     frame::{Attached, Empty, Hello, Limits},
 };
@@ -19,6 +19,7 @@ use wire::{
 pub use self::wish::{SnapshotPage, Wish};
 use self::{
     allowance::Allowance,
+    latest::{Held, Latest},
     subscription::{State, Subscription},
 };
 use crate::{
@@ -108,6 +109,11 @@ impl Session {
         wishes
     }
 
+    /// A control frame of the client; false when these are more than it may send.
+    pub fn on_control(&mut self, now: Instant) -> bool {
+        self.allowance.take(1, now)
+    }
+
     fn on_command(&mut self, command: Command, out: &mut Outbox) -> Vec<Wish> {
         let id = command.id;
         let refusal = match command.verb {
@@ -150,12 +156,13 @@ impl Session {
         };
         let sub = self.next_sub;
         self.next_sub += 1;
-        let mut own = Subscription::new(sub, self.form, filter.clone(), id, asked);
+        let latest = (asked.mode == Mode::Latest).then(|| Latest::new(asked.max_rate, self.held(out)));
+        let mut own = Subscription::new(sub, self.form, filter.clone(), id, latest);
         let wish = match asked.from {
             Start::Now => Wish::Attach { sub, filter, after: None },
             Start::After(from) => {
                 (own.sent, own.state) = (from, State::Judged);
-                Wish::Verdict { sub, from }
+                Wish::Verdict { sub, from, first: true }
             }
             Start::Last(last) => {
                 own.state = State::Judged;
@@ -169,6 +176,12 @@ impl Session {
         };
         self.subscriptions.push(own);
         vec![wish]
+    }
+
+    /// What this connection's subscriptions of mode `latest` are counted by.
+    fn held(&self, out: &Outbox) -> Arc<Held> {
+        let known = self.subscriptions.iter().find_map(|own| own.latest.as_ref());
+        known.map_or_else(|| Held::new(out.backlog()), |latest| latest.held())
     }
 
     fn check(&self, asked: &Subscribe) -> Result<Filter, Refusal> {
@@ -196,6 +209,10 @@ impl Session {
     pub fn on_attach(&mut self, sub: u32, attach: Attach, now: Instant, out: &mut Outbox) -> Vec<Wish> {
         let Some(own) = self.get(sub) else { return vec![Wish::Detach { sub }] };
         match attach {
+            Attach::Live { missing, .. } if !missing.is_empty() && own.is_full(out) => {
+                own.paused = true;
+                vec![Wish::Detach { sub }]
+            }
             Attach::Live { head, missing } => {
                 let was = std::mem::replace(&mut own.state, State::Live);
                 if was == State::Starting {
@@ -229,14 +246,28 @@ impl Session {
             // the demo's protocol has no words for a gap, and silence would be a lie
             Resume::Gap(_) => vec![Wish::Close(Close::TooSlow)],
             Resume::Ahead => {
-                let Some(at) = self.find(sub) else { return Vec::new() };
-                let id = self.subscriptions.remove(at).command;
                 let says = "the log does not reach this position yet";
-                self.refuse(id, Refusal::new(ErrorCode::BadPosition, says), out);
-                // an event stream is its one subscription
-                if self.form == Form::Sse { vec![Wish::Close(Close::BadMessage)] } else { Vec::new() }
+                self.end_early(sub, Refusal::new(ErrorCode::BadPosition, says), out)
             }
         }
+    }
+
+    /// The log will never answer what a subscription asked.
+    pub fn on_failed(&mut self, sub: u32, out: &mut Outbox) -> Vec<Wish> {
+        self.end_early(sub, Refusal::new(ErrorCode::Unreadable, "the log cannot be read from there"), out)
+    }
+
+    /// Ends a subscription that cannot go on: by an error if its command has had no answer, else with the connection,
+    /// since its client believes it to be live.
+    fn end_early(&mut self, sub: u32, refusal: Refusal, out: &mut Outbox) -> Vec<Wish> {
+        let Some(at) = self.find(sub) else { return Vec::new() };
+        if self.subscriptions[at].state != State::Judged {
+            return vec![Wish::Close(Close::Overloaded)];
+        }
+        let id = self.subscriptions.remove(at).command;
+        self.refuse(id, refusal, out);
+        // an event stream is its one subscription
+        if self.form == Form::Sse { vec![Wish::Close(Close::BadMessage)] } else { Vec::new() }
     }
 
     /// The answer to [`Wish::Since`]: where that time began, and whether the log reaches back so far.
@@ -263,6 +294,11 @@ impl Session {
         out: &mut Outbox,
     ) -> Vec<Wish> {
         let Some(own) = self.get(sub) else { return Vec::new() };
+        // other subscriptions may have filled the outbox meanwhile; the page will be there again
+        if own.is_full(out) {
+            own.paused = true;
+            return Vec::new();
+        }
         batches.iter().for_each(|batch| own.send(batch, &Rows::All, now, out));
         own.sent = own.sent.max(covered);
         own.paused = own.is_full(out);
@@ -280,7 +316,7 @@ impl Session {
             own.snapshot_after = None;
             return vec![Wish::Snapshot { sub, filter: own.filter.clone(), at: None, after: None }];
         }
-        vec![Wish::Verdict { sub, from: own.sent }]
+        vec![Wish::Verdict { sub, from: own.sent, first: false }]
     }
 
     /// The answer to [`Wish::Snapshot`].
@@ -338,8 +374,11 @@ impl Session {
         self.subscriptions.iter().any(|own| own.paused)
     }
 
-    /// When [`Session::on_moment`] has something to do that only waits for the time.
-    pub fn next_due(&self) -> Option<Instant> {
+    /// When [`Session::on_moment`] has something to do that only waits for the time, not for room.
+    pub fn next_due(&self, out: &Outbox) -> Option<Instant> {
+        if out.is_full() {
+            return None;
+        }
         self.subscriptions.iter().filter_map(|own| own.latest.as_ref()?.next_due()).min()
     }
 
@@ -381,7 +420,7 @@ fn read_on(own: &Subscription) -> Wish {
             Wish::Snapshot { sub, filter, at: Some(own.sent), after: own.snapshot_after.clone() }
         }
         // the history may have changed meanwhile
-        _ => Wish::Verdict { sub, from: own.sent },
+        _ => Wish::Verdict { sub, from: own.sent, first: false },
     }
 }
 

@@ -69,7 +69,8 @@ impl Messages {
         self.check(&header, length, limits)?;
         let Some(mask) = header.mask else { return Err(Close::Protocol) };
         let length = usize::try_from(length).map_err(|_| Close::TooBig)?;
-        if self.rest.len() < head + length {
+        // `head` bytes were read of it
+        if self.rest.len() - head < length {
             return Ok(None);
         }
         self.rest.advance(head);
@@ -95,10 +96,10 @@ impl Messages {
             (OpCode::Control(_), _) => Ok(()),
             (OpCode::Data(Data::Continue), None) => Err(Close::Protocol),
             (OpCode::Data(Data::Text | Data::Binary), Some(_)) => Err(Close::Protocol),
-            (OpCode::Data(_), begun) if begun.unwrap_or(0) + length > limits.message_bytes as u64 => {
-                Err(Close::TooBig)
+            (OpCode::Data(_), begun) => {
+                let whole = begun.unwrap_or(0).saturating_add(length);
+                if whole > limits.message_bytes as u64 { Err(Close::TooBig) } else { Ok(()) }
             }
-            (OpCode::Data(_), _) => Ok(()),
         }
     }
 

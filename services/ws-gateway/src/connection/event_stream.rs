@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Frame;
 use tokio::sync::mpsc;
 
@@ -36,31 +36,15 @@ pub(crate) fn event_stream() -> (EventStream, EventBody) {
 impl Peer for EventStream {
     const ANSWERS_CLOSE: bool = false;
 
-    async fn exchange(&mut self, out: &mut Outbox) -> io::Result<Happened> {
+    async fn exchange(&mut self, out: &mut Outbox, _: bool) -> io::Result<Happened> {
         if out.is_empty() {
             self.chunks.closed().await;
             return Ok(Happened::Closed(None));
         }
         let Ok(place) = self.chunks.reserve().await else { return Ok(Happened::Closed(None)) };
-        place.send(chunk(out));
+        place.send(out.take(CHUNK_BYTES));
         Ok(Happened::Wrote)
     }
-}
-
-/// The first slices as one, unless the first alone is large enough.
-fn chunk(out: &mut Outbox) -> Bytes {
-    let mut chunk = BytesMut::new();
-    while let Some(first) = out.front()
-        && (chunk.is_empty() || chunk.len() + first.len() <= CHUNK_BYTES)
-    {
-        let first = first.clone();
-        out.advance(first.len());
-        if chunk.is_empty() && (out.is_empty() || first.len() >= CHUNK_BYTES) {
-            return first;
-        }
-        chunk.extend_from_slice(&first);
-    }
-    chunk.freeze()
 }
 
 impl http_body::Body for EventBody {
@@ -87,7 +71,7 @@ mod tests {
         }
         let mut sizes = Vec::new();
         while !out.is_empty() {
-            sizes.push(chunk(&mut out).len());
+            sizes.push(out.take(CHUNK_BYTES).len());
         }
         assert_eq!(sizes, [30, CHUNK_BYTES, 11]);
         assert_eq!(out.bytes(), 0);

@@ -1,15 +1,27 @@
-//! What a session asks the log, until it is answered: a database that is away is asked again.
+//! What a session asks the log, until it is answered: a database that is away is asked again, and what can never be
+//! answered is said to be that.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use store::{ReadError, Resume};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use wire::{Filter, Position};
 
 use crate::{replay::Piece, routes::App, session::SnapshotPage};
 
-/// Between tries to read the log.
-const RETRY: Duration = Duration::from_millis(250);
+/// Before the second try to read the log; twice as long before each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a subscription that was live waits for a log that does not reach its position: that of a server which is
+/// behind for a moment, as in a failover.
+const AHEAD_LIMIT: Duration = Duration::from_secs(30);
+
+/// Questions of one connection that are asked at once; its others wait, so that each client has the same share of the
+/// readers.
+const AT_ONCE: usize = 2;
 
 /// What the log answered to a wish.
 pub(super) enum Answer {
@@ -18,31 +30,93 @@ pub(super) enum Answer {
     Page(u32, Piece),
     Forgotten(u32),
     Snapshot(u32, SnapshotPage),
+    /// It never will.
+    Failed(u32),
 }
 
-pub(super) type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-pub(super) async fn verdict(app: App, sub: u32, from: Position) -> Answer {
+/// A connection's questions. Each ends with the subscription that asked. Most connections never have one.
+#[derive(Default)]
+pub(super) struct Questions {
+    open: Option<Box<VecDeque<(u32, Question)>>>,
+}
+
+impl Questions {
+    pub(super) fn ask(&mut self, sub: u32, question: Question) {
+        self.open.get_or_insert_default().push_back((sub, question));
+    }
+
+    /// Drops what a subscription asked.
+    pub(super) fn forget(&mut self, sub: u32) {
+        if let Some(open) = &mut self.open {
+            open.retain(|(own, _)| *own != sub);
+        }
+    }
+
+    /// The next answer; for ever pending while there is no question.
+    pub(super) async fn next(&mut self) -> Answer {
+        poll_fn(|cx| {
+            let Some(open) = &mut self.open else { return Poll::Pending };
+            let answered = open.iter_mut().take(AT_ONCE).enumerate().find_map(|(index, (_, question))| {
+                match question.as_mut().poll(cx) {
+                    Poll::Ready(answer) => Some((index, answer)),
+                    Poll::Pending => None,
+                }
+            });
+            let Some((index, answer)) = answered else { return Poll::Pending };
+            open.remove(index);
+            if open.is_empty() {
+                self.open = None;
+            }
+            Poll::Ready(answer)
+        })
+        .await
+    }
+}
+
+/// The pauses between tries.
+struct Pauses(Duration);
+
+impl Pauses {
+    fn new() -> Self {
+        Self(FIRST_PAUSE)
+    }
+
+    async fn pause(&mut self) {
+        sleep(self.0).await;
+        self.0 = (2 * self.0).min(LONGEST_PAUSE);
+    }
+}
+
+/// What a position is worth. `first`: its client has had no answer yet, and hears at once that it is ahead.
+pub(super) async fn verdict(app: App, sub: u32, from: Position, first: bool) -> Answer {
+    let (mut pauses, asked_at) = (Pauses::new(), Instant::now());
     loop {
         match app.replay.verdict(from).await {
+            Ok(Resume::Ahead) if !first && asked_at.elapsed() < AHEAD_LIMIT => {}
             Ok(verdict) => return Answer::Verdict(sub, verdict),
+            Err(error) if is_final(&error) => return Answer::Failed(sub),
             Err(error) => note(&error),
         }
-        sleep(RETRY).await;
+        pauses.pause().await;
     }
 }
 
 pub(super) async fn since(app: App, sub: u32, last: Duration) -> Answer {
+    let mut pauses = Pauses::new();
     loop {
         match app.replay.since(last).await {
             Ok(start) => return Answer::Since(sub, start),
+            Err(error) if is_final(&error) => return Answer::Failed(sub),
             Err(error) => note(&error),
         }
-        sleep(RETRY).await;
+        pauses.pause().await;
     }
 }
 
 pub(super) async fn page(app: App, sub: u32, after: Position) -> Answer {
+    let mut pauses = Pauses::new();
     loop {
         match app.replay.read(after).await {
             // the log has no more, and the hub could not attach: the feed stands elsewhere and will come
@@ -52,9 +126,10 @@ pub(super) async fn page(app: App, sub: u32, after: Position) -> Answer {
                 app.replay.doubt().await;
                 return Answer::Forgotten(sub);
             }
+            Err(ReadError::Database(error)) if is_final(&error) => return Answer::Failed(sub),
             Err(ReadError::Database(error)) => note(&error),
         }
-        sleep(RETRY).await;
+        pauses.pause().await;
     }
 }
 
@@ -65,14 +140,25 @@ pub(super) async fn snapshot(
     at: Option<Position>,
     after: Option<String>,
 ) -> Answer {
+    let mut pauses = Pauses::new();
     loop {
         match app.replay.snapshot(filter.clone(), at, after.clone()).await {
             Ok(page) => return Answer::Snapshot(sub, page),
             Err(ReadError::Forgotten(_)) if at.is_some() => return Answer::Forgotten(sub),
+            Err(ReadError::Database(error)) if is_final(&error) => return Answer::Failed(sub),
             Err(error) => note(&error),
         }
-        sleep(RETRY).await;
+        pauses.pause().await;
     }
+}
+
+/// Whether the same statement will fail again, so that the question has no answer.
+fn is_final(error: &store::Error) -> bool {
+    let fails = error.is_permanent();
+    if fails {
+        tracing::error!(error = error as &dyn std::error::Error, "the log cannot answer a client");
+    }
+    fails
 }
 
 fn note(error: &(dyn std::error::Error + 'static)) {

@@ -41,7 +41,7 @@ impl WebSocket {
             Ok(Some(Heard::Text(text))) => Happened::Text(text),
             Ok(Some(Heard::Pong)) => Happened::SignOfLife,
             Ok(Some(Heard::Ping(pong))) => {
-                out.push(pong);
+                out.push_pong(pong);
                 Happened::SignOfLife
             }
             Ok(Some(Heard::Closed(code, echo))) => {
@@ -85,13 +85,16 @@ impl WebSocket {
 impl Peer for WebSocket {
     const ANSWERS_CLOSE: bool = true;
 
-    async fn exchange(&mut self, out: &mut Outbox) -> io::Result<Happened> {
+    async fn exchange(&mut self, out: &mut Outbox, listens: bool) -> io::Result<Happened> {
         loop {
-            if let Some(happened) = self.heard(out) {
+            if listens && let Some(happened) = self.heard(out) {
                 return Ok(happened);
             }
-            let interest =
-                if out.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
+            let interest = match (listens, out.is_empty()) {
+                (_, true) => Interest::READABLE,
+                (true, false) => Interest::READABLE | Interest::WRITABLE,
+                (false, false) => Interest::WRITABLE,
+            };
             let ready = self.stream.ready(interest).await?;
             if ready.is_writable() && !out.is_empty() && self.write(out)? {
                 return Ok(Happened::Wrote);

@@ -125,6 +125,53 @@ fn registration_against_publishing() {
     }
 }
 
+/// The feed starts anew past a gap that it cannot fill: a session that is told of a head has either got everything up
+/// to it, or knows that it must read the log.
+fn marks_against_a_new_start() {
+    let hub = Hub::new(1 << 20);
+    hub.start_at(at(0));
+    let publisher = {
+        let hub = hub.clone();
+        thread::spawn(move || {
+            hub.publish(batch(1));
+            hub.start_at(at(3));
+            hub.publish(batch(4));
+        })
+    };
+    let subscribers = filters().map(|filter| {
+        let (hub, mailbox) = (hub.clone(), Mailbox::new());
+        thread::spawn(move || {
+            let mut got = attach(&hub, &mailbox, &filter, None);
+            for _ in 0..3 {
+                let head = hub.head().expect("it has begun");
+                let mail = mailbox.take();
+                mail.deliveries.iter().for_each(|delivery| got.take(&delivery.batch));
+                if mail.overflowed {
+                    // the log has what lies between; the hub lets it in behind that
+                    let Attach::Live { head, missing } = hub.attach(&mailbox, 1, &filter, Some(at(3))) else {
+                        panic!("the window begins there")
+                    };
+                    got = Got { from: at(3), ids: Vec::new() };
+                    missing.iter().for_each(|batch| got.take(batch));
+                    assert_eq!(got.end(), head);
+                } else {
+                    assert!(got.end() >= head, "a mark at {head}, though it has come to {}", got.end());
+                }
+            }
+        })
+    });
+    publisher.join().unwrap();
+    subscribers.into_iter().for_each(|subscriber| subscriber.join().unwrap());
+}
+
+#[test]
+fn no_mark_passes_what_a_session_has_not_got() {
+    in_model(|| {
+        shuttle::check_random(marks_against_a_new_start, SCHEDULES);
+        shuttle::check_pct(marks_against_a_new_start, SCHEDULES, 3);
+    });
+}
+
 #[test]
 fn no_schedule_loses_or_doubles_a_reading_or_deadlocks() {
     in_model(|| {

@@ -1,39 +1,83 @@
 //! Mode `latest`: at most so many events a second for each sensor, each the newest; older ones that wait are merged.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use ahash::AHashMap;
+use ahash::{AHashMap, RandomState};
 use tokio::time::Instant;
 use wire::Position;
 
 use crate::{
     form::{Form, text, write_latest},
-    outbox::Outbox,
+    outbox::{Backlog, Outbox, Share},
 };
 
-/// With so many bytes of readings that wait, the subscription takes no more until some are sent.
-const HIGH_BYTES: usize = 1 << 20;
+/// With so many bytes that a connection's subscriptions hold back, they take no more until some are sent.
+const HIGH_BYTES: usize = 8 << 20;
 
-/// Sensors that may be spoken of again are forgotten when so many are known.
+/// What times may take of it. With more sensors than that, some are told earlier than their rate says.
+const TIMES_BYTES: usize = 2 << 20;
+
+/// A sensor that waits costs so much beside its name and its reading: two map entries and a place in the heap.
+const WAITING_BYTES: usize = 160;
+
+/// A time at which a sensor may be told again.
+const TIME_BYTES: usize = 32;
+
+/// Times that have passed are forgotten when so many are known.
 const SWEEP_AT: usize = 1_024;
+
+/// What all subscriptions of a connection hold back.
+#[derive(Debug)]
+pub(super) struct Held {
+    waiting: AtomicUsize,
+    times: AtomicUsize,
+    share: Share,
+}
+
+impl Held {
+    pub(super) fn new(backlog: Arc<Backlog>) -> Arc<Self> {
+        let share = Share::of(backlog);
+        Arc::new(Self { waiting: AtomicUsize::new(0), times: AtomicUsize::new(0), share })
+    }
+
+    /// The connection's task alone adds and takes; the counters are atomic only because it may change its thread.
+    fn change(&self, counter: &AtomicUsize, added: usize, taken: usize) {
+        let bytes = counter.load(Ordering::Relaxed) + added;
+        counter.store(bytes.saturating_sub(taken), Ordering::Relaxed);
+        self.share.set(self.bytes());
+    }
+
+    fn bytes(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed) + self.times.load(Ordering::Relaxed)
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= HIGH_BYTES - TIMES_BYTES || self.share.is_too_much()
+    }
+}
 
 /// What a subscription of mode `latest` holds back.
 #[derive(Debug)]
 pub(super) struct Latest {
     /// Between two events of a sensor; zero where only a slow connection makes them wait.
     interval: Duration,
-    sensors: AHashMap<Arc<str>, Sensor>,
-    /// When each sensor that waits may be spoken of.
+    waiting: AHashMap<Arc<str>, Waiting>,
+    /// When each sensor that waits may be told.
     due: BinaryHeap<Reverse<(Instant, Arc<str>)>>,
-    bytes: usize,
+    /// When each sensor that was told may be told again, by the hash of its name. Two names of one hash would only
+    /// wait for each other.
+    times: AHashMap<u64, Instant>,
+    hasher: RandomState,
     sweep_at: usize,
-}
-
-#[derive(Debug)]
-struct Sensor {
-    /// Not before this.
-    next: Instant,
-    waits: Option<Waiting>,
+    held: Arc<Held>,
 }
 
 /// The newest reading of a sensor that could not be sent yet.
@@ -48,19 +92,26 @@ struct Waiting {
 
 impl Latest {
     /// At most `rate` events a second for each sensor.
-    pub(super) fn new(rate: Option<f64>) -> Self {
+    pub(super) fn new(rate: Option<f64>, held: Arc<Held>) -> Self {
         Self {
             interval: rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate)),
-            sensors: AHashMap::new(),
+            waiting: AHashMap::new(),
             due: BinaryHeap::new(),
-            bytes: 0,
+            times: AHashMap::new(),
+            hasher: RandomState::new(),
             sweep_at: SWEEP_AT,
+            held,
         }
+    }
+
+    /// What the connection's other subscriptions are counted with.
+    pub(super) fn held(&self) -> Arc<Held> {
+        self.held.clone()
     }
 
     /// Whether it takes no more at present.
     pub(super) fn is_full(&self) -> bool {
-        self.bytes >= HIGH_BYTES
+        !self.waiting.is_empty() && self.held.is_full()
     }
 
     /// When something that waits may be sent.
@@ -70,35 +121,33 @@ impl Latest {
 
     /// A reading came; [`Latest::flush`] sends what may be sent.
     pub(super) fn take(&mut self, sensor: &str, pos: Position, data: &[u8], now: Instant) {
-        self.bytes += data.len();
-        if let Some(known) = self.sensors.get_mut(sensor)
-            && let Some(waits) = &mut known.waits
-        {
-            self.bytes -= waits.data.len();
+        if let Some(waits) = self.waiting.get_mut(sensor) {
+            self.held.change(&self.held.waiting, data.len(), waits.data.len());
             (waits.data, waits.merged) = (data.into(), waits.merged + 1);
             return;
         }
-        let waits = Waiting { data: data.into(), merged: 0, first: pos };
-        let (name, next) = match self.sensors.get_key_value(sensor) {
-            Some((name, known)) => (name.clone(), known.next.max(now)),
-            None => (Arc::from(sensor), now),
-        };
-        self.due.push(Reverse((next, name.clone())));
-        self.sensors.insert(name, Sensor { next, waits: Some(waits) });
+        let next = self.times.remove(&self.hasher.hash_one(sensor));
+        if next.is_some() {
+            self.held.change(&self.held.times, 0, TIME_BYTES);
+        }
+        let name: Arc<str> = Arc::from(sensor);
+        self.due.push(Reverse((next.unwrap_or(now).max(now), name.clone())));
+        self.held.change(&self.held.waiting, cost(&name, data), 0);
+        self.waiting.insert(name, Waiting { data: data.into(), merged: 0, first: pos });
     }
 
     /// Sends, in one frame, what is due and fits; how many events that were.
     pub(super) fn flush(&mut self, form: Form, sub: u32, now: Instant, out: &mut Outbox) -> u64 {
         let (mut events, mut count) = (Vec::new(), 0);
-        while out.bytes() + events.len() < crate::outbox::HIGH_BYTES
+        while !out.is_full()
+            && out.bytes() + events.len() < crate::outbox::HIGH_BYTES
             && let Some(Reverse((at, _))) = self.due.peek()
             && *at <= now
         {
             let Some(Reverse((_, name))) = self.due.pop() else { break };
-            let Some(sensor) = self.sensors.get_mut(&name) else { continue };
-            let Some(Waiting { data, merged, .. }) = sensor.waits.take() else { continue };
-            sensor.next = now + self.interval;
-            self.bytes -= data.len();
+            let Some(Waiting { data, merged, .. }) = self.waiting.remove(&name) else { continue };
+            self.held.change(&self.held.waiting, 0, cost(&name, &data));
+            self.note_time(&name, now);
             if form == Form::V1 {
                 events.push(if count == 0 { b'[' } else { b',' });
             }
@@ -114,22 +163,42 @@ impl Latest {
                 text(&events, out);
             }
         }
-        self.sweep(now);
         count
     }
 
     /// Everything that matches up to here has been sent or merged into what was.
     pub(super) fn safe(&self, sent: Position) -> Position {
-        let waiting = self.sensors.values().filter_map(|sensor| sensor.waits.as_ref());
-        waiting.map(|waits| waits.first.before()).min().map_or(sent, |first| first.min(sent))
+        self.waiting.values().map(|waits| waits.first.before()).min().map_or(sent, |first| first.min(sent))
     }
 
-    fn sweep(&mut self, now: Instant) {
-        if self.sensors.len() >= self.sweep_at {
-            self.sensors.retain(|_, sensor| sensor.waits.is_some() || sensor.next > now);
-            self.sweep_at = (2 * self.sensors.len()).max(SWEEP_AT);
+    fn note_time(&mut self, name: &str, now: Instant) {
+        if self.interval.is_zero() {
+            return;
+        }
+        if self.times.len() >= self.sweep_at {
+            let before = self.times.len();
+            self.times.retain(|_, next| *next > now);
+            self.sweep_at = (2 * self.times.len()).max(SWEEP_AT);
+            self.held.change(&self.held.times, 0, (before - self.times.len()) * TIME_BYTES);
+        }
+        if self.held.times.load(Ordering::Relaxed) < TIMES_BYTES
+            && self.times.insert(self.hasher.hash_one(name), now + self.interval).is_none()
+        {
+            self.held.change(&self.held.times, TIME_BYTES, 0);
         }
     }
+}
+
+impl Drop for Latest {
+    fn drop(&mut self) {
+        let waiting = self.waiting.iter().map(|(name, waits)| cost(name, &waits.data)).sum();
+        self.held.change(&self.held.waiting, 0, waiting);
+        self.held.change(&self.held.times, 0, self.times.len() * TIME_BYTES);
+    }
+}
+
+fn cost(name: &str, data: &[u8]) -> usize {
+    WAITING_BYTES + name.len() + data.len()
 }
 
 #[cfg(test)]
@@ -142,6 +211,10 @@ mod tests {
         Position::new(Epoch(1), Tick(1), id)
     }
 
+    fn latest(rate: Option<f64>) -> Latest {
+        Latest::new(rate, Held::new(Backlog::new(usize::MAX)))
+    }
+
     fn flushed(latest: &mut Latest, now: Instant) -> String {
         let mut out = Outbox::default();
         latest.flush(Form::Sse, 1, now, &mut out);
@@ -150,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_sensor_speaks_at_once_and_then_at_its_rate_with_the_newest() {
-        let mut latest = Latest::new(Some(2.0));
+        let mut latest = latest(Some(2.0));
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
         latest.take("a", at(1), b"1", start);
@@ -165,17 +238,17 @@ mod tests {
         assert_eq!(flushed(&mut latest, after(499)), "");
         assert_eq!(flushed(&mut latest, after(500)), ": merged 2\ndata: 4\n\n");
         assert_eq!(latest.safe(at(5)), at(5));
-        assert_eq!((latest.next_due(), latest.bytes), (None, 0));
+        assert_eq!((latest.next_due(), latest.held.waiting.load(Ordering::Relaxed)), (None, 0));
     }
 
     #[test]
     fn what_waits_is_bounded_and_a_full_outbox_keeps_it_waiting() {
-        let mut latest = Latest::new(None);
+        let mut latest = latest(None);
         let now = Instant::now();
         let mut sensor = 0;
         while !latest.is_full() {
             sensor += 1;
-            latest.take(&format!("s{sensor}"), at(sensor), &[b'7'; 1_000], now);
+            latest.take(&format!("s{sensor}"), at(sensor), &[b'7'; 10_000], now);
         }
         let mut out = Outbox::default();
         let sent = latest.flush(Form::V1, 1, now, &mut out);
@@ -187,13 +260,33 @@ mod tests {
 
     #[test]
     fn sensors_that_have_long_been_silent_are_forgotten() {
-        let mut latest = Latest::new(Some(1.0));
+        let mut latest = latest(Some(1.0));
         let start = Instant::now();
         for sensor in 0..10 * SWEEP_AT {
             let now = start + Duration::from_millis(10 * sensor as u64);
             latest.take(&format!("s{sensor}"), at(sensor as i64), b"1", now);
             flushed(&mut latest, now);
         }
-        assert!(latest.sensors.len() < 2 * SWEEP_AT, "{}", latest.sensors.len());
+        assert!(latest.times.len() < 2 * SWEEP_AT, "{}", latest.times.len());
+    }
+
+    #[test]
+    fn a_thousand_seconds_for_each_of_many_sensors_are_bounded_and_leave_nothing_behind() {
+        let held = Held::new(Backlog::new(usize::MAX));
+        let now = Instant::now();
+        let mut subscriptions: Vec<Latest> =
+            (0..4).map(|_| Latest::new(Some(0.001), held.clone())).collect();
+        for sensor in 0..40_000 {
+            for latest in &mut subscriptions {
+                latest.take(&format!("sensor-{sensor}"), at(sensor), b"1", now);
+                latest.flush(Form::V1, 1, now, &mut Outbox::default());
+            }
+        }
+        let times: usize = subscriptions.iter().map(|latest| latest.times.len()).sum();
+        assert!(times <= TIMES_BYTES / TIME_BYTES, "{times}");
+        subscriptions[0].take("sensor-1", at(50_000), b"1", now);
+        assert_eq!(subscriptions[0].next_due(), Some(now + Duration::from_secs(1_000)));
+        drop(subscriptions);
+        assert_eq!(held.bytes(), 0);
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 use wire::{
-    Filter, Mode, Position, Reading, ServerMessage, Subscribe,
+    Filter, Position, Reading, ServerMessage,
     frame::{self, Attached, Gap, Live, Mark},
 };
 
 use super::latest::Latest;
 use crate::{
-    batch::{Batch, FIRST_SUB},
+    batch::{Batch, FIRST_SUB, Pieces},
     form::{Form, text, write_sse},
     mailbox::Rows,
     outbox::Outbox,
@@ -60,7 +60,7 @@ pub(super) struct Subscription {
 impl Subscription {
     /// To everything, as the demo's clients have it.
     pub(super) fn demo(sub: u32) -> Self {
-        Self::new(sub, Form::Demo, Arc::new(Filter::All), None, &Subscribe::default())
+        Self::new(sub, Form::Demo, Arc::new(Filter::All), None, None)
     }
 
     pub(super) fn new(
@@ -68,9 +68,8 @@ impl Subscription {
         form: Form,
         filter: Arc<Filter>,
         command: Option<u64>,
-        asked: &Subscribe,
+        latest: Option<Latest>,
     ) -> Self {
-        let latest = (asked.mode == Mode::Latest).then(|| Box::new(Latest::new(asked.max_rate)));
         Self {
             sub,
             form,
@@ -81,7 +80,7 @@ impl Subscription {
             snapshot_after: None,
             paused: false,
             count: 0,
-            latest,
+            latest: latest.map(Box::new),
             next_head: next_head(sub),
         }
     }
@@ -168,8 +167,8 @@ impl Subscription {
 
     fn send_from(&mut self, batch: &Batch, first: usize, out: &mut Outbox) {
         match self.form {
-            Form::Demo => out.push(batch.demo().from(first)),
-            Form::Sse => out.push(batch.sse().from(first)),
+            Form::Demo => push_from(batch.demo(), first, out),
+            Form::Sse => push_from(batch.sse(), first, out),
             Form::V1 if first == 0 && self.sub == FIRST_SUB => out.push(batch.whole()),
             Form::V1 => return self.send_rows(batch, &(first..batch.count()).collect::<Vec<_>>(), out),
         }
@@ -180,16 +179,17 @@ impl Subscription {
         self.count += rows.len() as u64;
         match (self.form, rows) {
             (_, []) => {}
-            (Form::Demo, rows) => rows.iter().for_each(|row| out.push(batch.demo().one(*row))),
-            (Form::Sse, rows) => rows.iter().for_each(|row| out.push(batch.sse().one(*row))),
-            (Form::V1, [row]) if self.sub == FIRST_SUB => out.push(batch.alone(*row)),
+            (Form::Demo, rows) => push_each(batch.demo(), rows, out),
+            (Form::Sse, rows) => push_each(batch.sse(), rows, out),
+            (Form::V1, [_]) if self.sub == FIRST_SUB => push_each(batch.alone(), rows, out),
             (Form::V1, rows) => self.send_frame(batch, rows, out),
         }
     }
 
     /// One frame, put together from slices of the batch and the subscription's own head.
     fn send_frame(&self, batch: &Batch, rows: &[usize], out: &mut Outbox) {
-        let tails: Vec<Bytes> = rows.iter().map(|row| batch.events().one(*row)).collect();
+        let events = batch.events();
+        let tails: Vec<Bytes> = rows.iter().map(|row| events.one(*row)).collect();
         let brackets = if tails.len() == 1 { 0 } else { 2 };
         let heads = self.next_head.len() * tails.len() - 1;
         let mut opening = Vec::with_capacity(ws_frame::MAX_HEADER + self.next_head.len());
@@ -202,9 +202,9 @@ impl Subscription {
         out.push(opening);
         for (index, tail) in tails.into_iter().enumerate() {
             if index > 0 {
-                out.push(self.next_head.clone());
+                out.push_part(self.next_head.clone(), events.len());
             }
-            out.push(tail);
+            out.push_part(tail, events.len());
         }
         if brackets > 0 {
             out.push(&b"]"[..]);
@@ -235,6 +235,16 @@ impl Subscription {
             }
         }
         self.count += newest.len() as u64;
+    }
+}
+
+fn push_from(pieces: &Pieces, first: usize, out: &mut Outbox) {
+    out.push_part(pieces.from(first), pieces.len());
+}
+
+fn push_each(pieces: &Pieces, rows: &[usize], out: &mut Outbox) {
+    for row in rows {
+        out.push_part(pieces.one(*row), pieces.len());
     }
 }
 

@@ -128,7 +128,7 @@ fn a_resume_replays_from_its_position_and_says_when_it_is_live() {
     let mut session = v1(out);
     let from = at(3, 31);
     let wishes = subscribe(&mut session, &format!(r#"{{"from":"{from}"}}"#), out);
-    assert_eq!(wishes, [Wish::Verdict { sub: 1, from }]);
+    assert_eq!(wishes, [Wish::Verdict { sub: 1, from, first: true }]);
     let wishes = session.on_verdict(1, Resume::From(from), out);
     let ok = messages(out).remove(0).ok.unwrap();
     assert_eq!((ok.pos, ok.resumed), (Some(from), Some(true)));
@@ -164,6 +164,76 @@ fn a_position_of_the_future_is_refused_and_leaves_nothing_behind() {
     assert_eq!(session.on_verdict(1, Resume::Ahead, out), []);
     assert_eq!(messages(out)[0].error.as_ref().unwrap().code, "bad-position");
     assert!(session.subscriptions.is_empty());
+}
+
+#[test]
+fn a_position_of_the_future_in_a_running_subscription_ends_the_connection() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    subscribe(&mut session, "{}", out);
+    session.on_attach(1, live(at(5, 50), vec![]), now().1, out);
+    session.on_overflow();
+    assert_eq!(session.on_moment(now().1, out), [Wish::Verdict { sub: 1, from: at(5, 50), first: false }]);
+    said(out);
+    assert_eq!(session.on_verdict(1, Resume::Ahead, out), [Wish::Close(Close::Overloaded)]);
+    assert!(said(out).is_empty(), "no error of a command that was answered long ago");
+}
+
+#[test]
+fn what_the_log_can_never_answer_is_an_error() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    subscribe(&mut session, r#"{"from":{"last":"15m"}}"#, out);
+    assert_eq!(session.on_failed(1, out), []);
+    assert_eq!(messages(out)[0].error.as_ref().unwrap().code, "unreadable");
+    assert!(session.subscriptions.is_empty());
+}
+
+#[test]
+fn nothing_is_due_while_the_outbox_is_full() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    subscribe(&mut session, r#"{"mode":"latest"}"#, out);
+    session.on_attach(1, live(at(5, 50), vec![]), now().1, out);
+    out.push(vec![0x8a; 1 << 20]);
+    deliver(&mut session, 1, &batch(at(5, 50), 6, &[51]), out);
+    assert_eq!(session.next_due(out), None, "it would be due at once, for ever");
+    out.advance(out.bytes());
+    assert!(session.next_due(out).is_some());
+    session.on_moment(now().1, out);
+    assert_eq!(ids(&messages(out)), [51]);
+}
+
+#[test]
+fn pages_for_many_subscriptions_do_not_pile_up() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    let page: Vec<_> = (0..50).map(|tick| batch(at(5 + tick, 50), 6 + tick, &[51 + tick; 200])).collect();
+    let mut most = 0;
+    for sub in 1..=64 {
+        subscribe(&mut session, r#"{"from":"7.5.50"}"#, out);
+        session.on_verdict(sub, Resume::From(at(5, 50)), out);
+        let before = out.bytes();
+        session.on_page(sub, (&page, at(55, 100)), now().1, out);
+        most = most.max(out.bytes() - before);
+    }
+    assert!(out.bytes() < crate::outbox::HIGH_BYTES + 2 * most, "{} in steps of {most}", out.bytes());
+}
+
+#[test]
+fn control_frames_are_counted_and_answers_repeat_little() {
+    let out = &mut Outbox::default();
+    let mut session = v1(out);
+    let now = Instant::now();
+    assert!((0..10 * LIMITS.commands_per_s).all(|_| session.on_control(now)));
+    assert!(!session.on_control(now));
+    let long = "x".repeat(10_000);
+    for text in [format!(r#"{{"{long}":1}}"#), format!(r#"{{"subscribe":{{"max_rate":"{long}"}}}}"#)] {
+        out.advance(out.bytes());
+        let mut session = v1(out);
+        session.on_text(&text, (at(5, 50), now), out);
+        assert!(out.bytes() < 1_000, "{}", out.bytes());
+    }
 }
 
 #[test]
@@ -293,7 +363,7 @@ fn a_full_outbox_turns_a_session_to_the_log_and_back() {
     assert_eq!(wishes, [Wish::Detach { sub: 1 }]);
     assert!(session.is_paused());
     out.advance(out.bytes());
-    assert_eq!(session.on_moment(now().1, out), [Wish::Verdict { sub: 1, from: at(5, 50) }]);
+    assert_eq!(session.on_moment(now().1, out), [Wish::Verdict { sub: 1, from: at(5, 50), first: false }]);
     let wishes = session.on_verdict(1, Resume::From(at(5, 50)), out);
     assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Arc::new(Filter::All), after: Some(at(5, 50)) }]);
     session.on_attach(1, live(at(6, 51), vec![batch(at(5, 50), 6, &[51])]), now().1, out);

@@ -23,6 +23,8 @@ pub enum Wish {
         sub: u32,
         /// The position.
         from: Position,
+        /// Whether its client has had no answer yet: only then may it hear that the position is ahead.
+        first: bool,
     },
     /// Ask the log for the position of a time before now.
     Since {

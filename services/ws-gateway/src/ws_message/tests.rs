@@ -210,3 +210,48 @@ proptest! {
         in_pieces(&bytes, 13);
     }
 }
+
+/// A frame's head that announces so many bytes, and nothing of them.
+fn announced(first: u8, length: u64) -> Vec<u8> {
+    [&[first, 0x80 | 127][..], &length.to_be_bytes(), &[1, 2, 3, 4]].concat()
+}
+
+#[test]
+fn no_announced_length_overflows() {
+    for length in [u64::MAX, u64::MAX - 1, 1 << 63, u64::from(u32::MAX), (64 << 10) + 1] {
+        check(&[announced(FIN | TEXT, length)], &[], Some(Close::TooBig));
+        check(&[frame(TEXT, b"a"), announced(FIN | CONTINUE, length)], &[], Some(Close::TooBig));
+    }
+    // together with what came before it is one byte too many
+    check(&[frame(TEXT, b"a"), announced(FIN | CONTINUE, 64 << 10)], &[], Some(Close::TooBig));
+}
+
+/// Frames of any kind, with lengths that are true or not.
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    let honest = (any::<u8>(), prop::collection::vec(any::<u8>(), 0..200))
+        .prop_map(|(first, payload)| frame(first, &payload));
+    let lie = (any::<u8>(), any::<u64>()).prop_map(|(first, length)| announced(first, length));
+    prop_oneof![4 => honest, 1 => lie, 1 => prop::collection::vec(any::<u8>(), 0..40)]
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_break_the_reader_or_make_it_keep_more_than_a_message(
+        frames in prop::collection::vec(any_frame(), 0..40),
+        size in 1..5_000usize,
+    ) {
+        let (mut messages, bytes) = (Messages::default(), frames.concat());
+        'pieces: for piece in bytes.chunks(size) {
+            messages.feed(piece);
+            loop {
+                match messages.next(&LIMITS) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(_) => break 'pieces,
+                }
+            }
+            let kept = messages.rest.len() + messages.begun.as_ref().map_or(0, |(bytes, _)| bytes.len());
+            prop_assert!(kept <= LIMITS.message_bytes + 14, "{kept}");
+        }
+    }
+}
