@@ -1,8 +1,11 @@
 //! The public port: accept, cap, and hand each connection to its server.
 
+mod answer;
 mod body;
 mod connection;
+mod flow;
 mod guard;
+mod io;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -20,6 +23,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 
 use self::connection::Server;
+pub(crate) use self::flow::Overdue;
+use self::io::Watched;
+use crate::config::Faults;
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
 use crate::observe::observe;
@@ -32,26 +38,51 @@ pub struct HttpConfig {
     pub addr: SocketAddr,
     /// Open connections at most, upgraded ones included while they hold their [`Seat`]; each costs a descriptor.
     pub max_connections: usize,
+    /// How long a connection may be without a request. Above the 60 s of most balancers, so that they close first.
+    #[serde(with = "crate::duration")]
+    pub idle_timeout: Duration,
+    /// Bytes of answers that may wait for their clients, all together; with more, a request is answered by 503.
+    pub answer_bytes: usize,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { addr: (Ipv4Addr::UNSPECIFIED, 8080).into(), max_connections: 20_000 }
+        Self { addr: (Ipv4Addr::UNSPECIFIED, 8080).into(), max_connections: 20_000, idle_timeout: Duration::from_secs(75), answer_bytes: 64 << 20 }
+    }
+}
+
+impl HttpConfig {
+    /// What is wrong with it.
+    pub fn validate(&self, faults: &mut Faults) {
+        if self.max_connections == 0 {
+            faults.add("http.max_connections", "must be at least 1");
+        }
+        if self.idle_timeout < Duration::from_secs(1) {
+            faults.add("http.idle_timeout", "must be at least 1s");
+        }
+        if self.answer_bytes < 1 << 20 {
+            faults.add("http.answer_bytes", "must be at least 1048576");
+        }
     }
 }
 
 /// How long a client may take; fixed in a service, shorter in a test.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// For a request's whole head, and for the next head on a kept connection.
+pub(crate) struct Limits {
+    /// For its first request, and from the first byte of a head to its end.
     pub(crate) head: Duration,
+    /// From one request's answer to the next request.
+    pub(crate) idle: Duration,
     /// For a request's whole body, from its head on.
     pub(crate) body: Duration,
+    /// For taking the next byte of an answer.
+    pub(crate) write: Duration,
 }
 
-impl Default for Patience {
+impl Default for Limits {
     fn default() -> Self {
-        Self { head: Duration::from_secs(10), body: Duration::from_secs(10) }
+        let [head, idle, body, write] = [10, 75, 10, 60].map(Duration::from_secs);
+        Self { head, idle, body, write }
     }
 }
 
@@ -94,13 +125,13 @@ impl Drop for Held {
 }
 
 /// The socket under an upgraded connection, with the bytes that came behind the request's head. The type inside is
-/// exactly `TokioIo<TcpStream>`, because the port looks for HTTP/2 by peeking and not by rewinding.
+/// exactly ours, because the port looks for HTTP/2 by peeking and not by rewinding.
 ///
 /// # Errors
 /// Gives back what did not come from [`serve`] as HTTP/1.
 pub fn into_tcp(upgraded: Upgraded) -> Result<(TcpStream, bytes::Bytes), Upgraded> {
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>()?;
-    Ok((parts.io.into_inner(), parts.read_buf))
+    let parts = upgraded.downcast::<TokioIo<Watched>>()?;
+    Ok((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 
 /// Binds the public port.
@@ -132,16 +163,16 @@ fn open(addr: SocketAddr) -> std::io::Result<TcpListener> {
 ///
 /// Handlers find `ConnectInfo<SocketAddr>`, [`Seat`] and `hyper::upgrade::OnUpgrade` in a request's extensions.
 pub fn serve(life: &Life, listener: TcpListener, config: &HttpConfig, router: Router, metrics: &HttpMetrics) {
-    serve_with(life, listener, config, router, metrics, Patience::default());
+    serve_with(life, listener, config, router, metrics, Limits { idle: config.idle_timeout, ..Limits::default() });
 }
 
-fn serve_with(
+pub(crate) fn serve_with(
     life: &Life,
     listener: TcpListener,
     config: &HttpConfig,
     router: Router,
     metrics: &HttpMetrics,
-    patience: Patience,
+    limits: Limits,
 ) {
     let router = router.layer(observe(metrics.duration.clone()));
     let port = Port {
@@ -150,7 +181,7 @@ fn serve_with(
         seats: Arc::new(Semaphore::new(config.max_connections)),
         refusals: Arc::new(Semaphore::new(REFUSALS)),
         metrics: metrics.clone(),
-        server: Arc::new(Server::new(life.clone(), router, patience)),
+        server: Arc::new(Server::new(life.clone(), router, (limits, config.answer_bytes), metrics.overdue.clone())),
     };
     life.spawn("accept", port.run());
 }

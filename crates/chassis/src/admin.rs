@@ -14,6 +14,9 @@ use serde_json::json;
 
 use crate::readiness::Readiness;
 
+/// Connections of probes and scrapers: far more than an installation has.
+pub(crate) const MAX_CONNECTIONS: usize = 256;
+
 /// The section `admin`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -25,7 +25,7 @@ use crate::life::Life;
 use crate::logs::LogConfig;
 use crate::readiness::Readiness;
 use crate::traces::{self, Traces};
-use crate::{accept, metrics};
+use crate::{accept, accept::HttpConfig, metrics, metrics::HttpMetrics};
 
 /// From the soft stop to the hard one. With `CUT_LIMIT`, the traces' flush (2 s) and the runtime's end (1 s) the
 /// exit is inside 25 s, well before Kubernetes' SIGKILL at 30 s.
@@ -166,11 +166,14 @@ where
     if let Some(config) = settings.admin() {
         let listener = accept::listen("admin", config.addr).await?;
         let admin = Admin { name, version, registry: registry.clone(), readiness: readiness.clone() };
-        side.spawn(async move {
-            if let Err(fault) = axum::serve(listener, admin::router(admin)).await {
-                error!("the admin port is gone: {fault}");
-            }
-        });
+        let config = HttpConfig {
+            addr: config.addr,
+            max_connections: admin::MAX_CONNECTIONS,
+            ..HttpConfig::default()
+        };
+        // with the public port's limits, but beside its life
+        let (beside, uncounted) = (Life::new(), HttpMetrics::register(&Registry::new())?);
+        accept::serve(&beside, listener, &config, admin::router(admin), &uncounted);
     }
     side.spawn(signals.heed(life.clone()));
     info!(service = name, version, "started");

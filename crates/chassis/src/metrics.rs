@@ -2,7 +2,9 @@
 
 use anyhow::Context;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::accept::Overdue;
 
 /// From half a millisecond (an answer from memory) to five seconds (a request that its client gave up on).
 const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -31,6 +33,8 @@ pub struct HttpMetrics {
     pub(crate) accepted: IntCounter,
     /// Public connections refused because the cap was reached
     pub(crate) refused: IntCounter,
+    /// Public connections cut because their peer was too slow, by the deadline that passed
+    pub(crate) overdue: IntCounterVec,
 }
 
 impl HttpMetrics {
@@ -58,9 +62,20 @@ impl HttpMetrics {
                 "rowcast_http_connections_refused_total",
                 "Public connections refused because the cap was reached",
             )?,
+            overdue: IntCounterVec::new(
+                Opts::new(
+                    "rowcast_http_connections_overdue_total",
+                    "Public connections cut because their peer was too slow, by the deadline that passed",
+                ),
+                &["deadline"],
+            )?,
         };
+        for deadline in Overdue::ALL {
+            metrics.overdue.with_label_values(&[deadline.label()]);
+        }
         registry
-            .register(Box::new(metrics.duration.clone()))
+            .register(Box::new(metrics.overdue.clone()))
+            .and_then(|()| registry.register(Box::new(metrics.duration.clone())))
             .and_then(|()| registry.register(Box::new(metrics.open.clone())))
             .and_then(|()| registry.register(Box::new(metrics.accepted.clone())))
             .and_then(|()| registry.register(Box::new(metrics.refused.clone())))

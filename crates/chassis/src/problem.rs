@@ -60,6 +60,9 @@ impl IntoResponse for Problem {
     }
 }
 
+/// When to come back after a refusal for want of room, in seconds.
+const RETRY_AFTER_S: u32 = 5;
+
 /// Why a request was refused before, or instead of, the service's own answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -67,6 +70,7 @@ pub(crate) enum Refusal {
     HeadersTooLarge,
     BodyTimeout,
     TooManyConnections,
+    AnswersWait,
 }
 
 impl Refusal {
@@ -88,12 +92,18 @@ impl Refusal {
                 "too-many-connections",
                 "the server has no room for another connection",
             ),
+            Self::AnswersWait => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "too many answers wait for their clients to read them",
+            ),
         }
     }
 
     fn problem(self) -> Problem {
         let (status, code, error) = self.parts();
-        Problem::new(status, code, error)
+        let problem = Problem::new(status, code, error);
+        if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(RETRY_AFTER_S) } else { problem }
     }
 
     pub(crate) fn response(self) -> Response {
@@ -106,7 +116,7 @@ impl Refusal {
         let body = self.problem().json();
         format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
-             retry-after: 5\r\nconnection: close\r\n\r\n{body}",
+             retry-after: {RETRY_AFTER_S}\r\nconnection: close\r\n\r\n{body}",
             body.len()
         )
     }

@@ -16,14 +16,18 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus::IntCounterVec;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 use tracing::debug;
 
+use super::answer::{AnswerBody, NoRoom, Open, Room};
 use super::body::{Late, TimedBody};
-use super::{Patience, Seat, guard};
+use super::flow::{Alarm, Flow, Overdue};
+use super::io::Watched;
+use super::{Limits, Seat, guard};
 use crate::life::Life;
 use crate::problem::Refusal;
 
@@ -33,8 +37,15 @@ const PARSER_HEADERS: usize = 2 * guard::MAX_HEADERS;
 /// Also bounds the read buffer of a connection that is not upgraded.
 const PARSER_BYTES: usize = 2 * guard::MAX_HEADER_BYTES;
 
-/// Streams of one HTTP/2 connection at a time.
+/// Streams of one HTTP/2 connection at a time: what RFC 9113 §6.5.2 recommends at least, and a little more.
 const MAX_STREAMS: u32 = 128;
+/// Request bodies of one HTTP/2 connection that are under way: one of the largest, or as many small ones.
+const WINDOW_BYTES: u32 = 1 << 20;
+/// Streams that a peer resets before they are served, and streams that are reset for its faults: a peer with more is cut
+/// off (CVE-2023-44487, CVE-2025-8671). Honest clients cancel a few at a time.
+const MAX_RESETS: usize = 32;
+/// What waits in an HTTP/2 stream beside its body.
+const SEND_BYTES: usize = 64 << 10;
 /// An HTTP/2 connection whose peer answers no ping is closed.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
@@ -48,17 +59,24 @@ const HTTP2_BEGINS: &[u8] = b"PRI";
 pub(super) struct Server {
     life: Life,
     router: Router,
-    patience: Patience,
+    limits: Limits,
+    room: Room,
+    overdue: IntCounterVec,
     http1: http1::Builder,
     http2: http2::Builder<OnLife>,
 }
 
 impl Server {
-    pub(super) fn new(life: Life, router: Router, patience: Patience) -> Self {
+    pub(super) fn new(
+        life: Life,
+        router: Router,
+        (limits, answer_bytes): (Limits, usize),
+        overdue: IntCounterVec,
+    ) -> Self {
         let mut http1 = http1::Builder::new();
         http1
-            .timer(TokioTimer::new())
-            .header_read_timeout(patience.head)
+            // its own deadline counts from the end of the answer before, so that it could not tell idle from slow
+            .header_read_timeout(None)
             .max_headers(PARSER_HEADERS)
             .max_header_size(PARSER_BYTES)
             .max_buf_size(PARSER_BYTES);
@@ -66,9 +84,14 @@ impl Server {
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_local_error_reset_streams(MAX_RESETS)
+            .max_send_buf_size(SEND_BYTES)
             .max_header_list_size(PARSER_BYTES as u32)
             .keep_alive_interval(PING_EVERY);
-        Self { life, router, patience, http1, http2 }
+        Self { life, router, limits, room: Room::new(answer_bytes), overdue, http1, http2 }
     }
 
     /// Serves the connection to its end. Must not be awaited past the hard stop.
@@ -77,18 +100,25 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
         let Some(is_http2) = self.hear(&stream).await else { return };
-        let io = TokioIo::new(stream);
-        let server = Arc::clone(&self);
-        let service = service_fn(move |request| Arc::clone(&server).answer(request, peer, seat.clone()));
+        let flow = Arc::new(Flow::new(self.limits));
+        let io = TokioIo::new(Watched::new(stream, flow.clone(), !is_http2));
+        let (server, serving) = (Arc::clone(&self), flow.clone());
+        let service =
+            service_fn(move |request| Arc::clone(&server).answer(request, peer, seat.clone(), serving.clone()));
         let ended = if is_http2 {
             let connection = self.http2.serve_connection(io, service);
-            self.see_out(connection, http2::Connection::graceful_shutdown).await
+            self.see_out(connection, &flow, http2::Connection::graceful_shutdown).await
         } else {
             let connection = self.http1.serve_connection(io, service).with_upgrades();
-            self.see_out(connection, http1::UpgradeableConnection::graceful_shutdown).await
+            self.see_out(connection, &flow, http1::UpgradeableConnection::graceful_shutdown).await
         };
-        if let Err(fault) = ended {
-            debug!(%peer, %fault, "connection ended");
+        match ended {
+            Ok(Some(overdue)) => {
+                self.overdue.with_label_values(&[overdue.label()]).inc();
+                debug!(%peer, deadline = overdue.label(), "connection cut");
+            }
+            Ok(None) => {}
+            Err(fault) => debug!(%peer, %fault, "connection ended"),
         }
     }
 
@@ -96,24 +126,40 @@ impl Server {
     /// stops. A client that sends less than three bytes at first is taken for HTTP/1, which waits for the rest.
     async fn hear(&self, stream: &TcpStream) -> Option<bool> {
         let mut first = [0; HTTP2_BEGINS.len()];
-        let seen = self.life.soft().run_until_cancelled(timeout(self.patience.head, stream.peek(&mut first)));
+        let seen = self.life.soft().run_until_cancelled(timeout(self.limits.head, stream.peek(&mut first)));
         let count = seen.await?.ok()?.ok()?;
         (count > 0).then(|| first[..count] == *HTTP2_BEGINS)
     }
 
-    async fn see_out<C>(&self, connection: C, close: impl Fn(Pin<&mut C>)) -> hyper::Result<()>
+    /// Runs the connection until it ends or a deadline of the peer's passes.
+    async fn see_out<C>(
+        &self,
+        connection: C,
+        flow: &Flow,
+        close: impl Fn(Pin<&mut C>),
+    ) -> hyper::Result<Option<Overdue>>
     where
         C: Future<Output = hyper::Result<()>>,
     {
         let mut connection = std::pin::pin!(connection);
         // its own, as in `Life::cuttable`
         let stopping = self.life.soft().child_token();
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => return ended,
-            () = stopping.cancelled() => close(connection.as_mut()),
+        let (mut alarm, mut closing) = (Alarm::new(flow), false);
+        loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => return ended.map(|()| None),
+                () = stopping.cancelled(), if !closing => {}
+                overdue = flow.overdue(&mut alarm) => match overdue {
+                    // HTTP/2 says so first; HTTP/1 has nothing to say, and ends
+                    Overdue::Idle if !closing => flow.ending(),
+                    Overdue::Idle => return Ok(None),
+                    overdue => return Ok(Some(overdue)),
+                },
+            }
+            closing = true;
+            close(connection.as_mut());
         }
-        connection.await
     }
 
     async fn answer(
@@ -121,18 +167,29 @@ impl Server {
         request: Request<Incoming>,
         peer: SocketAddr,
         seat: Seat,
+        flow: Arc<Flow>,
     ) -> Result<Response, Infallible> {
+        let open = Open::new(flow);
+        let response = self.respond(request, peer, seat).await;
+        let (response, room) = match self.room.take(response.body()) {
+            Ok(room) => (response, room),
+            Err(NoRoom) => (Refusal::AnswersWait.response(), None),
+        };
+        Ok(response.map(|body| Body::new(AnswerBody::new(body, open, room))))
+    }
+
+    async fn respond(&self, request: Request<Incoming>, peer: SocketAddr, seat: Seat) -> Response {
         let version = request.version();
         if let Err(problem) = guard::check(version, request.headers()) {
-            return Ok(refusal(problem, version));
+            return refusal(problem, version);
         }
         let late = Late::default();
-        let deadline = Instant::now() + self.patience.body;
+        let deadline = Instant::now() + self.limits.body;
         let mut request = request.map(|body| Body::new(TimedBody::new(body, deadline, late.clone())));
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(seat);
-        let response = self.router.clone().oneshot(request).await?;
-        Ok(if late.is_set() { refusal(Refusal::BodyTimeout, version) } else { response })
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        if late.is_set() { refusal(Refusal::BodyTimeout, version) } else { response }
     }
 }
 

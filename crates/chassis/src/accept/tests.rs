@@ -22,18 +22,18 @@ struct Rig {
 }
 
 impl Rig {
-    async fn start(router: Router, max_connections: usize, patience: Patience) -> Self {
+    async fn start(router: Router, max_connections: usize, limits: Limits) -> Self {
         let (life, registry) = (Life::new(), Registry::new());
         let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let config = HttpConfig { addr, max_connections };
+        let config = HttpConfig { addr, max_connections, ..HttpConfig::default() };
         let metrics = HttpMetrics::register(&registry).unwrap();
-        serve_with(&life, listener, &config, router, &metrics, patience);
+        serve_with(&life, listener, &config, router, &metrics, limits);
         Self { life, addr, registry }
     }
 
     async fn plain() -> Self {
-        Self::start(hello(), 100, Patience::default()).await
+        Self::start(hello(), 100, Limits::default()).await
     }
 
     async fn connect(&self) -> TcpStream {
@@ -100,14 +100,14 @@ fn assert_problem(answer: &str, status: StatusCode, code: &str) {
 
 #[tokio::test]
 async fn a_head_that_stalls_is_cut() {
-    let rig = Rig::start(hello(), 100, Patience { head: SHORT, ..Patience::default() }).await;
+    let rig = Rig::start(hello(), 100, Limits { head: SHORT, ..Limits::default() }).await;
     let said = rig.exchange("GET /hello/you HTTP/1.1\r\nHost: x\r\n").await;
     assert_eq!(said, "");
 }
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_cut() {
-    let rig = Rig::start(hello(), 100, Patience { head: SHORT, ..Patience::default() }).await;
+    let rig = Rig::start(hello(), 100, Limits { head: SHORT, ..Limits::default() }).await;
     assert_eq!(rig.exchange("").await, "");
 }
 
@@ -161,14 +161,14 @@ async fn a_request_needs_exactly_one_host() {
 
 #[tokio::test]
 async fn a_body_that_stalls_is_408() {
-    let rig = Rig::start(hello(), 100, Patience { body: SHORT, ..Patience::default() }).await;
+    let rig = Rig::start(hello(), 100, Limits { body: SHORT, ..Limits::default() }).await;
     let said = rig.exchange("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc").await;
     assert_problem(&said, StatusCode::REQUEST_TIMEOUT, "body-timeout");
 }
 
 #[tokio::test]
 async fn a_connection_past_the_cap_is_503_until_a_seat_is_free() {
-    let rig = Rig::start(hello(), 1, Patience::default()).await;
+    let rig = Rig::start(hello(), 1, Limits::default()).await;
     let mut first = rig.connect().await;
     first.write_all(b"GET /hello/you HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     read_until(&mut first, "hello").await;
@@ -191,7 +191,7 @@ async fn the_drain_finishes_a_request_in_flight_and_drops_idle_connections() {
         gate.clone().wait_for(|open| *open).await.unwrap();
         "at last"
     });
-    let rig = Rig::start(hello().route("/slow", slow), 100, Patience::default()).await;
+    let rig = Rig::start(hello().route("/slow", slow), 100, Limits::default()).await;
     let mut idle = rig.connect().await;
     idle.write_all(b"GET /hello/you HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     read_until(&mut idle, "hello").await;
@@ -218,7 +218,7 @@ async fn the_hard_stop_cuts_a_request_in_flight() {
         entered.send(()).await.unwrap();
         std::future::pending::<()>().await;
     });
-    let rig = Rig::start(Router::new().route("/stuck", stuck), 100, Patience::default()).await;
+    let rig = Rig::start(Router::new().route("/stuck", stuck), 100, Limits::default()).await;
     let mut busy = rig.connect().await;
     busy.write_all(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     entries.recv().await.unwrap();
@@ -241,7 +241,7 @@ async fn an_upgraded_connection_is_the_bare_socket_and_keeps_its_seat() {
             });
             (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "raw")])
         });
-    let rig = Rig::start(Router::new().route("/up", upgrade), 100, Patience::default()).await;
+    let rig = Rig::start(Router::new().route("/up", upgrade), 100, Limits::default()).await;
     let mut client = rig.connect().await;
     let request = "GET /up HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\nearly";
     client.write_all(request.as_bytes()).await.unwrap();
@@ -262,6 +262,104 @@ async fn http2_is_heard_from_its_first_bytes() {
     let mut head = [0; 9];
     timeout(LONG, client.read_exact(&mut head)).await.unwrap().unwrap();
     assert_eq!(head[3], SETTINGS);
+}
+
+#[tokio::test]
+async fn an_http2_peer_that_says_nothing_more_is_cut() {
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = "\0\0\0\x04\0\0\0\0\0";
+    for said in ["P", "PRI", "PRI *", preface, &format!("{preface}{settings}")] {
+        let rig = Rig::start(hello(), 100, Limits { head: SHORT, ..Limits::default() }).await;
+        rig.exchange(said).await;
+        rig.wait_for_metric("rowcast_http_connections_open 0").await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_has_its_deadline_on_a_kept_connection_too_and_silence_has_another() {
+    let limits = Limits { head: SHORT, idle: 3 * SHORT, ..Limits::default() };
+    let rig = Rig::start(hello(), 100, limits).await;
+    let mut stream = rig.connect().await;
+    for (rest, line) in [
+        ("GET /hello/you HTTP/1.1\r\n", "rowcast_http_connections_overdue_total{deadline=\"head\"} 1"),
+        ("", "rowcast_http_connections_open 0"),
+    ] {
+        stream.write_all(b"GET /hello/you HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        read_until(&mut stream, "hello").await;
+        let answered_at = tokio::time::Instant::now();
+        stream.write_all(rest.as_bytes()).await.unwrap();
+        assert_eq!(to_end(&mut stream).await, "");
+        let least = if rest.is_empty() { limits.idle } else { limits.head };
+        assert!(answered_at.elapsed() >= least - SHORT / 2, "{rest:?}: {:?}", answered_at.elapsed());
+        rig.wait_for_metric(line).await;
+        stream = rig.connect().await;
+    }
+}
+
+/// A route whose answer is larger than what sockets buffer.
+fn large() -> Router {
+    Router::new().route("/large", get(|| async { vec![b'x'; 32 << 20] }))
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_dropped_with_its_connection() {
+    let limits = Limits { write: SHORT, ..Limits::default() };
+    let rig = Rig::start(large(), 100, limits).await;
+    let mut stream = rig.connect().await;
+    stream.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    rig.wait_for_metric("rowcast_http_connections_overdue_total{deadline=\"write\"} 1").await;
+    rig.wait_for_metric("rowcast_http_connections_open 0").await;
+}
+
+#[tokio::test]
+async fn answers_that_wait_are_bounded_in_all() {
+    let rig = Rig::start(large(), 100, Limits::default()).await;
+    let request = b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        let mut stream = rig.connect().await;
+        stream.write_all(request).await.unwrap();
+        read_until(&mut stream, "\r\n\r\n").await;
+        unread.push(stream);
+    }
+    let refused = rig.exchange(&String::from_utf8_lossy(request)).await;
+    assert_problem(&refused, StatusCode::SERVICE_UNAVAILABLE, "busy");
+    assert!(refused.contains("retry-after: 5"), "{refused}");
+    drop(unread);
+    timeout(LONG, async {
+        while !rig.exchange(&String::from_utf8_lossy(request)).await.starts_with("HTTP/1.1 200") {}
+    })
+    .await
+    .expect("there is room again");
+}
+
+/// Frames of HTTP/2, as bytes.
+fn http2_frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = &(payload.len() as u32).to_be_bytes()[1..];
+    [length, &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test]
+async fn an_http2_peer_that_opens_no_window_is_cut() {
+    const SETTINGS: u8 = 4;
+    const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
+    const HEADERS: u8 = 1;
+    const END: u8 = 0x5;
+    for window in [0_u32, 1] {
+        let rig = Rig::start(large(), 100, Limits { write: SHORT, ..Limits::default() }).await;
+        let mut stream = rig.connect().await;
+        let settings = [&INITIAL_WINDOW_SIZE[..], &window.to_be_bytes()].concat();
+        // `:method: GET`, `:scheme: http`, `:path: /large`, `:authority: x` (RFC 7541 §6.1, §6.2.2)
+        let head = [&[0x82, 0x86, 0x04, 6][..], b"/large", &[0x01, 1, b'x']].concat();
+        let said = [
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+            http2_frame(SETTINGS, 0, 0, &settings),
+            http2_frame(HEADERS, END, 1, &head),
+        ];
+        stream.write_all(&said.concat()).await.unwrap();
+        rig.wait_for_metric("rowcast_http_connections_overdue_total{deadline=\"write\"} 1").await;
+        rig.wait_for_metric("rowcast_http_connections_open 0").await;
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,215 @@
+//! How far a connection's peer may let us wait: the deadlines of its heads, its silence, and of what it does not take.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use std::{future::poll_fn, pin::Pin};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Limits;
+
+/// What one connection waits for. Its requests, its bodies and its socket tell; one timer watches.
+pub(super) struct Flow {
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Whether a request has come.
+    served: bool,
+    /// Requests that are being answered.
+    open: usize,
+    /// Since when there has been none.
+    idle_since: Instant,
+    /// When the first byte of the next head came.
+    head_since: Option<Instant>,
+    /// Pieces of answers that were handed out and not taken yet, and writes that wait for the socket.
+    untaken: usize,
+    /// When the peer last took something.
+    taken_at: Instant,
+}
+
+/// Which deadline has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// The first byte, the handshake, or the rest of a head.
+    Head,
+    /// The next request.
+    Idle,
+    /// The next byte of an answer, to be taken.
+    Write,
+}
+
+impl Overdue {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Head, Self::Idle, Self::Write];
+
+    /// The word in metrics and logs.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Idle => "idle",
+            Self::Write => "write",
+        }
+    }
+}
+
+impl Flow {
+    pub(super) fn new(limits: Limits) -> Self {
+        let now = Instant::now();
+        let state = State {
+            served: false,
+            open: 0,
+            idle_since: now,
+            head_since: None,
+            untaken: 0,
+            taken_at: now,
+        };
+        Self { limits, state: Mutex::new(state) }
+    }
+
+    /// Bytes came. In HTTP/1 they begin a head where no request is being answered; in HTTP/2 they may be anything.
+    pub(super) fn received(&self) {
+        let mut state = self.lock();
+        if state.open == 0 && state.head_since.is_none() {
+            state.head_since = Some(Instant::now());
+        }
+    }
+
+    /// A request has come.
+    pub(super) fn opened(&self) {
+        let mut state = self.lock();
+        state.open += 1;
+        (state.served, state.head_since) = (true, None);
+    }
+
+    /// It is answered.
+    pub(super) fn closed(&self) {
+        let mut state = self.lock();
+        state.open -= 1;
+        state.idle_since = Instant::now();
+    }
+
+    /// No further request is expected: the peer has been told so, and gets as long as for a head to go.
+    pub(super) fn ending(&self) {
+        let mut state = self.lock();
+        (state.served, state.idle_since) = (false, Instant::now());
+    }
+
+    /// Something waits for the peer to take it.
+    pub(super) fn offered(&self) {
+        let mut state = self.lock();
+        if state.untaken == 0 {
+            state.taken_at = Instant::now();
+        }
+        state.untaken += 1;
+    }
+
+    /// It was taken, or is no longer to be.
+    pub(super) fn taken(&self) {
+        let mut state = self.lock();
+        state.untaken -= 1;
+        state.taken_at = Instant::now();
+    }
+
+    fn deadline(&self) -> Option<(Instant, Overdue)> {
+        let state = self.lock();
+        let write = (state.untaken > 0).then(|| (state.taken_at + self.limits.write, Overdue::Write));
+        let request = match (state.open, state.head_since) {
+            (1.., _) => None,
+            (0, Some(since)) => Some((since + self.limits.head, Overdue::Head)),
+            (0, None) if !state.served => Some((state.idle_since + self.limits.head, Overdue::Head)),
+            (0, None) => Some((state.idle_since + self.limits.idle, Overdue::Idle)),
+        };
+        [write, request].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Ends when a deadline has passed. It must be polled by the connection's own task, after the connection: a deadline
+    /// that comes nearer is looked at then; one that moves away costs nothing.
+    pub(super) fn overdue<'a>(&'a self, alarm: &'a mut Alarm) -> impl Future<Output = Overdue> + 'a {
+        poll_fn(move |cx| alarm.poll(self, cx))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The timer of a [`Flow`].
+pub(super) struct Alarm(Pin<Box<Sleep>>);
+
+impl Alarm {
+    pub(super) fn new(flow: &Flow) -> Self {
+        let at = flow.deadline().map_or_else(|| Instant::now() + Duration::from_secs(60), |(at, _)| at);
+        Self(Box::pin(sleep_until(at)))
+    }
+
+    fn poll(&mut self, flow: &Flow, cx: &mut Context<'_>) -> Poll<Overdue> {
+        loop {
+            let Some((at, overdue)) = flow.deadline() else { return Poll::Pending };
+            if at < self.0.deadline() || self.0.is_elapsed() {
+                self.0.as_mut().reset(at);
+            }
+            std::task::ready!(self.0.as_mut().poll(cx));
+            if Instant::now() >= at {
+                return Poll::Ready(overdue);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        head: Duration::from_secs(10),
+        idle: Duration::from_secs(75),
+        body: Duration::from_secs(10),
+        write: Duration::from_secs(60),
+    };
+
+    async fn overdue(flow: &Flow) -> (Overdue, u64) {
+        let began = Instant::now();
+        let mut alarm = Alarm::new(flow);
+        let overdue = flow.overdue(&mut alarm).await;
+        (overdue, began.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_silence_has_its_own_limit() {
+        let flow = Flow::new(LIMITS);
+        assert_eq!(overdue(&flow).await, (Overdue::Head, 10), "no first request");
+        flow.opened();
+        flow.closed();
+        assert_eq!(overdue(&flow).await, (Overdue::Idle, 75), "no next one");
+        flow.opened();
+        flow.closed();
+        flow.received();
+        assert_eq!(overdue(&flow).await, (Overdue::Head, 10), "half a head");
+        flow.opened();
+        flow.offered();
+        assert_eq!(overdue(&flow).await, (Overdue::Write, 60), "an answer that is not read");
+        flow.taken();
+        flow.closed();
+        flow.ending();
+        assert_eq!(overdue(&flow).await, (Overdue::Head, 10), "told to go");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_moves_the_deadline_and_an_answer_of_ours_has_none() {
+        let flow = Flow::new(LIMITS);
+        let mut alarm = Alarm::new(&flow);
+        flow.opened();
+        let long = tokio::time::timeout(Duration::from_secs(3_600), flow.overdue(&mut alarm)).await;
+        assert!(long.is_err(), "the service takes as long as it likes");
+        for _ in 0..5 {
+            flow.offered();
+            tokio::time::advance(Duration::from_secs(50)).await;
+            flow.taken();
+        }
+        flow.offered();
+        assert_eq!(overdue(&flow).await, (Overdue::Write, 60));
+    }
+}
