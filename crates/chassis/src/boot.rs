@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Arg, ArgAction, Command};
 use futures_util::FutureExt;
-use prometheus::Registry;
+use prometheus::{IntCounter, Registry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -161,6 +161,8 @@ where
     let life = Life::new();
     let registry = metrics::registry(name, version)?;
     let readiness = Readiness::new(&life);
+    readiness.register(&registry)?;
+    watch_panics(&registry)?;
     // Not among the service's tasks: the drain would wait for it, and it answers until the exit.
     let mut side = JoinSet::new();
     if let Some(config) = settings.admin() {
@@ -179,6 +181,17 @@ where
     info!(service = name, version, "started");
     let service = Service { name, version, life: life.clone(), registry, readiness };
     conduct(&life, run(settings, service)).await
+}
+
+/// Tells and counts the panics of the process. One in a connection's task ends that connection alone.
+fn watch_panics(registry: &Registry) -> anyhow::Result<()> {
+    let panics = IntCounter::new("rowcast_panics_total", "Panics of the process's tasks")?;
+    registry.register(Box::new(panics.clone()))?;
+    std::panic::set_hook(Box::new(move |panic| {
+        panics.inc();
+        error!("{panic}");
+    }));
+    Ok(())
 }
 
 /// Runs the service to its end, through both stages of the stop.

@@ -1,8 +1,12 @@
 //! Logs: one line per event on stdout.
 
+mod json;
+
 use serde::Deserialize;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
+use self::json::JsonLines;
 use crate::config::Faults;
 
 /// The section `log`.
@@ -43,7 +47,7 @@ impl LogConfig {
     pub(crate) fn layer(&self) -> Box<dyn Layer<Registry> + Send + Sync> {
         match self.format {
             LogFormat::Json => {
-                fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(true).boxed()
+                fmt::layer().fmt_fields(JsonFields::new()).event_format(JsonLines).boxed()
             }
             LogFormat::Text => fmt::layer().boxed(),
         }

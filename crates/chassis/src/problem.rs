@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,12 +14,13 @@ pub struct Problem {
     detail: String,
     errors: Option<Value>,
     retry_after: Option<u32>,
+    header: Option<(HeaderName, &'static str)>,
 }
 
 impl Problem {
     /// `code` becomes the type, `urn:rowcast:problem:<code>`; it never changes once published.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: None, retry_after: None }
+        Self { status, code, detail: detail.into(), errors: None, retry_after: None, header: None }
     }
 
     /// With the member `errors`: a list of objects with `pointer` and `detail`.
@@ -32,6 +33,12 @@ impl Problem {
     #[must_use]
     pub fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// With a header that says what would be right.
+    #[must_use]
+    pub fn header(self, name: HeaderName, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self }
     }
 
     fn json(&self) -> String {
@@ -55,6 +62,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, [(CONTENT_TYPE, json)], self.json()).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }

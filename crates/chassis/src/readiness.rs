@@ -1,21 +1,26 @@
-//! Whether the service should be sent work: named conditions that must all hold.
+//! Whether the service should be sent work: named conditions that must all hold, as far as another replica could do
+//! better.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prometheus::{IntGaugeVec, Opts, Registry};
 use serde::Serialize;
 use tracing::{info, warn};
 
+use crate::chain::chain;
 use crate::life::Life;
 
-/// The service's conditions, cheap to clone. Ready means: there are conditions, every one holds,
+/// The service's conditions, cheap to clone. Ready means: there are conditions, every one holds or is only degraded,
 /// and no stop has begun.
 #[derive(Clone)]
 pub struct Readiness {
     life: Life,
-    /// Each condition's reason for not holding; `None` holds.
-    conditions: Arc<Mutex<BTreeMap<&'static str, Option<String>>>>,
+    conditions: Arc<Mutex<BTreeMap<&'static str, State>>>,
+    degraded: IntGaugeVec,
 }
 
 /// One named condition; it begins as failing with the reason `starting`.
@@ -23,6 +28,53 @@ pub struct Readiness {
 pub struct Condition {
     name: &'static str,
     readiness: Readiness,
+}
+
+struct State {
+    /// Whether it ever held.
+    held: bool,
+    fault: Option<Fault>,
+}
+
+/// Why a condition does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Another replica may do better: this one is not ready.
+    Own(String),
+    /// All replicas share it, and none would do better: one that has been ready stays ready, and says that it is
+    /// degraded.
+    Shared(String),
+}
+
+impl Fault {
+    /// An error with what caused it; `shared` if all replicas have it.
+    pub fn of(error: &(dyn Error + 'static), shared: bool) -> Self {
+        let why = chain(error).to_string();
+        if shared { Self::Shared(why) } else { Self::Own(why) }
+    }
+
+    fn why(&self) -> &str {
+        let (Self::Own(why) | Self::Shared(why)) = self;
+        why
+    }
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Self {
+        Self::Own(why)
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(why: &str) -> Self {
+        Self::Own(why.to_owned())
+    }
+}
+
+impl From<Infallible> for Fault {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 /// How often a condition is looked at.
@@ -39,16 +91,28 @@ pub struct Pace {
 pub(crate) struct Report {
     pub(crate) ready: bool,
     pub(crate) failing: BTreeMap<&'static str, String>,
+    pub(crate) degraded: BTreeMap<&'static str, String>,
 }
 
 impl Readiness {
     pub fn new(life: &Life) -> Self {
-        Self { life: life.clone(), conditions: Arc::default() }
+        let degraded = IntGaugeVec::new(
+            Opts::new("rowcast_degraded", "1 while a dependency that all replicas share is away, by condition"),
+            &["condition"],
+        );
+        let degraded = degraded.expect("the name and the label are valid");
+        Self { life: life.clone(), conditions: Arc::default(), degraded }
+    }
+
+    pub(crate) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(self.degraded.clone()))
     }
 
     /// The condition of this name, made when first asked for.
     pub fn condition(&self, name: &'static str) -> Condition {
-        self.lock().entry(name).or_insert_with(|| Some("starting".to_owned()));
+        let starting = || State { held: false, fault: Some(Fault::Own("starting".to_owned())) };
+        self.lock().entry(name).or_insert_with(starting);
+        self.degraded.with_label_values(&[name]);
         Condition { name, readiness: self.clone() }
     }
 
@@ -57,38 +121,56 @@ impl Readiness {
     }
 
     pub(crate) fn report(&self) -> Report {
-        let conditions = self.lock().clone();
+        let (mut failing, mut degraded) = (BTreeMap::new(), BTreeMap::new());
+        for (name, state) in self.lock().iter() {
+            if let Some(fault) = &state.fault {
+                let told = if state.is_degraded() { &mut degraded } else { &mut failing };
+                told.insert(*name, fault.why().to_owned());
+            }
+        }
         // the admin port is up before the service has said what it needs
-        let starting = conditions.is_empty().then(|| ("service", "starting".to_owned()));
-        let failing = conditions.into_iter().filter_map(|(name, why)| Some((name, why?)));
-        let mut failing: BTreeMap<_, _> = failing.chain(starting).collect();
+        if self.lock().is_empty() {
+            failing.insert("service", "starting".to_owned());
+        }
         if self.life.is_stopping() {
             failing.insert("stopping", "the service takes no new work".to_owned());
         }
-        Report { ready: failing.is_empty(), failing }
+        Report { ready: failing.is_empty(), failing, degraded }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<String>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, State>> {
         self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_degraded(&self) -> bool {
+        self.held && matches!(self.fault, Some(Fault::Shared(_)))
     }
 }
 
 impl Condition {
     /// Sets the condition from an outcome; a change is logged, a repetition is not.
-    pub fn set<E: ToString>(&self, outcome: Result<(), E>) {
-        let new = outcome.err().map(|why| why.to_string());
-        let old = self.readiness.lock().insert(self.name, new.clone()).flatten();
+    pub fn set<E: Into<Fault>>(&self, outcome: Result<(), E>) {
+        let new = outcome.err().map(Into::into);
+        let mut conditions = self.readiness.lock();
+        let Some(state) = conditions.get_mut(self.name) else { return };
+        state.held |= new.is_none();
+        let old = std::mem::replace(&mut state.fault, new.clone());
+        let degraded = state.is_degraded();
+        drop(conditions);
+        self.readiness.degraded.with_label_values(&[self.name]).set(degraded.into());
         match (old, new) {
             (Some(_), None) => info!(condition = self.name, "condition holds"),
-            (old, Some(why)) if old.as_ref() != Some(&why) => {
-                warn!(condition = self.name, why, "condition fails");
+            (old, Some(fault)) if old.as_ref() != Some(&fault) => {
+                warn!(condition = self.name, why = fault.why(), degraded, "condition fails");
             }
             _ => {}
         }
     }
 
     /// Looks until it holds.
-    pub async fn until_held<E: ToString>(&self, look: impl AsyncFn() -> Result<(), E>, pace: Pace) {
+    pub async fn until_held<E: Into<Fault>>(&self, look: impl AsyncFn() -> Result<(), E>, pace: Pace) {
         loop {
             let outcome = look().await;
             let held = outcome.is_ok();
@@ -101,7 +183,7 @@ impl Condition {
     }
 
     /// Looks at once, and again and again until the soft stop.
-    pub async fn watch<E: ToString>(self, look: impl AsyncFn() -> Result<(), E>, pace: Pace) {
+    pub async fn watch<E: Into<Fault>>(self, look: impl AsyncFn() -> Result<(), E>, pace: Pace) {
         let life = self.readiness.life.clone();
         loop {
             let outcome = look().await;
@@ -114,10 +196,10 @@ impl Condition {
     }
 
     pub fn hold(&self) {
-        self.set(Ok::<(), String>(()));
+        self.set(Ok::<(), Infallible>(()));
     }
 
-    pub fn fail(&self, why: impl Into<String>) {
+    pub fn fail(&self, why: impl Into<Fault>) {
         self.set(Err(why.into()));
     }
 }
@@ -172,6 +254,24 @@ mod tests {
         };
         let watch = readiness.condition("schema").watch(look, pace);
         tokio::join!(watch, stop);
+    }
+
+    #[test]
+    fn what_all_replicas_share_degrades_only_a_service_that_has_been_ready() {
+        let readiness = Readiness::new(&Life::new());
+        let database = readiness.condition("database");
+        let away = || Fault::Shared("connection refused".to_owned());
+        database.fail(away());
+        assert!(!readiness.is_ready(), "it has never had it");
+        database.hold();
+        database.fail(away());
+        let report = readiness.report();
+        assert!(report.ready && report.failing.is_empty());
+        assert_eq!(report.degraded, BTreeMap::from([("database", "connection refused".to_owned())]));
+        assert_eq!(readiness.degraded.with_label_values(&["database"]).get(), 1);
+        database.fail("the schema is too old");
+        assert!(!readiness.is_ready());
+        assert_eq!(readiness.degraded.with_label_values(&["database"]).get(), 0);
     }
 
     #[test]

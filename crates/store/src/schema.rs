@@ -54,6 +54,13 @@ pub enum SchemaError {
     },
 }
 
+impl SchemaError {
+    /// Whether the database answers and has an older schema, which other releases may be served by.
+    pub fn is_too_old(&self) -> bool {
+        matches!(self, Self::TooOld { .. })
+    }
+}
+
 /// The version that this release needs.
 pub fn required_version() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)

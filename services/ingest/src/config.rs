@@ -1,6 +1,6 @@
 //! The configuration of ingest.
 
-use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Settings};
+use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Origins, Settings};
 use serde::Deserialize;
 use store::DatabaseConfig;
 
@@ -25,18 +25,44 @@ pub struct Config {
 }
 
 /// How readings are committed.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngestConfig {
     /// INSERTs that may run at once. One is enough while commits are quick; more are used when they are slow.
     pub lanes: usize,
     /// How many bytes of readings may wait for a lane before requests are refused.
     pub queue_bytes: usize,
+    /// How many bytes of bodies may be on their way before requests are refused.
+    pub body_bytes: usize,
+    /// Origins (`https://example.org`, `https://*.example.org`) whose pages may POST and read, beside pages of the host
+    /// that is asked; `*` for any.
+    #[serde(deserialize_with = "chassis::list")]
+    pub origins: Vec<String>,
+    /// The names under which this service is asked; where they are listed, pages of other names are foreign, though they
+    /// were made to point here. Empty: any name.
+    #[serde(deserialize_with = "chassis::list")]
+    pub hosts: Vec<String>,
 }
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        Self { lanes: 4, queue_bytes: 16 << 20 }
+        Self {
+            lanes: 4,
+            queue_bytes: 16 << 20,
+            body_bytes: 32 << 20,
+            origins: Vec::new(),
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// The most that `body_bytes` can be.
+const MAX_BODY_BYTES: usize = u32::MAX as usize;
+
+impl Config {
+    /// Whose pages may connect.
+    pub(crate) fn origins(&self) -> Result<Origins, String> {
+        Origins::new(&self.ingest.origins, &self.ingest.hosts)
     }
 }
 
@@ -59,5 +85,12 @@ impl Settings for Config {
         if self.ingest.queue_bytes < crate::body::ARRAY_BYTES {
             faults.add("ingest.queue_bytes", "must be at least 1048576, the largest body");
         }
+        if !(crate::body::ARRAY_BYTES..=MAX_BODY_BYTES).contains(&self.ingest.body_bytes) {
+            faults.add("ingest.body_bytes", "must be 1048576, the largest body, to 4294967295");
+        }
+        if let Err(error) = self.origins() {
+            faults.add("ingest.origins", error);
+        }
+        self.http.validate(faults);
     }
 }

@@ -6,6 +6,7 @@ pub mod body;
 mod check_json;
 pub mod committer;
 pub mod config;
+mod encoding;
 mod keys;
 mod metrics;
 mod problems;
@@ -14,11 +15,11 @@ pub mod routes;
 use std::time::Duration;
 
 use anyhow::Context;
-use chassis::{HttpMetrics, Pace, Service};
+use chassis::{Fault, HttpMetrics, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
-use crate::{committer::Committer, metrics::Metrics, routes::App};
+use crate::{committer::Committer, metrics::Metrics, routes::{App, Bodies}};
 
 /// Connections for GET requests and readiness.
 const READERS: u32 = 4;
@@ -35,24 +36,31 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let database =
         Database::new(&config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT), READERS);
     let lanes = config.database.options("rowcast ingest")?;
+    let (origins, bodies) = (config.origins().map_err(anyhow::Error::msg)?, Bodies::new(config.ingest.body_bytes));
     let committer = Committer::start(&service.life, lanes, config.ingest, metrics)
         .context("the thread that commits does not start")?;
-    let ready = service.readiness.condition("database");
+    let (schema, ready) = (service.readiness.condition("schema"), service.readiness.condition("database"));
 
     let listener = chassis::bind(config.http.addr).await?;
     let http = HttpMetrics::register(&service.registry)?;
-    let router = routes::router(App { database: database.clone(), committer });
+    let router = routes::router(App { database: database.clone(), committer, bodies }, origins);
     chassis::serve(&service.life, listener, &config.http, router, &http);
+    let reader = database.clone();
+    service.life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, CHECK_PACE));
     service.life.spawn("readiness", ready.watch(async move || can_insert(&database).await, CHECK_PACE));
     service.life.stopping().await;
     Ok(())
 }
 
-async fn can_insert(database: &Database) -> Result<(), String> {
-    database.check_schema().await.map_err(|error| error.to_string())?;
+/// A database that is away is away for all replicas; a schema that is too old is for other releases.
+async fn check_schema(database: &Database) -> Result<(), Fault> {
+    database.check_schema().await.map_err(|error| Fault::of(&error, !error.is_too_old()))
+}
+
+async fn can_insert(database: &Database) -> Result<(), Fault> {
     match database.accepts_readings().await {
         Ok(true) => Ok(()),
-        Ok(false) => Err("the database is read-only or this user may not insert".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Ok(false) => Err(Fault::Shared("the database is read-only or this user may not insert".to_owned())),
+        Err(error) => Err(Fault::of(&error, true)),
     }
 }

@@ -1,11 +1,13 @@
 //! Each refusal with its status and its stable code.
 
+use axum::response::{IntoResponse, Response};
 use chassis::Problem;
-use http::StatusCode;
+use http::{StatusCode, header};
 
 use crate::{
     body::{Fault, Refused},
     committer::NotStored,
+    encoding,
 };
 
 /// When to come back after a refusal that is not the client's fault, in seconds.
@@ -42,12 +44,33 @@ pub(crate) fn broken_body() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "broken-body", "the body did not arrive as its headers say")
 }
 
+/// An answer to a request whose body was not read: the connection ends, since the rest may be on its way.
+pub(crate) fn unread(problem: Problem) -> Response {
+    ([(header::CONNECTION, "close")], problem).into_response()
+}
+
+pub(crate) fn broken_coding() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "broken-body", "the body is not what its Content-Encoding says")
+}
+
+pub(crate) fn no_room() -> Problem {
+    let detail = "too many bodies are on their way";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue-full", detail).retry_after(RETRY_AFTER)
+}
+
 pub(crate) fn media_type() -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
-        "the body must be application/json or application/x-ndjson",
+        "the body must be application/json or application/x-ndjson, in UTF-8",
     )
+}
+
+/// With what is taken (RFC 9110 §12.5.3).
+pub(crate) fn content_coding() -> Problem {
+    let detail = format!("the Content-Encoding must be one of {}, or none", encoding::ACCEPTED);
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-content-coding", detail)
+        .header(header::ACCEPT_ENCODING, encoding::ACCEPTED)
 }
 
 pub(crate) fn bad_query(parameter: &str, detail: &str) -> Problem {

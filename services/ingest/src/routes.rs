@@ -6,11 +6,12 @@ mod post;
 use std::sync::Arc;
 
 use axum::{Router, http::Uri, response::IntoResponse, routing::get};
-use chassis::Problem;
-use http::{Method, StatusCode};
+use chassis::{Cors, Origins, Problem};
+use http::{Method, StatusCode, header};
 use store::Database;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::committer::Committer;
+use crate::{committer::Committer, problems};
 
 /// What the handlers use.
 pub struct App {
@@ -18,18 +19,39 @@ pub struct App {
     pub database: Database,
     /// For POST.
     pub committer: Committer,
+    /// What bodies take while they come.
+    pub bodies: Bodies,
+}
+
+/// The bytes of bodies that are on their way, all together.
+pub struct Bodies(Arc<Semaphore>);
+
+impl Bodies {
+    /// So many at most.
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes)))
+    }
+
+    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let bytes = u32::try_from(bytes).map_err(|_| problems::no_room())?;
+        self.0.clone().try_acquire_many_owned(bytes).map_err(|_| problems::no_room())
+    }
 }
 
 /// The demo's paths, from its README and from its code, with and without the slash.
 const PATHS: [&str; 4] =
     ["/api/sensors/", "/api/sensors", "/api/v1/sensors-readings/", "/api/v1/sensors-readings"];
 
+/// What can be done at each.
+const METHODS: &str = "GET, HEAD, POST";
+
 /// All routes.
-pub fn router(app: App) -> Router {
+pub fn router(app: App, origins: Origins) -> Router {
     let readings = get(list::list).post(post::post).fallback(wrong_method);
     PATHS
         .into_iter()
         .fold(Router::new(), |router, path| router.route(path, readings.clone()))
+        .route_layer(Cors::new(origins, METHODS))
         .fallback(unknown_path)
         .with_state(Arc::new(app))
 }
@@ -38,9 +60,9 @@ async fn wrong_method(method: Method) -> impl IntoResponse {
     let problem = Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method-not-allowed",
-        format!("{method} has no meaning here"),
+        format!("{method} is not allowed here"),
     );
-    ([("allow", "GET, HEAD, POST")], problem)
+    ([(header::ALLOW, METHODS)], problem)
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

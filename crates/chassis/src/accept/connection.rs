@@ -178,9 +178,9 @@ impl Server {
         Ok(response.map(|body| Body::new(AnswerBody::new(body, open, room))))
     }
 
-    async fn respond(&self, request: Request<Incoming>, peer: SocketAddr, seat: Seat) -> Response {
+    async fn respond(&self, mut request: Request<Incoming>, peer: SocketAddr, seat: Seat) -> Response {
         let version = request.version();
-        if let Err(problem) = guard::check(version, request.headers()) {
+        if let Err(problem) = guard::check(&mut request) {
             return refusal(problem, version);
         }
         let late = Late::default();

@@ -1,63 +1,57 @@
 //! POST: readings in, committed when the answer says 201.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 use store::NewReading;
 use time::OffsetDateTime;
-use tower::{Layer, ServiceExt, service_fn};
-use tower_http::decompression::RequestDecompressionLayer;
+use tokio::sync::OwnedSemaphorePermit;
 use wire::Reading;
 
 use super::App;
 use crate::{
     body::{self, ARRAY_BYTES, Form, Said},
+    encoding::{Coding, Unreadable},
     problems,
 };
 
 /// What a body of lines is called.
 const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
 
+/// Names of the one charset of JSON (RFC 8259 §8.1), and of a part of it.
+const UTF_8: [&str; 3] = ["utf-8", "utf8", "us-ascii"];
+
 /// The demo's word for a stored reading.
 const MESSAGE: &str = "Sensor reading created successfully";
 
 pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
-    // few devices compress, and all would pay for being asked
-    if request.headers().contains_key(header::CONTENT_ENCODING) {
-        decompressed(app, request).await
-    } else {
-        answer(&app, request).await
-    }
-}
-
-async fn decompressed(app: Arc<App>, request: Request) -> Response {
-    let inner = service_fn(|request: http::Request<_>| async {
-        Ok::<_, Infallible>(answer(&app, request.map(Body::new)).await)
-    });
-    let outer = RequestDecompressionLayer::new().gzip(true).zstd(true).layer(inner);
-    match outer.oneshot(request).await {
-        Ok(answer) => answer.into_response(),
-        Err(never) => match never {},
-    }
-}
-
-async fn answer(app: &App, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    store(app, &head.headers, body).await.unwrap_or_else(IntoResponse::into_response)
+    store(&app, &head.headers, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn store(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, chassis::Problem> {
     let form = form(headers).ok_or_else(problems::media_type)?;
-    let body = read(body).await?;
+    let coding = Coding::of(headers).ok_or_else(problems::content_coding)?;
+    if announced(headers).is_some_and(|bytes| bytes > ARRAY_BYTES as u64) {
+        return Ok(problems::unread(problems::body_too_large()));
+    }
+    let (body, room) = read(app, body).await?;
+    let body = coding.decode(body, ARRAY_BYTES).map_err(|error| match error {
+        Unreadable::TooLarge => problems::body_too_large(),
+        Unreadable::Broken => problems::broken_coding(),
+    })?;
     let said = body::parse(&body, form, OffsetDateTime::now_utc()).map_err(problems::refused)?;
+    // what waits from here on is counted by the queue
+    drop((body, room));
     let traceparent = chassis::traces::traceparent();
     let with_trace = |reading: NewReading| NewReading { traceparent: traceparent.clone(), ..reading };
     match said {
@@ -74,24 +68,46 @@ async fn store(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, c
     }
 }
 
-/// The form that the content type names. The demo took only JSON; a body without a type is taken for it.
+/// The form that the content type names, in UTF-8. The demo took only JSON; a body without a type is taken for it.
 fn form(headers: &HeaderMap) -> Option<Form> {
     let Some(named) = headers.get(header::CONTENT_TYPE) else { return Some(Form::Json) };
-    let essence = named.to_str().ok()?.split(';').next()?.trim();
-    if essence.eq_ignore_ascii_case("application/json") {
+    let mut parts = named.to_str().ok()?.split(';').map(str::trim);
+    let essence = parts.next()?;
+    let foreign = parts.filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
+        let value = value.trim_matches('"');
+        name.eq_ignore_ascii_case("charset") && !UTF_8.iter().any(|own| value.eq_ignore_ascii_case(own))
+    });
+    if foreign {
+        None
+    } else if essence.eq_ignore_ascii_case("application/json") {
         Some(Form::Json)
     } else {
         LINES.iter().any(|lines| essence.eq_ignore_ascii_case(lines)).then_some(Form::Lines)
     }
 }
 
-/// The whole body, after decompression: the limit is on what it unfolds to.
-async fn read(body: Body) -> Result<Bytes, chassis::Problem> {
-    match Limited::new(body, ARRAY_BYTES).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(problems::body_too_large()),
-        Err(_) => Err(problems::broken_body()),
+/// The length that the head announces. Whoever waits for `100 Continue` hears of one that is too large before it sends.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The whole body as it came, and its part of what all bodies may take.
+async fn read(app: &App, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), chassis::Problem> {
+    let (mut body, mut whole) = (Limited::new(body, ARRAY_BYTES), BytesMut::new());
+    let mut room = app.bodies.take(0)?;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let too_large = error.is::<LengthLimitError>();
+            if too_large { problems::body_too_large() } else { problems::broken_body() }
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        room.merge(app.bodies.take(data.len())?);
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok((data, room));
+        }
+        whole.extend_from_slice(&data);
     }
+    Ok((whole.freeze(), room))
 }
 
 fn one(reading: &Reading) -> Vec<u8> {
@@ -112,4 +128,28 @@ fn many(stored: &[Reading]) -> Vec<u8> {
 
 fn created(json: Vec<u8>) -> Response {
     (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], json).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_json_or_lines_in_utf_8() {
+        for (named, expected) in [
+            ("application/json", Some(Form::Json)),
+            ("Application/JSON; charset=UTF-8", Some(Form::Json)),
+            ("application/json;charset=\"utf-8\"", Some(Form::Json)),
+            ("application/json; charset=iso-8859-1", None),
+            ("application/x-ndjson; charset=utf-16", None),
+            ("application/x-ndjson", Some(Form::Lines)),
+            ("text/plain", None),
+            ("application/x-www-form-urlencoded", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, named.parse().unwrap());
+            assert_eq!(form(&headers), expected, "{named}");
+        }
+        assert_eq!(form(&HeaderMap::new()), Some(Form::Json));
+    }
 }

@@ -1,0 +1,145 @@
+//! A log line as one JSON object: the event's fields, errors with all that caused them, and the spans around it.
+
+use std::error::Error;
+use std::fmt;
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::chain::chain;
+
+pub(super) struct JsonLines;
+
+impl<S> FormatEvent<S, JsonFields> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        let mut line = Map::new();
+        line.insert("timestamp".to_owned(), time.into());
+        line.insert("level".to_owned(), event.metadata().level().as_str().into());
+        event.record(&mut Fields(&mut line));
+        line.insert("target".to_owned(), event.metadata().target().into());
+        let spans = context.event_scope().into_iter().flat_map(|scope| scope.from_root());
+        let spans: Vec<Value> = spans
+            .map(|span| {
+                let extensions = span.extensions();
+                let fields = extensions.get::<FormattedFields<JsonFields>>();
+                let fields = fields.and_then(|fields| serde_json::from_str(&fields.fields).ok());
+                let mut fields: Map<String, Value> = fields.unwrap_or_default();
+                fields.insert("name".to_owned(), span.name().into());
+                fields.into()
+            })
+            .collect();
+        if !spans.is_empty() {
+            line.insert("spans".to_owned(), spans.into());
+        }
+        writeln!(writer, "{}", Value::from(line))
+    }
+}
+
+struct Fields<'a>(&'a mut Map<String, Value>);
+
+impl Fields<'_> {
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.add(field, chain(value).to_string());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("redis failed")]
+    struct Failed(#[source] io::Error);
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_cause_and_the_spans_around_it() {
+        let lines = Lines::default();
+        let layer = tracing_subscriber::fmt::layer()
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLines)
+            .with_writer(lines.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let error = Failed(io::Error::other("NOPERM"));
+            tracing::info_span!("boot", try_no = 2).in_scope(|| {
+                tracing::warn!(error = &error as &dyn Error, count = 3, "lost {}", "it");
+            });
+        });
+        let line = lines.0.lock().unwrap().clone();
+        let line: Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(line["error"], "redis failed: NOPERM");
+        assert_eq!((&line["message"], &line["count"], &line["level"]), (&"lost it".into(), &3.into(), &"WARN".into()));
+        assert_eq!((&line["spans"][0]["name"], &line["spans"][0]["try_no"]), (&"boot".into(), &2.into()));
+    }
+}
