@@ -77,12 +77,14 @@ pub(crate) struct Limits {
     pub(crate) body: Duration,
     /// For taking the next byte of an answer.
     pub(crate) write: Duration,
+    /// The same once the service stops; well within the drain.
+    pub(crate) last_write: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let [head, idle, body, write] = [10, 75, 10, 60].map(Duration::from_secs);
-        Self { head, idle, body, write }
+        let [head, idle, body, write, last_write] = [10, 75, 10, 60, 5].map(Duration::from_secs);
+        Self { head, idle, body, write, last_write }
     }
 }
 

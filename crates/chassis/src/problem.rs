@@ -14,13 +14,13 @@ pub struct Problem {
     detail: String,
     errors: Option<Value>,
     retry_after: Option<u32>,
-    header: Option<(HeaderName, &'static str)>,
+    headers: Vec<(HeaderName, &'static str)>,
 }
 
 impl Problem {
     /// `code` becomes the type, `urn:rowcast:problem:<code>`; it never changes once published.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: None, retry_after: None, header: None }
+        Self { status, code, detail: detail.into(), errors: None, retry_after: None, headers: Vec::new() }
     }
 
     /// With the member `errors`: a list of objects with `pointer` and `detail`.
@@ -37,8 +37,9 @@ impl Problem {
 
     /// With a header that says what would be right.
     #[must_use]
-    pub fn header(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some((name, value)), ..self }
+    pub fn header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     fn json(&self) -> String {
@@ -63,7 +64,7 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some((name, value)) = self.header {
+        for (name, value) in self.headers {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response

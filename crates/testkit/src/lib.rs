@@ -2,6 +2,8 @@
 
 #[cfg(feature = "databases")]
 pub mod database;
+pub mod cost;
+pub mod hostile;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

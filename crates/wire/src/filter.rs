@@ -1,6 +1,9 @@
 //! Which sensors a subscription wants.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write},
+    str::FromStr,
+};
 
 use crate::SENSOR_ID_MAX;
 
@@ -15,30 +18,63 @@ pub enum Pattern {
 
 /// A pattern that no sensor id could match.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a sensor pattern has 1 to {SENSOR_ID_MAX} characters, a `*` only at its end, no control character")]
+#[error(
+    "a sensor pattern has 1 to {SENSOR_ID_MAX} characters, a `*` only at its end (`\\*` is the character), no control \
+     character"
+)]
 pub struct BadPattern;
 
 impl FromStr for Pattern {
     type Err = BadPattern;
 
+    /// `\*`, `\,` and `\\` stand for the character itself; a `\` before any other is one.
     fn from_str(text: &str) -> Result<Self, BadPattern> {
-        let (body, prefix) = text.strip_suffix('*').map_or((text, false), |body| (body, true));
+        let (mut body, mut prefix) = (String::with_capacity(text.len()), false);
+        let mut rest = text.chars().peekable();
+        while let Some(c) = rest.next() {
+            match c {
+                _ if prefix || c.is_control() => return Err(BadPattern),
+                '*' => prefix = true,
+                '\\' => body.push(rest.next_if(|next| ESCAPED.contains(next)).unwrap_or(c)),
+                c => body.push(c),
+            }
+        }
         let length = body.chars().count();
-        let fits = length <= SENSOR_ID_MAX && (prefix || length > 0);
-        if !fits || body.contains('*') || body.chars().any(char::is_control) {
+        if length > SENSOR_ID_MAX || (length == 0 && !prefix) {
             return Err(BadPattern);
         }
-        Ok(if prefix { Self::Prefix(body.to_owned()) } else { Self::Exact(body.to_owned()) })
+        Ok(if prefix { Self::Prefix(body) } else { Self::Exact(body) })
     }
 }
 
+/// What has another meaning in a pattern or in a list of them.
+const ESCAPED: [char; 3] = ['*', ',', '\\'];
+
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(id) => f.write_str(id),
-            Self::Prefix(prefix) => write!(f, "{prefix}*"),
+        let (Self::Exact(body) | Self::Prefix(body)) = self;
+        for c in body.chars() {
+            if ESCAPED.contains(&c) {
+                f.write_char('\\')?;
+            }
+            f.write_char(c)?;
         }
+        if matches!(self, Self::Prefix(_)) { f.write_char('*') } else { Ok(()) }
     }
+}
+
+/// The patterns of a list, as a query has it: a comma ends one, unless a `\` stands before it.
+pub fn split_patterns(list: &str) -> Vec<&str> {
+    let (mut patterns, mut start, mut escaped) = (Vec::new(), 0, false);
+    for (at, c) in list.char_indices() {
+        if c == ',' && !escaped {
+            patterns.push(&list[start..at]);
+            start = at + 1;
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    patterns.push(&list[start..]);
+    patterns
 }
 
 /// Any of its patterns, or everything.
@@ -92,6 +128,20 @@ mod tests {
         check(&["a", "b*"], "b-7", true);
         check(&["*"], "anything", true);
         assert!(Filter::parse::<&str>(None).unwrap().matches("x"));
+    }
+
+    #[test]
+    fn every_id_has_a_pattern_that_means_it_alone_also_in_a_list() {
+        for id in ["a,b", "a*", "*", "a\\", "\\*", "\\\\", "a\\,b", "\\n", ",", "a*b,c\\"] {
+            let pattern = Pattern::Exact(id.to_owned());
+            let text = pattern.to_string();
+            assert_eq!(text.parse(), Ok(pattern.clone()), "{text}");
+            let list = format!("x,{text},y*");
+            assert_eq!(split_patterns(&list), ["x", text.as_str(), "y*"], "{list}");
+            let prefix = Pattern::Prefix(id.to_owned());
+            assert_eq!(prefix.to_string().parse(), Ok(prefix), "{text}");
+        }
+        assert_eq!("C:\\temp".parse(), Ok(Pattern::Exact("C:\\temp".to_owned())));
     }
 
     #[test]

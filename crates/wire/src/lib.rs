@@ -14,7 +14,7 @@ pub use close::Close;
 pub use command::{Command, Mode, Start, Subscribe, Verb};
 pub use entry::{Entry, EntryBuilder};
 pub use error::ErrorCode;
-pub use filter::{Filter, Pattern};
+pub use filter::{Filter, Pattern, split_patterns};
 pub use frame::ServerMessage;
 pub use position::{Epoch, Position, Tick};
 pub use reading::Reading;

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use chassis::{Life, Pace, Service};
+use chassis::{Fault, Life, Pace, Service};
 use store::Database;
 use tokio::sync::Notify;
 
@@ -44,10 +44,10 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
 
     let reader = Database::new(&database, 1);
     tokio::select! {
-        () = schema.until_held(async || reader.check_schema().await, SCHEMA_PACE) => {}
+        () = schema.until_held(async || check_schema(&reader).await, SCHEMA_PACE) => {}
         () = life.stopping() => return Ok(()),
     }
-    life.spawn("schema check", schema.watch(async move || reader.check_schema().await, SCHEMA_PACE));
+    life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
 
     let bell = Arc::new(Notify::new());
     life.spawn("doorbell", doorbell::answer(database.clone(), bell.clone(), metrics.clone(), life.clone()));
@@ -94,4 +94,9 @@ async fn stand(config: &lease::Config, service: &Service, standby: Standby) -> a
     });
     life.spawn_work(announcer);
     Ok(Candidacy::Elected { elections, standby: Box::new(standby) })
+}
+
+/// A database that is away is away for all replicas; a schema that is too old is for other releases.
+async fn check_schema(database: &Database) -> Result<(), Fault> {
+    database.check_schema().await.map_err(|error| Fault::of(&error, !error.is_too_old()))
 }

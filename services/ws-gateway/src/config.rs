@@ -3,12 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use bus::RedisConfig;
-use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Settings};
+use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Origins, Settings};
 use serde::Deserialize;
 use store::DatabaseConfig;
 use wire::frame::Limits;
-
-use crate::origin::{Origin, Origins};
 
 /// All of it.
 #[derive(Debug, Deserialize)]
@@ -48,9 +46,14 @@ pub struct GatewayConfig {
     pub page: PathBuf,
     /// Where the page's visitors POST, if not at this host: shown in the page's example.
     pub ingest_url: String,
-    /// Origins (`https://example.org`) whose pages may connect, beside the gateway's own host; `*` for any.
+    /// Origins (`https://example.org`, `https://*.example.org`, `capacitor://localhost`, `null`) whose pages may connect,
+    /// beside pages of the host that is asked; `*` for any.
     #[serde(deserialize_with = "chassis::list")]
     pub origins: Vec<String>,
+    /// The names under which this service is asked; where they are listed, pages of other names are foreign, though they
+    /// were made to point here. Empty: any name.
+    #[serde(deserialize_with = "chassis::list")]
+    pub hosts: Vec<String>,
     /// A connection is asked to move on when it is about this old, so that connections spread over gateways anew;
     /// absent, never.
     #[serde(with = "chassis::duration")]
@@ -64,6 +67,7 @@ impl Default for GatewayConfig {
             page: PathBuf::new(),
             ingest_url: String::new(),
             origins: Vec::new(),
+            hosts: Vec::new(),
             max_connection_age: None,
         }
     }
@@ -154,11 +158,9 @@ impl Config {
         }
     }
 
-    /// Whose pages may connect; those that are no origin are faults.
+    /// Whose pages may connect.
     pub(crate) fn origins(&self) -> Result<Origins, String> {
-        let parse = |text: &String| text.parse::<Origin>().map_err(|error| format!("{text:?} {error}"));
-        let listed = self.gateway.origins.iter().map(parse).collect::<Result<_, _>>()?;
-        Ok(Origins::new(listed))
+        Origins::new(&self.gateway.origins, &self.gateway.hosts)
     }
 }
 
@@ -211,6 +213,7 @@ impl Settings for Config {
         if self.ping.every < Duration::from_secs(1) || self.ping.deadline < Duration::from_secs(1) {
             faults.add("ping", "every and deadline must be at least 1s");
         }
+        self.http.validate(faults);
         if self.gateway.ingest_url.contains(['"', '<', '>', '&']) {
             faults.add("gateway.ingest_url", "must be a URL");
         }

@@ -232,12 +232,12 @@ impl<P: Peer> Connection<P> {
         Ok(())
     }
 
-    /// A gateway that has lost its feed does not know whether it is live, and so does not say it.
+    /// A gateway that is cut off from its feed says nothing, so that its clients go where others do better.
     fn mark(&mut self) -> Result<(), End> {
         let feeding = self.app.hub.feeding();
-        if let Some(head) = self.app.hub.head().filter(|_| feeding != Feeding::Lost) {
+        if let Some(head) = self.app.hub.head().filter(|_| feeding != Feeding::Cut) {
             self.take_mail()?;
-            self.session.on_heartbeat(head, feeding == Feeding::Stale, &mut self.outbox);
+            self.session.on_heartbeat(head, feeding != Feeding::Current, &mut self.outbox);
         }
         Ok(())
     }

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bus::{Read, StreamEntry, Tail};
-use chassis::{Condition, Life};
+use chassis::{Condition, Fault, Life, Outage};
 use store::{Database, ReadError};
-use tokio::time::{Instant, sleep};
-use wire::{Epoch, Position};
+use tokio::time::{Instant, sleep, timeout};
+use wire::{Epoch, Position, Tick};
 
 use crate::{
     batch::Batch,
@@ -19,11 +19,23 @@ use crate::{
 /// How long one read waits for an entry before the leader's beat is looked at.
 const BLOCK: Duration = Duration::from_secs(1);
 
+/// The same while no leader has been heard yet.
+const FIRST_BLOCK: Duration = Duration::from_millis(100);
+
 /// A leader beats every second. Silent for so long it is dead or cut off, and clients are told.
 const STALE_AFTER: Duration = Duration::from_secs(4);
 
-/// Between tries to follow again.
-const RETRY: Duration = Duration::from_millis(200);
+/// Before the second try to follow again; twice as long before each further one.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+
+/// Between tries at most.
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
+
+/// How long the log may take to say how far it is.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
+
+/// A leader without Redis makes one tick that it cannot append. With more than that, Redis is there for others.
+const TICKS_WITHOUT_REDIS: i64 = 1;
 
 /// Why the feed stopped following.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +61,44 @@ pub(crate) struct Feed {
 /// When a leader was last heard, by this machine's clock alone.
 struct Pulse {
     beat: Option<i64>,
-    heard_at: Instant,
+    began_at: Instant,
+    heard_at: Option<Instant>,
+}
+
+/// That the stream cannot be followed, from the first failure until it was read again.
+struct Loss {
+    outage: Outage,
+    /// Whether the stream was read since the last failure; at first it never was.
+    read: bool,
+    /// The log's last tick when it was first looked at since.
+    tick: Option<Tick>,
+}
+
+impl Loss {
+    fn new() -> Self {
+        Self { outage: Outage::new("the feed"), read: false, tick: None }
+    }
+
+    fn is_over(&self) -> bool {
+        self.read
+    }
+
+    fn end(&mut self) {
+        self.outage.ends();
+        (self.read, self.tick) = (true, None);
+    }
+
+    /// Whether the failure is the first since the stream was read.
+    fn is_new(&mut self) -> bool {
+        std::mem::take(&mut self.read)
+    }
+
+    /// Whether a leader appends ticks to the stream that this gateway cannot follow.
+    async fn goes_on_without_us(&mut self, database: &Database) -> bool {
+        let Ok(Ok(head)) = timeout(LOOK_LIMIT, database.head()).await else { return false };
+        let first = *self.tick.get_or_insert(head.last_tick);
+        head.last_tick.0 > first.0 + TICKS_WITHOUT_REDIS
+    }
 }
 
 impl Feed {
@@ -78,39 +127,56 @@ impl Feed {
     }
 
     async fn follow_for_ever(&self) {
+        let (mut loss, mut retry) = (Loss::new(), FIRST_RETRY);
         loop {
-            let Err(lost) = self.until_lost().await;
-            self.note(Feeding::Lost);
-            self.metrics.feed_losses.inc();
-            self.ready.fail(format!("the feed is lost: {lost}"));
-            tracing::warn!(error = &lost as &dyn std::error::Error, "the feed is lost");
-            sleep(RETRY).await;
+            let Err(lost) = self.until_lost(&mut loss).await;
+            if loss.is_new() {
+                self.metrics.feed_losses.inc();
+                retry = FIRST_RETRY;
+            }
+            let why = loss.outage.fails(&lost);
+            if loss.goes_on_without_us(&self.database).await {
+                self.note(Feeding::Cut);
+                self.ready.fail(Fault::Own(format!("cut off from the stream: {why}")));
+            } else {
+                self.note(Feeding::Away);
+                self.ready.fail(Fault::Shared(why));
+            }
+            sleep(retry).await;
+            retry = (2 * retry).min(LONGEST_RETRY);
         }
     }
 
-    async fn until_lost(&self) -> Result<std::convert::Infallible, Lost> {
+    async fn until_lost(&self, loss: &mut Loss) -> Result<std::convert::Infallible, Lost> {
         let mut tail = Tail::connect(&self.stream).await?;
         let mut cursor = match self.hub.head() {
             Some(head) => head,
             None => self.begin(&mut tail).await?,
         };
-        tracing::info!(position = %cursor, "following the stream");
-        self.note(Feeding::Current);
-        self.ready.hold();
-        let mut pulse = Pulse { beat: tail.beat().await?, heard_at: Instant::now() };
+        let mut pulse = Pulse { beat: tail.beat().await?, began_at: Instant::now(), heard_at: None };
         loop {
-            match tail.read(cursor, BLOCK).await? {
+            let block = if pulse.heard_at.is_some() { BLOCK } else { FIRST_BLOCK };
+            match tail.read(cursor, block).await? {
                 Read::Quiet => pulse.feel(tail.beat().await?),
                 Read::Entries(entries) => {
-                    pulse.heard_at = Instant::now();
+                    pulse.heard_at = Some(Instant::now());
                     for entry in entries {
                         cursor = self.take(cursor, entry).await?;
                     }
                 }
                 Read::NewEpoch(epoch) => {
-                    pulse.heard_at = Instant::now();
+                    pulse.heard_at = Some(Instant::now());
                     cursor = self.enter(epoch).await?;
                 }
+            }
+            // only now is it known that the stream can be read
+            if !loss.is_over() {
+                loss.end();
+                tracing::info!(position = %cursor, "following the stream");
+            }
+            // a gateway that begins waits for a leader's word, so that its first clients are not told of staleness
+            if pulse.heard_at.is_some() || pulse.began_at.elapsed() >= STALE_AFTER {
+                self.ready.hold();
             }
             self.note(pulse.feeding());
         }
@@ -192,7 +258,7 @@ impl Feed {
             cursor = cursor.max(piece.covered.min(upto));
             if cursor == before {
                 // the log has not got there yet, which only a database that lags behind the stream can say
-                sleep(RETRY).await;
+                sleep(FIRST_RETRY).await;
             }
         }
         Ok(cursor)
@@ -209,11 +275,12 @@ impl Feed {
 impl Pulse {
     fn feel(&mut self, beat: Option<i64>) {
         if beat != self.beat {
-            (self.beat, self.heard_at) = (beat, Instant::now());
+            (self.beat, self.heard_at) = (beat, Some(Instant::now()));
         }
     }
 
     fn feeding(&self) -> Feeding {
-        if self.heard_at.elapsed() < STALE_AFTER { Feeding::Current } else { Feeding::Stale }
+        let current = self.heard_at.is_some_and(|heard_at| heard_at.elapsed() < STALE_AFTER);
+        if current { Feeding::Current } else { Feeding::Stale }
     }
 }

@@ -36,9 +36,11 @@ struct State {
 /// How the feed does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Feeding {
-    /// It does not follow the stream: nothing is known of what is published now.
+    /// It does not follow the stream, though the log goes on: other gateways do better.
     #[default]
-    Lost,
+    Cut,
+    /// It does not follow the stream, and as far as can be told no gateway does.
+    Away,
     /// It follows a stream that no leader has been heard on for some seconds.
     Stale,
     /// It follows a stream that a leader keeps up.
@@ -72,7 +74,7 @@ impl Hub {
             window: None,
             interest: Interest::default(),
             sessions: AHashMap::new(),
-            feed: Feeding::Lost,
+            feed: Feeding::Cut,
         };
         Self { state: Arc::new(Mutex::new(state)), window_bytes }
     }

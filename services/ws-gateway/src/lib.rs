@@ -15,7 +15,6 @@ mod interest;
 mod lock;
 pub mod mailbox;
 mod metrics;
-mod origin;
 pub mod outbox;
 mod page;
 mod pull;
@@ -30,7 +29,7 @@ mod ws_message;
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{HttpMetrics, Pace, Service};
+use chassis::{Fault, HttpMetrics, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
@@ -72,20 +71,25 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         metrics: metrics.clone(),
         limits: Arc::new(limits.of_connection()),
         patience: config.patience(),
-        origins: config.origins().map_err(anyhow::Error::msg)?,
         backlog: Backlog::new(limits.backlog_bytes),
     });
-    let router = routes::router(gateway, &config.gateway)?;
+    let origins = config.origins().map_err(anyhow::Error::msg)?;
+    let router = routes::router(gateway, &config.gateway, origins)?;
     let http = HttpMetrics::register(&service.registry)?;
     chassis::serve(&life, listener, &config.http, router, &http);
     life.spawn_work(drain::drain(roster.clone(), life.clone(), metrics.draining.clone()));
 
     tokio::select! {
-        () = schema.until_held(async || database.check_schema().await, SCHEMA_PACE) => {}
+        () = schema.until_held(async || check_schema(&database).await, SCHEMA_PACE) => {}
         () = life.stopping() => return Ok(()),
     }
     let reader = database.clone();
-    life.spawn("schema check", schema.watch(async move || reader.check_schema().await, SCHEMA_PACE));
+    life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
     Feed::new(config.redis.options()?, database, (hub, roster), feed, metrics).follow(life).await;
     Ok(())
+}
+
+/// A database that is away is away for all replicas; a schema that is too old is for other releases.
+async fn check_schema(database: &Database) -> Result<(), Fault> {
+    database.check_schema().await.map_err(|error| Fault::of(&error, !error.is_too_old()))
 }

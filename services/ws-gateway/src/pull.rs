@@ -85,16 +85,24 @@ impl Pull<'_> {
         let mut pulled = Pulled::nothing(since);
         self.judge(&mut pulled).await?;
         loop {
+            let reading = self.app.replay.reading().await;
             self.read_on(&mut pulled, began + MAX_SCAN).await?;
-            if pulled.count > 0 || pulled.more || Instant::now() >= began + wait {
+            drop(reading);
+            // a gateway that stops says what it has
+            let over = Instant::now() >= began + wait || self.app.life.is_stopping();
+            if pulled.count > 0 || pulled.more || over {
                 return Ok(pulled);
             }
-            let listened = timeout_at(began + wait, self.listen(&mut pulled)).await;
+            let stopping = self.app.life.stopping();
+            let listened = tokio::select! {
+                listened = timeout_at(began + wait, self.listen(&mut pulled)) => listened.ok(),
+                () = stopping => None,
+            };
             self.app.hub.leave(self.mailbox.session);
             match listened {
-                Ok(Listened::Interrupted) => sleep(RETRY).await,
+                Some(Listened::Interrupted) => sleep(RETRY).await,
                 // a wait that is over has brought nothing, and everything up to the head was taken before
-                Ok(Listened::Enough) | Err(_) => return Ok(pulled),
+                Some(Listened::Enough) | None => return Ok(pulled),
             }
         }
     }
@@ -115,7 +123,11 @@ impl Pull<'_> {
                 Ok(piece) => piece,
                 Err(ReadError::Forgotten(_)) => {
                     self.app.replay.doubt().await;
-                    self.judge(pulled).await?;
+                    match self.judge(pulled).await {
+                        // it was good when it was asked for: the log will get there
+                        Err(Failed::Ahead) => return Ok(()),
+                        judged => judged?,
+                    }
                     continue;
                 }
                 Err(ReadError::Database(error)) => return Err(Failed::Log(error)),
@@ -159,7 +171,7 @@ impl Pull<'_> {
             if mail.leave.is_some() {
                 return Listened::Enough;
             }
-            if mail.overflowed || self.app.hub.feeding() == Feeding::Lost {
+            if mail.overflowed || self.app.hub.feeding() == Feeding::Cut {
                 return Listened::Interrupted;
             }
             pulled.next = pulled.next.max(head.unwrap_or_default());

@@ -2,7 +2,7 @@
 
 use chassis::Problem;
 use http::StatusCode;
-use wire::{ErrorCode, Filter, Start, Subscribe, command::Refusal};
+use wire::{ErrorCode, Filter, Start, Subscribe, command::Refusal, split_patterns};
 
 /// A query, taken apart.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl Query {
                 }
                 "sensor" => {
                     let sensors = subscribe.sensors.get_or_insert_default();
-                    sensors.extend(value.split(',').map(str::to_owned));
+                    sensors.extend(split_patterns(value).into_iter().map(str::to_owned));
                 }
                 "from" => subscribe.from = value.parse().map_err(|refusal| bad("from", &refusal))?,
                 "last" => subscribe.from = Start::last(value).map_err(|refusal| bad("last", &refusal))?,
@@ -45,8 +45,11 @@ impl Query {
         Ok(parsed)
     }
 
-    /// The sensors that it names, checked.
-    pub(crate) fn filter(&self) -> Result<Filter, Problem> {
+    /// The sensors that it names, checked; so many patterns at most.
+    pub(crate) fn filter(&self, most: usize) -> Result<Filter, Problem> {
+        if self.subscribe.sensors.as_ref().is_some_and(|sensors| sensors.len() > most) {
+            return Err(bad_query(&format!("sensor: at most {most} patterns")));
+        }
         Filter::parse(self.subscribe.sensors.as_deref())
             .map_err(|error| bad_query(&format!("sensor: {error}")))
     }
@@ -97,6 +100,7 @@ mod tests {
         for query in ["from=yesterday", "last=x", "mode=some", "max_rate=0", "max_rate=x"] {
             assert!(Query::parse(query).is_err(), "{query}");
         }
-        assert!(Query::parse("sensor=a*b").unwrap().filter().is_err());
+        assert!(Query::parse("sensor=a,b,c").unwrap().filter(2).is_err());
+        assert!(Query::parse("sensor=a*b").unwrap().filter(9).is_err());
     }
 }

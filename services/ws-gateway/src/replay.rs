@@ -11,7 +11,10 @@ use std::{sync::Arc, time::Duration};
 use ahash::AHashMap;
 use parking_lot::Mutex;
 use store::{Chronicle, Database, ReadError, Resume};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 use wire::{Filter, Position, Tick};
 
 use self::pages::Pages;
@@ -20,6 +23,9 @@ use crate::{batch::Batch, hub::Hub, metrics::Metrics, session::SnapshotPage};
 /// Snapshots and starts that are read from Postgres at once, beside the one reader of pages; whoever waits is served in
 /// the order of coming.
 const READS_AT_ONCE: usize = 4;
+
+/// Pulls that read at once; each puts up to 4 MiB together.
+const ANSWERS_AT_ONCE: usize = 8;
 
 /// Further back than any retention, and a time that Postgres can count with.
 const LONGEST_SPAN: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -52,6 +58,7 @@ struct Inner {
     hub: Hub,
     database: Database,
     turn: Semaphore,
+    answers: Semaphore,
     /// One reader at a time: whoever waited finds what the one before has read.
     paging: tokio::sync::Mutex<()>,
     pages: Mutex<Pages>,
@@ -84,6 +91,7 @@ impl Replay {
             hub,
             database,
             turn: Semaphore::new(READS_AT_ONCE),
+            answers: Semaphore::new(ANSWERS_AT_ONCE),
             paging: tokio::sync::Mutex::default(),
             pages: Mutex::default(),
             chronicle: tokio::sync::Mutex::default(),
@@ -91,6 +99,11 @@ impl Replay {
             metrics,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// A turn to read for an answer that is put together in memory.
+    pub(crate) async fn reading(&self) -> Option<SemaphorePermit<'_>> {
+        self.inner.answers.acquire().await.ok()
     }
 
     /// What a position is worth. The window's own need no question to Postgres.

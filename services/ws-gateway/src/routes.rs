@@ -16,8 +16,8 @@ use axum::{
     response::IntoResponse,
     routing::{MethodRouter, get},
 };
-use chassis::{Life, Problem};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use chassis::{Cors, Life, Origins, Problem};
+use http::{Method, StatusCode, header};
 use wire::{Position, frame::Limits};
 
 use crate::{
@@ -25,7 +25,6 @@ use crate::{
     history::History,
     hub::{Feeding, Hub},
     metrics::Metrics,
-    origin::Origins,
     outbox::Backlog,
     page,
     replay::Replay,
@@ -42,7 +41,6 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Metrics,
     pub(crate) limits: Arc<Limits>,
     pub(crate) patience: Patience,
-    pub(crate) origins: Origins,
     pub(crate) backlog: Arc<Backlog>,
 }
 
@@ -51,6 +49,9 @@ pub(crate) type App = Arc<Gateway>;
 /// The demo's socket paths, from its README and from its code, with and without the slash.
 const SOCKETS: [&str; 4] = ["/ws/sensors/", "/ws/sensors", "/ws/sensor-readings/", "/ws/sensor-readings"];
 
+/// How everything is read.
+const METHODS: &str = "GET, HEAD";
+
 /// When to come back to a gateway that has no room or no feed, in seconds.
 const RETRY_AFTER: u32 = 2;
 
@@ -58,9 +59,9 @@ const RETRY_AFTER: u32 = 2;
 fn table() -> Vec<(&'static str, MethodRouter<App>)> {
     let mut table: Vec<_> = SOCKETS.into_iter().map(|path| (path, get(socket::upgrade))).collect();
     table.extend([
-        ("/sse/sensors/", get(events::stream)),
-        ("/sse/sensors", get(events::stream)),
-        ("/api/changes", get(changes::changes)),
+        ("/sse/sensors/", get(events::stream).head(events::head)),
+        ("/sse/sensors", get(events::stream).head(events::head)),
+        ("/api/changes", get(changes::changes).head(changes::head)),
         ("/api/readings", get(readings::readings)),
         ("/api/latest", get(latest::latest)),
         ("/api/sensors/{sensor_id}", get(sensor::sensor)),
@@ -71,10 +72,11 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
 }
 
 /// All routes; what is none of them is the page's.
-pub(crate) fn router(app: App, config: &GatewayConfig) -> anyhow::Result<Router> {
+pub(crate) fn router(app: App, config: &GatewayConfig, origins: Origins) -> anyhow::Result<Router> {
     let router = table()
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods.fallback(wrong_method)))
+        .route_layer(Cors::new(origins, METHODS))
         .with_state(app);
     if config.page.as_os_str().is_empty() {
         return Ok(router.fallback(unknown_path));
@@ -87,9 +89,9 @@ pub(crate) async fn unknown_path(uri: Uri) -> Problem {
 }
 
 async fn wrong_method(method: Method) -> impl IntoResponse {
-    let detail = format!("{method} has no meaning here");
+    let detail = format!("{method} is not allowed here");
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
-    ([(header::ALLOW, "GET, HEAD")], problem)
+    ([(header::ALLOW, METHODS)], problem)
 }
 
 /// A client that may stay.
@@ -97,14 +99,11 @@ pub(crate) struct Admitted {
     pub(crate) place: Place,
     /// The head at this moment.
     pub(crate) head: Position,
-    /// What the answer must say for a page of another host.
-    pub(crate) allow_origin: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Gateway {
     /// Lets a client in that wants to stay, or says why not, before anything is upgraded.
-    pub(crate) fn admit(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<Admitted, Problem> {
-        let allow_origin = self.origins.check(headers)?;
+    pub(crate) fn admit(&self, peer: SocketAddr) -> Result<Admitted, Problem> {
         let head = self.head()?;
         let place = self.roster.admit(peer.ip()).map_err(|why| {
             let (status, code, detail) = match why {
@@ -119,12 +118,12 @@ impl Gateway {
             };
             Problem::new(status, code, detail).retry_after(RETRY_AFTER)
         })?;
-        Ok(Admitted { place, head, allow_origin })
+        Ok(Admitted { place, head })
     }
 
     /// The head, if the gateway follows the stream and goes on doing so.
     pub(crate) fn head(&self) -> Result<Position, Problem> {
-        let follows = self.hub.feeding() != Feeding::Lost && !self.life.is_stopping();
+        let follows = self.hub.feeding() != Feeding::Cut && !self.life.is_stopping();
         self.hub.head().filter(|_| follows).ok_or_else(|| {
             let detail = "this gateway has no feed now";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail).retry_after(RETRY_AFTER)

@@ -152,12 +152,13 @@ impl Server {
                 () = stopping.cancelled(), if !closing => {}
                 overdue = flow.overdue(&mut alarm) => match overdue {
                     // HTTP/2 says so first; HTTP/1 has nothing to say, and ends
-                    Overdue::Idle if !closing => flow.ending(),
+                    Overdue::Idle if !closing => {}
                     Overdue::Idle => return Ok(None),
                     overdue => return Ok(Some(overdue)),
                 },
             }
             closing = true;
+            flow.ending();
             close(connection.as_mut());
         }
     }

@@ -18,6 +18,8 @@ pub(super) struct Flow {
 struct State {
     /// Whether a request has come.
     served: bool,
+    /// Whether the peer was told to go.
+    ending: bool,
     /// Requests that are being answered.
     open: usize,
     /// Since when there has been none.
@@ -60,6 +62,7 @@ impl Flow {
         let now = Instant::now();
         let state = State {
             served: false,
+            ending: false,
             open: 0,
             idle_since: now,
             head_since: None,
@@ -91,10 +94,12 @@ impl Flow {
         state.idle_since = Instant::now();
     }
 
-    /// No further request is expected: the peer has been told so, and gets as long as for a head to go.
+    /// No further request is expected: the peer has been told so, and gets as long as for a head to go, and less to take
+    /// what waits for it.
     pub(super) fn ending(&self) {
         let mut state = self.lock();
-        (state.served, state.idle_since) = (false, Instant::now());
+        let now = Instant::now();
+        (state.served, state.ending, state.idle_since, state.taken_at) = (false, true, now, now);
     }
 
     /// Something waits for the peer to take it.
@@ -115,7 +120,8 @@ impl Flow {
 
     fn deadline(&self) -> Option<(Instant, Overdue)> {
         let state = self.lock();
-        let write = (state.untaken > 0).then(|| (state.taken_at + self.limits.write, Overdue::Write));
+        let limit = if state.ending { self.limits.last_write } else { self.limits.write };
+        let write = (state.untaken > 0).then(|| (state.taken_at + limit, Overdue::Write));
         let request = match (state.open, state.head_since) {
             (1.., _) => None,
             (0, Some(since)) => Some((since + self.limits.head, Overdue::Head)),
@@ -168,6 +174,7 @@ mod tests {
         idle: Duration::from_secs(75),
         body: Duration::from_secs(10),
         write: Duration::from_secs(60),
+        last_write: Duration::from_secs(5),
     };
 
     async fn overdue(flow: &Flow) -> (Overdue, u64) {
@@ -195,6 +202,9 @@ mod tests {
         flow.closed();
         flow.ending();
         assert_eq!(overdue(&flow).await, (Overdue::Head, 10), "told to go");
+        flow.opened();
+        flow.offered();
+        assert_eq!(overdue(&flow).await, (Overdue::Write, 5), "told to go, and does not read");
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,13 +9,9 @@ use sha2::{Digest, Sha256};
 use wire::Position;
 
 use super::media::{Media, Told};
-use crate::origin::Origins;
 
 /// Which position the answer is as of.
 const POSITION: HeaderName = HeaderName::from_static("rowcast-position");
-
-/// What pages of other hosts may read beside the body.
-const EXPOSED: &str = "etag, link, retry-after, rowcast-position";
 
 /// An answer that is not a refusal.
 pub(crate) struct Answer {
@@ -98,24 +94,14 @@ impl Answer {
 
 /// The response to a request whose answer comes of `read`, for those that may have one.
 pub(crate) async fn reply(
-    origins: &Origins,
     headers: &HeaderMap,
     read: impl Future<Output = Result<Answer, Problem>>,
 ) -> Response {
-    let allowed = match origins.check(headers) {
-        Ok(allowed) => allowed,
-        Err(problem) => return refusal(problem),
-    };
     let mut response = match read.await {
         Ok(answer) => answer.into_response(headers),
         Err(problem) => refusal(problem),
     };
-    let own = response.headers_mut();
-    own.insert(header::VARY, HeaderValue::from_static("accept, origin"));
-    if let Some(allow) = allowed {
-        own.extend([allow]);
-        own.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-    }
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept, origin"));
     response
 }
 

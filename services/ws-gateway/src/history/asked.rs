@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::Serialize;
 use store::history::{BucketPlace, EVER, Order, Place, Span};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
-use wire::Filter;
+use wire::{Filter, split_patterns};
 
 use super::cursor::{Cursor, LatestPlace};
 
@@ -180,7 +180,7 @@ impl<'a> Parameters<'a> {
 
     fn filter(&mut self) -> Filter {
         let named = self.given.iter().filter(|(name, _)| name == "sensor");
-        let patterns: Vec<&str> = named.flat_map(|(_, value)| value.split(',')).collect();
+        let patterns: Vec<&str> = named.flat_map(|(_, value)| split_patterns(value)).collect();
         let filter = match patterns.len() {
             0 => Ok(Filter::All),
             1..=MAX_PATTERNS => Filter::parse(Some(&patterns)).map_err(|error| error.to_string()),

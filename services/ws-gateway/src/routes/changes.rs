@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chassis::Problem;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use wire::{Filter, Position};
 
 use super::{Admitted, App};
@@ -36,31 +36,29 @@ pub(super) async fn changes(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
 ) -> Response {
-    match pull(&app, peer, &query.unwrap_or_default(), &headers).await {
-        Ok((lines, allow_origin)) => {
-            let fixed = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
-            let mut response = (fixed, lines).into_response();
-            response.headers_mut().extend(allow_origin);
-            response
-        }
+    match pull(&app, peer, &query.unwrap_or_default()).await {
+        Ok(lines) => answer(lines),
         Err(problem) => problem.into_response(),
     }
 }
 
-/// The lines, and what lets a page of another origin read them.
-async fn pull(
-    app: &App,
-    peer: SocketAddr,
-    query: &str,
-    headers: &HeaderMap,
-) -> Result<(Vec<u8>, Option<(HeaderName, HeaderValue)>), Problem> {
-    let asked = Asked::read(query)?;
+/// The head of an answer, for which nothing is read and nobody waits.
+pub(super) async fn head() -> Response {
+    answer(Vec::new())
+}
+
+fn answer(lines: Vec<u8>) -> Response {
+    let fixed = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+    (fixed, lines).into_response()
+}
+
+async fn pull(app: &App, peer: SocketAddr, query: &str) -> Result<Vec<u8>, Problem> {
+    let asked = Asked::read(query, app.limits.patterns)?;
     // a poll that waits holds a place as a socket does
-    let Admitted { place, head, allow_origin } = app.admit(headers, peer)?;
+    let Admitted { place, head } = app.admit(peer)?;
     let Some(since) = asked.since else {
-        return Ok((Pulled::nothing(head).into_lines(), allow_origin));
+        return Ok(Pulled::nothing(head).into_lines());
     };
     let pull = Pull { app, mailbox: &place.mailbox, filter: asked.filter, limit: asked.limit };
     let pulled = pull.after(since, asked.wait).await.map_err(|failed| match failed {
@@ -71,17 +69,17 @@ async fn pull(
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", detail).retry_after(1)
         }
     })?;
-    Ok((pulled.into_lines(), allow_origin))
+    Ok(pulled.into_lines())
 }
 
 impl Asked {
-    fn read(query: &str) -> Result<Self, Problem> {
-        let filter = Query::parse(query)?.filter()?;
+    fn read(query: &str, patterns: usize) -> Result<Self, Problem> {
+        let filter = Query::parse(query)?.filter(patterns)?;
         let mut asked = Self { since: None, filter, limit: DEFAULT_LIMIT, wait: Duration::ZERO };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
                 "since" => {
-                    let since = value.parse().map_err(|_| bad_position("since: is no position"))?;
+                    let since = value.parse().map_err(|_| bad_position("since: invalid position"))?;
                     asked.since = Some(since);
                 }
                 "limit" => {

@@ -2,19 +2,18 @@
 
 use std::sync::LazyLock;
 
-use axum::{extract::State, response::Response};
+use axum::response::Response;
 use http::HeaderMap;
 
-use super::App;
 use crate::history::answer::{Answer, reply};
 
 static OPENAPI: LazyLock<String> = LazyLock::new(documents::openapi);
 static ASYNCAPI: LazyLock<String> = LazyLock::new(documents::asyncapi);
 
-pub(super) async fn openapi(State(app): State<App>, headers: HeaderMap) -> Response {
-    reply(&app.origins, &headers, async { Ok(Answer::json(OPENAPI.clone().into_bytes())) }).await
+pub(super) async fn openapi(headers: HeaderMap) -> Response {
+    reply(&headers, async { Ok(Answer::json(OPENAPI.clone().into_bytes())) }).await
 }
 
-pub(super) async fn asyncapi(State(app): State<App>, headers: HeaderMap) -> Response {
-    reply(&app.origins, &headers, async { Ok(Answer::json(ASYNCAPI.clone().into_bytes())) }).await
+pub(super) async fn asyncapi(headers: HeaderMap) -> Response {
+    reply(&headers, async { Ok(Answer::json(ASYNCAPI.clone().into_bytes())) }).await
 }

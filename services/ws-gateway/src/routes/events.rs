@@ -1,6 +1,6 @@
 //! The same subscription as a stream of server-sent events (HTML Living Standard §9.2).
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     body::Body,
@@ -9,17 +9,25 @@ use axum::{
 };
 use chassis::Problem;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use store::Resume;
+use tokio::time::timeout;
 use wire::Start;
 
 use super::{Admitted, App};
 use crate::{
     connection::{Connection, event_stream::event_stream},
     form::Form,
-    query::{Query, bad_position, bad_query},
+    query::{Query, bad_position},
 };
 
 /// What a browser sends when it comes back by itself.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The same in a query: what `EventSource` replacements send, which cannot set headers.
+const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
+
+/// How long the log may take to say what a position is worth before the stream begins without its word.
+const VERDICT_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) async fn stream(
     State(app): State<App>,
@@ -27,39 +35,59 @@ pub(super) async fn stream(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match begin(app, peer, &query.unwrap_or_default(), &headers) {
+    match begin(app, peer, &query.unwrap_or_default(), &headers).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
 }
 
-fn begin(app: App, peer: SocketAddr, query: &str, headers: &HeaderMap) -> Result<Response, Problem> {
-    let mut query = Query::parse(query)?;
-    query.filter()?;
-    if let Some(sensors) = &query.subscribe.sensors
-        && sensors.len() > app.limits.patterns
-    {
-        return Err(bad_query("sensor: these are more patterns than a subscription may have"));
-    }
-    if let Some(id) = headers.get(LAST_EVENT_ID) {
+/// The head of a stream, which has no body and so no session.
+pub(super) async fn head() -> Response {
+    opened(Body::empty())
+}
+
+async fn begin(app: App, peer: SocketAddr, query: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    let mut asked = Query::parse(query)?;
+    asked.filter(app.limits.patterns)?;
+    let last_event_id = last_event_id(query, headers);
+    if let Some(id) = &last_event_id {
         // the query still says what it said at first
-        let position = id.to_str().ok().and_then(|id| id.parse().ok());
-        let position = position.ok_or_else(|| bad_position("Last-Event-ID is no position"))?;
-        query.subscribe.from = Start::After(position);
+        let Ok(position) = id.parse() else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+        asked.subscribe.from = Start::After(position);
     }
-    let Admitted { place, head, allow_origin } = app.admit(headers, peer)?;
+    if let Start::After(from) = asked.subscribe.from
+        && let Ok(Ok(Resume::Ahead)) = timeout(VERDICT_LIMIT, app.replay.verdict(from)).await
+    {
+        // coming back cannot help: an `EventSource` stops at 204, and one that is opened anew is told why
+        let came_back = last_event_id.is_some();
+        let ahead = || bad_position("the log does not reach this position yet");
+        return if came_back { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(ahead()) };
+    }
+    let Admitted { place, head } = app.admit(peer)?;
     let (stream, body) = event_stream();
     let life = app.life.clone();
     let mut connection =
-        Box::new(Connection::begin(app, stream, place, Form::Sse, Some(&query.subscribe), head));
+        Box::new(Connection::begin(app, stream, place, Form::Sse, Some(&asked.subscribe), head));
     life.spawn_work(async move { connection.serve().await });
-    let mut response = Response::new(Body::new(body));
-    *response.status_mut() = StatusCode::OK;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // nginx would hold events back to fill a buffer
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    headers.extend(allow_origin);
-    Ok(response)
+    Ok(opened(Body::new(body)))
+}
+
+/// What the client had when its stream ended; an empty one says that it had nothing.
+fn last_event_id(query: &str, headers: &HeaderMap) -> Option<String> {
+    let parameter = || {
+        let mut parameters = form_urlencoded::parse(query.as_bytes());
+        parameters.find_map(|(name, value)| (name == LAST_EVENT_ID_PARAMETER).then(|| value.into_owned()))
+    };
+    let header = headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+    header.or_else(parameter).filter(|id| !id.is_empty())
+}
+
+fn opened(body: Body) -> Response {
+    let fixed = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        // a proxy that compresses would hold events back to fill a block, and nginx to fill a buffer
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    (fixed, body).into_response()
 }

@@ -15,7 +15,7 @@ use crate::history::{
 };
 
 pub(super) async fn latest(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
-    reply(&app.origins, &headers, read(&app, &uri, &headers)).await
+    reply(&headers, read(&app, &uri, &headers)).await
 }
 
 async fn read(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Problem> {

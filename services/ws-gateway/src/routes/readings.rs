@@ -20,7 +20,7 @@ use crate::history::{
 const MAX_BYTES: usize = 4 << 20;
 
 pub(super) async fn readings(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
-    reply(&app.origins, &headers, read(&app, &uri, &headers)).await
+    reply(&headers, read(&app, &uri, &headers)).await
 }
 
 async fn read(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Problem> {

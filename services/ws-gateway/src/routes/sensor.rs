@@ -22,7 +22,7 @@ pub(super) async fn sensor(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    reply(&app.origins, &headers, read(&app, id, &uri)).await
+    reply(&headers, read(&app, id, &uri)).await
 }
 
 async fn read(app: &App, id: Result<Path<String>, PathRejection>, uri: &Uri) -> Result<Answer, Problem> {

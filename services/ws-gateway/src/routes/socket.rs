@@ -7,8 +7,9 @@ use axum::{
     extract::{ConnectInfo, Extension, Request, State},
     response::{IntoResponse, Response},
 };
+use base64::prelude::{BASE64_STANDARD, Engine};
 use chassis::{Problem, Seat};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wire::{SUBPROTOCOL, Subscribe};
 
@@ -27,8 +28,8 @@ pub(super) async fn upgrade(
     mut request: Request,
 ) -> Response {
     let admitted =
-        Handshake::read(&request).and_then(|handshake| Ok((handshake, app.admit(request.headers(), peer)?)));
-    let (handshake, Admitted { place, head, .. }) = match admitted {
+        Handshake::read(&request).and_then(|handshake| Ok((handshake, app.admit(peer)?)));
+    let (handshake, Admitted { place, head }) = match admitted {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
@@ -63,16 +64,29 @@ impl Handshake {
     fn read(request: &Request) -> Result<Self, Problem> {
         let headers = request.headers();
         let refuse = |status, detail: &str| Problem::new(status, "no-websocket", detail);
+        // what is wanted instead (RFC 9110 §15.5.22, RFC 6455 §4.4)
+        let upgrade = |detail: &str| {
+            refuse(StatusCode::UPGRADE_REQUIRED, detail)
+                .header(header::UPGRADE, "websocket")
+                .header(header::CONNECTION, "Upgrade")
+                .header(header::SEC_WEBSOCKET_VERSION, "13")
+        };
+        if request.method() != Method::GET || request.version() != Version::HTTP_11 {
+            return Err(upgrade("a WebSocket begins with GET over HTTP/1.1"));
+        }
         if !has_token(headers, header::CONNECTION, "upgrade")
             || !has_token(headers, header::UPGRADE, "websocket")
         {
-            return Err(refuse(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket: ask for an upgrade"));
+            return Err(upgrade("this is a WebSocket: ask for an upgrade"));
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(refuse(StatusCode::UPGRADE_REQUIRED, "the WebSocket version must be 13"));
+            return Err(upgrade("the WebSocket version must be 13"));
         }
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() == 24);
-        let key = key.ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "there is no Sec-WebSocket-Key"))?;
+        let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+        let key = keys.next().filter(|key| keys.next().is_none() && is_key(key.as_bytes()));
+        let key = key.ok_or_else(|| {
+            refuse(StatusCode::BAD_REQUEST, "the request needs one Sec-WebSocket-Key, of 16 bytes in base64")
+        })?;
         let subprotocol = has_token(headers, header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
         let (form, query) = asked(request.uri().query().unwrap_or(""), subprotocol)?;
         Ok(Self { accept: derive_accept_key(key.as_bytes()), subprotocol, form, query })
@@ -92,6 +106,11 @@ impl Handshake {
         }
         answer
     }
+}
+
+/// Sixteen bytes in base64 (RFC 6455 §4.1).
+fn is_key(key: &[u8]) -> bool {
+    BASE64_STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16)
 }
 
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {

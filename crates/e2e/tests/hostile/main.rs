@@ -1,0 +1,8 @@
+//! Strangers at every door: what they can make a service hold, wait for or do is bounded, and their neighbours are served.
+//! Each test measures processes, so they run one at a time.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod ports;
+mod site;
+mod sockets;
+mod streams;

@@ -1,0 +1,102 @@
+//! Clients over WebSocket.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use testkit::{
+    cost,
+    hostile::{PING, Peer, TEXT_BEGIN, TEXT_END, frame, text},
+};
+
+use crate::site::Site;
+
+/// What clients may make a gateway hold in these tests, with what its allocator keeps.
+const HELD: u64 = 48 << 20;
+
+const FLOOD: Duration = Duration::from_secs(4);
+
+/// Three clients send the same for seconds and never read.
+async fn check_flood(said: &[u8]) {
+    let site = Site::start(&[]).await;
+    let pid = site.gateway().process.id();
+    let before = cost::resident(pid).unwrap();
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        peers.push(Peer::socket(site.gateway().public(), "/ws/sensors/?v=1").await.unwrap());
+    }
+    join_all(peers.iter_mut().map(|peer| peer.flood(said, FLOOD))).await;
+    let held = cost::peak(pid).unwrap().saturating_sub(before);
+    assert!(held < HELD, "{held} bytes for 3 clients");
+    site.rests().await;
+    site.serves().await;
+    drop(peers);
+    site.sessions(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_that_are_never_read_are_answered_within_bounds() {
+    check_flood(&frame(PING, 0, b"")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_whose_answers_are_never_read_are_bounded() {
+    check_flood(&text(r#"{"id":1,"publish":{}}"#)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_commands_in_a_message_are_bounded() {
+    check_flood(&text(&format!("[{}]", vec!["{}"; 400].join(",")))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lengths_that_are_lies_end_one_connection_and_leave_nothing_behind() {
+    let site = Site::start(&[]).await;
+    for length in [u64::MAX, u64::MAX - 1, 1 << 63, 1 << 32] {
+        let mut peer = Peer::socket(site.gateway().public(), "/ws/sensors/").await.unwrap();
+        peer.say(&[frame(TEXT_BEGIN, 1, b"x"), frame(TEXT_END, length, b"")].concat()).await.unwrap();
+        assert!(peer.read_to_end(Duration::from_secs(5)).await.is_some(), "{length}");
+    }
+    site.sessions(0).await;
+    site.serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_spins_nobody_in_any_mode() {
+    let site = Site::start(&[]).await;
+    let gateway = site.gateway().public();
+    let mut peers = Vec::new();
+    for path in [
+        "/ws/sensors/",
+        "/ws/sensors/?v=1&from=now",
+        "/ws/sensors/?v=1&mode=latest",
+        "/ws/sensors/?v=1&mode=latest&max_rate=10",
+        "/ws/sensors/?v=1&from=latest",
+        "/ws/sensors/?v=1&last=10m",
+    ] {
+        peers.push(Peer::socket(gateway, path).await.unwrap());
+        peers.push(Peer::asking(gateway, "GET", &path.replace("/ws/", "/sse/")).await.unwrap());
+    }
+    for _ in 0..10 {
+        site.write(2_000, 500);
+    }
+    site.serves().await;
+    site.rests().await;
+    drop(peers);
+    site.sessions(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_before_all_times_is_answered_and_others_need_not_wait_for_it() {
+    let site = Site::start(&[]).await;
+    site.write(10, 0);
+    let mut peers = Vec::new();
+    for _ in 0..8 {
+        let mut peer = Peer::socket(site.gateway().public(), "/ws/sensors/?v=1").await.unwrap();
+        peer.say(&text(r#"{"id":1,"subscribe":{"from":{"last":"10000y"}}}"#)).await.unwrap();
+        peers.push(peer);
+    }
+    for peer in &mut peers {
+        peer.read_until(r#""live":{"pos""#).await.unwrap();
+    }
+    site.serves().await;
+}

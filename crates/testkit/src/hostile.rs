@@ -1,0 +1,150 @@
+//! A peer that no library would be: it says what it likes, lies about lengths, never reads, reads slowly, or goes in the
+//! middle.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    time::{Instant, timeout},
+};
+
+/// What a peer that does not read lets the kernel take for it: little, so that what waits, waits at the other end.
+const RECEIVE_BYTES: u32 = 4 << 10;
+
+/// No answer that is awaited takes longer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// The first byte of frames of WebSocket (RFC 6455 §5.2).
+pub const TEXT: u8 = 0x81;
+/// A text that goes on in another frame.
+pub const TEXT_BEGIN: u8 = 0x01;
+/// The last frame of a text.
+pub const TEXT_END: u8 = 0x80;
+/// A ping.
+pub const PING: u8 = 0x89;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Peer {
+    stream: TcpStream,
+}
+
+/// A masked frame of WebSocket that announces `length` bytes and brings `payload`.
+pub fn frame(first: u8, length: u64, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    let mut frame = vec![first, 0x80 | 127];
+    match length {
+        0..126 => frame[1] = 0x80 | length as u8,
+        _ => frame.extend(length.to_be_bytes()),
+    }
+    frame.extend(MASK);
+    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key));
+    frame
+}
+
+/// A text frame.
+pub fn text(text: &str) -> Vec<u8> {
+    frame(TEXT, text.len() as u64, text.as_bytes())
+}
+
+impl Peer {
+    /// Connects, with a small receive buffer.
+    pub async fn connect(addr: SocketAddr) -> io::Result<Self> {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_recv_buffer_size(RECEIVE_BYTES)?;
+        Ok(Self { stream: socket.connect(addr).await? })
+    }
+
+    /// Connects and says something.
+    pub async fn saying(addr: SocketAddr, said: &[u8]) -> io::Result<Self> {
+        let mut peer = Self::connect(addr).await?;
+        peer.say(said).await?;
+        Ok(peer)
+    }
+
+    /// Connects and asks for a path.
+    pub async fn asking(addr: SocketAddr, method: &str, path: &str) -> io::Result<Self> {
+        Self::saying(addr, format!("{method} {path} HTTP/1.1\r\nhost: rowcast\r\n\r\n").as_bytes()).await
+    }
+
+    /// Opens a WebSocket and reads no more than the answer's head.
+    pub async fn socket(addr: SocketAddr, path: &str) -> io::Result<Self> {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: rowcast\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let mut peer = Self::saying(addr, head.as_bytes()).await?;
+        let answer = peer.read_head().await?;
+        if answer.starts_with("HTTP/1.1 101") { Ok(peer) } else { Err(io::Error::other(answer)) }
+    }
+
+    /// Says something.
+    pub async fn say(&mut self, said: &[u8]) -> io::Result<()> {
+        self.stream.write_all(said).await
+    }
+
+    /// Says the same again and again, as long as it is taken, and not longer than `within`. How many bytes were taken.
+    pub async fn flood(&mut self, said: &[u8], within: Duration) -> usize {
+        let (many, until, mut taken) = (said.repeat((64 << 10) / said.len().max(1) + 1), Instant::now() + within, 0);
+        let mut rest = &many[..];
+        while let Ok(Ok(written)) = tokio::time::timeout_at(until, self.stream.write(rest)).await {
+            taken += written;
+            rest = if written == rest.len() { &many } else { &rest[written..] };
+        }
+        taken
+    }
+
+    /// Says no more, and still reads.
+    pub async fn half_close(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
+
+    /// Resets the connection.
+    pub fn reset(self) -> io::Result<()> {
+        self.stream.set_zero_linger()
+    }
+
+    /// The head of an answer.
+    pub async fn read_head(&mut self) -> io::Result<String> {
+        let mut head = Vec::new();
+        let read = async {
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(self.stream.read_u8().await?);
+            }
+            io::Result::Ok(())
+        };
+        timeout(ANSWER_WITHIN, read).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        Ok(String::from_utf8_lossy(&head).into_owned())
+    }
+
+    /// Reads until these bytes have come.
+    pub async fn read_until(&mut self, wanted: &str) -> io::Result<String> {
+        let mut said = Vec::new();
+        let read = async {
+            while !said.windows(wanted.len()).any(|bytes| bytes == wanted.as_bytes()) {
+                said.push(self.stream.read_u8().await?);
+            }
+            io::Result::Ok(())
+        };
+        let read = timeout(ANSWER_WITHIN, read).await;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        match read {
+            Ok(Ok(())) => Ok(said),
+            Ok(Err(error)) => Err(io::Error::new(error.kind(), format!("{error}, after {said}"))),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("only {said}"))),
+        }
+    }
+
+    /// Reads all that comes until the other end goes, which must be within this time. How many bytes that were.
+    pub async fn read_to_end(&mut self, within: Duration) -> Option<usize> {
+        let (mut bytes, mut buffer) = (0, [0; 4 << 10]);
+        let read = async {
+            while let Ok(read @ 1..) = self.stream.read(&mut buffer).await {
+                bytes += read;
+            }
+        };
+        timeout(within, read).await.ok()?;
+        Some(bytes)
+    }
+}
