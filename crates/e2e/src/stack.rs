@@ -74,7 +74,31 @@ impl Running {
         .await;
     }
 
-    /// The value of a metric without labels.
+    /// Waits until it says that this condition is degraded, and that it is ready all the same.
+    pub async fn await_degraded(&self, condition: &str) {
+        wait_for("a degraded condition", READY_WITHIN, || async {
+            match http::get(self.admin, "/readyz").await {
+                Ok(answer) if answer.status == 200 && answer.json()["degraded"][condition].is_string() => Ok(()),
+                Ok(answer) => Err(answer.body),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
+        .await;
+    }
+
+    /// Waits until it is ready and nothing is degraded.
+    pub async fn await_whole(&self) {
+        wait_for("all conditions", READY_WITHIN, || async {
+            match http::get(self.admin, "/readyz").await {
+                Ok(answer) if answer.json()["degraded"] == serde_json::json!({}) && answer.status == 200 => Ok(()),
+                Ok(answer) => Err(answer.body),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
+        .await;
+    }
+
+    /// The value of a metric, by its name with its labels.
     pub async fn metric(&self, name: &str) -> Result<f64> {
         let text = http::get(self.admin, "/metrics").await?.body;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

@@ -1,6 +1,9 @@
 //! A run of one tick's readings, decoded once and encoded once for each form of frame.
 
-use std::sync::OnceLock;
+use std::{
+    mem::size_of,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use store::log::TickReadings;
@@ -18,13 +21,25 @@ pub struct Batch {
     pub predecessor: Position,
     /// The position of its last reading.
     pub end: Position,
-    entry: Entry,
+    entry: Arc<Entry>,
+    encoded: OnceLock<Box<Encoded>>,
+}
+
+/// What sessions send of it, made when the first one needs it.
+#[derive(Debug, Default)]
+struct Encoded {
     demo: OnceLock<Pieces>,
     events: OnceLock<Pieces>,
     alone: OnceLock<Pieces>,
     sse: OnceLock<Pieces>,
     whole: OnceLock<Bytes>,
 }
+
+/// A batch takes so much beside its readings: itself, its entry's head and both counters.
+const BATCH_BYTES: usize = size_of::<Batch>() + size_of::<Entry>() + 4 * size_of::<usize>();
+
+/// Where a reading lies in its entry.
+const ROW_BYTES: usize = 40;
 
 /// One buffer, cut into a piece for each reading.
 #[derive(Debug)]
@@ -49,6 +64,10 @@ impl Pieces {
         if index == 0 { 0 } else { self.ends[index - 1] }
     }
 
+    fn cost(&self) -> usize {
+        self.bytes.len() + self.ends.len() * size_of::<usize>()
+    }
+
     /// The bytes of all pieces.
     #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
     pub fn len(&self) -> usize {
@@ -69,16 +88,12 @@ impl Pieces {
 impl Batch {
     /// From the bytes of a stream entry.
     pub fn decode(predecessor: Position, end: Position, readings: Bytes) -> Result<Self, BadEntry> {
-        Ok(Self {
-            predecessor,
-            end,
-            entry: Entry::decode(readings)?,
-            demo: OnceLock::new(),
-            events: OnceLock::new(),
-            alone: OnceLock::new(),
-            sse: OnceLock::new(),
-            whole: OnceLock::new(),
-        })
+        Ok(Self { predecessor, end, entry: Arc::new(Entry::decode(readings)?), encoded: OnceLock::new() })
+    }
+
+    /// The same readings, without what was encoded of them.
+    pub fn bare(&self) -> Self {
+        Self { predecessor: self.predecessor, end: self.end, entry: self.entry.clone(), encoded: OnceLock::new() }
     }
 
     /// From readings of the log, encoded as the leader does.
@@ -101,6 +116,23 @@ impl Batch {
     /// Its size in bytes, without what is encoded for sessions.
     pub fn size(&self) -> usize {
         self.entry.size()
+    }
+
+    /// The memory that it takes, without what is encoded of it.
+    pub fn cost(&self) -> usize {
+        BATCH_BYTES + self.entry.size() + ROW_BYTES * self.count()
+    }
+
+    /// The memory that what is encoded of it takes now.
+    pub fn encoded_cost(&self) -> usize {
+        let Some(encoded) = self.encoded.get() else { return 0 };
+        let Encoded { demo, events, alone, sse, whole } = &**encoded;
+        let pieces = [demo, events, alone, sse].into_iter().filter_map(OnceLock::get).map(Pieces::cost);
+        size_of::<Encoded>() + pieces.sum::<usize>() + whole.get().map_or(0, Bytes::len)
+    }
+
+    fn encoded(&self) -> &Encoded {
+        self.encoded.get_or_init(Box::default)
     }
 
     /// When its tick was committed, in microseconds since 1970.
@@ -133,7 +165,7 @@ impl Batch {
 
     /// The demo's WebSocket frame of each reading.
     pub fn demo(&self) -> &Pieces {
-        self.demo.get_or_init(|| self.frames(|_, data, text| frame::write_demo_event(data, text)))
+        self.encoded().demo.get_or_init(|| self.frames(|_, data, text| frame::write_demo_event(data, text)))
     }
 
     /// The WebSocket frame of each reading as a single event of [`FIRST_SUB`].
@@ -144,12 +176,12 @@ impl Batch {
                 frame::write_event_tail(pos, data, text);
             })
         };
-        self.alone.get_or_init(frames)
+        self.encoded().alone.get_or_init(frames)
     }
 
     /// Each reading as a server-sent event.
     pub fn sse(&self) -> &Pieces {
-        self.sse.get_or_init(|| self.pieces(|pos, data, out| write_sse(Some(pos), data, out)))
+        self.encoded().sse.get_or_init(|| self.pieces(|pos, data, out| write_sse(Some(pos), data, out)))
     }
 
     fn frames(&self, write: impl Fn(Position, &[u8], &mut Vec<u8>)) -> Pieces {
@@ -170,7 +202,7 @@ impl Batch {
 
     /// What is the same for every subscription in each reading's event.
     pub fn events(&self) -> &Pieces {
-        self.events.get_or_init(|| self.pieces(frame::write_event_tail))
+        self.encoded().events.get_or_init(|| self.pieces(frame::write_event_tail))
     }
 
     /// The WebSocket frame with all its events for [`FIRST_SUB`].
@@ -189,6 +221,6 @@ impl Batch {
             ws_frame::write_text(text, &mut out);
             Bytes::from(out)
         };
-        self.whole.get_or_init(encode).clone()
+        self.encoded().whole.get_or_init(encode).clone()
     }
 }

@@ -200,8 +200,8 @@ impl Hub {
 
     /// Batches behind a position from the window, up to about `limit` bytes; none where it does not reach back.
     pub fn recent(&self, after: Position, limit: usize) -> Option<Vec<Arc<Batch>>> {
-        let state = self.state.lock();
-        let window = state.window.as_ref()?;
+        let mut state = self.state.lock();
+        let window = state.window.as_mut()?;
         let known = window.reaches_back_to(after) && after <= window.head();
         known.then(|| window.after(after, limit))
     }

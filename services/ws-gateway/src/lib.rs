@@ -62,9 +62,11 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let roster = Roster::new(places.0, places.1, room, metrics.sessions.clone());
 
     let listener = chassis::bind(config.http.addr).await?;
+    let replay = Replay::new(hub.clone(), database.clone(), metrics.clone());
+    life.spawn("purge", replay.clone().purge(life.clone()));
     let gateway = Arc::new(Gateway {
         hub: hub.clone(),
-        replay: Replay::new(hub.clone(), database.clone(), metrics.clone()),
+        replay,
         history,
         roster: roster.clone(),
         life: life.clone(),

@@ -6,7 +6,7 @@ use anyhow::Context;
 use axum::{
     Router,
     response::{Html, IntoResponse},
-    routing::get,
+    routing::{MethodRouter, any, get},
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{HeaderName, HeaderValue, header};
@@ -56,9 +56,9 @@ pub(crate) fn serve(router: Router, folder: &Path, ingest_url: &str) -> anyhow::
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
     let assets = Router::new()
-        .fallback_service(ServeDir::new(folder.join("assets")))
+        .fallback_service(files_of(&folder.join("assets")))
         .layer(fixed(header::CACHE_CONTROL, FOR_EVER));
-    let files = ServeDir::new(folder).append_index_html_on_directories(false).fallback(get(unknown_path));
+    let files = files_of(folder);
     Ok(router
         .route("/", index.clone())
         .route("/docs", index)
@@ -67,6 +67,14 @@ pub(crate) fn serve(router: Router, folder: &Path, ingest_url: &str) -> anyhow::
         .layer(SetResponseHeaderLayer::if_not_present(header::CONTENT_SECURITY_POLICY, policy))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::REFERRER_POLICY, "no-referrer")))
+}
+
+/// What is no file is not found, whatever the method.
+fn files_of(folder: &Path) -> ServeDir<MethodRouter> {
+    ServeDir::new(folder)
+        .append_index_html_on_directories(false)
+        .call_fallback_on_method_not_allowed(true)
+        .fallback(any(unknown_path))
 }
 
 #[cfg(test)]

@@ -9,11 +9,12 @@ mod pages;
 use std::{sync::Arc, time::Duration};
 
 use ahash::AHashMap;
+use chassis::Life;
 use parking_lot::Mutex;
 use store::{Chronicle, Database, ReadError, Resume};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::Instant,
+    time::{Instant, sleep, timeout},
 };
 use wire::{Filter, Position, Tick};
 
@@ -47,6 +48,15 @@ const SNAPSHOT_LIVES: Duration = Duration::from_millis(500);
 
 /// Pages of snapshots in memory at most.
 const SNAPSHOT_PAGES: usize = 64;
+
+/// Memory of those pages at most.
+const SNAPSHOT_BYTES: usize = 16 << 20;
+
+/// How often what has become old is dropped, though nobody asks.
+const PURGE_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a read waits for another's that may serve it, too.
+const WAIT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Reads the log.
 #[derive(Clone)]
@@ -101,6 +111,13 @@ impl Replay {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Drops what has become old, until the process stops.
+    pub(crate) async fn purge(self, life: Life) {
+        while life.soft().run_until_cancelled(sleep(PURGE_EVERY)).await.is_some() {
+            self.inner.snapshots.lock().await.purge();
+        }
+    }
+
     /// A turn to read for an answer that is put together in memory.
     pub(crate) async fn reading(&self) -> Option<SemaphorePermit<'_>> {
         self.inner.answers.acquire().await.ok()
@@ -119,7 +136,10 @@ impl Replay {
 
     /// The chronicle as it was at `not_before` or later.
     async fn chronicle(&self, not_before: Instant) -> store::Result<Arc<Chronicle>> {
-        let mut kept = self.inner.chronicle.lock().await;
+        let Ok(mut kept) = timeout(WAIT_LIMIT, self.inner.chronicle.lock()).await else {
+            // whoever reads it gets no answer; on another connection there may be one
+            return Ok(Arc::new(self.inner.database.chronicle().await?));
+        };
         if let Some((at, chronicle)) = &*kept
             && *at >= not_before
         {
@@ -149,7 +169,10 @@ impl Replay {
         if let Some(piece) = self.at_hand(after) {
             return Ok(piece);
         }
-        let _paging = self.inner.paging.lock().await;
+        let Ok(_paging) = timeout(WAIT_LIMIT, self.inner.paging.lock()).await else {
+            // nothing more is known; whoever wants it asks again
+            return Ok(Piece { batches: [].into(), covered: after });
+        };
         // who read before may have read this too
         if let Some(piece) = self.at_hand(after) {
             return Ok(piece);
@@ -177,8 +200,8 @@ impl Replay {
     ) -> Result<SnapshotPage, ReadError> {
         let key = (filter, at, after);
         // one reader at a time, so that a crowd that asks for the same is one reader
-        let mut snapshots = self.inner.snapshots.lock().await;
-        if let Some(page) = snapshots.find(&key) {
+        let mut snapshots = timeout(WAIT_LIMIT, self.inner.snapshots.lock()).await.ok();
+        if let Some(page) = snapshots.as_ref().and_then(|snapshots| snapshots.find(&key)) {
             return Ok(page);
         }
         let _turn = self.inner.turn.acquire().await;
@@ -194,7 +217,9 @@ impl Replay {
         };
         let latest = database.latest(&key.0, at, key.2.as_deref(), SNAPSHOT_SENSORS).await?;
         let page = SnapshotPage { at, newest: latest.newest.into(), next: latest.next };
-        snapshots.keep(key, read_at, page.clone());
+        if let Some(snapshots) = &mut snapshots {
+            snapshots.keep(key, read_at, page.clone());
+        }
         Ok(page)
     }
 }
@@ -206,10 +231,15 @@ impl Snapshots {
     }
 
     fn keep(&mut self, key: SnapshotKey, read_at: Instant, page: SnapshotPage) {
-        self.pages.retain(|_, (read_at, _)| read_at.elapsed() < SNAPSHOT_LIVES);
-        if self.pages.len() < SNAPSHOT_PAGES {
+        self.purge();
+        let bytes: usize = self.pages.values().map(|(_, page)| page.cost()).sum();
+        if self.pages.len() < SNAPSHOT_PAGES && bytes + page.cost() <= SNAPSHOT_BYTES {
             self.pages.insert(key, (read_at, page));
         }
+    }
+
+    fn purge(&mut self) {
+        self.pages.retain(|_, (read_at, _)| read_at.elapsed() < SNAPSHOT_LIVES);
     }
 }
 

@@ -6,6 +6,7 @@ mod client_library;
 mod contract;
 mod doctor;
 mod documents;
+mod doors;
 mod drain;
 mod faults;
 mod history;

@@ -118,9 +118,11 @@ async fn a_database_that_is_away_is_told_within_three_seconds_and_stores_nothing
         assert_eq!(answer.status, 503, "{wire:?}: {}", answer.body);
         assert!(answer.header("retry-after").is_some());
         assert!(began.elapsed() < Duration::from_secs(3), "{wire:?}: {:?}", began.elapsed());
-        stack.ingest.await_unready().await;
+        // all replicas would answer the same, so none is taken out of service
+        stack.ingest.await_degraded("database").await;
+        assert_eq!(stack.ingest.metric("rowcast_degraded{condition=\"database\"}").await.unwrap(), 1.0);
         stack.ingest.to_postgres.set(Wire::Whole);
-        stack.ingest.await_ready().await;
+        stack.ingest.await_whole().await;
         assert_eq!(http::post(ingest, "/api/sensors/", body).await.unwrap().status, 201);
     }
     // what was refused while the wire was frozen reached the server late, and stored nothing
@@ -229,4 +231,82 @@ async fn a_redis_that_is_away_stops_ticks_and_not_posts() {
             serde_json::from_str(&client::next_text(&mut socket).await.unwrap()).unwrap();
         assert_eq!(frame["data"]["value"], f64::from(value));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_that_is_away_takes_no_gateway_out_of_service() {
+    let stack = Stack::start(Plan { gateways: 2, listeners: 1 }).await.unwrap();
+    let gateway = stack.gateways[0].public();
+    let (mut before, _) = client::subscribed(gateway, "{}").await;
+    let all = |wire: Wire| {
+        for service in stack.gateways.iter().chain(&stack.listeners) {
+            service.to_redis.as_ref().unwrap().set(wire);
+        }
+    };
+    all(Wire::Cut);
+    for gateway in &stack.gateways {
+        gateway.await_degraded("feed").await;
+    }
+    let stale = |message: &wire::ServerMessage| message.mark.is_some_and(|mark| mark.stale);
+    client::messages_until(&mut before, stale).await;
+    let (mut meanwhile, ok) = client::subscribed(gateway, "{}").await;
+    assert!(ok.ok.is_some(), "who comes now is let in");
+    client::messages_until(&mut meanwhile, stale).await;
+    for value in 0..5 {
+        let body = format!(r#"{{"sensor_id":"a","value":{value}}}"#);
+        assert_eq!(http::post(stack.ingest.public(), "/api/sensors/", &body).await.unwrap().status, 201);
+    }
+    all(Wire::Whole);
+    for socket in [&mut before, &mut meanwhile] {
+        client::messages_until(socket, |message| {
+            message.data.as_ref().is_some_and(|data| data.get().contains(r#""value":4.0"#))
+        })
+        .await;
+    }
+    for gateway in &stack.gateways {
+        gateway.await_whole().await;
+        let told = gateway.process.output().lines().filter(|line| line.contains("the feed failed")).count();
+        assert!(told <= 3, "{told} lines for one outage: {}", gateway.process.tail());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_alone_is_cut_off_from_redis_is_taken_out_of_service() {
+    let stack = Stack::start(Plan { gateways: 2, listeners: 1 }).await.unwrap();
+    let wire = stack.gateways[0].to_redis.as_ref().unwrap();
+    wire.set(Wire::Cut);
+    stack.gateways[0].await_degraded("feed").await;
+    let (mut other, _) = client::subscribed(stack.gateways[1].public(), "{}").await;
+    // the log goes on, and so there is a stream for others
+    for value in 0..4 {
+        stack.psql(&format!("insert into sensor_readings (sensor_id, value) values ('a', {value})"));
+        client::messages_until(&mut other, |message| message.data.is_some()).await;
+    }
+    stack.gateways[0].await_unready().await;
+    let refused = http::get(stack.gateways[0].public(), "/sse/sensors/").await.unwrap();
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")));
+    stack.gateways[1].await_whole().await;
+    wire.set(Wire::Whole);
+    stack.gateways[0].await_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_that_is_away_takes_no_gateway_out_of_service() {
+    let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
+    let gateway = &stack.gateways[0];
+    let (mut socket, _) = client::subscribed(gateway.public(), "{}").await;
+    stack.psql("insert into sensor_readings (sensor_id, value) values ('a', 1)");
+    let event = client::messages_until(&mut socket, |message| message.data.is_some()).await.pop().unwrap();
+    gateway.to_postgres.set(Wire::Cut);
+    gateway.await_degraded("schema").await;
+    // what it has in memory, it serves
+    let (mut resumed, ok) =
+        client::subscribed(gateway.public(), &format!(r#"{{"from":"{}"}}"#, event.pos.unwrap())).await;
+    assert_eq!(ok.ok.unwrap().resumed, Some(true));
+    stack.psql("insert into sensor_readings (sensor_id, value) values ('a', 2)");
+    for socket in [&mut socket, &mut resumed] {
+        client::messages_until(socket, |message| message.data.is_some()).await;
+    }
+    gateway.to_postgres.set(Wire::Whole);
+    gateway.await_whole().await;
 }

@@ -6,8 +6,11 @@ use wire::Position;
 
 use super::Piece;
 
-/// Bytes of readings that are kept.
+/// Memory of the pages that are kept, with what is encoded of them.
 const KEEP_BYTES: usize = 32 << 20;
+
+/// The same of their readings alone: what sessions encode after a page was kept takes up to six times as much.
+const KEEP_READINGS: usize = 8 << 20;
 
 /// Pages by where they begin. A page never changes: its ticks do not.
 #[derive(Debug, Default)]
@@ -15,7 +18,6 @@ pub(super) struct Pages {
     pages: BTreeMap<Position, Piece>,
     /// The pages' beginnings, in the order in which they were read.
     age: VecDeque<Position>,
-    bytes: usize,
 }
 
 impl Pages {
@@ -31,21 +33,28 @@ impl Pages {
         if piece.covered <= after || piece.batches.is_empty() {
             return;
         }
-        self.bytes += size(&piece);
-        match self.pages.insert(after, piece) {
-            Some(old) => self.bytes -= size(&old),
-            None => self.age.push_back(after),
+        if self.pages.insert(after, piece).is_none() {
+            self.age.push_back(after);
         }
-        while self.bytes > KEEP_BYTES
+        let (mut readings, mut encoded) = self.cost();
+        while (readings > KEEP_READINGS || readings + encoded > KEEP_BYTES)
             && let Some(oldest) = self.age.pop_front()
         {
-            self.bytes -= self.pages.remove(&oldest).map_or(0, |old| size(&old));
+            let (old_readings, old_encoded) = self.pages.remove(&oldest).map_or((0, 0), |old| cost(&old));
+            // what is encoded meanwhile was not counted
+            (readings, encoded) = (readings - old_readings, encoded.saturating_sub(old_encoded));
         }
+    }
+
+    /// What the pages take: their readings, and what is encoded of them.
+    fn cost(&self) -> (usize, usize) {
+        self.pages.values().map(cost).fold((0, 0), |sum, page| (sum.0 + page.0, sum.1 + page.1))
     }
 }
 
-fn size(piece: &Piece) -> usize {
-    piece.batches.iter().map(|batch| batch.size()).sum()
+fn cost(piece: &Piece) -> (usize, usize) {
+    let batches = piece.batches.iter();
+    batches.fold((0, 0), |sum, batch| (sum.0 + batch.cost(), sum.1 + batch.encoded_cost()))
 }
 
 #[cfg(test)]
@@ -92,16 +101,28 @@ mod tests {
     }
 
     #[test]
+    fn what_sessions_encode_of_a_page_is_counted_with_it() {
+        let mut pages = Pages::default();
+        for tick in (10..500).step_by(10) {
+            pages.keep(at(tick), piece(tick, tick + 10, 1 << 20));
+            let batch = pages.find(at(tick)).unwrap().batches[0].clone();
+            let _ = (batch.demo(), batch.alone(), batch.sse(), batch.events(), batch.whole());
+        }
+        let (readings, encoded) = pages.cost();
+        assert!(readings + encoded < KEEP_BYTES + (8 << 20), "{readings} and {encoded}");
+    }
+
+    #[test]
     fn the_end_of_the_log_is_not_kept_and_the_oldest_go_first() {
         let mut pages = Pages::default();
         pages.keep(at(5), Piece { batches: [].into(), covered: at(9) });
         assert!(pages.find(at(5)).is_none());
-        let half = KEEP_BYTES / 2;
+        let half = KEEP_READINGS / 2;
         for tick in [10, 20, 30] {
             pages.keep(at(tick), piece(tick, tick + 5, half));
         }
         assert!(pages.find(at(10)).is_none());
         assert!(pages.find(at(30)).is_some());
-        assert!(pages.bytes <= KEEP_BYTES);
+        assert!(pages.cost().0 <= KEEP_READINGS);
     }
 }

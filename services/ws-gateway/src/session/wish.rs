@@ -70,3 +70,11 @@ pub struct SnapshotPage {
     /// The sensor behind which the next page begins, if there may be one.
     pub next: Option<String>,
 }
+
+impl SnapshotPage {
+    /// The memory that it takes, about.
+    pub(crate) fn cost(&self) -> usize {
+        let text = |reading: &Reading| reading.sensor_id.len() + reading.metadata.len();
+        self.newest.iter().map(|reading| size_of::<Reading>() + text(reading)).sum()
+    }
+}
