@@ -78,6 +78,7 @@ const RETRY_AFTER_S: u32 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     HostHeader,
+    Framing,
     HeadersTooLarge,
     BodyTimeout,
     TooManyConnections,
@@ -89,6 +90,9 @@ impl Refusal {
         match self {
             Self::HostHeader => {
                 (StatusCode::BAD_REQUEST, "host-header", "the request needs exactly one Host header")
+            }
+            Self::Framing => {
+                (StatusCode::BAD_REQUEST, "framing", "the only Transfer-Encoding is chunked, once")
             }
             Self::HeadersTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

@@ -78,7 +78,9 @@ impl Running {
     pub async fn await_degraded(&self, condition: &str) {
         wait_for("a degraded condition", READY_WITHIN, || async {
             match http::get(self.admin, "/readyz").await {
-                Ok(answer) if answer.status == 200 && answer.json()["degraded"][condition].is_string() => Ok(()),
+                Ok(answer) if answer.status == 200 && answer.json()["degraded"][condition].is_string() => {
+                    Ok(())
+                }
                 Ok(answer) => Err(answer.body),
                 Err(error) => Err(format!("{error:#}")),
             }
@@ -90,7 +92,9 @@ impl Running {
     pub async fn await_whole(&self) {
         wait_for("all conditions", READY_WITHIN, || async {
             match http::get(self.admin, "/readyz").await {
-                Ok(answer) if answer.json()["degraded"] == serde_json::json!({}) && answer.status == 200 => Ok(()),
+                Ok(answer) if answer.json()["degraded"] == serde_json::json!({}) && answer.status == 200 => {
+                    Ok(())
+                }
                 Ok(answer) => Err(answer.body),
                 Err(error) => Err(format!("{error:#}")),
             }

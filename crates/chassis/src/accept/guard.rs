@@ -1,6 +1,6 @@
 //! What a request's head may look like.
 
-use http::header::HOST;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Version};
 
 use crate::problem::Refusal;
@@ -19,6 +19,14 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
         return Err(Refusal::HeadersTooLarge);
+    }
+    // The same of lengths (RFC 9112 §6.1). A length beside `chunked` does not count, and hyper leaves it out.
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !chunked || codings.next().is_some() {
+            return Err(Refusal::Framing);
+        }
     }
     // Two hosts are how a proxy and a server come to disagree about whose request it is. HTTP/1.0 may have none;
     // HTTP/2 says it as `:authority` (RFC 9113 §8.3.1), HTTP/1.1 to a proxy in the target (RFC 9112 §3.2.2).
@@ -50,7 +58,8 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let mut request = request.body(()).unwrap();
-        let checked = check(&mut request).map(|()| request.headers().get(HOST).map(|host| host.to_str().unwrap()));
+        let checked =
+            check(&mut request).map(|()| request.headers().get(HOST).map(|host| host.to_str().unwrap()));
         assert_eq!(checked, expected, "{version:?} {target} {hosts:?}");
     }
 

@@ -2,6 +2,8 @@
 //! Each test measures processes, so they run one at a time.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod idle;
+mod inputs;
 mod ports;
 mod site;
 mod sockets;

@@ -1,0 +1,79 @@
+//! What clients cost that do nothing, and whether it is given back when they have gone.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use testkit::{
+    cost,
+    hostile::{Peer, text},
+    wait_for,
+};
+
+use crate::site::Site;
+
+/// A socket's bound. In a release build it is 7 kB; an unoptimised one has larger futures.
+const SOCKET_BYTES: u64 = 9_000;
+
+/// An event stream keeps its HTTP connection's buffers.
+const STREAM_BYTES: u64 = 32_000;
+
+/// Clients of one form; fewer would not be seen beside what a process needs anyhow.
+const CLIENTS: usize = 3_000;
+
+/// Connections that open at once.
+const AT_ONCE: usize = 100;
+
+/// What may stay of each client when all have gone.
+const LEFT_EACH: u64 = 2_000;
+
+/// How long the process may take to give memory back.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(60);
+
+async fn open(site: &Site, path: &str, said: Option<&str>) -> Peer {
+    let gateway = site.gateway().public();
+    if path.starts_with("/sse/") {
+        let mut peer = Peer::asking(gateway, "GET", path).await.unwrap();
+        peer.read_until("event: live").await.unwrap();
+        return peer;
+    }
+    let mut peer = Peer::socket(gateway, path).await.unwrap();
+    if let Some(said) = said {
+        peer.say(&text(said)).await.unwrap();
+        peer.read_until(r#""ok":{"#).await.unwrap();
+    }
+    peer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_clients_of_every_form_are_cheap_and_leave_nothing() {
+    // each client here is a descriptor of this process, too
+    let (_, most) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, most, most).unwrap();
+    for (path, said, bound) in [
+        ("/ws/sensors/", None, SOCKET_BYTES),
+        ("/ws/sensors/?v=1&sensor=x", None, SOCKET_BYTES),
+        ("/ws/sensors/?v=1", Some(r#"{"id":1,"subscribe":{"sensors":["x"]}}"#), SOCKET_BYTES),
+        ("/sse/sensors/?sensor=x", None, STREAM_BYTES),
+    ] {
+        let site = Site::start(&[]).await;
+        let pid = site.gateway().process.id();
+        // what the first client makes is no other's
+        drop(open(&site, path, said).await);
+        site.sessions(0).await;
+        let before = cost::resident(pid).unwrap();
+        let mut peers = Vec::new();
+        while peers.len() < CLIENTS {
+            peers.extend(join_all((0..AT_ONCE).map(|_| open(&site, path, said))).await);
+        }
+        site.sessions(CLIENTS).await;
+        let each = cost::resident(pid).unwrap().saturating_sub(before) / CLIENTS as u64;
+        assert!(each < bound, "{path}: {each} bytes each");
+        drop(peers);
+        site.sessions(0).await;
+        wait_for("memory to be given back", GIVEN_BACK_WITHIN, || async {
+            let left = cost::resident(pid).unwrap().saturating_sub(before) / CLIENTS as u64;
+            if left < LEFT_EACH { Ok(()) } else { Err(format!("{path}: {left} bytes each are left")) }
+        })
+        .await;
+    }
+}
