@@ -20,6 +20,56 @@ key: {{ ternary "direct-url" "url" (and $direct (eq $values.mode "external") (ne
 {{- end }}
 {{- end -}}
 
+{{/* How a component is told where Postgres is: the URL of a Secret, or user and password of one beside the parts of the
+configuration. */}}
+{{- define "rowcast.postgres.env" -}}
+{{- $external := .root.Values.postgres.external -}}
+{{- if $external.host -}}
+{{- $own := (get .root.Values (include "rowcast.values" .)).databaseSecret -}}
+{{- $secret := ternary $own $external.credentialsSecret (ne $own.name "") -}}
+{{- if $secret.userKey }}
+- name: ROWCAST_DATABASE__USER
+  valueFrom:
+    secretKeyRef: {name: {{ $secret.name }}, key: {{ $secret.userKey }}}
+{{- end }}
+{{- if $secret.name }}
+- name: ROWCAST_DATABASE__PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ $secret.name }}, key: {{ $secret.passwordKey }}}
+{{- end }}
+{{- else -}}
+- name: ROWCAST_DATABASE__URL
+  valueFrom:
+    secretKeyRef:
+      {{- include "rowcast.postgres.secret" . | nindent 6 }}
+{{- end }}
+{{- end -}}
+
+{{/* What of Postgres is no secret. */}}
+{{- define "rowcast.postgres.config" -}}
+{{- $external := .root.Values.postgres.external -}}
+{{- $own := (get .root.Values (include "rowcast.values" .)).databaseSecret -}}
+{{- if $external.host }}
+{{- $direct := and $external.directHost (has .component (list "notify-listener" "migrate")) }}
+ROWCAST_DATABASE__HOST: {{ ternary $external.directHost $external.host (ne "" (toString ($direct | default ""))) | quote }}
+ROWCAST_DATABASE__PORT: {{ ternary $external.directPort $external.port (ne "" (toString ($direct | default ""))) | int64 | quote }}
+ROWCAST_DATABASE__NAME: {{ $external.database | quote }}
+{{- if not (ternary $own.userKey $external.credentialsSecret.userKey (ne $own.name "")) }}
+ROWCAST_DATABASE__USER: {{ $external.user | quote }}
+{{- end }}
+{{- end }}
+{{- if include "rowcast.postgres.ca" .root }}
+ROWCAST_DATABASE__CA: /etc/rowcast/postgres/ca.pem
+{{- end }}
+{{- with $external.sslmode }}
+ROWCAST_DATABASE__SSLMODE: {{ . | quote }}
+{{- end }}
+{{- if $external.clientCertificate.secretName }}
+ROWCAST_DATABASE__CERTIFICATE: /etc/rowcast/postgres-client/tls.crt
+ROWCAST_DATABASE__KEY: /etc/rowcast/postgres-client/tls.key
+{{- end }}
+{{- end -}}
+
 {{/* A hook runs before the release's own Secret is there, and has one of its own. */}}
 {{- define "rowcast.postgres.ownSecret" -}}
 {{- $hook := and (eq .component "migrate") (eq .root.Values.migrate.mode "hook") -}}

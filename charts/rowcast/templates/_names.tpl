@@ -26,6 +26,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
+{{/* The labels of a pod: no version of chart or image, so that an upgrade of the chart alone replaces no pod. */}}
+{{- define "rowcast.podLabels" -}}
+{{- $labels := include "rowcast.selector" . | fromYaml -}}
+{{- $_ := set $labels "app.kubernetes.io/part-of" "rowcast" -}}
+{{- merge $labels (.labels | default dict) .root.Values.commonLabels | toYaml -}}
+{{- end -}}
+
 {{/* Further labels, those of all objects among them, never replace the chart's own. */}}
 {{- define "rowcast.labels" -}}
 {{- $labels := include "rowcast.selector" . | fromYaml -}}
@@ -53,7 +60,7 @@ metadata:
 {{- $image := .Values.image -}}
 {{- $name := $image.repository -}}
 {{- if $image.registry -}}
-{{- $name = printf "%s/%s" ($image.registry | trimSuffix "/") $image.repository -}}
+{{- $name = printf "%s/%s" ($image.registry | trimSuffix "/") ($image.repository | trimPrefix "localhost/") -}}
 {{- end -}}
 {{- if $image.digest -}}
 {{- printf "%s@%s" $name $image.digest -}}

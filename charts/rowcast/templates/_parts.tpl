@@ -12,17 +12,33 @@ apiVersion: v1
 kind: Service
 {{ include "rowcast.metadata" (merge (dict "annotations" $service.annotations) .) }}
 spec:
-  type: {{ $service.type }}
-  selector:
-    {{- include "rowcast.selector" . | nindent 4 }}
-  ports:
-    - name: http
-      port: {{ int64 $service.port }}
-      targetPort: http
-      appProtocol: http
-      {{- if and (ne $service.type "ClusterIP") $service.nodePort }}
-      nodePort: {{ int64 $service.nodePort }}
-      {{- end }}
+  {{- mergeOverwrite (include "rowcast.service.spec" . | fromYaml) (deepCopy $service.spec) | toYaml | nindent 2 }}
+{{- end -}}
+
+{{- define "rowcast.service.spec" -}}
+{{- $service := (get .root.Values (include "rowcast.values" .)).service -}}
+type: {{ $service.type }}
+{{- include "rowcast.ipFamilies" .root }}
+selector:
+  {{- include "rowcast.selector" . | nindent 2 }}
+ports:
+  - name: http
+    port: {{ int64 $service.port }}
+    targetPort: http
+    appProtocol: http
+    {{- if and (ne $service.type "ClusterIP") $service.nodePort }}
+    nodePort: {{ int64 $service.nodePort }}
+    {{- end }}
+{{- end -}}
+
+{{- define "rowcast.ipFamilies" -}}
+{{- with .Values.network.ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.network.ipFamilies }}
+ipFamilies:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "rowcast.serviceAccount" -}}
@@ -84,6 +100,9 @@ spec:
         metric: {name: rowcast_gateway_sessions}
         target: {type: AverageValue, averageValue: {{ int64 .targetConnections | quote }}}
     {{- end }}
+    {{- with .metrics }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- with .behavior }}
   behavior:
     {{- toYaml . | nindent 4 }}
@@ -103,6 +122,20 @@ spec:
   maxReplicaCount: {{ int64 .maxReplicas }}
   pollingInterval: {{ int64 .pollingInterval }}
   cooldownPeriod: {{ int64 .cooldownPeriod }}
+  {{- $fallback := .fallback }}
+  {{- if and .targetConnections (not $fallback) }}
+  {{- $fallback = dict "failureThreshold" 3 "replicas" (int64 .maxReplicas) }}
+  {{- end }}
+  {{- with $fallback }}
+  fallback:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .behavior }}
+  advanced:
+    horizontalPodAutoscalerConfig:
+      behavior:
+        {{- toYaml . | nindent 8 }}
+  {{- end }}
   triggers:
     {{- if .targetCPUUtilizationPercentage }}
     - type: cpu
@@ -116,6 +149,13 @@ spec:
         serverAddress: {{ .prometheus | quote }}
         query: {{ printf "sum(rowcast_gateway_sessions{namespace=%q,pod=~%q})" $.root.Release.Namespace (printf "%s-.*" (include "rowcast.name" $)) | quote }}
         threshold: {{ int64 .targetConnections | quote }}
+        {{- with .prometheusAuthModes }}
+        authModes: {{ . | quote }}
+        {{- end }}
+      {{- with .prometheusAuthentication }}
+      authenticationRef:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
     {{- end }}
     {{- with .triggers }}
     {{- toYaml . | nindent 4 }}

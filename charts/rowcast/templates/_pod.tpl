@@ -43,7 +43,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* Soft but for the listener, and counted among pods of one version: old pods that are about to end do not push new ones aside, and a pod
+{{/* Soft, and counted among pods of one version: old pods that are about to end do not push new ones aside, and a pod
 of a drained node goes wherever there is room. Zones are not a second constraint: where nodes have no zone, the scheduler
 would then weigh neither. */}}
 {{- define "rowcast.spread" -}}
@@ -57,8 +57,7 @@ topologySpreadConstraints:
 topologySpreadConstraints:
   - topologyKey: kubernetes.io/hostname
     maxSkew: 1
-    # of two listeners on one node none is left to take over; a node that takes no pods does not count, so a drain goes on
-    whenUnsatisfiable: {{ eq .component "notify-listener" | ternary "DoNotSchedule" "ScheduleAnyway" }}
+    whenUnsatisfiable: ScheduleAnyway
     nodeTaintsPolicy: Honor
     matchLabelKeys: [pod-template-hash]
     labelSelector:
@@ -69,6 +68,15 @@ topologySpreadConstraints:
 affinity:
   podAntiAffinity:
     preferredDuringSchedulingIgnoredDuringExecution:
+      {{- if eq .component "notify-listener" }}
+      # of two listeners on one node none is left to take over
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- include "rowcast.selector" . | nindent 14 }}
+      {{- end }}
       - weight: 50
         podAffinityTerm:
           topologyKey: topology.kubernetes.io/zone
@@ -92,27 +100,50 @@ affinity:
 {{/* The configuration of a component that is no secret, as variables. */}}
 {{- define "rowcast.config" -}}
 {{- $values := get .root.Values (include "rowcast.values" .) -}}
+{{- $own := dict -}}
+{{- $_ := include "rowcast.settings" (dict "above" "" "settings" $values.settings "to" $own) -}}
+{{- mergeOverwrite (include "rowcast.config.chart" . | fromYaml) $own | toYaml -}}
+{{- end -}}
+
+{{/* What the chart says itself. */}}
+{{- define "rowcast.config.chart" -}}
+{{- $values := get .root.Values (include "rowcast.values" .) -}}
 ROWCAST_LOG__FORMAT: {{ .root.Values.log.format | quote }}
 ROWCAST_LOG__LEVEL: {{ .root.Values.log.level | quote }}
 {{- with .root.Values.tracing.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
+{{- end }}
+{{- /* every address of both families; a kernel without IPv6 has those of IPv4 */}}
+{{- if ne .component "migrate" }}
+ROWCAST_ADMIN__ADDR: "[::]:9090"
+{{- end }}
+{{- if has .component (list "ws-gateway" "ingest") }}
+ROWCAST_HTTP__ADDR: "[::]:8080"
 {{- end }}
 {{- if has .component (list "ws-gateway" "notify-listener") }}
 ROWCAST_REDIS__PREFIX: {{ .root.Values.redis.prefix | quote }}
 {{- if and (eq .root.Values.redis.mode "external") .root.Values.redis.external.sentinel.hosts }}
 ROWCAST_REDIS__SENTINELS: {{ join "," .root.Values.redis.external.sentinel.hosts | quote }}
 ROWCAST_REDIS__MASTER: {{ .root.Values.redis.external.sentinel.master | quote }}
+{{- with .root.Values.redis.external.sentinel.user }}
+ROWCAST_REDIS__SENTINEL_USER: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- if and (eq .root.Values.redis.mode "external") .root.Values.redis.external.clientCertificate.secretName }}
+ROWCAST_REDIS__CERTIFICATE: /etc/rowcast/redis-client/tls.crt
+ROWCAST_REDIS__KEY: /etc/rowcast/redis-client/tls.key
 {{- end }}
 {{- if include "rowcast.redis.ca" . }}
 ROWCAST_REDIS__CA: /etc/rowcast/redis/ca.pem
 {{- end }}
 {{- end }}
-{{- if include "rowcast.postgres.ca" .root }}
-PGSSLMODE: verify-full
-PGSSLROOTCERT: /etc/rowcast/postgres/ca.pem
-{{- end }}
+{{- include "rowcast.postgres.config" . }}
 {{- if and (eq .component "ws-gateway") $values.page }}
 ROWCAST_GATEWAY__PAGE: /usr/share/rowcast/page
+{{- end }}
+{{- /* nothing leads both to ingest and to the gateway by itself: the page's example is for the forwarded ports of the notes */}}
+{{- if and (eq .component "ws-gateway") (not .root.Values.ingress.enabled) (not .root.Values.httpRoute.enabled) }}
+ROWCAST_GATEWAY__INGEST_URL: http://localhost:8081
 {{- end }}
 {{- if eq .component "notify-listener" }}
 ROWCAST_LEASE__MODE: {{ $values.lease | quote }}
@@ -120,9 +151,26 @@ ROWCAST_LEASE__MODE: {{ $values.lease | quote }}
 ROWCAST_LEASE__NAME: {{ include "rowcast.name" . }}
 {{- end }}
 {{- end }}
-{{- range $key, $value := $values.settings }}
-ROWCAST_{{ $key | upper | replace "." "__" }}: {{ include "rowcast.text" $value | quote }}
-{{- end }}
+{{- end -}}
+
+{{/* Settings, dotted or nested, as variables in `to`; those that are said twice in `twice`, if it is there. */}}
+{{- define "rowcast.settings" -}}
+{{- range $key, $value := .settings -}}
+{{- $name := printf "%s%s" $.above $key -}}
+{{- if kindIs "map" $value -}}
+{{- $below := dict "above" (printf "%s." $name) "settings" $value "to" $.to -}}
+{{- if hasKey $ "twice" -}}
+{{- $_ := set $below "twice" $.twice -}}
+{{- end -}}
+{{- $_ := include "rowcast.settings" $below -}}
+{{- else if not (kindIs "invalid" $value) -}}
+{{- $variable := printf "ROWCAST_%s" ($name | upper | replace "." "__") -}}
+{{- if and (hasKey $.to $variable) (hasKey $ "twice") -}}
+{{- $_ := set $.twice $name true -}}
+{{- end -}}
+{{- $_ := set $.to $variable (include "rowcast.text" $value) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Said where a component speaks to a Redis outside whose authority is not the system's. */}}
@@ -136,15 +184,24 @@ ROWCAST_{{ $key | upper | replace "." "__" }}: {{ include "rowcast.text" $value 
 {{- define "rowcast.env" -}}
 {{- $values := get .root.Values (include "rowcast.values" .) -}}
 env:
-  - name: ROWCAST_DATABASE__URL
-    valueFrom:
-      secretKeyRef:
-        {{- include "rowcast.postgres.secret" . | nindent 8 }}
+  {{- include "rowcast.postgres.env" . | nindent 2 }}
   {{- if has .component (list "ws-gateway" "notify-listener") }}
   - name: ROWCAST_REDIS__URL
     valueFrom:
       secretKeyRef:
         {{- include "rowcast.redis.secret" .root | nindent 8 }}
+  {{- with .root.Values.redis.external.credentialsSecret }}
+  {{- if .name }}
+  {{- if .userKey }}
+  - name: ROWCAST_REDIS__USER
+    valueFrom:
+      secretKeyRef: {name: {{ .name }}, key: {{ .userKey }}}
+  {{- end }}
+  - name: ROWCAST_REDIS__PASSWORD
+    valueFrom:
+      secretKeyRef: {name: {{ .name }}, key: {{ .passwordKey }}}
+  {{- end }}
+  {{- end }}
   {{- with .root.Values.redis.external.sentinel.passwordSecret }}
   {{- if .name }}
   - name: ROWCAST_REDIS__SENTINEL_PASSWORD
@@ -166,14 +223,35 @@ env:
   {{- end }}
 {{- end -}}
 
+{{/* Secrets that a component reads as files: name, folder, Secret, and which key is which file. */}}
+{{- define "rowcast.files" -}}
+{{- with include "rowcast.postgres.ca" .root | fromYaml }}
+- {name: postgres-ca, folder: postgres, secret: {{ .name }}, items: [{key: {{ .key }}, path: ca.pem}]}
+{{- end }}
+{{- with .root.Values.postgres.external.clientCertificate }}
+{{- if .secretName }}
+- {name: postgres-client, folder: postgres-client, secret: {{ .secretName }}, items: [{key: {{ .certificateKey }}, path: tls.crt}, {key: {{ .keyKey }}, path: tls.key}]}
+{{- end }}
+{{- end }}
+{{- if has .component (list "ws-gateway" "notify-listener") }}
+{{- with .root.Values.redis.external.ca }}
+{{- if .secretName }}
+- {name: redis-ca, folder: redis, secret: {{ .secretName }}, items: [{key: {{ .key }}, path: ca.pem}]}
+{{- end }}
+{{- end }}
+{{- with .root.Values.redis.external.clientCertificate }}
+{{- if .secretName }}
+- {name: redis-client, folder: redis-client, secret: {{ .secretName }}, items: [{key: {{ .certificateKey }}, path: tls.crt}, {key: {{ .keyKey }}, path: tls.key}]}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "rowcast.mounts" -}}
 {{- $values := get .root.Values (include "rowcast.values" .) -}}
 {{- $mounts := list -}}
-{{- if include "rowcast.postgres.ca" .root -}}
-{{- $mounts = append $mounts (dict "name" "postgres-ca" "mountPath" "/etc/rowcast/postgres" "readOnly" true) -}}
-{{- end -}}
-{{- if include "rowcast.redis.ca" . -}}
-{{- $mounts = append $mounts (dict "name" "redis-ca" "mountPath" "/etc/rowcast/redis" "readOnly" true) -}}
+{{- range include "rowcast.files" . | fromYamlArray -}}
+{{- $mounts = append $mounts (dict "name" .name "mountPath" (printf "/etc/rowcast/%s" .folder) "readOnly" true) -}}
 {{- end -}}
 {{- with concat $mounts $values.volumeMounts }}
 volumeMounts:
@@ -184,13 +262,8 @@ volumeMounts:
 {{- define "rowcast.volumes" -}}
 {{- $values := get .root.Values (include "rowcast.values" .) -}}
 {{- $volumes := list -}}
-{{- with include "rowcast.postgres.ca" .root | fromYaml -}}
-{{- $items := list (dict "key" .key "path" "ca.pem") -}}
-{{- $volumes = append $volumes (dict "name" "postgres-ca" "secret" (dict "secretName" .name "items" $items)) -}}
-{{- end -}}
-{{- with include "rowcast.redis.ca" . -}}
-{{- $items := list (dict "key" $.root.Values.redis.external.ca.key "path" "ca.pem") -}}
-{{- $volumes = append $volumes (dict "name" "redis-ca" "secret" (dict "secretName" . "items" $items)) -}}
+{{- range include "rowcast.files" . | fromYamlArray -}}
+{{- $volumes = append $volumes (dict "name" .name "secret" (dict "secretName" .secret "items" .items)) -}}
 {{- end -}}
 {{- with concat $volumes $values.volumes }}
 volumes:

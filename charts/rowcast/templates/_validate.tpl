@@ -4,13 +4,25 @@
 {{- $faults := list -}}
 {{- $postgres := $values.postgres -}}
 {{- $redis := $values.redis -}}
+{{- if and $values.image.tag $values.image.digest -}}
+{{- $faults = append $faults "the image is said twice: set image.tag or image.digest, not both" -}}
+{{- end -}}
 {{- if eq $postgres.mode "external" -}}
 {{- $external := $postgres.external -}}
-{{- if not (or $external.url $external.existingSecret.name) -}}
-{{- $faults = append $faults "Postgres is missing: set postgres.external.url or postgres.external.existingSecret.name, or postgres.mode=dev for a trial, or postgres.mode=cnpg" -}}
+{{- if not (or $external.url $external.existingSecret.name $external.host) -}}
+{{- $faults = append $faults "Postgres is missing: set postgres.external.url or postgres.external.existingSecret.name or postgres.external.host, or postgres.mode=dev for a trial, or postgres.mode=cnpg" -}}
 {{- end -}}
 {{- if and $external.url $external.existingSecret.name -}}
 {{- $faults = append $faults "Postgres is said twice: set postgres.external.url or postgres.external.existingSecret.name, not both" -}}
+{{- end -}}
+{{- if and $external.host (or $external.url $external.directUrl $external.existingSecret.name) -}}
+{{- $faults = append $faults "Postgres is said twice: set postgres.external.host or a URL of it, not both" -}}
+{{- end -}}
+{{- if and (not $external.host) (or $external.credentialsSecret.name $external.directHost) -}}
+{{- $faults = append $faults "postgres.external.credentialsSecret and postgres.external.directHost are for a database by its parts: set postgres.external.host" -}}
+{{- end -}}
+{{- if and $external.credentialsSecret.userKey (not $external.credentialsSecret.name) -}}
+{{- $faults = append $faults "postgres.external.credentialsSecret.userKey is of a Secret: set postgres.external.credentialsSecret.name" -}}
 {{- end -}}
 {{- if and $external.directUrl $external.existingSecret.name -}}
 {{- $faults = append $faults "with postgres.external.existingSecret.name set postgres.external.existingSecret.directUrlKey, not postgres.external.directUrl" -}}
@@ -20,7 +32,7 @@
 {{- $faults = append $faults (printf "postgres.external.%s must begin with postgres://" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- else if or $postgres.external.url $postgres.external.directUrl $postgres.external.existingSecret.name $postgres.external.ca.secretName -}}
+{{- else if or $postgres.external.url $postgres.external.directUrl $postgres.external.existingSecret.name $postgres.external.host $postgres.external.ca.secretName $postgres.external.sslmode $postgres.external.clientCertificate.secretName -}}
 {{- $faults = append $faults (printf "with postgres.mode=%s nothing of postgres.external is used: set postgres.mode=external, or take it out" $postgres.mode) -}}
 {{- end -}}
 {{- if eq $redis.mode "external" -}}
@@ -37,6 +49,15 @@
 {{- if and $external.ca.secretName (hasPrefix "redis://" $external.url) -}}
 {{- $faults = append $faults "redis.external.ca is for TLS: set a redis.external.url that begins with rediss://" -}}
 {{- end -}}
+{{- if and $external.clientCertificate.secretName (hasPrefix "redis://" $external.url) -}}
+{{- $faults = append $faults "redis.external.clientCertificate is for TLS: set a redis.external.url that begins with rediss://" -}}
+{{- end -}}
+{{- if and $external.credentialsSecret.userKey (not $external.credentialsSecret.name) -}}
+{{- $faults = append $faults "redis.external.credentialsSecret.userKey is of a Secret: set redis.external.credentialsSecret.name" -}}
+{{- end -}}
+{{- if and $external.sentinel.user (not $external.sentinel.hosts) -}}
+{{- $faults = append $faults "redis.external.sentinel.user is for sentinels: set redis.external.sentinel.hosts" -}}
+{{- end -}}
 {{- if and $external.sentinel.hosts (not $external.sentinel.master) -}}
 {{- $faults = append $faults "sentinels know a primary by its name: set redis.external.sentinel.master" -}}
 {{- end -}}
@@ -46,7 +67,7 @@
 {{- if and $external.sentinel.master (not $external.sentinel.hosts) -}}
 {{- $faults = append $faults "redis.external.sentinel.master is for sentinels: set redis.external.sentinel.hosts" -}}
 {{- end -}}
-{{- else if or $redis.external.url $redis.external.existingSecret.name $redis.external.sentinel.hosts $redis.external.sentinel.passwordSecret.name $redis.external.ca.secretName -}}
+{{- else if or $redis.external.url $redis.external.existingSecret.name $redis.external.sentinel.hosts $redis.external.sentinel.passwordSecret.name $redis.external.ca.secretName $redis.external.credentialsSecret.name $redis.external.clientCertificate.secretName -}}
 {{- $faults = append $faults "with redis.mode=dev nothing of redis.external is used: set redis.mode=external, or take it out" -}}
 {{- end -}}
 {{- if and $values.migrate.enabled (eq $values.migrate.mode "hook") (ne $postgres.mode "external") -}}
@@ -66,7 +87,7 @@
 {{- if gt (int64 $scaler.minReplicas) (int64 $scaler.maxReplicas) -}}
 {{- $faults = append $faults (printf "set %s.%s.minReplicas to at most %s.%s.maxReplicas" $component $kind $component $kind) -}}
 {{- end -}}
-{{- if not (or $scaler.targetCPUUtilizationPercentage $scaler.targetConnections $scaler.triggers) -}}
+{{- if not (or $scaler.targetCPUUtilizationPercentage $scaler.targetConnections $scaler.triggers $scaler.metrics) -}}
 {{- $faults = append $faults (printf "%s.%s has nothing to go by: set %s.%s.targetCPUUtilizationPercentage%s" $component $kind $component $kind (ternary (printf " or %s.%s.targetConnections" $component $kind) "" (eq $component "gateway"))) -}}
 {{- end -}}
 {{- if and $scaler.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $own.resources)) -}}
@@ -78,16 +99,36 @@
 {{- if and $values.gateway.keda.enabled $values.gateway.keda.targetConnections (not $values.gateway.keda.prometheus) -}}
 {{- $faults = append $faults "KEDA asks Prometheus for the connections: set gateway.keda.prometheus" -}}
 {{- end -}}
-{{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) -}}
-{{- $faults = append $faults "a route belongs to a Gateway: set httpRoute.parentRefs" -}}
+{{- with $values.httpRoute -}}
+{{- if and .enabled (not .parentRefs) (not .gateway.enabled) -}}
+{{- $faults = append $faults "a route belongs to a Gateway: set httpRoute.parentRefs, or httpRoute.gateway.enabled" -}}
+{{- end -}}
+{{- if and .gateway.enabled (or .parentRefs (not .enabled) (not .gateway.className) (not .gateway.listeners)) -}}
+{{- $faults = append $faults "httpRoute.gateway is for the route: set httpRoute.enabled, httpRoute.gateway.className and httpRoute.gateway.listeners, and no httpRoute.parentRefs" -}}
+{{- end -}}
+{{- end -}}
+{{- $dev := $postgres.dev.persistence -}}
+{{- $set := lookup "apps/v1" "StatefulSet" .Release.Namespace (printf "%s-postgres" (include "rowcast.fullname" .)) -}}
+{{- if and $set (eq $postgres.mode "dev") -}}
+{{- $claim := first ($set.spec.volumeClaimTemplates | default (list dict)) -}}
+{{- $had := dig "spec" "resources" "requests" "storage" "" $claim -}}
+{{- $class := dig "spec" "storageClassName" "" $claim -}}
+{{- if or (ne $had (ternary $dev.size "" $dev.enabled)) (and $had $dev.storageClass (ne $class $dev.storageClass)) -}}
+{{- $faults = append $faults (printf "the volume of a StatefulSet cannot be changed (it is %s): leave postgres.dev.persistence as it was, or delete the StatefulSet %s-postgres, which ends the database for a moment, and its claim with the data if that is to be another" (ternary (printf "%s of class %q" $had $class) "no volume" (ne $had "")) (include "rowcast.fullname" .)) -}}
+{{- end -}}
 {{- end -}}
 {{- range $component := list "ingest" "gateway" "listener" "migrate" -}}
 {{- $own := get $values $component -}}
+{{- $twice := dict -}}
+{{- $_ := include "rowcast.settings" (dict "above" "" "settings" $own.settings "to" dict "twice" $twice) -}}
+{{- range $key, $_ := $twice -}}
+{{- $faults = append $faults (printf "%s.settings has %s twice: set it dotted or nested, not both" $component $key) -}}
+{{- end -}}
 {{- if and (not $own.serviceAccount.create) (not $own.serviceAccount.name) -}}
 {{- $faults = append $faults (printf "no ServiceAccount is made and none is named: set %s.serviceAccount.name" $component) -}}
 {{- end -}}
 {{- range $own.env -}}
-{{- if has .name (list "ROWCAST_DATABASE__URL" "ROWCAST_REDIS__URL" "ROWCAST_REDIS__SENTINEL_PASSWORD" "ROWCAST_LEASE__NAMESPACE" "ROWCAST_LEASE__POD" "ROWCAST_LEASE__POD_UID") -}}
+{{- if has .name (list "ROWCAST_DATABASE__URL" "ROWCAST_DATABASE__USER" "ROWCAST_DATABASE__PASSWORD" "ROWCAST_REDIS__URL" "ROWCAST_REDIS__USER" "ROWCAST_REDIS__PASSWORD" "ROWCAST_REDIS__SENTINEL_PASSWORD" "ROWCAST_LEASE__NAMESPACE" "ROWCAST_LEASE__POD" "ROWCAST_LEASE__POD_UID") -}}
 {{- $faults = append $faults (printf "%s.env has %s, which the chart sets: set postgres, redis or %s.databaseSecret" $component .name $component) -}}
 {{- end -}}
 {{- end -}}

@@ -1,9 +1,14 @@
 //! The section `redis` of a service, and what may be wrong with it.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, TlsCertificates, TlsMode};
+use redis::{
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates, TlsMode,
+};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -19,6 +24,12 @@ use crate::connect::{Options, Sentinels, Way};
 pub struct RedisConfig {
     /// `redis://user:password@host:6379/0`
     pub url: SecretString,
+    /// The user of an access list, where it is not part of the URL.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The password, where it is not part of the URL: as it is, nothing in it is encoded.
+    #[serde(default)]
+    pub password: Option<SecretString>,
     /// What the keys begin with.
     #[serde(default = "default_prefix")]
     pub prefix: String,
@@ -28,12 +39,21 @@ pub struct RedisConfig {
     /// The name that the Sentinels know the master by.
     #[serde(default)]
     pub master: Option<String>,
+    /// The user that the Sentinels themselves know.
+    #[serde(default)]
+    pub sentinel_user: Option<String>,
     /// What the Sentinels ask for, if anything; the master's password stands in the URL.
     #[serde(default)]
     pub sentinel_password: Option<SecretString>,
     /// A file of certificates in PEM that are believed beside the system's.
     #[serde(default)]
     pub ca: Option<PathBuf>,
+    /// A file with the certificate that the server asks for, in PEM.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// A file with its key.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
 }
 
 fn default_prefix() -> String {
@@ -71,9 +91,14 @@ pub enum Fault {
     /// A Sentinel's address.
     #[error("not host:port (or rediss://host:port): {0}")]
     Sentinel(String),
+    /// A certificate without its key, or a key without its certificate.
+    #[error("is missing: a certificate and its key belong together")]
+    Half(&'static str),
     /// A file that cannot be read.
     #[error("{} cannot be read: {}", .path.display(), .why)]
-    CaFile {
+    File {
+        /// The key that names it.
+        key: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -84,7 +109,10 @@ pub enum Fault {
     Ca(PathBuf),
     /// Certificates that nothing would ask for.
     #[error("is for TLS only: write rediss:// in redis.url, or before a Sentinel")]
-    CaWithoutTls,
+    WithoutTls(&'static str),
+    /// A certificate and a key that do not make one.
+    #[error("{} and {} are no certificate and key in PEM that can be used", .0.display(), .1.display())]
+    Client(PathBuf, PathBuf),
 }
 
 impl Fault {
@@ -94,7 +122,9 @@ impl Fault {
             Self::Url => "redis.url",
             Self::NoMaster => "redis.master",
             Self::NoSentinels | Self::Sentinel(_) => "redis.sentinels",
-            Self::CaFile { .. } | Self::Ca(_) | Self::CaWithoutTls => "redis.ca",
+            Self::Ca(_) => "redis.ca",
+            Self::Client(..) => "redis.certificate",
+            Self::Half(key) | Self::File { key, .. } | Self::WithoutTls(key) => key,
         }
     }
 }
@@ -108,7 +138,12 @@ impl RedisConfig {
             sentinels: Vec::new(),
             master: None,
             sentinel_password: None,
+            user: None,
+            password: None,
+            sentinel_user: None,
             ca: None,
+            certificate: None,
+            key: None,
         }
     }
 
@@ -129,8 +164,8 @@ impl RedisConfig {
     fn check(&self) -> Result<Options, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut note = |fault| faults.push(fault);
-        let roots = self.roots().map_err(&mut note).ok();
-        let url = client(self.url.expose_secret(), roots.as_ref()).ok_or(Fault::Url).map_err(&mut note).ok();
+        let roots = self.certificates().map_err(&mut note).ok();
+        let url = self.client(roots.as_ref()).map_err(&mut note).ok();
         let sentinels: Option<Vec<_>> = self
             .sentinels
             .iter()
@@ -141,10 +176,12 @@ impl RedisConfig {
             (Some(_), true) => note(Fault::NoSentinels),
             _ => {}
         }
-        if let (true, Some(url), Some(sentinels)) = (self.ca.is_some(), &url, &sentinels)
+        let key = if self.ca.is_some() { "redis.ca" } else { "redis.certificate" };
+        let is_for_tls = self.ca.is_some() || self.certificate.is_some();
+        if let (true, Some(url), Some(sentinels)) = (is_for_tls, &url, &sentinels)
             && !sentinels.iter().chain([url.get_connection_info().addr()]).any(is_tls)
         {
-            note(Fault::CaWithoutTls);
+            note(Fault::WithoutTls(key));
         }
         let (Some(url), Some(sentinels), true) = (url, sentinels, faults.is_empty()) else {
             return Err(faults);
@@ -166,6 +203,7 @@ impl RedisConfig {
         let info = url.get_connection_info();
         Sentinels {
             addresses,
+            user: self.sentinel_user.clone(),
             password: self.sentinel_password.clone(),
             master: master.to_owned(),
             of_master: info.redis_settings().clone(),
@@ -174,34 +212,75 @@ impl RedisConfig {
         }
     }
 
+    /// What the URL names, with the user and password that stand beside it.
+    fn client(&self, certificates: Option<&Option<TlsCertificates>>) -> Result<Client, Fault> {
+        let info = self.url.expose_secret().into_connection_info().map_err(|_| Fault::Url)?;
+        let mut settings = info.redis_settings().clone();
+        if let Some(user) = &self.user {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password.expose_secret());
+        }
+        client(info.set_redis_settings(settings), certificates).map_err(|()| {
+            match (&self.certificate, &self.key) {
+                (Some(certificate), Some(key)) => Fault::Client(certificate.clone(), key.clone()),
+                _ => Fault::Url,
+            }
+        })
+    }
+
+    /// What the server is known by, and what we are known by; none where nothing but the system's is asked for.
+    fn certificates(&self) -> Result<Option<TlsCertificates>, Fault> {
+        let (root_cert, client_tls) = (self.roots()?, self.own()?);
+        let any = root_cert.is_some() || client_tls.is_some();
+        Ok(any.then_some(TlsCertificates { client_tls, root_cert }))
+    }
+
+    fn own(&self) -> Result<Option<ClientTlsConfig>, Fault> {
+        let (certificate, key) = match (&self.certificate, &self.key) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => return Err(Fault::Half("redis.key")),
+            (None, Some(_)) => return Err(Fault::Half("redis.certificate")),
+            (Some(certificate), Some(key)) => (certificate, key),
+        };
+        let client_cert = read("redis.certificate", certificate)?;
+        Ok(Some(ClientTlsConfig { client_cert, client_key: read("redis.key", key)? }))
+    }
+
     /// The file's certificates and the system's, for the client believes only those that it is given.
-    fn roots(&self) -> Result<Option<TlsCertificates>, Fault> {
+    fn roots(&self) -> Result<Option<Vec<u8>>, Fault> {
         let Some(path) = &self.ca else { return Ok(None) };
-        let text = fs::read(path).map_err(|why| Fault::CaFile { path: path.clone(), why })?;
+        let text = read("redis.ca", path)?;
         let own: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
         let own = own.ok().filter(|own| !own.is_empty() && own.iter().all(is_usable));
         let own = own.ok_or_else(|| Fault::Ca(path.clone()))?;
         // a system may hold some that rustls does not understand
         let system = rustls_native_certs::load_native_certs().certs.into_iter().filter(is_usable);
         let pem = own.into_iter().chain(system).map(|certificate| pem(&certificate)).collect::<String>();
-        Ok(Some(TlsCertificates { client_tls: None, root_cert: Some(pem.into_bytes()) }))
+        Ok(Some(pem.into_bytes()))
     }
 }
 
-/// What a URL names; with more roots if it is for TLS.
-fn client(url: &str, roots: Option<&Option<TlsCertificates>>) -> Option<Client> {
-    let info = url.into_connection_info().ok()?;
-    match roots {
-        Some(Some(roots)) if is_tls(info.addr()) => Client::build_with_tls(info, roots.clone()).ok(),
-        _ => Client::open(info).ok(),
-    }
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, Fault> {
+    fs::read(path).map_err(|why| Fault::File { key, path: path.to_owned(), why })
+}
+
+/// With the certificates if it is for TLS.
+fn client(info: ConnectionInfo, certificates: Option<&Option<TlsCertificates>>) -> Result<Client, ()> {
+    let client = match certificates {
+        Some(Some(certificates)) if is_tls(info.addr()) => Client::build_with_tls(info, certificates.clone()),
+        _ => Client::open(info),
+    };
+    client.map_err(|_| ())
 }
 
 fn sentinel(text: &str, roots: Option<&Option<TlsCertificates>>) -> Result<ConnectionAddr, Fault> {
     let url = if text.contains("://") { text.to_owned() } else { format!("redis://{text}") };
     let has_port =
         url.rsplit_once(':').is_some_and(|(_, port)| port.trim_end_matches('/').parse::<u16>().is_ok());
-    let client = client(&url, roots).filter(|_| has_port && !url.contains('@'));
+    let info = url.into_connection_info().ok().filter(|_| has_port && !text.contains('@'));
+    let client = info.and_then(|info| client(info, roots).ok());
     let client =
         client.ok_or_else(|| Fault::Sentinel(text.rsplit('@').next().unwrap_or_default().to_owned()))?;
     Ok(client.get_connection_info().addr().clone())
@@ -270,6 +349,26 @@ mod tests {
         file.write_all(made.cert.pem().as_bytes()).unwrap();
         check(&config("rediss://x", file.path()), &[]);
         check(&config("redis://x", file.path()), &["redis.ca"]);
+    }
+
+    #[test]
+    fn a_certificate_has_its_key_and_is_for_tls() {
+        let mut files = [tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap()];
+        let made = rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap();
+        let [certificate, key] = files.each_ref().map(|file| Some(file.path().to_owned()));
+        let of = |url: &str, certificate: &Option<PathBuf>, key: &Option<PathBuf>| RedisConfig {
+            certificate: certificate.clone(),
+            key: key.clone(),
+            ..RedisConfig::at(url, "rowcast")
+        };
+        check(&of("rediss://x", &certificate, &None), &["redis.key"]);
+        check(&of("rediss://x", &None, &key), &["redis.certificate"]);
+        check(&of("rediss://x", &certificate, &Some("/no/such/file".into())), &["redis.key"]);
+        check(&of("rediss://x", &certificate, &key), &["redis.certificate"]);
+        files[0].write_all(made.cert.pem().as_bytes()).unwrap();
+        files[1].write_all(made.signing_key.serialize_pem().as_bytes()).unwrap();
+        check(&of("rediss://x", &certificate, &key), &[]);
+        check(&of("redis://x", &certificate, &key), &["redis.certificate"]);
     }
 
     #[test]

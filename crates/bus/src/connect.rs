@@ -37,6 +37,7 @@ pub(crate) enum Way {
 /// The Sentinels, and how to talk to the master that they name.
 pub(crate) struct Sentinels {
     pub(crate) addresses: Vec<ConnectionAddr>,
+    pub(crate) user: Option<String>,
     pub(crate) password: Option<SecretString>,
     pub(crate) master: String,
     /// User, password and database.
@@ -97,6 +98,9 @@ impl Sentinels {
         let (addresses, kind) = (self.addresses.iter().cloned(), SentinelServerType::Master);
         let mut builder = SentinelClientBuilder::new(addresses, &self.master, kind)?
             .set_client_to_redis_db(self.of_master.db());
+        if let Some(user) = &self.user {
+            builder = builder.set_client_to_sentinel_username(user);
+        }
         if let Some(password) = &self.password {
             builder = builder.set_client_to_sentinel_password(password.expose_secret());
         }

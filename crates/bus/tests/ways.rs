@@ -120,3 +120,62 @@ async fn a_private_authority_is_believed_when_its_file_is_given() {
     let with = RedisConfig { ca: Some(folder.path().join("ca.pem")), ..without };
     assert_eq!(append(&with.options().unwrap(), 1).await.unwrap(), Append::Appended);
 }
+
+/// A password as people's tools make them.
+const PASSWORD: &str = "p@ss:w/rd%20?#[x]";
+
+#[tokio::test]
+async fn a_user_of_an_access_list_comes_with_a_password_that_is_told_as_it_is() {
+    let redis = Redis::start().unwrap();
+    let password = format!(">{PASSWORD}");
+    redis.command(&["ACL", "SETUSER", "rowcast", "on", &password, "~{ways}:*", "+@all"]).unwrap();
+    redis.command(&["ACL", "SETUSER", "default", "resetpass", "-@all"]).unwrap();
+    let config = RedisConfig {
+        user: Some("rowcast".to_owned()),
+        password: Some(PASSWORD.into()),
+        ..RedisConfig::at(&redis.url(), "ways")
+    };
+    assert_eq!(append(&config.options().unwrap(), 1).await.unwrap(), Append::Appended);
+    append(&RedisConfig::at(&redis.url(), "ways").options().unwrap(), 2).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn sentinels_may_know_users_too() {
+    let redis = Redis::start().unwrap();
+    let sentinel = Sentinel::start(MASTER, &redis).unwrap();
+    let password = format!(">{PASSWORD}");
+    sentinel.command(&["ACL", "SETUSER", "watcher", "on", &password, "allchannels", "+@all"]).unwrap();
+    sentinel.command(&["ACL", "SETUSER", "default", "resetpass", "-@all"]).unwrap();
+    let without = RedisConfig {
+        sentinels: vec![sentinel.address()],
+        master: Some(MASTER.to_owned()),
+        ..RedisConfig::at("redis://not-used.invalid/0", "ways")
+    };
+    append(&without.options().unwrap(), 1).await.unwrap_err();
+    let with = RedisConfig {
+        sentinel_user: Some("watcher".to_owned()),
+        sentinel_password: Some(PASSWORD.into()),
+        ..without
+    };
+    assert_eq!(append(&with.options().unwrap(), 1).await.unwrap(), Append::Appended);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_certificate_is_shown_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(path("ca.pem"), signed.cert.pem()).unwrap();
+    fs::write(path("key.pem"), signed.signing_key.serialize_pem()).unwrap();
+    let port = free_port().unwrap();
+    let (certificate, key, tls_port) = (path("ca.pem"), path("key.pem"), port.to_string());
+    let tls = ["--tls-port", &tls_port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+    let asks = ["--tls-auth-clients", "yes", "--tls-ca-cert-file", &certificate];
+    let _redis = Redis::start_with(&[&tls[..], &asks].concat()).unwrap();
+    let file = |name: &str| Some(folder.path().join(name));
+    let without =
+        RedisConfig { ca: file("ca.pem"), ..RedisConfig::at(&format!("rediss://localhost:{port}/"), "ways") };
+    append(&without.options().unwrap(), 1).await.unwrap_err();
+    let with = RedisConfig { certificate: file("ca.pem"), key: file("key.pem"), ..without };
+    assert_eq!(append(&with.options().unwrap(), 1).await.unwrap(), Append::Appended);
+}

@@ -158,7 +158,16 @@ pub(crate) async fn listen(port: &'static str, addr: SocketAddr) -> anyhow::Resu
 }
 
 fn open(addr: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let (socket, addr) = match addr {
+        SocketAddr::V4(_) => (TcpSocket::new_v4()?, addr),
+        // `[::]` is every address of both families; a kernel without IPv6 has those of IPv4
+        SocketAddr::V6(six) => match TcpSocket::new_v6() {
+            Err(_) if six.ip().is_unspecified() => {
+                (TcpSocket::new_v4()?, (Ipv4Addr::UNSPECIFIED, six.port()).into())
+            }
+            socket => (socket?, addr),
+        },
+    };
     // a restart need not wait for the last connections of the one before
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;

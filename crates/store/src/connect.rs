@@ -1,33 +1,16 @@
 //! Ways to the database: a pool for the many, single connections for the leader and for writers.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use sqlx::{
     ConnectOptions, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{Error, Result};
+use crate::{DatabaseConfig, Error, Result, config::Fault};
 
 /// How long a new connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// The section `database` of a service.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseConfig {
-    /// `postgres://user:password@host:5432/database`: the primary. Only ingest may have a pooler before it.
-    pub url: SecretString,
-}
-
-impl DatabaseConfig {
-    /// How to reach it; `application` is what `pg_stat_activity` shows.
-    pub fn options(&self, application: &str) -> std::result::Result<Options, BadUrl> {
-        Options::new(self.url.expose_secret(), application)
-    }
-}
 
 /// How to reach the database.
 #[derive(Clone)]
@@ -35,19 +18,17 @@ pub struct Options {
     pg: PgConnectOptions,
 }
 
-/// The URL is not one of Postgres.
-#[derive(Debug, thiserror::Error)]
-#[error("not a Postgres URL (postgres://user:password@host:5432/database)")]
-pub struct BadUrl;
-
 impl Options {
-    /// From a URL; `application` is what `pg_stat_activity` shows.
-    pub fn new(url: &str, application: &str) -> std::result::Result<Self, BadUrl> {
-        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-            return Err(BadUrl);
-        }
-        let pg = PgConnectOptions::from_str(url).map_err(|_| BadUrl)?;
-        Ok(Self { pg: pg.application_name(application).log_statements(tracing::log::LevelFilter::Off) })
+    /// From a URL alone; `application` is what `pg_stat_activity` shows.
+    ///
+    /// # Errors
+    /// When the URL is not one of Postgres.
+    pub fn new(url: &str, application: &str) -> std::result::Result<Self, Fault> {
+        DatabaseConfig::at(url).options(application)
+    }
+
+    pub(crate) fn with(pg: PgConnectOptions, application: &str) -> Self {
+        Self { pg: pg.application_name(application).log_statements(tracing::log::LevelFilter::Off) }
     }
 
     /// Statements on these connections are cancelled by the server after `limit`.
@@ -106,4 +87,27 @@ impl Database {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// What a failure means for whoever set the database up; the driver's own words follow it as its source.
+pub(crate) fn sentence(error: &sqlx::Error) -> &'static str {
+    match error {
+        sqlx::Error::Io(why) if is_unknown_name(why) => "the database's host is not known",
+        sqlx::Error::Io(_) => "the database cannot be reached",
+        sqlx::Error::PoolTimedOut => "the database does not answer",
+        sqlx::Error::Tls(_) => "no TLS with the database that can be trusted",
+        sqlx::Error::Database(told) => match told.code().as_deref() {
+            Some("28P01" | "28000") => "the database refuses the user or the password",
+            Some("3D000") => "there is no such database",
+            Some("42501") => "the database's user may not do that",
+            Some("53300") => "the database has no connection left",
+            _ => "the database failed",
+        },
+        _ => "the database failed",
+    }
+}
+
+/// The resolver's errors have no kind of their own.
+fn is_unknown_name(why: &std::io::Error) -> bool {
+    why.to_string().starts_with("failed to lookup address information")
 }

@@ -1,6 +1,7 @@
 //! All of Rowcast's SQL: the schema, readings in and out, ticks and the log they make.
 
 pub mod chronicle;
+pub mod config;
 pub mod connect;
 pub mod doorbell;
 pub mod history;
@@ -13,7 +14,8 @@ pub mod schema;
 pub mod snapshot;
 
 pub use chronicle::{Chronicle, Resume};
-pub use connect::{Database, DatabaseConfig, Options};
+pub use config::DatabaseConfig;
+pub use connect::{Database, Options};
 pub use doorbell::Doorbell;
 pub use latest::Latest;
 pub use leader::{Advance, Leader, Loaded};
@@ -24,7 +26,7 @@ pub use schema::{Migrated, SchemaError};
 
 /// A failure of Postgres, of the way to it, or of a statement.
 #[derive(Debug, thiserror::Error)]
-#[error("the database failed")]
+#[error("{}", connect::sentence(.0))]
 pub struct Error(#[from] sqlx::Error);
 
 impl Error {

@@ -33,7 +33,7 @@ pub struct Migrated {
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
     /// The deadline passed without a connection.
-    #[error("the database did not answer within {0:?}")]
+    #[error("no connection to the database within {0:?}")]
     Unreachable(Duration, #[source] Error),
     /// Another migrator works.
     #[error("another migration still runs after {0:?}")]
@@ -41,8 +41,8 @@ pub enum SchemaError {
     /// A statement failed; its migration was rolled back.
     #[error("a migration failed")]
     Failed(#[from] sqlx::migrate::MigrateError),
-    /// The database failed between migrations.
-    #[error("the database failed during the migration")]
+    /// The database failed between migrations, or could not be asked.
+    #[error(transparent)]
     Database(#[from] Error),
     /// Services of this release need a later schema.
     #[error("the schema is at version {found}, this release needs {needed}: run `migrate`")]

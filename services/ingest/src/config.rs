@@ -71,7 +71,7 @@ impl Settings for Config {
 
     fn validate(&self, faults: &mut Faults) {
         if let Err(error) = self.database.options("") {
-            faults.add("database.url", error.to_string());
+            faults.add(error.key(), error.to_string());
         }
         if !(1..=16).contains(&self.ingest.lanes) {
             faults.add("ingest.lanes", "must be 1 to 16");

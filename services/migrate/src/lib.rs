@@ -1,11 +1,12 @@
 //! Brings a database to the schema of this release, and says what it did.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
-use chassis::{AdminConfig, Faults, LogConfig, Secret, Service, Settings};
+use chassis::{AdminConfig, Faults, LogConfig, Service, Settings};
+use secrecy::SecretString;
 use serde::Deserialize;
-use store::{Options, schema};
+use store::{Options, config::Fault, schema};
 
 /// All of the job's configuration.
 #[derive(Debug, Deserialize)]
@@ -18,12 +19,20 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// The database, as a user that owns or may make its tables.
+/// The database, as a user that owns or may make its tables: the keys of the services, and how long to wait.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseConfig {
-    /// `postgres://user:password@host:5432/database`
-    pub url: Secret,
+    pub url: Option<SecretString>,
+    pub host: Option<String>,
+    pub port: Option<u16>,
+    pub name: Option<String>,
+    pub user: Option<String>,
+    pub password: Option<SecretString>,
+    pub sslmode: Option<String>,
+    pub ca: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
     /// How long to wait for the database to answer, and for another migration to end.
     #[serde(with = "chassis::duration", default = "default_wait")]
     pub wait: Duration,
@@ -44,14 +53,28 @@ impl Settings for Config {
 
     fn validate(&self, faults: &mut Faults) {
         if let Err(error) = self.options() {
-            faults.add("database.url", error.to_string());
+            faults.add(error.key(), error.to_string());
         }
     }
 }
 
 impl Config {
-    fn options(&self) -> Result<Options, store::connect::BadUrl> {
-        Options::new(self.database.url.expose(), "rowcast migrate")
+    fn options(&self) -> Result<Options, Fault> {
+        let DatabaseConfig { url, host, port, name, user, password, sslmode, ca, certificate, key, wait: _ } =
+            &self.database;
+        let config = store::DatabaseConfig {
+            url: url.clone(),
+            host: host.clone(),
+            port: *port,
+            name: name.clone(),
+            user: user.clone(),
+            password: password.clone(),
+            sslmode: sslmode.clone(),
+            ca: ca.clone(),
+            certificate: certificate.clone(),
+            key: key.clone(),
+        };
+        config.options("rowcast migrate")
     }
 }
 

@@ -58,7 +58,7 @@ impl Settings for Config {
 
     fn validate(&self, faults: &mut Faults) {
         if let Err(error) = self.database.options("") {
-            faults.add("database.url", error.to_string());
+            faults.add(error.key(), error.to_string());
         }
         for fault in self.redis.faults() {
             faults.add(fault.key(), fault.to_string());

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use self::values::{Key, Mark};
+use self::values::{Key, Kind, Mark};
 use super::{Generated, splice};
 
 const SCHEMA: &str = "charts/rowcast/values.schema.json";
@@ -69,8 +69,7 @@ fn leaf(key: &Key, default: &Value) -> Value {
             Mark::Items(kinds) => ("items", json!({"type": one_or_many(kinds)})),
             Mark::Keys(names) => {
                 schema.insert("additionalProperties".to_owned(), json!(false));
-                let settings = names.iter().map(|name| (name.clone(), setting()));
-                ("properties", Value::Object(settings.collect()))
+                ("properties", settings(names))
             }
         };
         schema.insert(name.to_owned(), value);
@@ -78,9 +77,27 @@ fn leaf(key: &Key, default: &Value) -> Value {
     Value::Object(schema)
 }
 
-/// A service's setting, as a values file may write it.
-fn setting() -> Value {
-    json!({"type": ["string", "number", "boolean", "array"], "items": {"type": "string"}})
+/// A service's settings, as a values file may write them: `section.name`, or `name` below `section`.
+fn settings(keys: &[(String, Kind)]) -> Value {
+    let mut properties = Map::new();
+    for (key, kind) in keys {
+        properties.insert(key.clone(), setting(*kind));
+        if let Some((section, name)) = key.split_once('.') {
+            let section = properties.entry(section).or_insert_with(|| closed(Map::new()));
+            section["properties"][name] = setting(*kind);
+        }
+    }
+    Value::Object(properties)
+}
+
+fn setting(kind: Kind) -> Value {
+    match kind {
+        Kind::Integer => json!({"type": "integer", "minimum": 0}),
+        Kind::Text => json!({"type": "string"}),
+        Kind::Strings => json!({"type": ["string", "array"], "items": {"type": "string"}}),
+        // a number alone would have no unit
+        Kind::Duration => json!({"type": "string", "pattern": "^([0-9]+ ?[a-z]+ ?)+$"}),
+    }
 }
 
 /// Those of the default, if no mark says others.

@@ -1,3 +1,4 @@
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use axum::extract::ConnectInfo;
@@ -385,6 +386,18 @@ async fn requests_are_counted_by_route_and_not_by_path() {
     rig.wait_for_metric(&format!("{name}{{method=\"other\",route=\"/hello/{{name}}\",status=\"405\"}} 2"))
         .await;
     rig.wait_for_metric(&format!("{name}{{method=\"GET\",route=\"unmatched\",status=\"404\"}} 1")).await;
+}
+
+#[tokio::test]
+async fn every_address_is_those_of_both_families() {
+    let port = bind((Ipv6Addr::UNSPECIFIED, 0).into()).await.unwrap();
+    let number = port.local_addr().unwrap().port();
+    for peer in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+        let connect = tokio::net::TcpStream::connect((peer, number));
+        let (connected, accepted) = tokio::join!(connect, port.accept());
+        connected.unwrap();
+        accepted.unwrap();
+    }
 }
 
 #[tokio::test]

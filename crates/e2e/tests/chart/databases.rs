@@ -43,7 +43,7 @@ fn a_private_authority_is_mounted_where_the_configuration_says() {
     let objects = render(EXTERNAL, &[&values[..], &["redis.external.url=rediss://cache"]].concat());
     let data = &objects.one("ConfigMap", "rowcast-ws-gateway")["data"];
     let pod = objects.pod("ws-gateway");
-    for (variable, secret) in [("PGSSLROOTCERT", "pg-ca"), ("ROWCAST_REDIS__CA", "cache-ca")] {
+    for (variable, secret) in [("ROWCAST_DATABASE__CA", "pg-ca"), ("ROWCAST_REDIS__CA", "cache-ca")] {
         let path = text(&data[variable]);
         let mounts = list(&pod.container()["volumeMounts"]);
         let mount = mounts.iter().find(|mount| path.starts_with(text(&mount["mountPath"]))).unwrap();
@@ -52,7 +52,6 @@ fn a_private_authority_is_mounted_where_the_configuration_says() {
         assert_eq!(volume["secret"]["secretName"], secret);
         assert_eq!(volume["secret"]["items"], json!([{"key": "ca.crt", "path": "ca.pem"}]));
     }
-    assert_eq!(data["PGSSLMODE"], "verify-full");
     let ingest = objects.one("ConfigMap", "rowcast-ingest");
     assert_eq!(ingest["data"]["ROWCAST_REDIS__CA"], Value::Null, "ingest knows no Redis");
 }
@@ -130,4 +129,115 @@ fn a_hook_has_what_it_needs_before_the_release() {
     let existing = ["redis.mode=dev", "postgres.external.existingSecret.name=s", "migrate.mode=hook"];
     let objects = template(&[], &existing, &[]).unwrap();
     assert!(objects.all("Secret").iter().all(|secret| secret["metadata"]["name"] != "rowcast-migrate"));
+}
+
+/// The configuration of a component, and the Secrets behind its variables.
+fn told(objects: &Objects, component: &str, variable: &str) -> String {
+    let pod = objects.pod(component);
+    let own = list(&pod.container()["env"]).iter().find(|env| env["name"] == variable).cloned();
+    match own {
+        Some(env) if env["value"].is_string() => text(&env["value"]).to_owned(),
+        Some(_) => {
+            let (secret, key) = pod.secret(variable);
+            format!("{secret}/{key}")
+        }
+        None => {
+            let all = objects.all("ConfigMap");
+            let map = all.iter().find(|map| map["metadata"]["name"] == format!("rowcast-{component}"));
+            map.and_then(|map| map["data"][variable].as_str()).unwrap_or_default().to_owned()
+        }
+    }
+}
+
+const PARTS: &[&str] = &["redis.mode=dev", "postgres.external.host=db.example"];
+
+#[test]
+fn a_database_by_its_parts_needs_no_url() {
+    let values = [
+        "postgres.external.directHost=primary.example",
+        "postgres.external.port=6432",
+        "postgres.external.credentialsSecret.name=s",
+        "postgres.external.sslmode=require",
+        "ingest.databaseSecret.name=mine",
+        "ingest.databaseSecret.userKey=username",
+        "networkPolicy.enabled=true",
+    ];
+    let objects = render(PARTS, &values);
+    for component in COMPONENTS {
+        let told = |name: &str| told(&objects, component, &format!("ROWCAST_DATABASE__{name}"));
+        assert_eq!(told("URL"), "", "{component}");
+        let direct = ["notify-listener", "migrate"].contains(&component);
+        assert_eq!(told("HOST"), if direct { "primary.example" } else { "db.example" }, "{component}");
+        assert_eq!(told("PORT"), if direct { "5432" } else { "6432" }, "{component}");
+        assert_eq!((told("NAME"), told("SSLMODE")), ("rowcast".to_owned(), "require".to_owned()));
+        let own = component == "ingest";
+        assert_eq!(told("USER"), if own { "mine/username" } else { "rowcast" }, "{component}");
+        assert_eq!(told("PASSWORD"), if own { "mine/password" } else { "s/password" }, "{component}");
+    }
+    assert!(objects.all("Secret").iter().all(|secret| secret["metadata"]["name"] != "rowcast-postgres"));
+}
+
+/// Keys as the operators make them: CloudNativePG's and Crunchy's have a URL, Zalando's user and password.
+#[test]
+fn secrets_of_operators_are_read_as_they_are() {
+    let url = |secret: &str| {
+        let name = format!("postgres.external.existingSecret.name={secret}");
+        let objects = render(&["redis.mode=dev"], &[&name, "postgres.external.existingSecret.urlKey=uri"]);
+        check_keys(&objects, [(secret, "uri"); 4]);
+    };
+    url("main-app");
+    url("main-pguser-rowcast");
+    let secret = "rowcast.main.credentials.postgresql.acid.zalan.do";
+    let name = format!("postgres.external.credentialsSecret.name={secret}");
+    let objects = render(PARTS, &[&name, "postgres.external.credentialsSecret.userKey=username"]);
+    for component in COMPONENTS {
+        assert_eq!(told(&objects, component, "ROWCAST_DATABASE__USER"), format!("{secret}/username"));
+        assert_eq!(told(&objects, component, "ROWCAST_DATABASE__PASSWORD"), format!("{secret}/password"));
+    }
+}
+
+#[test]
+fn certificates_of_clients_are_mounted_where_the_configuration_says() {
+    let values = [
+        "postgres.external.clientCertificate.secretName=pg-client",
+        "redis.external.clientCertificate.secretName=cache-client",
+        "redis.external.url=rediss://cache",
+    ];
+    let objects = render(EXTERNAL, &values);
+    for (section, secret) in [("DATABASE", "pg-client"), ("REDIS", "cache-client")] {
+        for component in COMPONENTS {
+            let certificate = told(&objects, component, &format!("ROWCAST_{section}__CERTIFICATE"));
+            let key = told(&objects, component, &format!("ROWCAST_{section}__KEY"));
+            if section == "REDIS" && !["ws-gateway", "notify-listener"].contains(&component) {
+                assert_eq!((certificate, key), (String::new(), String::new()), "{component}");
+                continue;
+            }
+            let pod = objects.pod(component);
+            let mounts = list(&pod.container()["volumeMounts"]);
+            let mount =
+                mounts.iter().find(|mount| certificate.starts_with(text(&mount["mountPath"]))).unwrap();
+            let volumes = list(&pod.spec()["volumes"]);
+            let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
+            assert_eq!(volume["secret"]["secretName"], secret, "{component}");
+            assert_eq!(key, certificate.replace(".crt", ".key"));
+        }
+    }
+}
+
+#[test]
+fn a_redis_that_knows_users_is_told_who_comes() {
+    let values = [
+        "redis.external.credentialsSecret.name=cache",
+        "redis.external.credentialsSecret.userKey=username",
+        "redis.external.sentinel.hosts={a:26379}",
+        "redis.external.sentinel.master=m",
+        "redis.external.sentinel.user=watcher",
+    ];
+    let objects = render(EXTERNAL, &values);
+    for component in ["ws-gateway", "notify-listener"] {
+        assert_eq!(told(&objects, component, "ROWCAST_REDIS__USER"), "cache/username");
+        assert_eq!(told(&objects, component, "ROWCAST_REDIS__PASSWORD"), "cache/password");
+        assert_eq!(told(&objects, component, "ROWCAST_REDIS__SENTINEL_USER"), "watcher");
+    }
+    assert_eq!(told(&objects, "ingest", "ROWCAST_REDIS__PASSWORD"), "");
 }

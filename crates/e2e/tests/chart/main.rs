@@ -5,6 +5,8 @@
 
 mod databases;
 mod names;
+mod networks;
+mod platforms;
 mod pods;
 mod refusals;
 mod render;

@@ -1,4 +1,4 @@
-use crate::render::{DEV, EXTERNAL, NAMESPACE, Objects, each_set, list, render, selects, text};
+use crate::render::{DEV, EXTERNAL, NAMESPACE, Objects, each_set, list, render, selects, template_of, text};
 
 /// The longest release name that Helm takes.
 const LONG: &str = "fullnameOverride=a-name-that-is-as-long-as-a-name-may-be1";
@@ -90,6 +90,16 @@ fn another_migration_is_another_job() {
 }
 
 #[test]
+fn a_migration_is_given_up_some_time_and_each_attempt_keeps_its_log() {
+    let objects = render(EXTERNAL, &[]);
+    assert_eq!(objects.pod("migrate").spec()["restartPolicy"], "Never");
+    assert_eq!(objects.only("Job")["spec"]["activeDeadlineSeconds"], 3600);
+    assert_eq!(objects.only("Job")["spec"]["backoffLimit"], 10);
+    let never = render(EXTERNAL, &["migrate.activeDeadlineSeconds=null"]);
+    assert!(never.only("Job")["spec"]["activeDeadlineSeconds"].is_null());
+}
+
+#[test]
 fn pods_are_replaced_when_what_they_read_has_changed() {
     let checksums = |objects: &Objects, component: &str| {
         let annotations = objects.pod(component).template["metadata"]["annotations"].clone();
@@ -134,11 +144,34 @@ fn the_chart_is_of_the_version_of_the_programs() {
     let chart: serde_json::Value = serde_saphyr::from_str(&chart).unwrap();
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
     for (values, image) in [
-        (&[][..], concat!("rowcast:", env!("CARGO_PKG_VERSION"))),
+        (&[][..], concat!("localhost/rowcast:", env!("CARGO_PKG_VERSION"))),
+        (&["image.registry=ghcr.io/", "image.tag=t"], "ghcr.io/rowcast:t"),
         (&["image.registry=ghcr.io/", "image.repository=a/b", "image.tag=t"], "ghcr.io/a/b:t"),
+        (&["image.repository=ghcr.io/a/b", "image.tag=t"], "ghcr.io/a/b:t"),
     ] {
         for component in ["ingest", "ws-gateway", "notify-listener", "migrate", "test"] {
             assert_eq!(render(DEV, values).pod(component).container()["image"], image);
         }
+    }
+}
+
+/// A pod that is replaced is a gateway's clients that come back.
+#[test]
+fn an_upgrade_of_the_chart_alone_replaces_no_pod() {
+    let next = tempfile::tempdir().unwrap();
+    let copied =
+        std::process::Command::new("cp").arg("-r").arg(crate::render::chart()).arg(next.path()).status();
+    assert!(copied.unwrap().success());
+    let about = next.path().join("rowcast/Chart.yaml");
+    let text = std::fs::read_to_string(&about).unwrap();
+    std::fs::write(&about, text.replace("\nversion: ", "\nversion: 9")).unwrap();
+    let values = ["image.tag=t", "redis.dev.password=a", "postgres.dev.password=a"];
+    let sets = [DEV, &values].concat();
+    let (before, after) =
+        (render(DEV, &values), template_of(&next.path().join("rowcast"), &[], &sets, &[]).unwrap());
+    assert_ne!(before.only("Job")["metadata"]["labels"], after.only("Job")["metadata"]["labels"]);
+    // a hook's pod is made when it is asked for
+    for pod in before.pods().iter().filter(|pod| pod.component != "test") {
+        assert_eq!(pod.template, after.pod(&pod.component).template, "{}", pod.owner);
     }
 }

@@ -107,6 +107,35 @@ fn variables_that_the_chart_sets_are_not_set_twice() {
 }
 
 #[test]
+fn an_image_has_a_tag_or_a_digest() {
+    let digest = format!("image.digest=sha256:{}", "a".repeat(64));
+    check(DEV, &[&digest, "image.tag=next"], "set image.tag or image.digest, not both");
+}
+
+#[test]
+fn a_database_is_said_by_a_url_or_by_its_parts() {
+    let host = "postgres.external.host=db";
+    check(EXTERNAL, &[host], "set postgres.external.host or a URL of it, not both");
+    check(EXTERNAL, &["postgres.external.credentialsSecret.name=s"], "set postgres.external.host");
+    check(DEV, &[host], "nothing of postgres.external is used");
+    let user = [host, "redis.mode=dev", "postgres.external.credentialsSecret.userKey=u"];
+    check(&[], &user, "set postgres.external.credentialsSecret.name");
+    check(EXTERNAL, &["redis.external.clientCertificate.secretName=c"], "that begins with rediss://");
+    check(EXTERNAL, &["redis.external.sentinel.user=u"], "set redis.external.sentinel.hosts");
+}
+
+#[test]
+fn a_setting_is_said_once() {
+    let twice = ["gateway.settings.ping\\.every=10s", "gateway.settings.ping.every=11s"];
+    check(DEV, &twice, "gateway.settings has ping.every twice");
+}
+
+#[test]
+fn a_gateway_is_for_a_route() {
+    check(DEV, &["httpRoute.gateway.enabled=true"], "set httpRoute.enabled");
+}
+
+#[test]
 fn all_faults_are_told_at_once() {
     let said = template(&[], &["httpRoute.enabled=true"], &[]).err().unwrap();
     for sentence in ["Postgres is missing", "Redis is missing", "httpRoute.parentRefs"] {
@@ -125,6 +154,11 @@ fn the_schema_refuses_what_it_does_not_know() {
         ("ingest.replicas=0", "ingest/replicas"),
         ("image.digest=latest", "image/digest"),
         ("postgres.dev.password=a/b", "postgres/dev/password"),
+        ("listener.settings.retention\\.replay=24", "got number, want string"),
+        ("listener.settings.retention.replay=24", "got number, want string"),
+        ("gateway.settings.gateway.windowbytes=1", "'windowbytes' not allowed"),
+        ("ingest.settings.ingest\\.lanes=many", "got string, want integer"),
+        ("network.ipFamilyPolicy=Both", "network/ipFamilyPolicy"),
     ] {
         check(DEV, &[values], sentence);
     }

@@ -64,8 +64,18 @@ pub(crate) fn run(program: &str, args: &[String], input: &str) -> Result<String,
 }
 
 pub(crate) fn template(files: &[PathBuf], sets: &[&str], flags: &[&str]) -> Result<Objects, String> {
+    template_of(&chart(), files, sets, flags)
+}
+
+/// Renders another chart than that of the checkout.
+pub(crate) fn template_of(
+    chart: &Path,
+    files: &[PathBuf],
+    sets: &[&str],
+    flags: &[&str],
+) -> Result<Objects, String> {
     let mut args: Vec<String> = ["template", RELEASE].map(str::to_owned).to_vec();
-    args.push(chart().display().to_string());
+    args.push(chart.display().to_string());
     args.push(format!("--namespace={NAMESPACE}"));
     args.extend(files.iter().map(|file| format!("--values={}", file.display())));
     args.extend(sets.iter().map(|set| format!("--set={set}")));

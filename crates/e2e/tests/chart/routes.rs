@@ -93,3 +93,39 @@ fn both_may_stand_beside_each_other() {
     let objects = render(DEV, &both);
     assert_eq!((objects.all("Ingress").len(), objects.all("HTTPRoute").len()), (1, 1));
 }
+
+/// Routers that know only prefixes send everything below a path to one Service.
+#[test]
+fn by_prefixes_alone_history_stays_with_the_gateway() {
+    let objects =
+        render(DEV, &["ingress.enabled=true", "ingress.pathType=Prefix", "ingress.deviceHosts={in.example}"]);
+    let rules = list(&objects.only("Ingress")["spec"]["rules"]);
+    let of = |rule: &Value, path: &str| {
+        let paths = list(&rule["http"]["paths"]);
+        assert!(paths.iter().all(|path| path["pathType"] == "Prefix"));
+        let longest = paths
+            .iter()
+            .filter(|own| path.starts_with(text(&own["path"])))
+            .max_by_key(|own| text(&own["path"]).len());
+        text(&longest.unwrap()["backend"]["service"]["name"]).to_owned()
+    };
+    for (path, service) in TABLE {
+        let expected = if path.starts_with("/api/sensors") { GATEWAY } else { service };
+        assert_eq!(of(&rules[0], path), expected, "{path}");
+        assert_eq!(of(&rules[1], path), INGEST, "{path} at the devices' host");
+    }
+    assert_eq!(rules[1]["host"], "in.example");
+}
+
+#[test]
+fn devices_may_have_a_host_of_their_own() {
+    let values = [
+        "httpRoute.enabled=true",
+        "httpRoute.parentRefs[0].name=public",
+        "httpRoute.deviceHostnames={in.example}",
+    ];
+    let objects = render(DEV, &values);
+    let route = objects.one("HTTPRoute", "rowcast-devices");
+    assert_eq!(route["spec"]["hostnames"], json!(["in.example"]));
+    assert_eq!(route["spec"]["rules"][0]["backendRefs"][0]["name"], INGEST);
+}

@@ -45,3 +45,38 @@ fn a_budget_stands_for_each_deployment() {
         2
     );
 }
+
+#[test]
+fn one_gateway_ends_in_two_minutes() {
+    let one = json!({"scaleDown": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 120}]}});
+    let objects =
+        render(DEV, &["gateway.autoscaling.enabled=true", "gateway.autoscaling.metrics[0].type=External"]);
+    let spec = &objects.only("HorizontalPodAutoscaler")["spec"];
+    assert_eq!(spec["behavior"], one);
+    assert_eq!(spec["metrics"][1]["type"], "External");
+    let objects = render(DEV, &["gateway.keda.enabled=true"]);
+    let scaled = objects.only("ScaledObject");
+    assert_eq!(scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"], one);
+}
+
+#[test]
+fn without_its_prometheus_keda_has_all_replicas() {
+    let values = [
+        "gateway.keda.enabled=true",
+        "gateway.keda.targetConnections=100",
+        "gateway.keda.prometheus=http://p",
+        "gateway.keda.prometheusAuthModes=bearer",
+        "gateway.keda.prometheusAuthentication.name=prometheus",
+    ];
+    let objects = render(DEV, &values);
+    let spec = &objects.only("ScaledObject")["spec"];
+    assert_eq!(spec["fallback"], json!({"failureThreshold": 3, "replicas": 10}));
+    assert_eq!(spec["triggers"][1]["authenticationRef"], json!({"name": "prometheus"}));
+    assert_eq!(spec["triggers"][1]["metadata"]["authModes"], "bearer");
+    let few = render(
+        DEV,
+        &[&values[..], &["gateway.keda.fallback.replicas=4", "gateway.keda.fallback.failureThreshold=5"]]
+            .concat(),
+    );
+    assert_eq!(few.only("ScaledObject")["spec"]["fallback"], json!({"failureThreshold": 5, "replicas": 4}));
+}

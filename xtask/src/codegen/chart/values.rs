@@ -26,9 +26,20 @@ pub(super) enum Mark {
     /// A map that is handed on as it is.
     Open,
     /// A map with these keys only.
-    Keys(Vec<String>),
+    Keys(Vec<(String, Kind)>),
     /// A string of this form.
     Pattern(String),
+}
+
+/// What a setting's value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Integer,
+    Text,
+    /// A list of strings, or one string with commas.
+    Strings,
+    /// A number with its unit.
+    Duration,
 }
 
 /// A key.
@@ -123,6 +134,19 @@ impl Reader {
     }
 }
 
+/// A setting's name and what its value is.
+fn parse_key(key: &str) -> Result<(String, Kind)> {
+    let (name, kind) = key.split_once(' ').with_context(|| format!("@keys: {key} has no kind"))?;
+    let kind = match kind {
+        "integer" => Kind::Integer,
+        "text" => Kind::Text,
+        "strings" => Kind::Strings,
+        "duration" => Kind::Duration,
+        other => bail!("@keys: {other} is no kind of value"),
+    };
+    Ok((name.to_owned(), kind))
+}
+
 fn parse_mark(mark: &str) -> Result<Mark> {
     let (name, rest) = mark.split_once(' ').unwrap_or((mark, ""));
     let words = |by: char| rest.split(by).map(|word| word.trim().to_owned()).collect::<Vec<_>>();
@@ -135,7 +159,7 @@ fn parse_mark(mark: &str) -> Result<Mark> {
         "items" => Mark::Items(words('|')),
         "strings" => Mark::Strings,
         "open" => Mark::Open,
-        "keys" => Mark::Keys(words(',')),
+        "keys" => Mark::Keys(words(',').iter().map(|key| parse_key(key)).collect::<Result<_>>()?),
         "pattern" => Mark::Pattern(rest.to_owned()),
         other => bail!("@{other} means nothing"),
     })

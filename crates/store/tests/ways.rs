@@ -1,0 +1,160 @@
+//! Ways to a database as people have them: by an address of IPv6, by its parts, with certificates on both sides.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    path::Path,
+    time::Duration,
+};
+
+use store::{Database, DatabaseConfig, schema};
+use testkit::{Postgres, TestDatabase};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+
+const DEADLINE: Duration = Duration::from_millis(300);
+
+/// A port of the loopback of IPv6 that leads to the server.
+async fn through_ipv6(port: u16) -> u16 {
+    let listener = TcpListener::bind("[::1]:0").await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            drop(copy_bidirectional(&mut client, &mut server).await);
+        }
+    });
+    own
+}
+
+async fn reaches(config: &DatabaseConfig) -> Result<(), String> {
+    let database = Database::new(&config.options("ways").map_err(|fault| fault.to_string())?, 1);
+    match database.check_schema().await {
+        Ok(()) | Err(schema::SchemaError::TooOld { .. }) => Ok(()),
+        Err(error) => Err(chain(&error)),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// The parts of a test's database.
+fn parts(db: &TestDatabase) -> DatabaseConfig {
+    let url = url::Url::parse(&db.url).unwrap();
+    DatabaseConfig {
+        host: url.host_str().map(str::to_owned),
+        port: url.port(),
+        name: Some(url.path().trim_start_matches('/').to_owned()),
+        user: Some(url.username().to_owned()),
+        ..DatabaseConfig::default()
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_ipv6_leads_there_in_a_url_and_by_itself() {
+    let db = TestDatabase::empty();
+    let parts = parts(&db);
+    let port = through_ipv6(parts.port.unwrap()).await;
+    let name = parts.name.clone().unwrap();
+    reaches(&DatabaseConfig::at(&format!("postgres://postgres@[::1]:{port}/{name}"))).await.unwrap();
+    let by_parts = DatabaseConfig { host: Some("::1".to_owned()), port: Some(port), ..parts };
+    reaches(&by_parts).await.unwrap();
+}
+
+/// A password as people's tools make them.
+const PASSWORD: &str = "p@ss:w/rd%20?#[x]";
+
+/// A server that asks for a certificate of the client, signed like its own, and for the password.
+#[tokio::test]
+async fn certificates_and_passwords_are_shown_as_they_are() {
+    let postgres = Postgres::start().unwrap();
+    let admin = DatabaseConfig::at(&postgres.url("postgres"));
+    let connection = &mut admin.options("admin").unwrap().connect().await.unwrap();
+    let folder: String = sqlx::query_scalar("show data_directory").fetch_one(&mut *connection).await.unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let own = tempfile::tempdir().unwrap();
+    for folder in [Path::new(&folder), own.path()] {
+        write(folder, "server.crt", &certificate);
+        write(folder, "server.key", &key);
+    }
+    for setting in [
+        "ssl = on",
+        "ssl_cert_file = 'server.crt'",
+        "ssl_key_file = 'server.key'",
+        "ssl_ca_file = 'server.crt'",
+    ] {
+        let statement = sqlx::AssertSqlSafe(format!("alter system set {setting}"));
+        sqlx::query(statement).execute(&mut *connection).await.unwrap();
+    }
+    let statement = sqlx::AssertSqlSafe(format!("alter role postgres password '{PASSWORD}'"));
+    sqlx::query(statement).execute(&mut *connection).await.unwrap();
+    write(Path::new(&folder), "pg_hba.conf", "hostssl all all all scram-sha-256 clientcert=verify-ca\n");
+    sqlx::query("select pg_reload_conf()").execute(&mut *connection).await.unwrap();
+    let file = |name: &str| Some(own.path().join(name));
+    let without = DatabaseConfig {
+        host: Some("localhost".to_owned()),
+        port: Some(postgres.port()),
+        name: Some("postgres".to_owned()),
+        user: Some("postgres".to_owned()),
+        password: Some(PASSWORD.into()),
+        ca: file("server.crt"),
+        ..DatabaseConfig::default()
+    };
+    let with = DatabaseConfig { certificate: file("server.crt"), key: file("server.key"), ..without.clone() };
+    testkit::wait_for("the server to ask for certificates", Duration::from_secs(10), || reaches(&with)).await;
+    reaches(&without).await.unwrap_err();
+    let wrong = DatabaseConfig { password: Some("p@ss".into()), ..with.clone() };
+    let said = reaches(&wrong).await.unwrap_err();
+    assert!(said.starts_with("the database refuses the user or the password: "), "{said}");
+    let foreign = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    write(own.path(), "other.crt", &foreign.cert.pem());
+    let doubtful = DatabaseConfig { ca: file("other.crt"), ..with };
+    reaches(&doubtful).await.unwrap_err();
+}
+
+/// As the folder's owner has it, and nobody else may read it.
+fn write(folder: &Path, name: &str, text: &str) {
+    let (file, owner) = (folder.join(name), fs::metadata(folder).unwrap());
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_set_wrong_is_what_the_error_says() {
+    let db = TestDatabase::empty();
+    let parts = parts(&db);
+    let migrate = async |config: DatabaseConfig| {
+        let options = config.options("ways").unwrap();
+        chain(&schema::migrate(&options, DEADLINE).await.unwrap_err())
+    };
+    let host = DatabaseConfig { host: Some("no-such-host.invalid".to_owned()), ..parts.clone() };
+    let said = migrate(host.clone()).await;
+    assert!(said.contains("the database's host is not known"), "{said}");
+    let name = DatabaseConfig { name: Some("nothing".to_owned()), ..parts.clone() };
+    let said = migrate(name.clone()).await;
+    assert!(said.contains("there is no such database: "), "{said}");
+    assert!(said.contains("\"nothing\" does not exist"), "{said}");
+    let user = DatabaseConfig { user: Some("stranger".to_owned()), ..parts.clone() };
+    let said = migrate(user).await;
+    assert!(said.contains("refuses the user or the password: "), "{said}");
+    let port = DatabaseConfig { port: Some(1), ..parts };
+    let said = migrate(port).await;
+    assert!(said.contains("the database cannot be reached: "), "{said}");
+    for config in [host, name] {
+        let said = reaches(&config).await.unwrap_err();
+        assert!(!said.contains("during the migration"), "{said}");
+    }
+}
