@@ -251,3 +251,21 @@ pub(crate) async fn upgrade(release: &Release) -> Result<()> {
     run.end().await?;
     Ok(())
 }
+
+/// Another database behind the same Secret, and an upgrade with nothing changed.
+pub(crate) async fn new_database(release: &Release) -> Result<()> {
+    let job = release.site.kubectl(&["get", "jobs", "-o", "name"]).await?;
+    let pod = format!("{NAME}-postgres-0");
+    let psql = ["exec", &pod, "--", "psql", "-h", "/tmp", "-U", "rowcast", "-d", "postgres", "-q"];
+    let anew = ["-c", "drop database rowcast with (force)", "-c", "create database rowcast"];
+    release.site.kubectl(&[&psql[..], &anew].concat()).await?;
+    release.upgrade("previous", &[]).await?;
+    testkit::wait_for("the schema", crate::seconds(60), || async {
+        release.last_id().await.map_err(|error| format!("{error:#}"))
+    })
+    .await;
+    let next = release.site.kubectl(&["get", "jobs", "-o", "name"]).await?;
+    ensure!(job != next, "the migration ran again: {next}");
+    release.available().await?;
+    crate::scenarios::ingress(release).await
+}
