@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// Leave the cluster as it is at the end
     #[arg(long)]
     keep: bool,
+    /// Build the image by services/Dockerfile
+    #[arg(long)]
+    docker: bool,
     #[command(flatten)]
     provider: Provider,
     /// Only these parts: chart, elections, or scenarios by name, on the release that is there
@@ -42,8 +45,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if let Some(node) = &tools.node {
         page::install(workspace, node)?;
     }
-    let archives = image::archives(workspace, IMAGE, &TAGS)?;
-    let cluster = options.provider.start()?;
+    let archives = image::archives(workspace, IMAGE, &TAGS, options.docker)?;
+    let mut cluster = options.provider.start()?;
+    if options.docker {
+        cluster.say("ROWCAST_CLUSTER_IMAGE_OPTIONS", "--docker");
+    }
     let tested = test(workspace, options, &tools, &cluster, &archives);
     if options.keep {
         say("the cluster is left as it is");

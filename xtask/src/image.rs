@@ -3,6 +3,7 @@
 mod archive;
 mod crates;
 mod debian;
+mod docker;
 mod layer;
 mod libraries;
 mod programs;
@@ -69,6 +70,9 @@ pub(crate) struct Options {
     /// Take the programs and the page as they were built last
     #[arg(long)]
     no_build: bool,
+    /// Build it by services/Dockerfile, where what this system compiles would not run in it (macOS)
+    #[arg(long, conflicts_with_all = ["tree", "profile", "no_build"])]
+    docker: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,6 +90,10 @@ pub(crate) fn layers() -> impl Iterator<Item = &'static str> {
 type Part = (&'static str, Tree);
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if options.docker {
+        let output = options.output.clone().map_or_else(|| kept(workspace, &options.tag), Ok)?;
+        return docker::build(workspace, &options.name, &options.tag, &output);
+    }
     if !options.no_build {
         build(workspace, options.profile)?;
     }
@@ -105,7 +113,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 }
 
 /// A release build under each of these tags; where the archives are.
-pub(crate) fn archives(workspace: &Workspace, name: &str, tags: &[&str]) -> Result<Vec<PathBuf>> {
+pub(crate) fn archives(
+    workspace: &Workspace,
+    name: &str,
+    tags: &[&str],
+    with_docker: bool,
+) -> Result<Vec<PathBuf>> {
+    if with_docker {
+        let outputs = tags.iter().map(|tag| {
+            let output = kept(workspace, tag)?;
+            docker::build(workspace, name, tag, &output).map(|()| output)
+        });
+        return outputs.collect();
+    }
     build(workspace, Profile::Release)?;
     let programs = programs::find(workspace, Profile::Release)?;
     let mut archives = Vec::new();

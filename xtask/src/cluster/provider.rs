@@ -95,6 +95,11 @@ impl Cluster {
         &self.environment
     }
 
+    /// Tells the tests one thing more.
+    pub(crate) fn say(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
     /// Brings an image into it.
     pub(crate) fn load(&self, archive: &Path) -> Result<()> {
         let load = format!("{} '{}'", self.environment["ROWCAST_CLUSTER_LOAD"], archive.display());

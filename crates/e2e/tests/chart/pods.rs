@@ -40,7 +40,7 @@ fn the_fleet_of_devices_is_restricted() {
     let template = job["spec"]["template"].clone();
     let pod = Pod { owner: "Job devices".to_owned(), component: "devices".to_owned(), template };
     check_restricted("examples", &pod);
-    let image = format!("rowcast:{}", env!("CARGO_PKG_VERSION"));
+    let image = format!("localhost/rowcast:{}", env!("CARGO_PKG_VERSION"));
     assert_eq!(pod.container()["image"], image);
 }
 

@@ -75,7 +75,7 @@ fn an_api_server_takes_every_value_set_and_a_kept_password_is_found() {
         "metadata": {
             "name": "rowcast-postgres", "namespace": NAMESPACE,
             "labels": {"app.kubernetes.io/managed-by": "Helm"},
-            "annotations": {"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": NAMESPACE},
+            "annotations": owned(),
         },
         "stringData": {"password": "kept"},
     });
@@ -84,4 +84,28 @@ fn an_api_server_takes_every_value_set_and_a_kept_password_is_found() {
     let data = &objects.one("Secret", "rowcast-postgres")["stringData"];
     assert_eq!(data["password"], "kept");
     assert_eq!(data["url"], "postgres://rowcast:kept@rowcast-postgres:5432/rowcast");
+    a_changed_volume_is_refused_in_words();
+}
+
+/// By which Helm knows an object as the release's.
+fn owned() -> Value {
+    json!({"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": NAMESPACE})
+}
+
+/// A StatefulSet's volumes cannot be changed; the API server would say so after half of an upgrade.
+fn a_changed_volume_is_refused_in_words() {
+    let server = ["--dry-run=server", OLDEST];
+    let mut set = template(&[], DEV, &server).unwrap().only("StatefulSet").clone();
+    set["metadata"]["annotations"] = owned();
+    // the facts are about the object alone
+    set["spec"]["replicas"] = json!(0);
+    apply(&[set], &[]);
+    template(&[], DEV, &server).unwrap();
+    for change in ["size=2Gi", "enabled=false", "storageClass=other"] {
+        let value = format!("postgres.dev.persistence.{change}");
+        let refused = template(&[], &[DEV, &[&value, "listener.lease=off"]].concat(), &server);
+        let said = refused.err().unwrap_or_else(|| panic!("{change} is taken"));
+        assert!(said.contains("the volume of a StatefulSet cannot be changed"), "{said}");
+        assert!(said.contains("without a Lease one pod forwards"), "beside the other faults: {said}");
+    }
 }

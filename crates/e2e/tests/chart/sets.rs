@@ -58,6 +58,56 @@ fn every_way_in_and_every_example_renders() {
     }
 }
 
+/// Values for clouds, whole: nothing is missing in them, and their policies let their databases through.
+#[test]
+fn every_cloud_renders() {
+    let mut clouds = 0;
+    for entry in std::fs::read_dir(chart().join("../../k8s/databases")).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_some_and(|extension| extension == "yaml") {
+            let objects = template(&[file], &["networkPolicy.enabled=true"], &[]);
+            objects.unwrap_or_else(|error| panic!("{error}"));
+            clouds += 1;
+        }
+    }
+    assert_eq!(clouds, 4);
+}
+
+/// A Secret that INSTALL.md makes has the keys that the examples ask for.
+#[test]
+fn the_examples_ask_for_keys_that_are_made() {
+    let read = |file: &str| std::fs::read_to_string(chart().join("../..").join(file)).unwrap();
+    let install = read("docs/INSTALL.md");
+    let made: BTreeSet<&str> =
+        install.split("--from-literal=").skip(1).filter_map(|rest| rest.split('=').next()).collect();
+    assert!(made.len() >= 3, "{made:?}");
+    for example in ["argocd", "flux", "keda", "cnpg"] {
+        let text = read(&format!("k8s/examples/{example}.yaml"));
+        for secret in text.split("existingSecret: {name: rowcast-urls").skip(1) {
+            let keys = secret.split('}').next().unwrap().split(", ").filter_map(|pair| pair.split_once(": "));
+            for (name, key) in keys {
+                assert!(made.contains(key), "{example}: {name} is {key}, of {made:?}");
+            }
+        }
+    }
+}
+
+/// What is typed after the image was made finds it.
+#[test]
+fn the_image_is_called_the_same_everywhere() {
+    let read = |file: &str| std::fs::read_to_string(chart().join("../..").join(file)).unwrap();
+    let archive = format!(".rowcast/image/rowcast-{}.tar", env!("CARGO_PKG_VERSION"));
+    for page in ["README.md", "docs/INSTALL.md", "charts/rowcast/README.md"] {
+        let text = read(page);
+        let load = format!("kind load image-archive --name rowcast {archive}");
+        assert!(text.contains("cargo xtask image") && text.contains(&load), "{page}");
+    }
+    let made = read("xtask/src/image.rs");
+    assert!(made.contains("default_value = \"localhost/rowcast\""));
+    let values: Value = serde_saphyr::from_str(&read("charts/rowcast/values.yaml")).unwrap();
+    assert_eq!(values["image"]["repository"], "localhost/rowcast");
+}
+
 /// What the chart says itself, or leaves alone.
 const OWN: [&str; 31] = [
     "database.url",

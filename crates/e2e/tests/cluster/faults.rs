@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Traffic, Writers};
+use e2e::{Client, Traffic, Writers, http};
 use nix::sys::signal::Signal;
+use testkit::wait_for;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -149,7 +150,7 @@ pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     println!("   the leader that was cut off stopped {:.1} s after the cut", ended - cut);
     ensure!(ended - cut <= 4.0, "it leads until its deadline, and no longer");
     // its last step was on the way when it stopped, and comes when the network carries it again
-    let after = testkit::wait_for("the late attempt is fenced", seconds(90), || async {
+    let after = wait_for("the late attempt is fenced", seconds(90), || async {
         match release.metric(&leader, "rowcast_listener_fenced_total").await {
             Ok(now) if now > fenced => Ok(now),
             other => Err(format!("{other:?}")),
@@ -211,7 +212,7 @@ pub(crate) async fn pod_deleted(release: &Release, component: &str) -> Result<()
     let pods = release.pods(component).await?;
     let pod = pods.first().with_context(|| format!("there is a pod of {component}"))?;
     release.site.kubectl(&["delete", "pod", &pod.name, "--wait=false"]).await?;
-    testkit::wait_for("its successor", seconds(120), || async {
+    wait_for("its successor", seconds(120), || async {
         let now = release.pods(component).await.map_err(|error| format!("{error:#}"))?;
         let new =
             now.iter().any(|own| !pods.iter().any(|before| before.uid == own.uid) && !own.address.is_empty());
@@ -250,4 +251,45 @@ pub(crate) async fn upgrade(release: &Release) -> Result<()> {
     release.available().await?;
     run.end().await?;
     Ok(())
+}
+
+/// Another database behind the same Secret, and an upgrade with nothing changed.
+pub(crate) async fn new_database(release: &Release) -> Result<()> {
+    let job = release.site.kubectl(&["get", "jobs", "-o", "name"]).await?;
+    let pod = format!("{NAME}-postgres-0");
+    let psql = ["exec", &pod, "--", "psql", "-h", "/tmp", "-U", "rowcast", "-d", "postgres", "-q"];
+    let anew = ["-c", "drop database rowcast with (force)", "-c", "create database rowcast"];
+    release.site.kubectl(&[&psql[..], &anew].concat()).await?;
+    release.upgrade("previous", &[]).await?;
+    wait_for("the schema", seconds(60), || async {
+        release.last_id().await.map_err(|error| format!("{error:#}"))
+    })
+    .await;
+    let next = release.site.kubectl(&["get", "jobs", "-o", "name"]).await?;
+    ensure!(job != next, "the migration ran again: {next}");
+    release.available().await?;
+    // the first reading tells the gateways of the new history
+    stored(release).await;
+    let client = Client::start(release.site.ingress).await;
+    let id = stored(release).await;
+    wait_for("the reading at the WebSocket", seconds(10), || async {
+        let last = client.received(|received| received.log.last().map(|event| event.id));
+        if last == Some(id) { Ok(()) } else { Err(format!("{last:?}")) }
+    })
+    .await;
+    println!("   it was migrated, and a reading came over a WebSocket");
+    Ok(())
+}
+
+/// A reading's id as soon as one is taken: each connection to the database that ended is found out by a POST.
+async fn stored(release: &Release) -> i64 {
+    wait_for("a reading stored in it", seconds(60), || async {
+        match http::post(release.site.ingress, "/api/sensors/", r#"{"sensor_id":"new","value":1}"#).await {
+            Ok(answer) if answer.status == 201 => {
+                answer.json()["id"].as_i64().ok_or_else(|| "no id".to_owned())
+            }
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "its output is its report")]
 
 mod dev;
+mod documented;
 mod faults;
 mod load;
 mod release;
@@ -46,9 +47,11 @@ enum Scenario {
     GatewayDeleted,
     NodeDrained,
     Upgrade,
+    NewDatabase,
     Speed,
     Scaling,
     Uninstall,
+    Documented,
     Tilt,
 }
 
@@ -115,6 +118,8 @@ impl Scenario {
             Self::GatewayDeleted => faults::pod_deleted(&release, "ws-gateway").await,
             Self::NodeDrained => faults::node_drained(&release).await,
             Self::Upgrade => faults::upgrade(&release).await,
+            Self::NewDatabase => faults::new_database(&release).await,
+            Self::Documented => documented::documented(site).await,
             Self::Speed => load::speed(&release, lengths).await,
             Self::Scaling => load::scaling(&release).await,
             Self::Uninstall => scenarios::uninstall(&release).await,
