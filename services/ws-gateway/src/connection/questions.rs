@@ -39,25 +39,23 @@ type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
 /// A connection's questions. Each ends with the subscription that asked. Most connections never have one.
 #[derive(Default)]
 pub(super) struct Questions {
-    open: Option<Box<VecDeque<(u32, Question)>>>,
+    open: VecDeque<(u32, Question)>,
 }
 
 impl Questions {
     pub(super) fn ask(&mut self, sub: u32, question: Question) {
-        self.open.get_or_insert_default().push_back((sub, question));
+        self.open.push_back((sub, question));
     }
 
     /// Drops what a subscription asked.
     pub(super) fn forget(&mut self, sub: u32) {
-        if let Some(open) = &mut self.open {
-            open.retain(|(own, _)| *own != sub);
-        }
+        self.open.retain(|(own, _)| *own != sub);
     }
 
     /// The next answer; for ever pending while there is no question.
     pub(super) async fn next(&mut self) -> Answer {
         poll_fn(|cx| {
-            let Some(open) = &mut self.open else { return Poll::Pending };
+            let open = &mut self.open;
             let answered = open.iter_mut().take(AT_ONCE).enumerate().find_map(|(index, (_, question))| {
                 match question.as_mut().poll(cx) {
                     Poll::Ready(answer) => Some((index, answer)),
@@ -67,7 +65,8 @@ impl Questions {
             let Some((index, answer)) = answered else { return Poll::Pending };
             open.remove(index);
             if open.is_empty() {
-                self.open = None;
+                // most connections ask once, when they begin
+                *open = VecDeque::new();
             }
             Poll::Ready(answer)
         })
