@@ -113,7 +113,7 @@ async fn a_reading_that_is_too_large_is_told_at_every_door_without_its_metadata(
     truncated(event.last().unwrap().data.as_ref().unwrap().get());
     let next = start["next"].as_str().unwrap();
     for (addr, path) in [
-        (gateway, format!("/api/changes?after={next}")),
+        (gateway, format!("/api/changes?since={next}")),
         (gateway, "/api/readings".to_owned()),
         (gateway, "/api/latest".to_owned()),
         (gateway, "/api/sensors/large".to_owned()),
