@@ -9,8 +9,9 @@ alter table public.sensor_readings add constraint metadata_is_at_most_1_mib
 create function rowcast.told_large(p_metadata jsonb) returns text
 language plpgsql stable parallel safe as $$
 declare
-    v_text text := p_metadata::text;
+    v_text text;
 begin
+    v_text := p_metadata::text;
     return case when octet_length(v_text) <= 1048576 then v_text else '' end;
 exception when program_limit_exceeded or out_of_memory or internal_error then
     return '';

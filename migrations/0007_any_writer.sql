@@ -131,8 +131,30 @@ begin
                null::timestamptz, null::timestamptz;
 end $$;
 
--- As in 0002, but what a foreign history brought is marked by its transaction: its own transaction ids mean nothing
--- here, and in a younger cluster they lie in the future. Those that would show later are rewritten, once.
+-- What a foreign history brought: rows that are there, but say that they are of a transaction that has not ended here. In a
+-- younger cluster its ids lie in the future. Marks at most p_limit of them as history and says how many; none otherwise.
+create function rowcast.adopt(p_limit bigint) returns bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    v_count bigint := 0;
+begin
+    if (select system_identifier from rowcast.epoch order by epoch desc limit 1)
+       is distinct from (select system_identifier from pg_control_system()) then
+        with foreign_rows as materialized (
+            select r.id, r.created_at from public.sensor_readings r
+             where r.xid >= pg_snapshot_xmin(pg_current_snapshot())
+               and not pg_visible_in_snapshot(r.xid, pg_current_snapshot())
+             order by r.xid limit p_limit
+        )
+        update public.sensor_readings r set xid = '2'
+          from foreign_rows f where r.id = f.id and r.created_at = f.created_at;
+        get diagnostics v_count = row_count;
+    end if;
+    return v_count;
+end $$;
+
+-- As in 0002, but what is there when a foreign history's epoch begins is history by its transaction, whatever its id. The
+-- leader calls adopt() first, so that little is left to be marked under the lock.
 create or replace function rowcast.begin_epoch(p_leader text, p_rolled_back boolean, out epoch bigint, out started boolean)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -160,8 +182,7 @@ begin
         -- waits for writers under way: what is there then is history, what comes later is not
         lock table public.sensor_readings in share row exclusive mode;
         v_snap := pg_current_snapshot();
-        update public.sensor_readings set xid = '2'
-         where xid >= pg_snapshot_xmin(v_snap) and not pg_visible_in_snapshot(xid, v_snap);
+        perform rowcast.adopt(null);
         delete from rowcast.tick;
     end if;
     insert into rowcast.tick (no, epoch, snap, rows, leader)
@@ -243,11 +264,13 @@ begin
     end if;
 end $$;
 
+revoke execute on function rowcast.adopt(bigint) from public;
 revoke execute on function rowcast.renumber(bigint) from public;
 revoke execute on function rowcast.make_partition(name, date) from public;
 do $$
 begin
     if exists (select from pg_roles where rolname = 'rowcast_listener') then
+        grant execute on function rowcast.adopt(bigint) to rowcast_listener;
         grant execute on function rowcast.renumber(bigint) to rowcast_listener;
     end if;
 end $$;

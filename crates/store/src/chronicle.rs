@@ -1,11 +1,12 @@
 //! What a client's position is worth: whether the log still reaches back to it, on the history that it was made on.
 
+use sqlx::PgConnection;
 use wire::{
     Epoch, Position, Tick,
     frame::{Gap, GapReason},
 };
 
-use crate::{Database, Error, Head, Result, log::head};
+use crate::{Database, Error, Head, Result, connect::timely, log::head};
 
 /// Where a client's position leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,13 +60,18 @@ impl Chronicle {
 impl Database {
     /// What positions are judged by.
     pub async fn chronicle(&self) -> Result<Chronicle> {
-        let mut connection = self.pool.acquire().await?;
-        let epochs =
-            sqlx::query_as("select epoch, first_tick, system_identifier from rowcast.epoch order by epoch")
-                .fetch_all(&mut *connection)
-                .await?;
-        // the head after the epochs: of an epoch that began in between, nothing is judged
-        let head = head(&mut connection).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
-        Ok(Chronicle { head, epochs })
+        let mut lent = self.lend().await?;
+        let read = timely(lent.limit(), chronicle(lent.connection())).await?;
+        lent.after(read)
     }
+}
+
+async fn chronicle(connection: &mut PgConnection) -> Result<Chronicle> {
+    let epochs =
+        sqlx::query_as("select epoch, first_tick, system_identifier from rowcast.epoch order by epoch")
+            .fetch_all(&mut *connection)
+            .await?;
+    // the head after the epochs: of an epoch that began in between, nothing is judged
+    let head = head(connection).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
+    Ok(Chronicle { head, epochs })
 }

@@ -94,7 +94,7 @@ impl DatabaseConfig {
             (None, Some(host)) => self.of_parts(host),
             (None, None) => return Err(Fault::Missing),
         };
-        Ok(Options::with(self.with_tls(pg)?, application))
+        Ok(Options::of(self.with_tls(pg)?, application))
     }
 
     fn of_url(&self, url: &str) -> Result<PgConnectOptions, Fault> {

@@ -1,21 +1,31 @@
-//! Ways to the database: a pool for the many, single connections for the leader and for writers.
+//! The way to the database, and what is set on each connection.
 
 use std::time::Duration;
 
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool,
+    AssertSqlSafe, ConnectOptions, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use crate::{DatabaseConfig, Error, Result, config::Fault};
 
 /// How long a new connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a statement may take where nothing else is said.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long after a statement's limit the server's word that it was cancelled may come.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// How to reach the database.
 #[derive(Clone)]
 pub struct Options {
     pg: PgConnectOptions,
+    /// Made on each connection when it is there, and not at its start: poolers refuse options that they do not know.
+    settings: Vec<(&'static str, String)>,
+    /// How long a statement may take before its connection counts as lost.
+    limit: Duration,
 }
 
 impl Options {
@@ -27,66 +37,84 @@ impl Options {
         DatabaseConfig::at(url).options(application)
     }
 
-    pub(crate) fn with(pg: PgConnectOptions, application: &str) -> Self {
-        Self { pg: pg.application_name(application).log_statements(tracing::log::LevelFilter::Off) }
+    pub(crate) fn of(pg: PgConnectOptions, application: &str) -> Self {
+        // floats travel in binary: the setting would change nothing, and poolers refuse it
+        let pg = pg.application_name(application).extra_float_digits(None);
+        let pg = pg.log_statements(tracing::log::LevelFilter::Off);
+        Self { pg, settings: Vec::new(), limit: STATEMENT_LIMIT }
     }
 
-    /// Statements on these connections are cancelled by the server after `limit`.
+    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.settings.retain(|(other, _)| *other != name);
+        self.settings.push((name, value.to_string()));
+        self
+    }
+
+    /// Statements on these connections are cancelled by the server after `limit`; a little later the connection counts as
+    /// lost, since a server that is there would have answered.
     #[must_use]
     pub fn statement_timeout(self, limit: Duration) -> Self {
-        Self { pg: self.pg.options([("statement_timeout", limit.as_millis().to_string())]) }
+        Self { limit: limit + GRACE, ..self.with("statement_timeout", limit.as_millis()) }
     }
 
     /// Each statement is planned for its own values: a plan for any value could not know that a range is narrow.
     #[must_use]
     pub fn planned_anew(self) -> Self {
-        Self { pg: self.pg.options([("plan_cache_mode", "force_custom_plan")]) }
-    }
-
-    /// Commits on these connections wait for the disk, whatever the database's default says.
-    #[must_use]
-    pub fn durable(self) -> Self {
-        Self { pg: self.pg.options([("synchronous_commit", "on")]) }
+        self.with("plan_cache_mode", "force_custom_plan")
     }
 
     /// Notices of these connections do not reach the log.
     #[must_use]
     pub(crate) fn quiet(self) -> Self {
-        Self { pg: self.pg.options([("client_min_messages", "warning")]) }
+        self.with("client_min_messages", "warning")
+    }
+
+    /// The server ends the connection, and what it does there, when this side has taken nothing for so long: a leader
+    /// that was cut off holds no lock for the quarter of an hour that TCP tries.
+    #[must_use]
+    pub(crate) fn noticed_when_dead(self) -> Self {
+        self.with("tcp_user_timeout", 20_000).with("tcp_keepalives_idle", 10)
+    }
+
+    /// How long a statement on one of these connections may take.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
     }
 
     /// One connection of its own.
     pub async fn connect(&self) -> Result<PgConnection> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.pg.connect()).await {
-            Ok(connected) => Ok(connected?),
-            Err(_) => Err(Error(sqlx::Error::PoolTimedOut)),
-        }
+        timely(CONNECT_TIMEOUT, async {
+            let mut connection = self.pg.connect().await?;
+            if let Some(settings) = self.statement_of_settings() {
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await?;
+            }
+            Ok(connection)
+        })
+        .await?
     }
 
-    pub(crate) fn pool(&self, size: u32) -> PgPool {
+    /// The values are numbers and words of this file.
+    fn statement_of_settings(&self) -> Option<String> {
+        let set = |(name, value): &(&str, String)| format!("set {name} = '{value}'");
+        (!self.settings.is_empty()).then(|| self.settings.iter().map(set).collect::<Vec<_>>().join("; "))
+    }
+
+    /// For LISTEN, whose session sqlx makes from a pool.
+    pub(crate) fn pool_of_one(&self) -> PgPool {
         PgPoolOptions::new()
-            .max_connections(size)
+            .max_connections(1)
             .acquire_timeout(CONNECT_TIMEOUT)
             .connect_lazy_with(self.pg.clone())
     }
 }
 
-/// A pool of connections for readers. It connects when first used and again after a loss.
-#[derive(Clone)]
-pub struct Database {
-    pub(crate) pool: PgPool,
-}
-
-impl Database {
-    /// A pool of at most `size` connections.
-    pub fn new(options: &Options, size: u32) -> Self {
-        Self { pool: options.pool(size) }
-    }
-
-    /// Closes every connection.
-    pub async fn close(&self) {
-        self.pool.close().await;
-    }
+/// Waits for an answer no longer than `limit`: a host that is gone without a word never gives one.
+pub(crate) async fn timely<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T> {
+    let silent = |_| {
+        let silent = format!("no answer within {limit:?}");
+        Error(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, silent)))
+    };
+    tokio::time::timeout(limit, work).await.map_err(silent)
 }
 
 /// What a failure means for whoever set the database up; the driver's own words follow it as its source.

@@ -9,7 +9,7 @@ use sqlx::{FromRow, postgres::types::PgInterval};
 use time::{OffsetDateTime, macros::datetime};
 use wire::{Filter, Reading};
 
-use crate::{Database, Error, Result, latest::lists, readings::Row};
+use crate::{Database, Error, Result, connect::timely, latest::lists, readings::Row};
 
 /// Sensors that are read one by one at most; where a filter means more, the order of time is read and filtered.
 pub const SENSORS_AT_ONCE: usize = 256;
@@ -145,18 +145,28 @@ impl Database {
             }
         };
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let mut stream = query.bind(near.timestamp).bind(near.id).bind(far).bind(one_more).fetch(&self.pool);
+        let query = query.bind(near.timestamp).bind(near.id).bind(far).bind(one_more);
+        let mut lent = self.lend().await?;
         let (mut rows, mut bytes) = (Vec::with_capacity(limit.min(1_000)), 0);
-        while let Some(row) = stream.try_next().await? {
-            let row: Row = row;
-            if rows.len() == limit || bytes >= max_bytes {
-                return Ok(Rows { rows, more: true });
+        let read = async {
+            let mut stream = query.fetch(lent.connection());
+            while let Some(row) = stream.try_next().await? {
+                let row: Row = row;
+                let reading = Reading::from(row);
+                if rows.len() == limit || bytes >= max_bytes {
+                    return Result::Ok(true);
+                }
+                bytes += reading.metadata.len();
+                rows.push(reading);
             }
-            let reading = Reading::from(row);
-            bytes += reading.metadata.len();
-            rows.push(reading);
+            Ok(false)
+        };
+        let more = timely(self.limit(), read).await??;
+        // a page that was closed by its bytes leaves its connection: the rest may be many times as much
+        if !more || rows.len() == limit {
+            lent.give_back();
         }
-        Ok(Rows { rows, more: false })
+        Ok(Rows { rows, more })
     }
 
     /// Buckets of `length`, those without readings left out. The first and the last hold what of them is in the span.
@@ -192,17 +202,17 @@ impl Database {
             microseconds: i64::try_from(length.as_micros()).unwrap_or(i64::MAX),
         };
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let mut rows: Vec<Bucket> = sqlx::query_as(statements::buckets(order))
+        let mut lent = self.lend().await?;
+        let query = sqlx::query_as(statements::buckets(order))
             .bind(sensors)
             .bind(length)
             .bind(from)
             .bind(to)
             .bind(near.bucket)
             .bind(near.sensor_id)
-            .bind(one_more)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(Error::from)?;
+            .bind(one_more);
+        let read = timely(lent.limit(), query.fetch_all(lent.connection())).await?;
+        let mut rows: Vec<Bucket> = lent.after(read)?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         Ok(Rows { rows, more })
@@ -210,7 +220,10 @@ impl Database {
 
     /// A sensor's newest and oldest reading; none where it has no readings.
     pub async fn sensor(&self, sensor_id: &str) -> Result<Option<Sensor>> {
-        let rows: Vec<Row> = sqlx::query_as(statements::SENSOR).bind(sensor_id).fetch_all(&self.pool).await?;
+        let mut lent = self.lend().await?;
+        let query = sqlx::query_as(statements::SENSOR).bind(sensor_id);
+        let read = timely(lent.limit(), query.fetch_all(lent.connection())).await?;
+        let rows: Vec<Row> = lent.after(read)?;
         let mut readings = rows.into_iter().map(Reading::from);
         Ok(readings.next().zip(readings.next()).map(|(newest, oldest)| Sensor { newest, oldest }))
     }
@@ -231,12 +244,10 @@ impl Database {
             return Ok(Whom::These(exact));
         }
         let one_more = i64::try_from(SENSORS_AT_ONCE).unwrap_or(i64::MAX).saturating_add(1);
-        let sensors: Vec<String> = sqlx::query_scalar(statements::WALK)
-            .bind(exact)
-            .bind(prefixes)
-            .bind(one_more)
-            .fetch_all(&self.pool)
-            .await?;
+        let mut lent = self.lend().await?;
+        let query = sqlx::query_scalar(statements::WALK).bind(exact).bind(prefixes).bind(one_more);
+        let read = timely(lent.limit(), query.fetch_all(lent.connection())).await?;
+        let sensors: Vec<String> = lent.after(read)?;
         Ok(if sensors.len() > SENSORS_AT_ONCE { Whom::Many } else { Whom::These(sensors) })
     }
 }

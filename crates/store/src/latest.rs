@@ -1,9 +1,10 @@
 //! The newest reading of each sensor, as of a position.
 
-use sqlx::{Connection, FromRow};
+use futures_util::TryStreamExt;
+use sqlx::{FromRow, PgConnection};
 use wire::{Filter, Pattern, Position, Reading};
 
-use crate::{Database, ReadError, readings::MaybeRow};
+use crate::{Database, ReadError, Result, connect::timely, log::PAGE_BYTES, readings::MaybeRow};
 
 /// A page of the newest readings.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +46,7 @@ pub const LATEST: &str = r#"
         order by 1 limit $6
     )
     select wanted.sensor_id as wanted, newest.* from wanted left join lateral (
-        select id, r.sensor_id, value, "timestamp", metadata::text, created_at, updated_at
+        select id, r.sensor_id, value, "timestamp", rowcast.told(metadata) as metadata, created_at, updated_at
           from public.sensor_readings r
          where r.sensor_id = wanted.sensor_id
            and pg_visible_in_snapshot(xid, $3::pg_snapshot)
@@ -62,7 +63,7 @@ struct LatestRow {
 
 impl Database {
     /// The newest reading of each sensor that `filter` wants among those up to `at`, by their own time; of the next
-    /// `limit` sensors behind `after`, in the order of their ids.
+    /// `limit` sensors behind `after`, in the order of their ids. A page is closed early when its metadata has [`PAGE_BYTES`].
     pub async fn latest(
         &self,
         filter: &Filter,
@@ -70,28 +71,52 @@ impl Database {
         after: Option<&str>,
         limit: i64,
     ) -> std::result::Result<Latest, ReadError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut transaction = connection.begin().await?;
-        let snap: Option<(String, Option<String>)> = sqlx::query_as(
-            "select snap::text, (select snap::text from rowcast.tick where no = $1 - 1) from rowcast.tick where no = $1",
-        )
-        .bind(at.tick.0)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some((snap, before)) = snap else { return Err(ReadError::Forgotten(at)) };
+        let mut lent = self.lend().await?;
+        let snaps = timely(lent.limit(), snapshots(lent.connection(), at)).await?;
+        let Some((snap, before)) = snaps? else {
+            lent.give_back();
+            return Err(ReadError::Forgotten(at));
+        };
         let (exact, prefixes) = lists(filter);
-        let rows: Vec<LatestRow> = sqlx::query_as(LATEST)
+        let query = sqlx::query_as(LATEST)
             .bind(exact)
             .bind(prefixes)
             .bind(snap)
             .bind(before)
             .bind(at.id)
             .bind(limit)
-            .bind(after.unwrap_or(""))
-            .fetch_all(&mut *transaction)
-            .await?;
-        let more = i64::try_from(rows.len()).is_ok_and(|rows| rows == limit);
-        let next = rows.last().filter(|_| more).map(|row| row.wanted.clone());
-        Ok(Latest { newest: rows.into_iter().filter_map(|row| row.row.reading()).collect(), next })
+            .bind(after.unwrap_or(""));
+        let (mut latest, mut count, mut bytes) = (Latest::default(), 0, 0);
+        let read = async {
+            let mut rows = query.fetch(lent.connection());
+            while let Some(LatestRow { wanted, row }) = rows.try_next().await? {
+                count += 1;
+                latest.next = Some(wanted);
+                let reading = row.reading();
+                bytes += reading.as_ref().map_or(0, |reading| reading.metadata.len());
+                latest.newest.extend(reading);
+                if bytes >= PAGE_BYTES {
+                    // the server is not let finish: what it would still send may be as much again, many times
+                    return Ok(false);
+                }
+            }
+            Result::Ok(true)
+        };
+        let whole = timely(self.limit(), read).await??;
+        if whole {
+            lent.give_back();
+            latest.next = latest.next.filter(|_| count == limit);
+        }
+        Ok(latest)
     }
+}
+
+/// The snapshots of a position's tick and of the one before.
+async fn snapshots(connection: &mut PgConnection, at: Position) -> Result<Option<(String, Option<String>)>> {
+    Ok(sqlx::query_as(
+        "select snap::text, (select snap::text from rowcast.tick where no = $1 - 1) from rowcast.tick where no = $1",
+    )
+    .bind(at.tick.0)
+    .fetch_optional(connection)
+    .await?)
 }

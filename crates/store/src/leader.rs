@@ -7,16 +7,25 @@ use time::OffsetDateTime;
 use wire::{Epoch, Position, Tick};
 
 use crate::{
-    Error, Head, Options, Page, ReadError, Result,
+    Budget, Error, Head, Options, Page, ReadError, Result,
+    connect::timely,
     log::{TickReadings, head, read_page},
     readings::MaybeRow,
 };
 
-/// The leader's own session with Postgres; its commits wait for the disk.
+/// The leader's own session with Postgres; its ticks wait for the disk.
 pub struct Leader {
     connection: PgConnection,
     name: String,
+    /// How long a statement may take.
+    limit: Duration,
 }
+
+/// Rows of a restored history that one statement marks.
+const ADOPTED_AT_ONCE: i64 = 20_000;
+
+/// `rowcast.advance` found two readings of one id.
+const DOUBLED: &str = "RC001";
 
 /// What a leader finds when it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +68,8 @@ struct StepRow {
 impl Leader {
     /// Connects; `name` is written into the ticks.
     pub async fn connect(options: &Options, name: &str) -> Result<Self> {
-        let connection = options.clone().durable().connect().await?;
-        Ok(Self { connection, name: name.to_owned() })
+        let connection = options.clone().noticed_when_dead().connect().await?;
+        Ok(Self { connection, name: name.to_owned(), limit: options.limit() })
     }
 
     /// Under another name from now on.
@@ -75,6 +84,13 @@ impl Leader {
 
     /// Starts a new epoch where the history is not the last epoch's own, or where it `rolled_back`.
     pub async fn begin_epoch(&mut self, rolled_back: bool) -> Result<bool> {
+        // each call is a transaction of its own: broken off anywhere, the next leader goes on
+        while sqlx::query_scalar::<_, i64>("select rowcast.adopt($1)")
+            .bind(ADOPTED_AT_ONCE)
+            .fetch_one(&mut self.connection)
+            .await?
+            > 0
+        {}
         Ok(sqlx::query_scalar("select started from rowcast.begin_epoch($1, $2)")
             .bind(&self.name)
             .bind(rolled_back)
@@ -82,33 +98,33 @@ impl Leader {
             .await?)
     }
 
-    /// The log's end, and where a stream that is lost begins again: about `window` readings back.
-    pub async fn load(&mut self, window: i64) -> Result<Loaded> {
+    /// The log's end, and where a stream that is lost begins again: about so much back.
+    pub async fn load(&mut self, window: Budget) -> Result<Loaded> {
         let head = head(&mut self.connection).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
         let window_start: i64 = sqlx::query_scalar(
             "select coalesce(max(no), $1) from (
-                 select no, sum(rows) over (order by no desc) as behind from (
-                     select no, rows from rowcast.tick where no > $1 order by no desc limit 20000) recent
-             ) ticks where behind > $2",
+                 select no, sum(rows) over newer as rows, sum(coalesce(bytes, 0)) over newer as bytes from (
+                     select no, rows, bytes from rowcast.tick where no > $1 order by no desc limit 20000) recent
+                 window newer as (order by no desc)
+             ) ticks where rows > $2 or bytes > $3",
         )
         .bind(head.first_tick.0.max(head.horizon.0))
-        .bind(window)
+        .bind(window.rows)
+        .bind(i64::try_from(window.bytes).unwrap_or(i64::MAX))
         .fetch_one(&mut self.connection)
         .await?;
         Ok(Loaded { head, window_start: Tick(window_start) })
     }
 
     /// Takes the tick after `prev` if there is anything new to put into it.
-    pub async fn advance(&mut self, epoch: Epoch, prev: Tick, limit: i64) -> Result<Advance> {
-        let stepped: std::result::Result<Vec<StepRow>, Error> =
-            sqlx::query_as("select * from rowcast.advance($1, $2, $3, $4)")
-                .bind(epoch.0)
-                .bind(prev.0)
-                .bind(&self.name)
-                .bind(limit)
-                .fetch_all(&mut self.connection)
-                .await
-                .map_err(Error);
+    pub async fn advance(&mut self, epoch: Epoch, prev: Tick, budget: Budget) -> Result<Advance> {
+        let mut stepped = self.step(epoch, prev, budget, false).await;
+        for last in [false, true] {
+            if stepped.as_ref().err().and_then(Error::code).as_deref() == Some(DOUBLED) {
+                self.renumber(prev).await?;
+                stepped = self.step(epoch, prev, budget, last).await;
+            }
+        }
         let mut rows = match stepped {
             Ok(rows) => rows,
             Err(error) if error.is_conflict() => return Ok(Advance::Conflict),
@@ -129,14 +145,42 @@ impl Leader {
         }
     }
 
+    async fn step(
+        &mut self,
+        epoch: Epoch,
+        prev: Tick,
+        budget: Budget,
+        doubles: bool,
+    ) -> Result<Vec<StepRow>> {
+        Ok(sqlx::query_as("select * from rowcast.advance($1, $2, $3, $4, $5, $6)")
+            .bind(epoch.0)
+            .bind(prev.0)
+            .bind(&self.name)
+            .bind(budget.rows)
+            .bind(i64::try_from(budget.bytes).unwrap_or(i64::MAX))
+            .bind(doubles)
+            .fetch_all(&mut self.connection)
+            .await?)
+    }
+
+    /// Gives new ids to readings behind `prev` that share theirs with another: a position names one reading.
+    async fn renumber(&mut self, prev: Tick) -> Result<()> {
+        let count: i64 = sqlx::query_scalar("select rowcast.renumber($1)")
+            .bind(prev.0)
+            .fetch_one(&mut self.connection)
+            .await?;
+        tracing::warn!(count, "readings of one id, written together, were given ids of their own");
+        Ok(())
+    }
+
     /// The readings in (after, end of `upto`], a page at a time.
     pub async fn read(
         &mut self,
         after: Position,
         upto: Tick,
-        limit: i64,
+        budget: Budget,
     ) -> std::result::Result<Page, ReadError> {
-        read_page(&mut self.connection, after, upto, limit).await
+        read_page(&mut self.connection, after, upto, budget).await
     }
 
     /// Tells writers that the leader is awake: no bell, please.
@@ -172,13 +216,11 @@ impl Leader {
             days: 0,
             microseconds: i64::try_from(d.as_micros()).unwrap_or(i64::MAX),
         };
-        let done: Vec<(String, String)> =
-            sqlx::query_as("select action, object from rowcast.maintain($1, $2, $3)")
-                .bind(keep.map(interval))
-                .bind(interval(replay))
-                .bind(ahead)
-                .fetch_all(&mut self.connection)
-                .await?;
+        let query = sqlx::query_as("select action, object from rowcast.maintain($1, $2, $3)")
+            .bind(keep.map(interval))
+            .bind(interval(replay))
+            .bind(ahead);
+        let done: Vec<(String, String)> = timely(self.limit, query.fetch_all(&mut self.connection)).await??;
         Ok(done.into_iter().map(|(action, object)| format!("{action} {object}")).collect())
     }
 }

@@ -9,18 +9,20 @@ pub mod latest;
 pub mod leader;
 pub mod log;
 pub mod outlook;
+pub mod pool;
 pub mod readings;
 pub mod schema;
 pub mod snapshot;
 
 pub use chronicle::{Chronicle, Resume};
 pub use config::DatabaseConfig;
-pub use connect::{Database, Options};
+pub use connect::Options;
 pub use doorbell::Doorbell;
 pub use latest::Latest;
 pub use leader::{Advance, Leader, Loaded};
-pub use log::{Head, Page, ReadError};
+pub use log::{Budget, Head, Page, ReadError};
 pub use outlook::Outlook;
+pub use pool::Database;
 pub use readings::{Inserter, NewReading, StoredReading, StoredReadings};
 pub use schema::{Migrated, SchemaError};
 
@@ -52,10 +54,24 @@ impl Error {
         self.class().is_some_and(|class| PERMANENT.contains(&class.as_str()))
     }
 
+    /// Whether the server itself answered so, on a connection that still works.
+    pub(crate) fn is_answer(&self) -> bool {
+        // 57P0x: it ends the connection with its answer
+        self.code().is_some_and(|code| !code.starts_with("57P"))
+    }
+
+    /// The constraint that the data does not fit.
+    pub fn constraint(&self) -> Option<&str> {
+        self.0.as_database_error()?.constraint()
+    }
+
+    pub(crate) fn code(&self) -> Option<String> {
+        Some(self.0.as_database_error()?.code()?.into_owned())
+    }
+
     /// The first two characters of the SQLSTATE.
     fn class(&self) -> Option<String> {
-        let code = self.0.as_database_error()?.code()?;
-        code.get(..2).map(str::to_owned)
+        self.code()?.get(..2).map(str::to_owned)
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use wire::{Epoch, Position, Reading, Tick};
 
-use crate::{Database, Error, Result, readings::Row, snapshot::Snapshot};
+use crate::{Database, Error, Result, connect::timely, readings::Row, snapshot::Snapshot};
 
 /// The end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,35 @@ pub struct TickReadings {
     pub readings: Vec<Reading>,
 }
 
+/// How much one page brings: it ends with the reading that makes one of them full, so the last may be 1 MiB beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Readings.
+    pub rows: i64,
+    /// Bytes of their metadata, as they are told.
+    pub bytes: usize,
+}
+
+/// The bytes of metadata that a page brings where nothing else is said.
+pub const PAGE_BYTES: usize = 4 << 20;
+
+impl Budget {
+    /// So many readings, and [`PAGE_BYTES`].
+    pub const fn rows(rows: i64) -> Self {
+        Self { rows, bytes: PAGE_BYTES }
+    }
+
+    fn bytes(self) -> i64 {
+        i64::try_from(self.bytes).unwrap_or(i64::MAX)
+    }
+
+    /// Whether readings were left out, as far as the page itself tells.
+    pub(crate) fn is_full(self, readings: &[Reading]) -> bool {
+        i64::try_from(readings.len()).is_ok_and(|rows| rows >= self.rows)
+            || readings.iter().map(|reading| reading.metadata.len()).sum::<usize>() >= self.bytes
+    }
+}
+
 /// Why a page could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -66,6 +95,7 @@ struct TickRow {
     epoch: i64,
     snap: String,
     rows: i64,
+    bytes: Option<i64>,
     at: OffsetDateTime,
 }
 
@@ -96,18 +126,18 @@ pub(crate) async fn head(connection: &mut PgConnection) -> Result<Option<Head>> 
     }))
 }
 
-/// The readings in (after, end of `upto`], at most about `limit` of them: a page ends with a tick, unless a single
-/// tick holds more. `after` must lie in a tick that exists.
+/// The readings in (after, end of `upto`], as many as the budget allows: a page ends with a tick, unless a single tick
+/// holds more. `after` must lie in a tick that exists.
 pub(crate) async fn read_page(
     connection: &mut PgConnection,
     after: Position,
     upto: Tick,
-    limit: i64,
+    budget: Budget,
 ) -> std::result::Result<Page, ReadError> {
     // the snapshot that the first wanted tick is told from
     let base = if after.ends_tick() { after.tick } else { Tick(after.tick.0 - 1) };
-    let mut ticks: Vec<TickRow> = sqlx::query_as(
-        "select no, epoch, snap::text, rows, at from rowcast.tick where no >= $1 and no <= $2 order by no limit $3",
+    let ticks: Vec<TickRow> = sqlx::query_as(
+        "select no, epoch, snap::text, rows, bytes, at from rowcast.tick where no >= $1 and no <= $2 order by no limit $3",
     )
     .bind(base.0)
     .bind(upto.0)
@@ -121,30 +151,39 @@ pub(crate) async fn read_page(
     if ticks.iter().any(|tick| tick.no == after.tick.0 && tick.epoch != after.epoch.0) {
         return Err(ReadError::Forgotten(after));
     }
-    let mut rows = 0;
-    let fitting = ticks[1..]
-        .iter()
-        .take_while(|tick| {
-            rows += tick.rows;
-            rows <= limit
-        })
-        .count();
+    let mut fitting = fitting(&ticks[1..], budget);
+    while fitting > 0 {
+        if let Some(page) = read_ticks(connection, &ticks[..=fitting], after, budget).await? {
+            return Ok(page);
+        }
+        // readings have grown since their tick was made
+        fitting /= 2;
+    }
     match ticks.get(1) {
         None => Ok(Page { ticks: Vec::new(), covered: after }),
-        Some(first) if fitting == 0 => read_chunk(connection, first, after, limit).await,
-        Some(_) => {
-            ticks.truncate(1 + fitting);
-            read_ticks(connection, &ticks, after).await
-        }
+        Some(first) => read_chunk(connection, first, after, budget).await,
     }
 }
 
-/// Whole ticks: `ticks[0]` is the one before the first that is wanted.
+/// How many of the ticks fit the budget together. Of what a huge one holds in bytes nothing is known.
+fn fitting(ticks: &[TickRow], budget: Budget) -> usize {
+    let (mut rows, mut bytes) = (0_i64, 0_i64);
+    let fits = |tick: &&TickRow| {
+        rows = rows.saturating_add(tick.rows);
+        // a tick of the epoch's beginning may hold none
+        bytes = bytes.saturating_add(tick.bytes.unwrap_or(if tick.rows == 0 { 0 } else { i64::MAX }));
+        rows <= budget.rows && bytes < budget.bytes()
+    };
+    ticks.iter().take_while(fits).count()
+}
+
+/// Whole ticks, or nothing if they are more than the budget: `ticks[0]` is the one before the first that is wanted.
 async fn read_ticks(
     connection: &mut PgConnection,
     ticks: &[TickRow],
     after: Position,
-) -> std::result::Result<Page, ReadError> {
+    budget: Budget,
+) -> std::result::Result<Option<Page>, ReadError> {
     let snapshots = ticks
         .iter()
         .map(|tick| tick.snap.parse())
@@ -152,13 +191,14 @@ async fn read_ticks(
         .map_err(|e| sqlx::Error::Decode(e.into()))?;
     let last = &ticks[ticks.len() - 1];
     let rows: Vec<LogRow> = sqlx::query_as(
-        r#"select xid::text, id, sensor_id, value, "timestamp", metadata::text, created_at, updated_at
-             from rowcast.between_snapshots($1::pg_snapshot, $2::pg_snapshot,
-                  (select floor_id from rowcast.epoch where epoch = $3), null)"#,
+        r#"select xid, id, sensor_id, value, "timestamp", metadata, created_at, updated_at
+             from rowcast.ticks_page($1::pg_snapshot, $2::pg_snapshot,
+                  (select floor_id from rowcast.epoch where epoch = $3), $4)"#,
     )
     .bind(&ticks[0].snap)
     .bind(&last.snap)
     .bind(last.epoch)
+    .bind(budget.bytes())
     .fetch_all(connection)
     .await?;
     let mut page = Page {
@@ -173,19 +213,21 @@ async fn read_ticks(
             .collect(),
         covered: Position::after_tick(Epoch(last.epoch), Tick(last.no)),
     };
+    let mut bytes = 0;
     // rows come in id order, so each tick's readings stay in it
     for LogRow { xid, row } in rows {
         let xid = xid.parse().map_err(|_| sqlx::Error::Decode(format!("not an xid: {xid}").into()))?;
         // snapshots only ever show more, so the first that shows the row is found by halving
         let tick = snapshots[1..].partition_point(|snapshot| !snapshot.shows(xid));
         let reading = Reading::from(row);
+        bytes += reading.metadata.len();
         let tick = &mut page.ticks[tick];
         if tick.tick != after.tick || reading.id > after.id {
             tick.readings.push(reading);
         }
     }
     page.ticks.retain(|tick| !tick.readings.is_empty());
-    Ok(page)
+    Ok((bytes < budget.bytes).then_some(page))
 }
 
 /// A part of a tick that holds more than a page does.
@@ -193,25 +235,24 @@ async fn read_chunk(
     connection: &mut PgConnection,
     tick: &TickRow,
     after: Position,
-    limit: i64,
+    budget: Budget,
 ) -> std::result::Result<Page, ReadError> {
     let (epoch, no) = (Epoch(tick.epoch), Tick(tick.no));
     let after_id = (after.tick == no && after.id > 0).then_some(after.id);
     let rows: Vec<Row> = sqlx::query_as(
-        r#"select id, sensor_id, value, "timestamp", metadata::text, created_at, updated_at
-             from rowcast.tick_chunk($1, (select floor_id from rowcast.epoch where epoch = $2), $3, $4)"#,
+        r#"select id, sensor_id, value, "timestamp", metadata, created_at, updated_at
+             from rowcast.tick_page($1, (select floor_id from rowcast.epoch where epoch = $2), $3, $4, $5)"#,
     )
     .bind(no.0)
     .bind(epoch.0)
     .bind(after_id)
-    .bind(limit)
+    .bind(budget.rows)
+    .bind(budget.bytes())
     .fetch_all(connection)
     .await?;
     let readings: Vec<Reading> = rows.into_iter().map(Reading::from).collect();
     let covered = match readings.last() {
-        Some(last) if i64::try_from(readings.len()).is_ok_and(|n| n == limit) => {
-            Position::new(epoch, no, last.id)
-        }
+        Some(last) if budget.is_full(&readings) => Position::new(epoch, no, last.id),
         _ => Position::after_tick(epoch, no),
     };
     Ok(Page { ticks: vec![TickReadings { epoch, tick: no, at: tick.at, readings }], covered })
@@ -220,34 +261,40 @@ async fn read_chunk(
 impl Database {
     /// The log's end.
     pub async fn head(&self) -> Result<Head> {
-        let mut connection = self.pool.acquire().await?;
-        head(&mut connection).await?.ok_or(Error(sqlx::Error::RowNotFound))
+        let mut lent = self.lend().await?;
+        let read = timely(lent.limit(), head(lent.connection())).await?;
+        lent.after(read)?.ok_or(Error(sqlx::Error::RowNotFound))
     }
 
-    /// The readings in (after, end of `upto`], at most about `limit` of them.
+    /// The readings in (after, end of `upto`], at most about `limit` of them and [`PAGE_BYTES`] of metadata.
     pub async fn read(
         &self,
         after: Position,
         upto: Tick,
         limit: i64,
     ) -> std::result::Result<Page, ReadError> {
-        let mut connection = self.pool.acquire().await?;
-        read_page(&mut connection, after, upto, limit).await
+        let mut lent = self.lend().await?;
+        let page = read_page(lent.connection(), after, upto, Budget::rows(limit));
+        let page = timely(self.limit(), page).await?;
+        if !matches!(&page, Err(ReadError::Database(error)) if !error.is_answer()) {
+            lent.give_back();
+        }
+        page
     }
 
     /// The position behind the last tick that was committed longer than `last` ago, and whether the log reaches
     /// back so far; if not, it is where the log begins.
     pub async fn since(&self, last: Duration) -> Result<(Position, bool)> {
-        let seconds = last.as_secs_f64();
-        let (epoch, first_tick, tick, whole): (i64, i64, i64, bool) = sqlx::query_as(
+        let query = sqlx::query_as(
             "select e.epoch, e.first_tick, t.no, t.at <= now() - make_interval(secs => $1)
                from (select epoch, first_tick from rowcast.epoch order by epoch desc limit 1) e,
                     rowcast.tick t
               where t.no = rowcast.last_tick_before(now() - make_interval(secs => $1))",
         )
-        .bind(seconds)
-        .fetch_one(&self.pool)
-        .await?;
+        .bind(last.as_secs_f64());
+        let mut lent = self.lend().await?;
+        let read = timely(lent.limit(), query.fetch_one(lent.connection())).await?;
+        let (epoch, first_tick, tick, whole): (i64, i64, i64, bool) = lent.after(read)?;
         let tick = Tick(tick.max(first_tick));
         Ok((Position::after_tick(Epoch(epoch), tick), whole && tick.0 > first_tick))
     }

@@ -5,7 +5,14 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use wire::Reading;
 
-use crate::{Database, Options, Result};
+use crate::{
+    Database, Options, Result,
+    connect::timely,
+    pool::{TRUSTED_FOR, is_there},
+};
+
+/// The constraint on the size of a reading's metadata as it is stored.
+pub const METADATA_LIMIT: &str = "metadata_is_at_most_1_mib";
 
 /// A reading to be stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +82,8 @@ pub struct Inserter {
     connection: PgConnection,
     clock: OffsetDateTime,
     read_at: Instant,
+    /// When the server last answered on it.
+    heard_at: Instant,
 }
 
 /// What the database adds to a [`NewReading`] that it stores.
@@ -130,21 +139,35 @@ impl Inserter {
     /// Connects. Options should bound the statement's time.
     pub async fn connect(options: &Options) -> Result<Self> {
         let mut connection = options.connect().await?;
-        let clock = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut connection).await?;
-        Ok(Self { connection, clock, read_at: Instant::now() })
+        let clock = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut connection);
+        let clock = timely(options.limit(), clock).await??;
+        Ok(Self { connection, clock, read_at: Instant::now(), heard_at: Instant::now() })
+    }
+
+    /// Whether the connection is still there. One that has been idle is asked: servers, poolers and firewalls end idle ones,
+    /// and an INSERT that fails on such a one may not be repeated.
+    pub async fn is_there(&mut self) -> bool {
+        if self.heard_at.elapsed() >= TRUSTED_FOR && !is_there(&mut self.connection).await {
+            return false;
+        }
+        self.heard_at = Instant::now();
+        true
     }
 
     /// Stores all the readings in one transaction, or none.
     pub async fn insert(&mut self, readings: &[&NewReading], deadline: Instant) -> Result<Inserted> {
         let not_after = self.clock + deadline.saturating_duration_since(self.read_at);
         let column = |f: fn(&NewReading) -> &str| readings.iter().map(|r| f(r)).collect::<Vec<_>>();
-        // the clock is read once, so that all are stored or none; what is known already is not sent back
+        // the clock is read once, so that all are stored or none; a default of the database that commits without waiting
+        // for the disk is no default for what is answered with 201; what is known already is not sent back
         let stored = sqlx::query(
             r#"insert into public.sensor_readings (sensor_id, value, "timestamp", metadata, traceparent)
                select sensor_id, value, coalesce(at, now()), metadata::jsonb, traceparent
                  from unnest($1::text[], $2::float8[], $3::timestamptz[], $4::text[], $5::text[])
                       with ordinality as given (sensor_id, value, at, metadata, traceparent, place)
-                where (select clock_timestamp() < $6)
+                where (select clock_timestamp() < $6 and set_config('synchronous_commit',
+                       case current_setting('synchronous_commit') when 'off' then 'on'
+                            else current_setting('synchronous_commit') end, true) is not null)
                 order by place
                returning id, "timestamp", metadata::text, created_at"#,
         )
@@ -156,6 +179,7 @@ impl Inserter {
         .bind(not_after)
         .fetch_all(&mut self.connection)
         .await?;
+        self.heard_at = Instant::now();
         if stored.is_empty() && !readings.is_empty() {
             return Ok(Inserted::TooLate);
         }
@@ -166,38 +190,32 @@ impl Inserter {
 impl Database {
     /// Whether an INSERT of this user would be taken: the server is a primary and the user has the right.
     pub async fn accepts_readings(&self) -> Result<bool> {
-        Ok(sqlx::query_scalar(
+        let query = sqlx::query_scalar(
             "select not pg_is_in_recovery() and current_setting('default_transaction_read_only') = 'off'
                     and has_any_column_privilege('public.sensor_readings', 'insert')",
-        )
-        .fetch_one(&self.pool)
-        .await?)
+        );
+        let mut lent = self.lend().await?;
+        let read = timely(lent.limit(), query.fetch_one(lent.connection())).await?;
+        lent.after(read)
     }
 
     /// The newest readings by their own time, newest first; of one sensor where it is given.
     pub async fn newest(&self, sensor_id: Option<&str>, limit: i64) -> Result<Vec<Reading>> {
-        let rows: Vec<Row> = match sensor_id {
-            Some(sensor_id) => {
-                sqlx::query_as(
-                    r#"select id, sensor_id, value, "timestamp", metadata::text, created_at, updated_at
-                         from public.sensor_readings where sensor_id = $1
-                        order by "timestamp" desc, id desc limit $2"#,
-                )
-                .bind(sensor_id)
-                .bind(limit)
-                .fetch_all(&self.pool)
-                .await?
-            }
-            None => {
-                sqlx::query_as(
-                    r#"select id, sensor_id, value, "timestamp", metadata::text, created_at, updated_at
-                         from public.sensor_readings order by "timestamp" desc, id desc limit $1"#,
-                )
-                .bind(limit)
-                .fetch_all(&self.pool)
-                .await?
-            }
+        let query = match sensor_id {
+            Some(sensor_id) => sqlx::query_as(
+                r#"select id, sensor_id, value, "timestamp", rowcast.told(metadata) as metadata, created_at, updated_at
+                     from public.sensor_readings where sensor_id = $1
+                    order by "timestamp" desc, id desc limit $2"#,
+            )
+            .bind(sensor_id),
+            None => sqlx::query_as(
+                r#"select id, sensor_id, value, "timestamp", rowcast.told(metadata) as metadata, created_at, updated_at
+                     from public.sensor_readings order by "timestamp" desc, id desc limit $1"#,
+            ),
         };
+        let mut lent = self.lend().await?;
+        let read = timely(lent.limit(), query.bind(limit).fetch_all(lent.connection())).await?;
+        let rows: Vec<Row> = lent.after(read)?;
         Ok(rows.into_iter().map(Reading::from).collect())
     }
 }

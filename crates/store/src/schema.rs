@@ -8,7 +8,7 @@ use sqlx::{
 };
 use tokio::time::Instant;
 
-use crate::{Database, Error, Options, Result};
+use crate::{Database, Error, Options, Result, connect::timely};
 
 const MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -151,14 +151,20 @@ impl Database {
     }
 
     async fn schema_version(&self) -> Result<i64> {
-        let there: bool = sqlx::query_scalar("select to_regclass('rowcast._sqlx_migrations') is not null")
-            .fetch_one(&self.pool)
-            .await?;
-        if !there {
-            return Ok(0);
-        }
-        Ok(sqlx::query_scalar("select coalesce(max(version), 0) from rowcast._sqlx_migrations where success")
-            .fetch_one(&self.pool)
-            .await?)
+        let mut lent = self.lend().await?;
+        let read = timely(lent.limit(), version(lent.connection())).await?;
+        lent.after(read)
     }
+}
+
+async fn version(connection: &mut PgConnection) -> Result<i64> {
+    let there: bool = sqlx::query_scalar("select to_regclass('rowcast._sqlx_migrations') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !there {
+        return Ok(0);
+    }
+    Ok(sqlx::query_scalar("select coalesce(max(version), 0) from rowcast._sqlx_migrations where success")
+        .fetch_one(connection)
+        .await?)
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use store::{Advance, Database, Leader, ReadError, Resume};
+use store::{Advance, Budget, Database, Leader, ReadError, Resume};
 use testkit::TestDatabase;
 use wire::{Filter, Position, Tick, frame::GapReason};
 
@@ -13,8 +13,8 @@ async fn leader(db: &TestDatabase) -> Leader {
 
 /// Takes one tick and gives its number and ids; none where there is nothing new.
 async fn step(leader: &mut Leader) -> Option<(Tick, Vec<i64>)> {
-    let head = leader.load(0).await.unwrap().head;
-    match leader.advance(head.epoch, head.last_tick, 10_000).await.unwrap() {
+    let head = leader.load(Budget::rows(0)).await.unwrap().head;
+    match leader.advance(head.epoch, head.last_tick, Budget::rows(10_000)).await.unwrap() {
         Advance::Made { first, .. } => Some((first.tick, first.readings.iter().map(|r| r.id).collect())),
         Advance::Nothing { .. } => None,
         Advance::Conflict => panic!("nobody else makes ticks here"),
@@ -156,10 +156,16 @@ async fn two_leaders_at_one_tick_make_it_once() {
     let db = TestDatabase::migrated().await;
     let (mut one, mut two) = (leader(&db).await, leader(&db).await);
     db.psql("insert into sensor_readings (sensor_id, value) values ('s', 1)");
-    let head = one.load(0).await.unwrap().head;
-    assert!(matches!(one.advance(head.epoch, head.last_tick, 10).await.unwrap(), Advance::Made { .. }));
+    let head = one.load(Budget::rows(0)).await.unwrap().head;
+    assert!(matches!(
+        one.advance(head.epoch, head.last_tick, Budget::rows(10)).await.unwrap(),
+        Advance::Made { .. }
+    ));
     db.psql("insert into sensor_readings (sensor_id, value) values ('s', 2)");
-    assert!(matches!(two.advance(head.epoch, head.last_tick, 10).await.unwrap(), Advance::Conflict));
+    assert!(matches!(
+        two.advance(head.epoch, head.last_tick, Budget::rows(10)).await.unwrap(),
+        Advance::Conflict
+    ));
     assert_eq!(step(&mut two).await.unwrap().1.len(), 1);
 }
 

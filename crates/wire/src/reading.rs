@@ -19,7 +19,7 @@ pub struct Reading {
     pub value: f64,
     /// The device's time, or the time of the POST.
     pub timestamp: OffsetDateTime,
-    /// JSON text, as Postgres or the client wrote it.
+    /// JSON text, as Postgres or the client wrote it. Empty, or longer than [`METADATA_MAX`], it is not told.
     pub metadata: String,
     /// When the row was inserted.
     pub created_at: OffsetDateTime,
@@ -39,13 +39,20 @@ pub struct ReadingObject {
     pub value: f64,
     /// The device's time, or the time of the POST: RFC 3339, UTC, microseconds.
     pub timestamp: String,
-    /// Any JSON that the device sent; `{}` if it sent none.
+    /// Any JSON that the device sent; `{}` if it sent none, or if it is too large to be told.
     pub metadata: serde_json::Value,
     /// When the row was inserted.
     pub created_at: String,
     /// The same, unless a SQL writer says otherwise.
     pub updated_at: String,
+    /// `true` where the metadata is too large to be told: more than 1 MiB of text. Absent otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
 }
+
+/// The most metadata that is told, in bytes of its text. No `sensor_readings` but one with rows from before the limit, or
+/// with numbers of very many digits, holds more.
+pub const METADATA_MAX: usize = 1 << 20;
 
 impl Reading {
     /// Appends the reading as a JSON object with the demo's seven fields in the demo's order.
@@ -63,12 +70,23 @@ impl Reading {
         out.extend_from_slice(br#","timestamp":""#);
         stamp::write(self.timestamp, out);
         out.extend_from_slice(br#"","metadata":"#);
-        write_compact(&self.metadata, out);
+        match self.is_truncated() {
+            true => out.extend_from_slice(b"{}"),
+            false => write_compact(&self.metadata, out),
+        }
         out.extend_from_slice(br#","created_at":""#);
         stamp::write(self.created_at, out);
         out.extend_from_slice(br#"","updated_at":""#);
         stamp::write(self.updated_at, out);
         out.push(b'"');
+        if self.is_truncated() {
+            out.extend_from_slice(br#","truncated":true"#);
+        }
+    }
+
+    /// Whether the metadata is too large to be told. The rest of the reading always is.
+    pub fn is_truncated(&self) -> bool {
+        self.metadata.is_empty() || self.metadata.len() > METADATA_MAX
     }
 }
 
@@ -124,6 +142,17 @@ mod tests {
             json(&reading("s-1", 1.0, r#"{"unit": "°C", "n": [1, 2]}"#)),
             r#"{"id":7,"sensor_id":"s-1","value":1.0,"timestamp":"2026-11-23T08:15:30.250000Z","metadata":{"unit":"°C","n":[1,2]},"created_at":"2026-11-23T08:15:31.000000Z","updated_at":"2026-11-23T08:15:31.000000Z"}"#
         );
+    }
+
+    #[test]
+    fn metadata_that_is_too_large_is_left_out_and_said_to_be() {
+        let largest = format!("\"{}\"", "x".repeat(METADATA_MAX - 2));
+        assert!(json(&reading("s", 1.0, &largest)).len() > METADATA_MAX);
+        for metadata in [String::new(), format!("{largest} ")] {
+            let told: ReadingObject = serde_json::from_str(&json(&reading("s", 1.0, &metadata))).unwrap();
+            assert_eq!((told.id, told.sensor_id.as_str(), told.truncated), (7, "s", true));
+            assert_eq!(told.metadata, serde_json::json!({}));
+        }
     }
 
     proptest! {

@@ -8,11 +8,12 @@ use serde_json::value::RawValue;
 use std::fmt;
 use store::NewReading;
 use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
-use wire::SENSOR_ID_MAX;
+use wire::{SENSOR_ID_MAX, reading::METADATA_MAX};
 
 use crate::{
     check_json::{self, without_place},
     keys::{Key, Keys},
+    stored_form::printed_len,
 };
 
 /// The largest body with one reading.
@@ -240,6 +241,9 @@ fn metadata(raw: &RawValue) -> Result<String, String> {
         return Err("must not be null".to_owned());
     }
     check_json::check(json)?;
+    if printed_len(json) > METADATA_MAX {
+        return Err(format!("has more than {METADATA_MAX} bytes once its numbers are written out"));
+    }
     Ok(json.to_owned())
 }
 

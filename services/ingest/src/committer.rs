@@ -50,6 +50,9 @@ pub enum NotStored {
     /// The database refused these readings, whatever the others.
     #[error("the database refuses these readings")]
     BadData,
+    /// Metadata that is too large once it is stored.
+    #[error("a reading's metadata has at most 1 MiB in the form in which it is stored")]
+    TooLarge,
 }
 
 /// A request's readings on their way.
@@ -93,7 +96,7 @@ impl Committer {
             Ok(_) => "stored",
             Err(NotStored::Full) => "full",
             Err(NotStored::Unavailable) => "unavailable",
-            Err(NotStored::BadData) => "refused_data",
+            Err(NotStored::BadData | NotStored::TooLarge) => "refused_data",
         };
         self.metrics.requests.with_label_values(&[outcome]).inc();
         stored

@@ -11,6 +11,7 @@ mod keys;
 mod metrics;
 mod problems;
 pub mod routes;
+mod stored_form;
 
 use std::time::Duration;
 

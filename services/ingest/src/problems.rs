@@ -26,6 +26,7 @@ pub(crate) fn refused(refused: Refused) -> Problem {
 pub(crate) fn not_stored(error: NotStored) -> Problem {
     match error {
         NotStored::BadData => Problem::new(StatusCode::BAD_REQUEST, "refused-reading", error.to_string()),
+        NotStored::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
         NotStored::Full => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue-full", error.to_string())
             .retry_after(RETRY_AFTER),
         NotStored::Unavailable => {

@@ -1,11 +1,20 @@
 //! Does what the planner decided, and tells it what came of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bus::{Append, Appender, EntryId};
 use chassis::Life;
 use futures_util::FutureExt;
-use store::{Advance, Leader, ReadError, log::TickReadings};
+use store::{
+    Advance, Budget, Leader, ReadError,
+    log::{PAGE_BYTES, TickReadings},
+};
 use time::OffsetDateTime;
 use tokio::{
     sync::Notify,
@@ -24,14 +33,21 @@ use crate::{
 /// The most readings that one query brings.
 const PAGE: i64 = 5_000;
 
-/// A stream that was lost begins again about so many readings back.
-const WINDOW: i64 = 20_000;
+/// The fewest bytes that a page is cut to when the stream's server was too slow for a larger one.
+const PAGE_BYTES_MIN: usize = 64 << 10;
+
+/// A stream that was lost begins again about so many readings, or bytes, back.
+const WINDOW: Budget = Budget { rows: 20_000, bytes: 64 << 20 };
 
 /// The longest wait before the next try to connect.
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
-/// How long one statement may take before its connection counts as lost: a huge tick is counted in one.
+/// How long one statement may take before its connection counts as lost: a huge tick is counted in one. The server
+/// has given it up by then, by its own clock: what this side has given up is not done after all.
 const DATABASE_WITHIN: Duration = Duration::from_secs(30);
+
+/// When the server gives a statement up.
+pub(crate) const STATEMENT_LIMIT: Duration = Duration::from_secs(27);
 
 /// The same for one command of Redis.
 const STREAM_WITHIN: Duration = Duration::from_secs(2);
@@ -70,6 +86,8 @@ pub(crate) struct Forwarder {
     metrics: Metrics,
     /// What its ticks are signed with.
     process: String,
+    /// The bytes of a page: fewer after an append that was not answered in time.
+    page_bytes: AtomicUsize,
 }
 
 impl Forwarder {
@@ -80,7 +98,8 @@ impl Forwarder {
         metrics: Metrics,
     ) -> Self {
         let process = format!("{}-{}", hostname(), std::process::id());
-        Self { database, stream, bell, metrics, process }
+        let page_bytes = AtomicUsize::new(PAGE_BYTES);
+        Self { database, stream, bell, metrics, process, page_bytes }
     }
 
     /// Forwards while leadership is held, through every loss of a connection. No step begins after its end. One that
@@ -144,6 +163,7 @@ impl Forwarder {
             leadership,
             bell: &self.bell,
             metrics: &self.metrics,
+            page_bytes: &self.page_bytes,
             oldest: None,
             heard_of: None,
             tick_began: Instant::now(),
@@ -174,6 +194,7 @@ struct Hands<'a> {
     leadership: &'a Leadership,
     bell: &'a Notify,
     metrics: &'a Metrics,
+    page_bytes: &'a AtomicUsize,
     /// When the oldest reading was inserted of those about to be appended.
     oldest: Option<OffsetDateTime>,
     /// When gateways last heard of this leader.
@@ -195,8 +216,9 @@ impl Hands<'_> {
             }
             Step::Append { epoch, expected, entries } => {
                 let append = async { Ok(self.appender.append(epoch, expected, &entries).await?) };
-                let append = within(leadership, STREAM_WITHIN, append).await?;
-                self.appended(append)
+                let append = within(leadership, STREAM_WITHIN, append).await;
+                self.learn(matches!(append, Err(Lost::Silent(_))));
+                self.appended(append?)
             }
             Step::Verify { epoch } => Ok(Event::End(self.end(epoch).await?)),
             Step::OpenGate => {
@@ -213,6 +235,17 @@ impl Hands<'_> {
             }
             Step::Rest => Ok(self.wait(rest_after(self.tick_began.elapsed())).await),
         }
+    }
+
+    fn budget(&self) -> Budget {
+        Budget { rows: PAGE, bytes: self.page_bytes.load(Ordering::Relaxed) }
+    }
+
+    /// A page that was too large for its deadline is cut smaller the next time, and grows again with each that was not.
+    fn learn(&self, too_slow: bool) {
+        let bytes = self.budget().bytes;
+        let bytes = if too_slow { bytes / 2 } else { bytes.saturating_mul(2) };
+        self.page_bytes.store(bytes.clamp(PAGE_BYTES_MIN, PAGE_BYTES), Ordering::Relaxed);
     }
 
     async fn end(&mut self, epoch: Epoch) -> Result<Option<EntryId>, Lost> {
@@ -239,7 +272,7 @@ impl Hands<'_> {
     }
 
     async fn read(&mut self, after: Position, upto: Tick) -> Result<Event, Lost> {
-        match self.leader.read(after, upto, PAGE).await {
+        match self.leader.read(after, upto, self.budget()).await {
             Ok(page) => {
                 self.note(&page.ticks);
                 Ok(Event::Page { entries: chunk::entries(&page.ticks), covered: page.covered })
@@ -250,7 +283,7 @@ impl Hands<'_> {
     }
 
     async fn advance(&mut self, epoch: Epoch, prev: Tick) -> Result<Event, Lost> {
-        match self.leader.advance(epoch, prev, PAGE).await? {
+        match self.leader.advance(epoch, prev, self.budget()).await? {
             Advance::Nothing { open_transactions } => Ok(Event::Nothing { open: open_transactions > 0 }),
             Advance::Conflict => self.fenced(),
             Advance::Made { rows, first } => {

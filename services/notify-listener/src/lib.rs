@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 
 pub use crate::config::Config;
 use crate::{
-    forwarder::{Forwarder, hostname},
+    forwarder::{Forwarder, STATEMENT_LIMIT, hostname},
     leadership::Candidacy,
     metrics::Metrics,
     standby::Standby,
@@ -37,7 +37,7 @@ const SCHEMA_PACE: Pace = Pace { holding: Duration::from_secs(5), failing: Durat
 /// The service's story: wait for the schema, stand for election, listen for the bell, forward while leading.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
-    let database = config.database.options("rowcast notify-listener")?;
+    let database = config.database.options("rowcast notify-listener")?.statement_timeout(STATEMENT_LIMIT);
     let stream = config.redis.options()?;
     let schema = service.readiness.condition("schema");
     let life = service.life.clone();
@@ -51,7 +51,8 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
 
     let bell = Arc::new(Notify::new());
     life.spawn("doorbell", doorbell::answer(database.clone(), bell.clone(), metrics.clone(), life.clone()));
-    life.spawn("upkeep", upkeep::keep(database.clone(), config.retention, life.clone()));
+    let upkeep = upkeep::keep(database.clone(), config.retention, metrics.clone(), life.clone());
+    life.spawn("upkeep", upkeep);
 
     let candidacy = match config.lease.mode {
         lease::Mode::Off => Candidacy::Alone(life.clone()),

@@ -27,6 +27,10 @@ pub(crate) struct Metrics {
     pub(crate) lags: IntCounter,
     /// Looks of this replica as a standby that Postgres or Redis did not answer.
     pub(crate) blind: IntCounter,
+    /// Upkeep of partitions and retention that failed.
+    pub(crate) upkeep_failures: IntCounter,
+    /// 1 while the last upkeep has failed.
+    pub(crate) upkeep_failing: IntGauge,
 }
 
 impl Metrics {
@@ -67,6 +71,11 @@ impl Metrics {
                 "standby_blind_total",
                 "Looks of this standby that Postgres or Redis did not answer",
             )?,
+            upkeep_failures: counter(
+                "upkeep_failures_total",
+                "Upkeep of partitions and retention that failed",
+            )?,
+            upkeep_failing: gauge("upkeep_failing", "1 while the last upkeep has failed")?,
         })
     }
 }

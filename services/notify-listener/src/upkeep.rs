@@ -5,7 +5,7 @@ use std::time::Duration;
 use chassis::Life;
 use store::Leader;
 
-use crate::config::Retention;
+use crate::{config::Retention, metrics::Metrics};
 
 /// Partitions are made for this many days ahead: a weekend without a leader finds them there.
 const DAYS_AHEAD: i32 = 3;
@@ -13,16 +13,32 @@ const DAYS_AHEAD: i32 = 3;
 /// How often there is upkeep.
 const EVERY: Duration = Duration::from_secs(600);
 
+/// How soon after one that failed.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// How long it may take: the first day may have its readings moved from the default partition.
+const WITHIN: Duration = Duration::from_secs(600);
+
 /// Does it now and from time to time, until the process stops.
-pub(crate) async fn keep(options: store::Options, retention: Retention, life: Life) {
+pub(crate) async fn keep(options: store::Options, retention: Retention, metrics: Metrics, life: Life) {
+    let options = options.statement_timeout(WITHIN);
     loop {
         match once(&options, retention).await {
-            Ok(done) => done.iter().for_each(|what| tracing::info!(what, "upkeep")),
+            Ok(done) => {
+                metrics.upkeep_failing.set(0);
+                done.iter().for_each(|what| tracing::info!(what, "upkeep"));
+            }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "upkeep failed, will try again")
+                metrics.upkeep_failing.set(1);
+                metrics.upkeep_failures.inc();
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "upkeep failed: no partitions are made and none dropped until it succeeds"
+                );
             }
         }
-        if life.soft().run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+        let pause = if metrics.upkeep_failing.get() == 0 { EVERY } else { AGAIN };
+        if life.soft().run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
     }

@@ -4,7 +4,7 @@ use super::Order;
 
 macro_rules! columns {
     () => {
-        r#"r.id, r.sensor_id, r.value, r."timestamp", r.metadata::text, r.created_at, r.updated_at"#
+        r#"r.id, r.sensor_id, r.value, r."timestamp", rowcast.told(r.metadata) as metadata, r.created_at, r.updated_at"#
     };
 }
 

@@ -47,7 +47,7 @@ impl Lane {
                 Ok(stored) => {
                     self.requests.spawn(async move { answer(part, stored) });
                 }
-                Err(NotStored::BadData) if part.len() > 1 => {
+                Err(NotStored::BadData | NotStored::TooLarge) if part.len() > 1 => {
                     let rest = part.split_off(part.len() / 2);
                     parts.extend([rest, part]);
                 }
@@ -73,7 +73,8 @@ impl Lane {
             }
             Ok(Err(error)) if error.blames_data() => {
                 self.inserter = Some(inserter);
-                Err(NotStored::BadData)
+                let too_large = error.constraint() == Some(store::readings::METADATA_LIMIT);
+                Err(if too_large { NotStored::TooLarge } else { NotStored::BadData })
             }
             Ok(Err(error)) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "an INSERT failed");
@@ -84,7 +85,9 @@ impl Lane {
     }
 
     async fn inserter(&mut self, deadline: Instant) -> Result<Inserter, NotStored> {
-        if let Some(inserter) = self.inserter.take() {
+        if let Some(mut inserter) = self.inserter.take()
+            && timeout_at(deadline, inserter.is_there()).await == Ok(true)
+        {
             return Ok(inserter);
         }
         loop {

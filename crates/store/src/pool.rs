@@ -1,0 +1,124 @@
+//! A pool of connections for readers, in which no wait is without an end.
+//!
+//! The pool of sqlx asks each connection that comes back whether it still works, and waits for the answer; with a host that is
+//! gone without a word, its connections would be missing until TCP gives up, a quarter of an hour later.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use sqlx::{Connection, PgConnection};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use crate::{
+    Error, Options, Result,
+    connect::{CONNECT_TIMEOUT, timely},
+};
+
+/// A connection that was idle for longer is asked whether it is still there: servers, poolers and firewalls end idle ones.
+pub(crate) const TRUSTED_FOR: Duration = Duration::from_millis(500);
+
+/// How long that may take.
+pub(crate) const PROBE: Duration = Duration::from_millis(500);
+
+/// Connections for readers. They are made when they are first used, and again after a loss.
+#[derive(Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Options,
+    permits: Arc<Semaphore>,
+    /// With the time at which each came back; the last that came back is the first to go out.
+    idle: Mutex<Vec<(PgConnection, Instant)>>,
+}
+
+/// A connection on loan. What is not given back is closed: a statement that was broken off may still run on it.
+pub(crate) struct Lent {
+    connection: PgConnection,
+    inner: Arc<Inner>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Database {
+    /// At most `size` connections.
+    pub fn new(options: &Options, size: u32) -> Self {
+        let permits = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS)));
+        Self { inner: Arc::new(Inner { options: options.clone(), permits, idle: Mutex::default() }) }
+    }
+
+    /// Closes every connection; whoever asks for one is refused from now on.
+    pub async fn close(&self) {
+        self.inner.permits.close();
+        let idle = std::mem::take(&mut *self.inner.idle.lock());
+        for (connection, _) in idle {
+            let _ = timely(PROBE, connection.close()).await;
+        }
+    }
+
+    /// How long a statement may take.
+    pub(crate) fn limit(&self) -> Duration {
+        self.inner.options.limit()
+    }
+
+    /// A connection that works, as far as can be known.
+    pub(crate) async fn lend(&self) -> Result<Lent> {
+        let permit = timely(CONNECT_TIMEOUT, self.inner.permits.clone().acquire_owned()).await?;
+        let permit = permit.map_err(|_closed| Error(sqlx::Error::PoolClosed))?;
+        let connection = match self.inner.working().await {
+            Some(connection) => connection,
+            None => self.inner.options.connect().await?,
+        };
+        Ok(Lent { connection, inner: self.inner.clone(), _permit: permit })
+    }
+}
+
+impl Inner {
+    async fn working(&self) -> Option<PgConnection> {
+        let (mut connection, since) = self.idle.lock().pop()?;
+        if since.elapsed() < TRUSTED_FOR || is_there(&mut connection).await {
+            return Some(connection);
+        }
+        // the others were idle for longer still
+        self.idle.lock().clear();
+        None
+    }
+}
+
+/// Whether the server answers on it.
+pub(crate) async fn is_there(connection: &mut PgConnection) -> bool {
+    matches!(timely(PROBE, connection.ping()).await, Ok(Ok(())))
+}
+
+impl Lent {
+    /// The connection.
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// How long a statement on it may take.
+    pub(crate) fn limit(&self) -> Duration {
+        self.inner.options.limit()
+    }
+
+    /// Gives it back after what was done on it, unless that broke it.
+    pub(crate) fn after<T, E>(self, done: std::result::Result<T, E>) -> Result<T>
+    where
+        Error: From<E>,
+    {
+        let done = done.map_err(Error::from);
+        if done.as_ref().err().is_none_or(Error::is_answer) {
+            self.give_back();
+        }
+        done
+    }
+
+    /// Gives it back.
+    pub(crate) fn give_back(self) {
+        let Self { connection, inner, _permit } = self;
+        inner.idle.lock().push((connection, Instant::now()));
+    }
+}
