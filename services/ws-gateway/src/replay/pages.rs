@@ -72,19 +72,21 @@ mod tests {
         Position::after_tick(Epoch(1), Tick(tick))
     }
 
-    /// A page of one tick with a reading of so many bytes.
+    /// A page of one tick with readings of so many bytes in all.
     fn piece(after: i64, covered: i64, bytes: usize) -> Piece {
+        const EACH: usize = 32 << 10;
         let time = datetime!(2026-11-23 08:00 UTC);
-        let reading = Reading {
-            id: covered,
+        let readings = (0..bytes.div_ceil(EACH)).map(|index| Reading {
+            id: covered * 1_000 + index as i64,
             sensor_id: "s".to_owned(),
             value: 1.0,
             timestamp: time,
-            metadata: format!("\"{}\"", "x".repeat(bytes)),
+            metadata: format!("\"{}\"", "x".repeat(bytes.min(EACH))),
             created_at: time,
             updated_at: time,
-        };
-        let tick = TickReadings { epoch: Epoch(1), tick: Tick(covered), at: time, readings: vec![reading] };
+        });
+        let tick =
+            TickReadings { epoch: Epoch(1), tick: Tick(covered), at: time, readings: readings.collect() };
         let batch = Arc::new(Batch::from_log(at(after), &tick).unwrap());
         Piece { batches: [batch].into(), covered: at(covered) }
     }
