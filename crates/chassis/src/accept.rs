@@ -47,7 +47,12 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { addr: (Ipv4Addr::UNSPECIFIED, 8080).into(), max_connections: 20_000, idle_timeout: Duration::from_secs(75), answer_bytes: 64 << 20 }
+        Self {
+            addr: (Ipv4Addr::UNSPECIFIED, 8080).into(),
+            max_connections: 20_000,
+            idle_timeout: Duration::from_secs(75),
+            answer_bytes: 64 << 20,
+        }
     }
 }
 
@@ -165,7 +170,14 @@ fn open(addr: SocketAddr) -> std::io::Result<TcpListener> {
 ///
 /// Handlers find `ConnectInfo<SocketAddr>`, [`Seat`] and `hyper::upgrade::OnUpgrade` in a request's extensions.
 pub fn serve(life: &Life, listener: TcpListener, config: &HttpConfig, router: Router, metrics: &HttpMetrics) {
-    serve_with(life, listener, config, router, metrics, Limits { idle: config.idle_timeout, ..Limits::default() });
+    serve_with(
+        life,
+        listener,
+        config,
+        router,
+        metrics,
+        Limits { idle: config.idle_timeout, ..Limits::default() },
+    );
 }
 
 pub(crate) fn serve_with(
@@ -183,7 +195,12 @@ pub(crate) fn serve_with(
         seats: Arc::new(Semaphore::new(config.max_connections)),
         refusals: Arc::new(Semaphore::new(REFUSALS)),
         metrics: metrics.clone(),
-        server: Arc::new(Server::new(life.clone(), router, (limits, config.answer_bytes), metrics.overdue.clone())),
+        server: Arc::new(Server::new(
+            life.clone(),
+            router,
+            (limits, config.answer_bytes),
+            metrics.overdue.clone(),
+        )),
     };
     life.spawn("accept", port.run());
 }

@@ -46,9 +46,7 @@ impl LogConfig {
 
     pub(crate) fn layer(&self) -> Box<dyn Layer<Registry> + Send + Sync> {
         match self.format {
-            LogFormat::Json => {
-                fmt::layer().fmt_fields(JsonFields::new()).event_format(JsonLines).boxed()
-            }
+            LogFormat::Json => fmt::layer().fmt_fields(JsonFields::new()).event_format(JsonLines).boxed(),
             LogFormat::Text => fmt::layer().boxed(),
         }
     }

@@ -38,7 +38,9 @@ pub struct BadOrigin;
 
 impl fmt::Display for BadOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("is not an origin (https://host, https://host:port, https://*.host, app://host, null or *)")
+        f.write_str(
+            "is not an origin (https://host, https://host:port, https://*.host, app://host, null or *)",
+        )
     }
 }
 
@@ -47,7 +49,8 @@ impl Web {
     fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let bare = url.username().is_empty() && url.password().is_none() && !text.contains('*');
-        let whole = url.path() == "/" && !text.ends_with('/') && url.query().is_none() && url.fragment().is_none();
+        let whole =
+            url.path() == "/" && !text.ends_with('/') && url.query().is_none() && url.fragment().is_none();
         if !bare || !whole {
             return None;
         }
@@ -57,7 +60,8 @@ impl Web {
 
     fn is_below(&self, parent: &Self) -> bool {
         let (Host::Domain(own), Host::Domain(parent_host)) = (&self.host, &parent.host) else { return false };
-        let below = own.strip_suffix(parent_host.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
+        let below =
+            own.strip_suffix(parent_host.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
         below && self.scheme == parent.scheme && self.port == parent.port
     }
 }
@@ -228,7 +232,9 @@ mod tests {
 
     #[test]
     fn what_is_no_page_of_the_web_passes_only_where_it_is_listed_exactly() {
-        for origin in ["chrome-extension://a.org", "javascript://a.org", "file://a.org", "capacitor://localhost"] {
+        for origin in
+            ["chrome-extension://a.org", "javascript://a.org", "file://a.org", "capacitor://localhost"]
+        {
             check(&[], &[origin], "a.org", false);
             check(&[], &[origin], "localhost", false);
             check(&[origin], &[origin], "a.org", true);
@@ -244,7 +250,9 @@ mod tests {
     fn a_wildcard_is_for_every_host_below() {
         check(&["https://*.b.org"], &["https://x.b.org"], "a.org", true);
         check(&["https://*.b.org"], &["https://x.y.b.org"], "a.org", true);
-        for origin in ["https://b.org", "https://.b.org", "https://xb.org", "http://x.b.org", "https://x.b.org:8443"] {
+        for origin in
+            ["https://b.org", "https://.b.org", "https://xb.org", "http://x.b.org", "https://x.b.org:8443"]
+        {
             check(&["https://*.b.org"], &[origin], "a.org", false);
         }
     }
@@ -268,7 +276,16 @@ mod tests {
 
     #[test]
     fn what_no_browser_would_send_is_a_fault_of_the_configuration() {
-        for text in ["b.org", "https://", "https://b.org/", "https://u@b.org", "https://*", "https://*b.org", "://x", "1x://y"] {
+        for text in [
+            "b.org",
+            "https://",
+            "https://b.org/",
+            "https://u@b.org",
+            "https://*",
+            "https://*b.org",
+            "://x",
+            "1x://y",
+        ] {
             assert_eq!(text.parse::<Listed>(), Err(BadOrigin), "{text}");
         }
     }

@@ -38,7 +38,9 @@ impl Outage {
     pub fn fails(&mut self, error: &(dyn Error + 'static)) -> String {
         let (now, cause, name) = (Instant::now(), chain(error).to_string(), self.name);
         match &mut self.current {
-            Some(current) if current.cause == cause && now < current.told_at + TOLD_EVERY => current.untold += 1,
+            Some(current) if current.cause == cause && now < current.told_at + TOLD_EVERY => {
+                current.untold += 1
+            }
             current => {
                 let began_at = current.as_ref().map_or(now, |current| current.began_at);
                 let again = current.as_ref().map_or(0, |current| current.untold);

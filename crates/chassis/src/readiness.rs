@@ -97,7 +97,10 @@ pub(crate) struct Report {
 impl Readiness {
     pub fn new(life: &Life) -> Self {
         let degraded = IntGaugeVec::new(
-            Opts::new("rowcast_degraded", "1 while a dependency that all replicas share is away, by condition"),
+            Opts::new(
+                "rowcast_degraded",
+                "1 while a dependency that all replicas share is away, by condition",
+            ),
             &["condition"],
         );
         let degraded = degraded.expect("the name and the label are valid");

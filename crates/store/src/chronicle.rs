@@ -67,9 +67,10 @@ impl Database {
 }
 
 async fn chronicle(connection: &mut PgConnection) -> Result<Chronicle> {
-    let epochs = sqlx::query_as("select epoch, first_tick, system_identifier from rowcast.epoch order by epoch")
-        .fetch_all(&mut *connection)
-        .await?;
+    let epochs =
+        sqlx::query_as("select epoch, first_tick, system_identifier from rowcast.epoch order by epoch")
+            .fetch_all(&mut *connection)
+            .await?;
     // the head after the epochs: of an epoch that began in between, nothing is judged
     let head = head(connection).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
     Ok(Chronicle { head, epochs })

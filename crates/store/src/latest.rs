@@ -112,10 +112,7 @@ impl Database {
 }
 
 /// The snapshots of a position's tick and of the one before.
-async fn snapshots(
-    connection: &mut PgConnection,
-    at: Position,
-) -> Result<Option<(String, Option<String>)>> {
+async fn snapshots(connection: &mut PgConnection, at: Position) -> Result<Option<(String, Option<String>)>> {
     Ok(sqlx::query_as(
         "select snap::text, (select snap::text from rowcast.tick where no = $1 - 1) from rowcast.tick where no = $1",
     )

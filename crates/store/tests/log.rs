@@ -157,9 +157,15 @@ async fn two_leaders_at_one_tick_make_it_once() {
     let (mut one, mut two) = (leader(&db).await, leader(&db).await);
     db.psql("insert into sensor_readings (sensor_id, value) values ('s', 1)");
     let head = one.load(Budget::rows(0)).await.unwrap().head;
-    assert!(matches!(one.advance(head.epoch, head.last_tick, Budget::rows(10)).await.unwrap(), Advance::Made { .. }));
+    assert!(matches!(
+        one.advance(head.epoch, head.last_tick, Budget::rows(10)).await.unwrap(),
+        Advance::Made { .. }
+    ));
     db.psql("insert into sensor_readings (sensor_id, value) values ('s', 2)");
-    assert!(matches!(two.advance(head.epoch, head.last_tick, Budget::rows(10)).await.unwrap(), Advance::Conflict));
+    assert!(matches!(
+        two.advance(head.epoch, head.last_tick, Budget::rows(10)).await.unwrap(),
+        Advance::Conflict
+    ));
     assert_eq!(step(&mut two).await.unwrap().1.len(), 1);
 }
 

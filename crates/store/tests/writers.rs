@@ -52,15 +52,18 @@ impl Teller {
             let page = self.database.read(at, head.last_tick, page).await.unwrap();
             assert!(page.covered > at, "a page moves on");
             at = page.covered;
-            let readings = page.ticks.into_iter().flat_map(|t| t.readings.into_iter().map(move |r| (t.tick.0, r)));
+            let readings =
+                page.ticks.into_iter().flat_map(|t| t.readings.into_iter().map(move |r| (t.tick.0, r)));
             log.extend(readings.map(|(tick, r)| (tick, r.id, r.sensor_id)));
         }
         log
     }
 
     async fn check_all_told_once(&mut self) {
-        let rows: Vec<String> =
-            sqlx::query_scalar("select sensor_id from sensor_readings order by 1").fetch_all(&mut self.sql).await.unwrap();
+        let rows: Vec<String> = sqlx::query_scalar("select sensor_id from sensor_readings order by 1")
+            .fetch_all(&mut self.sql)
+            .await
+            .unwrap();
         let mut told: Vec<String> = self.told.iter().map(|(_, _, sensor)| sensor.clone()).collect();
         told.sort();
         assert_eq!(told, rows);
@@ -83,7 +86,11 @@ async fn rows_that_name_a_transaction_or_an_impossible_id_are_told() {
         ("id", "-7"),
         ("id", "9223372036854775807"),
     ] {
-        teller.sql(&format!("insert into sensor_readings (sensor_id, value, {columns}) values ('s', 1, {values})")).await;
+        teller
+            .sql(&format!(
+                "insert into sensor_readings (sensor_id, value, {columns}) values ('s', 1, {values})"
+            ))
+            .await;
         assert_eq!(teller.tick(ALL).await, ["s"], "{columns} {values}");
     }
     // rows that are copied back are new rows
@@ -92,7 +99,9 @@ async fn rows_that_name_a_transaction_or_an_impossible_id_are_told() {
     assert_eq!(teller.tick(ALL).await.len(), 6);
     // as replication and a data-only restore write
     teller.sql("set session_replication_role = replica").await;
-    teller.sql("insert into sensor_readings (sensor_id, value, xid) values ('applied', 1, '99999999999')").await;
+    teller
+        .sql("insert into sensor_readings (sensor_id, value, xid) values ('applied', 1, '99999999999')")
+        .await;
     assert_eq!(teller.tick(ALL).await, ["applied"]);
     // an UPDATE moves nothing to another tick
     teller.sql("set session_replication_role = origin; update sensor_readings set xid = '99999999999'").await;
@@ -105,7 +114,9 @@ async fn rows_that_name_a_transaction_or_an_impossible_id_are_told() {
 async fn a_truncated_table_that_counts_from_one_again_is_told() {
     let db = TestDatabase::migrated().await;
     let mut teller = Teller::at(&db).await;
-    teller.sql("insert into sensor_readings (sensor_id, value) select 'old', 1 from generate_series(1, 500)").await;
+    teller
+        .sql("insert into sensor_readings (sensor_id, value) select 'old', 1 from generate_series(1, 500)")
+        .await;
     // a dump restored elsewhere: everything there is history
     teller.sql("update rowcast.epoch set system_identifier = 5").await;
     assert!(teller.leader.begin_epoch(false).await.unwrap());

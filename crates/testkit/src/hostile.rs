@@ -86,7 +86,8 @@ impl Peer {
 
     /// Says the same again and again, as long as it is taken, and not longer than `within`. How many bytes were taken.
     pub async fn flood(&mut self, said: &[u8], within: Duration) -> usize {
-        let (many, until, mut taken) = (said.repeat((64 << 10) / said.len().max(1) + 1), Instant::now() + within, 0);
+        let (many, until, mut taken) =
+            (said.repeat((64 << 10) / said.len().max(1) + 1), Instant::now() + within, 0);
         let mut rest = &many[..];
         while let Ok(Ok(written)) = tokio::time::timeout_at(until, self.stream.write(rest)).await {
             taken += written;

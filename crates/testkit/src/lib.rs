@@ -1,8 +1,8 @@
 //! Real servers for tests and development: private, killable, gone when their owner is.
 
+pub mod cost;
 #[cfg(feature = "databases")]
 pub mod database;
-pub mod cost;
 pub mod hostile;
 pub mod postgres;
 pub mod process;

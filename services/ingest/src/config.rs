@@ -46,13 +46,7 @@ pub struct IngestConfig {
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        Self {
-            lanes: 4,
-            queue_bytes: 16 << 20,
-            body_bytes: 32 << 20,
-            origins: Vec::new(),
-            hosts: Vec::new(),
-        }
+        Self { lanes: 4, queue_bytes: 16 << 20, body_bytes: 32 << 20, origins: Vec::new(), hosts: Vec::new() }
     }
 }
 

@@ -50,8 +50,7 @@ impl Coding {
             Self::Identity => Ok(body),
             Self::Gzip => read(MultiGzDecoder::new(&body[..]), limit),
             Self::Zstd => {
-                let mut decoder =
-                    zstd::Decoder::with_buffer(&body[..]).map_err(|_| Unreadable::Broken)?;
+                let mut decoder = zstd::Decoder::with_buffer(&body[..]).map_err(|_| Unreadable::Broken)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|_| Unreadable::Broken)?;
                 read(decoder, limit)
             }

@@ -20,7 +20,11 @@ use chassis::{Fault, HttpMetrics, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
-use crate::{committer::Committer, metrics::Metrics, routes::{App, Bodies}};
+use crate::{
+    committer::Committer,
+    metrics::Metrics,
+    routes::{App, Bodies},
+};
 
 /// Connections for GET requests and readiness.
 const READERS: u32 = 4;
@@ -37,7 +41,8 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let database =
         Database::new(&config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT), READERS);
     let lanes = config.database.options("rowcast ingest")?;
-    let (origins, bodies) = (config.origins().map_err(anyhow::Error::msg)?, Bodies::new(config.ingest.body_bytes));
+    let (origins, bodies) =
+        (config.origins().map_err(anyhow::Error::msg)?, Bodies::new(config.ingest.body_bytes));
     let committer = Committer::start(&service.life, lanes, config.ingest, metrics)
         .context("the thread that commits does not start")?;
     let (schema, ready) = (service.readiness.condition("schema"), service.readiness.condition("database"));

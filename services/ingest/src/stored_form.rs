@@ -50,7 +50,8 @@ fn number_len(number: &str) -> usize {
     let before = signed(whole.len()).saturating_add(exponent).max(1);
     let after = signed(fraction.len()).saturating_sub(exponent).max(0);
     let point = i64::from(after > 0);
-    usize::try_from(before.saturating_add(after).saturating_add(point).saturating_add(sign)).unwrap_or(usize::MAX)
+    usize::try_from(before.saturating_add(after).saturating_add(point).saturating_add(sign))
+        .unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

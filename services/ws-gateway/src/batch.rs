@@ -93,7 +93,12 @@ impl Batch {
 
     /// The same readings, without what was encoded of them.
     pub fn bare(&self) -> Self {
-        Self { predecessor: self.predecessor, end: self.end, entry: self.entry.clone(), encoded: OnceLock::new() }
+        Self {
+            predecessor: self.predecessor,
+            end: self.end,
+            entry: self.entry.clone(),
+            encoded: OnceLock::new(),
+        }
     }
 
     /// From readings of the log, encoded as the leader does.

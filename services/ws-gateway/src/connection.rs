@@ -102,7 +102,8 @@ impl<P: Peer> Connection<P> {
         let (session, wishes) =
             Session::begin(form, number, app.limits.clone(), query, (head, now), &mut outbox);
         let clock = Clock::start(&app.patience, number);
-        let mut connection = Self { app, peer, place, session, outbox, questions: Questions::default(), clock };
+        let mut connection =
+            Self { app, peer, place, session, outbox, questions: Questions::default(), clock };
         // no first wish can end the connection
         let _ = connection.grant(wishes);
         connection
@@ -274,7 +275,9 @@ impl<P: Peer> Connection<P> {
                     self.questions.forget(sub);
                 }
                 Wish::Close(close) => return Err(close.into()),
-                Wish::Verdict { sub, from, first } => self.ask(sub, verdict(self.app.clone(), sub, from, first)),
+                Wish::Verdict { sub, from, first } => {
+                    self.ask(sub, verdict(self.app.clone(), sub, from, first))
+                }
                 Wish::Since { sub, last } => self.ask(sub, since(self.app.clone(), sub, last)),
                 Wish::Read { sub, after } => self.ask(sub, page(self.app.clone(), sub, after)),
                 Wish::Snapshot { sub, filter, at, after } => {
@@ -299,7 +302,8 @@ impl<P: Peer> Connection<P> {
         let said = async {
             while (P::ANSWERS_CLOSE || !self.outbox.is_empty())
                 && !matches!(self.peer.exchange(&mut self.outbox, true).await?, Happened::Closed(_))
-            {}
+            {
+            }
             io::Result::Ok(())
         };
         // a peer that is gone needs no goodbye

@@ -35,7 +35,8 @@ use store::Database;
 pub use crate::config::Config;
 pub use crate::form::Form;
 use crate::{
-    feed::Feed, history::History, hub::Hub, metrics::Metrics, outbox::Backlog, replay::Replay, roster::Roster, routes::Gateway,
+    feed::Feed, history::History, hub::Hub, metrics::Metrics, outbox::Backlog, replay::Replay,
+    roster::Roster, routes::Gateway,
 };
 
 /// Connections for replay, snapshots and readiness.

@@ -103,8 +103,9 @@ impl Server {
         let flow = Arc::new(Flow::new(self.limits));
         let io = TokioIo::new(Watched::new(stream, flow.clone(), !is_http2));
         let (server, serving) = (Arc::clone(&self), flow.clone());
-        let service =
-            service_fn(move |request| Arc::clone(&server).answer(request, peer, seat.clone(), serving.clone()));
+        let service = service_fn(move |request| {
+            Arc::clone(&server).answer(request, peer, seat.clone(), serving.clone())
+        });
         let ended = if is_http2 {
             let connection = self.http2.serve_connection(io, service);
             self.see_out(connection, &flow, http2::Connection::graceful_shutdown).await

@@ -50,7 +50,8 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let mut request = request.body(()).unwrap();
-        let checked = check(&mut request).map(|()| request.headers().get(HOST).map(|host| host.to_str().unwrap()));
+        let checked =
+            check(&mut request).map(|()| request.headers().get(HOST).map(|host| host.to_str().unwrap()));
         assert_eq!(checked, expected, "{version:?} {target} {hosts:?}");
     }
 

@@ -23,7 +23,9 @@ async fn whoever_says_nothing_or_half_of_something_is_cut_on_every_port() {
     let settings = format!("{preface}\0\0\0\x04\0\0\0\0\0");
     let mut peers = Vec::new();
     for addr in ports(&site) {
-        for said in ["", "P", "PRI *", preface, &settings, "GET / HTTP/1.1\r\nhost: x\r\n", "GET / HT", "\r\n"] {
+        for said in
+            ["", "P", "PRI *", preface, &settings, "GET / HTTP/1.1\r\nhost: x\r\n", "GET / HT", "\r\n"]
+        {
             peers.push((addr, said.to_owned(), Peer::saying(addr, said.as_bytes()).await.unwrap()));
         }
     }

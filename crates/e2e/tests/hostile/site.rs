@@ -34,7 +34,8 @@ impl Site {
     /// A reading still comes from a POST to a client, and every admin port answers.
     pub(crate) async fn serves(&self) {
         let (mut neighbour, _) = client::subscribed(self.gateway().public(), "{}").await;
-        let posted = http::post(self.stack.ingest.public(), "/api/sensors/", r#"{"sensor_id":"neighbour","value":1}"#);
+        let posted =
+            http::post(self.stack.ingest.public(), "/api/sensors/", r#"{"sensor_id":"neighbour","value":1}"#);
         assert_eq!(posted.await.unwrap().status, 201);
         client::messages_until(&mut neighbour, |message| {
             message.data.as_ref().is_some_and(|data| data.get().contains("neighbour"))

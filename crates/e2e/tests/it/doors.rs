@@ -9,8 +9,26 @@ use wire::Pattern;
 
 /// Ids that mean something else somewhere on the way.
 const IDS: [&str; 20] = [
-    "a,b", "a*", "*", "a\\", "\\*", "\\\\", "a\\,b", "%41", "%", "a&b=c", "a+b", "a#b", "..", "a/b", "?x", "\"q\"",
-    "<b>", "ä ö", "🌡", "'; drop table x; --",
+    "a,b",
+    "a*",
+    "*",
+    "a\\",
+    "\\*",
+    "\\\\",
+    "a\\,b",
+    "%41",
+    "%",
+    "a&b=c",
+    "a+b",
+    "a#b",
+    "..",
+    "a/b",
+    "?x",
+    "\"q\"",
+    "<b>",
+    "ä ö",
+    "🌡",
+    "'; drop table x; --",
 ];
 
 async fn stack() -> Stack {
@@ -42,8 +60,10 @@ async fn every_id_that_is_taken_can_be_followed_by_every_door() {
         assert_eq!(http::post(ingest, "/api/sensors/", &body).await.unwrap().status, 201, "{id}");
     }
     let last = json!(IDS[IDS.len() - 1]).to_string();
-    client::messages_until(&mut all, |message| message.data.as_ref().is_some_and(|data| data.get().contains(&last)))
-        .await;
+    client::messages_until(&mut all, |message| {
+        message.data.as_ref().is_some_and(|data| data.get().contains(&last))
+    })
+    .await;
     for id in IDS {
         let pattern = Pattern::Exact(id.to_owned()).to_string();
         let body = json!({ "sensors": [pattern], "from": start.to_string() }).to_string();
@@ -66,8 +86,9 @@ async fn every_id_that_is_taken_can_be_followed_by_every_door() {
         assert_eq!(one.json()["sensor_id"], id, "{id}: {}", one.body);
         let list = http::get(ingest, &format!("/api/sensors/?sensor_id={}", encoded(id))).await.unwrap();
         assert_eq!((list.json()[0]["sensor_id"].as_str(), list.json()[1].is_null()), (Some(id), true));
-        let mut stream =
-            Peer::asking(gateway, "GET", &format!("/sse/sensors/?from={start}&sensor={sensor}")).await.unwrap();
+        let mut stream = Peer::asking(gateway, "GET", &format!("/sse/sensors/?from={start}&sensor={sensor}"))
+            .await
+            .unwrap();
         let events = stream.read_until("event: live").await.unwrap();
         assert_eq!(events.matches("data: {\"id\"").count(), 1, "{id}: {events}");
     }
@@ -107,7 +128,11 @@ async fn pages_of_others_may_neither_write_nor_read_and_listed_ones_may() {
         let permitted = asked(addr, "OPTIONS", path, &preflight).await;
         assert_eq!(permitted.status, 204, "{path}");
         assert!(permitted.header("access-control-allow-methods").unwrap().contains(method), "{path}");
-        assert_eq!(asked(addr, method, path, &[("origin", "http://rowcast")]).await.status, status, "its own host");
+        assert_eq!(
+            asked(addr, method, path, &[("origin", "http://rowcast")]).await.status,
+            status,
+            "its own host"
+        );
     }
     let stored = stack.psql("select count(*) from sensor_readings");
     assert_eq!(stored, "2", "by the listed page and by its own");
@@ -194,7 +219,10 @@ async fn only_a_whole_handshake_becomes_a_socket() {
         let answer = Peer::saying(gateway, request.as_bytes()).await.unwrap().read_head().await.unwrap();
         assert_eq!(answer.split(' ').nth(1), Some(status.to_string().as_str()), "{request}{answer}");
         if status == 426 {
-            assert!(answer.contains("sec-websocket-version: 13") && answer.contains("upgrade: websocket"), "{answer}");
+            assert!(
+                answer.contains("sec-websocket-version: 13") && answer.contains("upgrade: websocket"),
+                "{answer}"
+            );
         }
     }
 }

@@ -38,7 +38,9 @@ async fn a_leader_of_128_mib_forwards_whatever_lies_in_the_table() {
         // more text than Postgres can print
         "to_jsonb(array_fill(1e131071::numeric, array[9000]))",
     ] {
-        stack.psql(&format!("insert into sensor_readings (sensor_id, value, metadata) select 'large', 1, {metadata}"));
+        stack.psql(&format!(
+            "insert into sensor_readings (sensor_id, value, metadata) select 'large', 1, {metadata}"
+        ));
     }
     stack.psql(
         "insert into sensor_readings (sensor_id, value, metadata)

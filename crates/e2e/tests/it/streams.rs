@@ -148,7 +148,8 @@ async fn a_snapshot_a_gap_and_a_bad_position_have_their_events() {
     for (query, header) in [("", "99999999999.1.1"), ("", "nonsense"), ("?lastEventId=nonsense", "")] {
         let headers = [("last-event-id", header)];
         let headers = if header.is_empty() { &headers[..0] } else { &headers[..] };
-        let stopped = http::send(gateway, "GET", &format!("/sse/sensors/{query}"), headers, b"").await.unwrap();
+        let stopped =
+            http::send(gateway, "GET", &format!("/sse/sensors/{query}"), headers, b"").await.unwrap();
         assert_eq!(stopped.status, 204, "{query} {header}");
     }
     let mut anew = Stream::open(gateway, "/sse/sensors/", "last-event-id: \r\n").await;

@@ -27,8 +27,7 @@ pub(super) async fn upgrade(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
 ) -> Response {
-    let admitted =
-        Handshake::read(&request).and_then(|handshake| Ok((handshake, app.admit(peer)?)));
+    let admitted = Handshake::read(&request).and_then(|handshake| Ok((handshake, app.admit(peer)?)));
     let (handshake, Admitted { place, head }) = match admitted {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),

@@ -274,8 +274,7 @@ mod tests {
     fn a_thousand_seconds_for_each_of_many_sensors_are_bounded_and_leave_nothing_behind() {
         let held = Held::new(Backlog::new(usize::MAX));
         let now = Instant::now();
-        let mut subscriptions: Vec<Latest> =
-            (0..4).map(|_| Latest::new(Some(0.001), held.clone())).collect();
+        let mut subscriptions: Vec<Latest> = (0..4).map(|_| Latest::new(Some(0.001), held.clone())).collect();
         for sensor in 0..40_000 {
             for latest in &mut subscriptions {
                 latest.take(&format!("sensor-{sensor}"), at(sensor), b"1", now);

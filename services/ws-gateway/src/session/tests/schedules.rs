@@ -108,7 +108,9 @@ impl World {
                 self.hub.detach(self.mailbox.session, sub);
                 Vec::new()
             }
-            Wish::Verdict { sub, from, .. } => self.session.on_verdict(sub, Resume::From(from), &mut self.out),
+            Wish::Verdict { sub, from, .. } => {
+                self.session.on_verdict(sub, Resume::From(from), &mut self.out)
+            }
             Wish::Read { sub, after } => {
                 let page: Vec<_> =
                     self.log.iter().filter(|batch| batch.end > after).take(2).cloned().collect();
