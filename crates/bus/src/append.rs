@@ -8,6 +8,7 @@ use wire::{Epoch, Position};
 use crate::{EntryId, Error, Options, Result};
 
 static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
+static BEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("beat.lua")));
 
 /// The stream of an epoch that nobody extends goes away after a day.
 const UNUSED_SECONDS: u64 = 24 * 3600;
@@ -59,29 +60,49 @@ impl Appender {
 
     /// The last entry of the epoch's stream; none if the stream is empty.
     pub async fn end(&mut self, epoch: Epoch) -> Result<Option<EntryId>> {
-        let entries: Vec<(String, redis::Value)> = redis::cmd("XREVRANGE")
-            .arg(self.options.stream_key(epoch))
-            .arg("+")
-            .arg("-")
-            .arg("COUNT")
-            .arg(1)
-            .query_async(&mut self.connection)
-            .await?;
+        let key = self.options.stream_key(epoch);
+        self.last(&key).await
+    }
+
+    /// The newest epoch that anything was appended in.
+    pub async fn newest_epoch(&mut self) -> Result<Option<Epoch>> {
+        let key = self.options.epochs_key();
+        Ok(self.last(&key).await?.map(|id| Epoch(id.tick.0)))
+    }
+
+    /// The name of that stream, for people.
+    pub fn stream_of(&self, epoch: Epoch) -> String {
+        self.options.stream_key(epoch)
+    }
+
+    async fn last(&mut self, key: &str) -> Result<Option<EntryId>> {
+        let mut range = redis::cmd("XREVRANGE");
+        range.arg(key).arg("+").arg("-").arg("COUNT").arg(1);
+        let entries: Vec<(String, redis::Value)> =
+            range.query_async(&mut self.connection).await.map_err(|error| Error::about(&[key], error))?;
         entries.first().map(|(id, _)| parse(id)).transpose()
     }
 
-    /// How often a leader has said [`Appender::beat`]: while the number moves, there is one.
-    pub async fn beats(&mut self) -> Result<u64> {
-        let beats: Option<u64> =
-            redis::cmd("GET").arg(self.options.beat_key()).query_async(&mut self.connection).await?;
+    /// How often a leader of the epoch has said [`Appender::beat`]: while the number moves, there is one.
+    pub async fn beats(&mut self, epoch: Epoch) -> Result<u64> {
+        let key = self.options.beat_key(epoch);
+        let beats: Option<u64> = redis::cmd("GET")
+            .arg(&key)
+            .query_async(&mut self.connection)
+            .await
+            .map_err(|error| Error::about(&[&key], error))?;
         Ok(beats.unwrap_or_default())
     }
 
-    /// Says that everything committed that this leader has seen is in the stream.
-    pub async fn beat(&mut self) -> Result<()> {
-        let mut beat = redis::cmd("INCR");
-        beat.arg(self.options.beat_key());
-        Ok(beat.exec_async(&mut self.connection).await?)
+    /// Says that everything committed that this leader has seen is in the stream. Gives a later epoch, if one has begun:
+    /// then nothing was said.
+    pub async fn beat(&mut self, epoch: Epoch) -> Result<Option<Epoch>> {
+        let (beat, epochs) = (self.options.beat_key(epoch), self.options.epochs_key());
+        let mut call = BEAT.key(&beat);
+        call.key(&epochs).arg(epoch.0).arg(UNUSED_SECONDS);
+        let answer = call.invoke_async(&mut self.connection).await;
+        let later: String = answer.map_err(|error| Error::about(&[&beat, &epochs], error))?;
+        (!later.is_empty()).then(|| parse_epoch(&later)).transpose()
     }
 
     /// Appends the entries behind `expected`, all or none.
@@ -92,8 +113,9 @@ impl Appender {
         entries: &[NewEntry],
     ) -> Result<Append> {
         let mut call = APPEND.prepare_invoke();
-        call.key(self.options.stream_key(epoch))
-            .key(self.options.epochs_key())
+        let (stream, epochs) = (self.options.stream_key(epoch), self.options.epochs_key());
+        call.key(&stream)
+            .key(&epochs)
             .arg(epoch.0)
             .arg(expected.map(|id| id.to_string()).unwrap_or_default())
             .arg(UNUSED_SECONDS)
@@ -104,14 +126,14 @@ impl Appender {
                 .arg(EntryId::at(entry.predecessor).to_string())
                 .arg(&entry.readings[..]);
         }
-        let (verdict, detail): (String, String) = call.invoke_async(&mut self.connection).await?;
+        let answer = call.invoke_async(&mut self.connection).await;
+        let (verdict, detail): (String, String) =
+            answer.map_err(|error| Error::about(&[&stream, &epochs], error))?;
         match verdict.as_str() {
             "appended" => Ok(Append::Appended),
             "mismatch" if detail.is_empty() => Ok(Append::Mismatch(None)),
             "mismatch" => Ok(Append::Mismatch(Some(parse(&detail)?))),
-            "superseded" => {
-                Ok(Append::Superseded(Epoch(detail.parse().map_err(|_| Error::Reply("not an epoch"))?)))
-            }
+            "superseded" => Ok(Append::Superseded(parse_epoch(&detail)?)),
             _ => Err(Error::Reply("no verdict of the script")),
         }
     }
@@ -130,6 +152,10 @@ impl Appender {
         }
         dropped
     }
+}
+
+fn parse_epoch(epoch: &str) -> Result<Epoch> {
+    epoch.parse().map(Epoch).map_err(|_| Error::Reply("not an epoch"))
 }
 
 fn parse(id: &str) -> Result<EntryId> {

@@ -60,6 +60,12 @@ impl Options {
         RedisConfig::at(url, prefix).options()
     }
 
+    /// For the keys of that database: `{prefix:database}:`, so that installations with one prefix share a Redis.
+    #[must_use]
+    pub fn of(&self, database: &str) -> Self {
+        Self { way: self.way.clone(), prefix: format!("{}:{database}", self.prefix) }
+    }
+
     /// A connection whose calls fail after `limit`; with none they wait as long as the server does.
     pub(crate) async fn connect(&self, limit: Option<Duration>) -> Result<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
@@ -86,9 +92,9 @@ impl Options {
         format!("{{{}}}:epochs", self.prefix)
     }
 
-    /// The key of the leader's sign of life.
-    pub(crate) fn beat_key(&self) -> String {
-        format!("{{{}}}:beat", self.prefix)
+    /// The key of the sign of life of an epoch's leader.
+    pub(crate) fn beat_key(&self, epoch: Epoch) -> String {
+        format!("{{{}}}:beat:{}", self.prefix, epoch.0)
     }
 }
 

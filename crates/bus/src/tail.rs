@@ -51,9 +51,10 @@ impl Tail {
 
     /// The position of the last entry of the epoch's stream.
     pub async fn end(&mut self, epoch: Epoch) -> Result<Option<Position>> {
+        let key = self.options.stream_key(epoch);
         let mut range = redis::cmd("XREVRANGE");
-        range.arg(self.options.stream_key(epoch)).arg("+").arg("-").arg("COUNT").arg(1);
-        let reply = self.call(&range, GRACE).await?;
+        range.arg(&key).arg("+").arg("-").arg("COUNT").arg(1);
+        let reply = self.call(&range, &[&key], GRACE).await?;
         Ok(parse_entries(reply, epoch)?.pop().map(|entry| entry.end))
     }
 
@@ -64,7 +65,7 @@ impl Tail {
         while bytes < limit {
             let mut range = redis::cmd("XREVRANGE");
             range.arg(&key).arg(&upto).arg("-").arg("COUNT").arg(ENTRIES_PER_READ);
-            let entries = parse_entries(self.call(&range, GRACE).await?, end.epoch)?;
+            let entries = parse_entries(self.call(&range, &[&key], GRACE).await?, end.epoch)?;
             let Some(oldest) = entries.last() else { break };
             upto = format!("({}", EntryId::at(oldest.end));
             bytes += entries.iter().map(|entry| entry.readings.len()).sum::<usize>();
@@ -74,11 +75,12 @@ impl Tail {
         Ok(past)
     }
 
-    /// A number that changes as long as a leader keeps the stream up; none before the first.
-    pub async fn beat(&mut self) -> Result<Option<i64>> {
+    /// A number that changes as long as a leader keeps the epoch's stream up; none before the first.
+    pub async fn beat(&mut self, epoch: Epoch) -> Result<Option<i64>> {
+        let key = self.options.beat_key(epoch);
         let mut get = redis::cmd("GET");
-        get.arg(self.options.beat_key());
-        match self.call(&get, GRACE).await? {
+        get.arg(&key);
+        match self.call(&get, &[&key], GRACE).await? {
             Value::BulkString(beat) => Ok(std::str::from_utf8(&beat).ok().and_then(|beat| beat.parse().ok())),
             _ => Ok(None),
         }
@@ -97,7 +99,9 @@ impl Tail {
             .arg(&epochs)
             .arg(EntryId::at(after).to_string())
             .arg(format!("{}-0", after.epoch.0));
-        let Value::Array(streams) = self.call(&read, block + GRACE).await? else { return Ok(Read::Quiet) };
+        let Value::Array(streams) = self.call(&read, &[&stream, &epochs], block + GRACE).await? else {
+            return Ok(Read::Quiet);
+        };
         let mut newest = None;
         for found in streams {
             let [Value::BulkString(key), entries] = pair(found)? else {
@@ -111,9 +115,9 @@ impl Tail {
         Ok(newest.map_or(Read::Quiet, Read::NewEpoch))
     }
 
-    async fn call(&mut self, command: &redis::Cmd, limit: Duration) -> Result<Value> {
+    async fn call(&mut self, command: &redis::Cmd, keys: &[&str], limit: Duration) -> Result<Value> {
         let answer = tokio::time::timeout(limit, command.query_async(&mut self.connection));
-        answer.await.map_err(|_| Error::Silent)?.map_err(Error::Redis)
+        answer.await.map_err(|_| Error::Silent)?.map_err(|error| Error::about(keys, error))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{sync::OnceLock, time::Duration};
 
 use bus::{Append, Appender, EntryId, NewEntry, Options, Read, Tail};
-use testkit::Redis;
+use testkit::{Redis, wait_for};
 use wire::{EntryBuilder, Epoch, Position, Tick};
 
 const EPOCH: Epoch = Epoch(7);
@@ -104,4 +104,79 @@ async fn a_reader_waits_for_the_first_entry_longer_than_the_client_library_would
     let Read::Entries(entries) = read.unwrap() else { panic!("an entry") };
     let decoded = wire::Entry::decode(entries[0].readings.clone()).unwrap();
     assert_eq!(decoded.rows().next().unwrap().id, 5);
+}
+
+#[tokio::test]
+async fn databases_with_one_prefix_have_keys_of_their_own() {
+    let shared = options("shared");
+    for (database, epoch) in [("1a-5", 9), ("1a-6", 7)] {
+        let options = shared.of(database);
+        let mut appender = Appender::connect(&options).await.unwrap();
+        assert_eq!(appender.newest_epoch().await.unwrap(), None);
+        assert_eq!(appender.beat(Epoch(epoch)).await.unwrap(), None, "the later epoch is another's");
+        assert_eq!(Tail::connect(&options).await.unwrap().beat(Epoch(epoch)).await.unwrap(), Some(1));
+        assert_eq!(appender.newest_epoch().await.unwrap(), Some(Epoch(epoch)));
+        assert_eq!(appender.beat(Epoch(epoch - 1)).await.unwrap(), Some(Epoch(epoch)));
+    }
+}
+
+#[tokio::test]
+async fn what_redis_refuses_is_said_with_the_keys() {
+    let redis = Redis::start().unwrap();
+    let says = async |url: &str| {
+        let options = Options::at(url, "words").unwrap().of("db");
+        let mut tail = Tail::connect(&options).await.unwrap();
+        let mut appender = Appender::connect(&options).await.unwrap();
+        let (readings, wanted) = (entry(at(1, 1), at(0, 0)), at(0, 0));
+        [
+            tail.read(wanted, Duration::from_millis(10)).await.err().map(|error| error.to_string()),
+            appender.append(EPOCH, None, &[readings]).await.err().map(|error| error.to_string()),
+            appender.beat(EPOCH).await.err().map(|error| error.to_string()),
+        ]
+    };
+    let check = |said: &[Option<String>], words: &[&str]| {
+        for said in said {
+            let said = said.as_deref().unwrap();
+            assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        }
+    };
+    redis.command(&["SET", "{words:db}:epochs", "1"]).unwrap();
+    check(&says(&redis.url()).await, &["{words:db}:epochs", "WRONGTYPE", "another type"]);
+    redis.command(&["DEL", "{words:db}:epochs"]).unwrap();
+
+    // the obvious pattern does not match keys that begin with a brace
+    redis.command(&["ACL", "SETUSER", "narrow", "on", ">secret", "+@all", "~words*"]).unwrap();
+    let narrow = redis.url().replace("redis://", "redis://narrow:secret@");
+    check(&says(&narrow).await, &["{words:db}:", "NOPERM", "no permission"]);
+    redis.command(&["ACL", "SETUSER", "narrow", "~{words:*"]).unwrap();
+    assert_eq!(says(&narrow).await, [None, None, None]);
+
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    check(&says(&redis.url()).await[2..], &["{words:db}:", "maxmemory is too small", "OOM"]);
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    redis.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    check(&says(&redis.url()).await[2..], &["{words:db}:", "READONLY", "read-only replica"]);
+}
+
+#[tokio::test]
+async fn a_cluster_s_node_that_does_not_hold_the_keys_says_so() {
+    let redis = Redis::start_with(&["--cluster-enabled", "yes"]).unwrap();
+    let options = options_at(&redis);
+    let mut appender = Appender::connect(&options).await.unwrap();
+    let error = appender.beat(EPOCH).await.unwrap_err().to_string();
+    assert!(error.contains("{cluster:db}:beat:7") && error.contains("Redis Cluster"), "{error}");
+    // all keys lie in one slot, so a node that holds it serves them
+    redis.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).unwrap();
+    wait_for("the cluster", Duration::from_secs(20), async || {
+        let beat = async { Appender::connect(&options).await?.beat(EPOCH).await };
+        beat.await.map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(append(&mut appender, None, &[at(1, 5)]).await, Append::Appended);
+    let mut tail = Tail::connect(&options).await.unwrap();
+    assert_eq!(ends(&mut tail, at(0, 0)).await, [(at(0, 0), at(1, 5))]);
+}
+
+fn options_at(redis: &Redis) -> Options {
+    Options::at(&redis.url(), "cluster").unwrap().of("db")
 }

@@ -161,7 +161,8 @@ async fn wire(stack: &Stack, line: Line, state: Wire) -> Result<()> {
 
 fn roll_back_tail(stack: &Stack) -> Result<()> {
     let epoch = stack.psql("select max(epoch) from rowcast.epoch");
-    let key = format!("{{rowcast}}:stream:{epoch}");
+    let identity = stack.psql("select rowcast.identity()");
+    let key = format!("{{rowcast:{identity}}}:stream:{epoch}");
     let last = stack.redis.command(&["XREVRANGE", &key, "+", "-", "COUNT", "5"])?;
     let ids = last.lines().filter(|line| {
         let id = line.split_once('-');

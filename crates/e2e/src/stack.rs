@@ -132,6 +132,15 @@ pub struct Stack {
     logs: TempDir,
 }
 
+/// Another installation on the Redis of a [`Stack`].
+#[derive(Debug)]
+pub struct Neighbour {
+    /// Where its clients connect.
+    pub gateway: Running,
+    /// What forwards its readings.
+    pub listener: Running,
+}
+
 /// The database that a stack uses.
 pub const DATABASE: &str = "postgres";
 
@@ -145,8 +154,9 @@ impl Stack {
     pub async fn start_with(plan: Plan, env: &[(&str, &str)]) -> Result<Self> {
         let logs = TempDir::with_prefix("rowcast-e2e-")?;
         let (postgres, redis) = (Postgres::start()?, Redis::start()?);
-        migrate(&postgres, logs.path())?;
-        let launch = Launch { postgres: &postgres, redis: &redis, logs: logs.path(), env };
+        migrate(&postgres, DATABASE, logs.path())?;
+        let launch =
+            Launch { postgres: &postgres, database: DATABASE, redis: &redis, logs: logs.path(), env };
         let ingest = launch.service("ingest", 0, true, false).await?;
         let mut gateways = Vec::new();
         for number in 0..plan.gateways {
@@ -161,6 +171,18 @@ impl Stack {
             service.await_ready().await;
         }
         Ok(stack)
+    }
+
+    /// Starts another installation on this one's Redis, with a database of its own.
+    pub async fn start_neighbour(&self, postgres: &Postgres, database: &str) -> Result<Neighbour> {
+        let logs = self.logs.path().join(database);
+        std::fs::create_dir_all(&logs)?;
+        migrate(postgres, database, &logs)?;
+        let launch = Launch { postgres, database, redis: &self.redis, logs: &logs, env: &[] };
+        Ok(Neighbour {
+            gateway: launch.service("ws-gateway", 0, true, true).await?,
+            listener: launch.service("notify-listener", 0, false, true).await?,
+        })
     }
 
     /// Every service.
@@ -188,6 +210,7 @@ impl Stack {
 
 struct Launch<'a> {
     postgres: &'a Postgres,
+    database: &'a str,
     redis: &'a Redis,
     logs: &'a Path,
     env: &'a [(&'a str, &'a str)],
@@ -200,7 +223,7 @@ impl Launch<'_> {
         let to_redis = if redis { Some(Proxy::start(local(self.redis.port())).await?) } else { None };
         let admin = local(free_port()?);
         let http = if public { Some(local(free_port()?)) } else { None };
-        let database = format!("postgres://postgres@{}/{DATABASE}", to_postgres.addr());
+        let database = format!("postgres://postgres@{}/{}", to_postgres.addr(), self.database);
         let mut program = Program::new(binary(name)?, self.logs.join(format!("{name}-{number}.log")))
             .env("ROWCAST_DATABASE__URL", database)
             .env("ROWCAST_ADMIN__ADDR", admin.to_string());
@@ -221,11 +244,11 @@ impl Launch<'_> {
 }
 
 /// Runs the migrate job to its end.
-pub fn migrate(postgres: &Postgres, logs: &Path) -> Result<()> {
+pub fn migrate(postgres: &Postgres, database: &str, logs: &Path) -> Result<()> {
     let program = Program::new(binary("migrate")?, logs.join("migrate.log"))
-        .env("ROWCAST_DATABASE__URL", postgres.url(DATABASE));
+        .env("ROWCAST_DATABASE__URL", postgres.url(database));
     match Process::start(program)?.wait(READY_WITHIN)? {
-        _ if postgres.psql(DATABASE, "select to_regclass('rowcast.tick') is not null")? == "t" => Ok(()),
+        _ if postgres.psql(database, "select to_regclass('rowcast.tick') is not null")? == "t" => Ok(()),
         code => bail!("migrate ended with {code:?}: {}", std::fs::read_to_string(logs.join("migrate.log"))?),
     }
 }

@@ -9,7 +9,7 @@ use wire::{Epoch, Position, Tick};
 use crate::{
     Budget, Error, Head, Options, Page, ReadError, Result,
     connect::timely,
-    log::{TickReadings, head, read_page},
+    log::{TickReadings, head, identity, read_page},
     readings::MaybeRow,
 };
 
@@ -76,6 +76,11 @@ impl Leader {
     #[must_use]
     pub fn named(self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self }
+    }
+
+    /// What tells this database from all others: its keys in Redis are named after it.
+    pub async fn identity(&mut self) -> Result<String> {
+        timely(self.limit, identity(&mut self.connection)).await?
     }
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {

@@ -258,7 +258,20 @@ async fn read_chunk(
     Ok(Page { ticks: vec![TickReadings { epoch, tick: no, at: tick.at, readings }], covered })
 }
 
+/// What the keys in Redis are named after.
+pub(crate) async fn identity(connection: &mut PgConnection) -> Result<String> {
+    Ok(sqlx::query_scalar("select rowcast.identity()").fetch_one(connection).await?)
+}
+
 impl Database {
+    /// What tells this database from all others: its keys in Redis are named after it. Another server behind the same
+    /// name has another.
+    pub async fn identity(&self) -> Result<String> {
+        let mut lent = self.lend().await?;
+        let read = timely(lent.limit(), identity(lent.connection())).await?;
+        lent.after(read)
+    }
+
     /// The log's end.
     pub async fn head(&self) -> Result<Head> {
         let mut lent = self.lend().await?;

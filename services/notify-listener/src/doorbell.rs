@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::Life;
+use chassis::{Life, Outage};
 use store::Doorbell;
 use tokio::sync::Notify;
 
@@ -17,17 +17,21 @@ pub(crate) async fn answer(options: store::Options, bell: Arc<Notify>, metrics: 
 }
 
 async fn listen(options: store::Options, bell: Arc<Notify>, metrics: Metrics) -> ! {
+    let mut outage = Outage::new("the LISTEN session");
     loop {
         match Doorbell::listen(&options).await {
             Ok(mut doorbell) => {
+                outage.ends();
                 // what was committed while nobody listened rang for nobody
                 bell.notify_one();
                 if let Err(error) = ring_while(&mut doorbell, &bell, &metrics).await {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the LISTEN session is lost");
+                    outage.fails(&error);
                     bell.notify_one();
                 }
             }
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot listen"),
+            Err(error) => {
+                outage.fails(&error);
+            }
         }
         tokio::time::sleep(RETRY).await;
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bus::{Append, Appender, EntryId};
-use chassis::Life;
+use chassis::{Life, Outage};
 use futures_util::FutureExt;
 use store::{
     Advance, Budget, Leader, ReadError,
@@ -26,7 +26,7 @@ use crate::{
     chunk,
     leadership::Leadership,
     metrics::Metrics,
-    planner::{Event, Planner, Step, rest_after},
+    planner::{Event, POLL, Planner, Step, rest_after},
     standby::Warm,
 };
 
@@ -72,6 +72,10 @@ enum Lost {
     Bus(#[from] bus::Error),
     #[error("a later epoch has begun; this database is not its primary")]
     Superseded(Epoch),
+    #[error(
+        "another installation writes {key}: this database is a physical copy of its, and needs a Redis, or a redis.prefix, of its own"
+    )]
+    Copy { key: String },
     #[error("no answer within {0:?}")]
     Silent(Duration),
     #[error("another leader was met while the Lease cannot be read")]
@@ -130,11 +134,12 @@ impl Forwarder {
 
     async fn term(self: Arc<Self>, leadership: Arc<Leadership>, mut warm: Option<Warm>) {
         let mut wait = Duration::from_millis(50);
+        let mut outage = Outage::new("forwarding");
         while leadership.holds() {
             let began = Instant::now();
-            if let Err(lost) = self.until_lost(&leadership, warm.take()).await {
+            if let Err(lost) = self.until_lost(&leadership, warm.take(), &mut outage).await {
                 self.metrics.losses.inc();
-                tracing::warn!(error = &lost as &dyn std::error::Error, "forwarding is interrupted");
+                outage.fails(&lost);
                 if matches!(lost, Lost::Rival) {
                     return;
                 }
@@ -151,7 +156,12 @@ impl Forwarder {
         }
     }
 
-    async fn until_lost(&self, leadership: &Leadership, warm: Option<Warm>) -> Result<(), Lost> {
+    async fn until_lost(
+        &self,
+        leadership: &Leadership,
+        warm: Option<Warm>,
+        outage: &mut Outage,
+    ) -> Result<(), Lost> {
         let signature = leadership.signature(&self.process);
         let Warm { leader, appender } = match warm {
             Some(warm) => warm,
@@ -164,6 +174,7 @@ impl Forwarder {
             bell: &self.bell,
             metrics: &self.metrics,
             page_bytes: &self.page_bytes,
+            epoch: None,
             oldest: None,
             heard_of: None,
             tick_began: Instant::now(),
@@ -175,7 +186,12 @@ impl Forwarder {
             let step = planner.next(event);
             self.metrics.backlog_ticks.set(planner.backlog());
             tracing::trace!(?step, "step");
+            // only what follows the loading of the log's end shows that the stream takes what it is given
+            let is_work = matches!(step, Step::Append { .. } | Step::Wait(_));
             event = hands.perform(step).await?;
+            if is_work {
+                outage.ends();
+            }
         }
         Ok(())
     }
@@ -195,6 +211,8 @@ struct Hands<'a> {
     bell: &'a Notify,
     metrics: &'a Metrics,
     page_bytes: &'a AtomicUsize,
+    /// The epoch that was loaded.
+    epoch: Option<Epoch>,
     /// When the oldest reading was inserted of those about to be appended.
     oldest: Option<OffsetDateTime>,
     /// When gateways last heard of this leader.
@@ -263,12 +281,31 @@ impl Hands<'_> {
         if loaded.head.epoch != before {
             return Ok(Event::Fenced);
         }
+        if end.is_none() && self.epoch != Some(before) {
+            self.check_is_alone(before).await?;
+        }
+        self.epoch = Some(before);
         Ok(Event::Loaded {
             epoch: loaded.head.epoch,
             head: loaded.head.last_tick,
             window_start: loaded.window_start,
             end,
         })
+    }
+
+    /// An epoch's first append or beat tells those of the epoch before to stop. Where that one's leader is still at work, this
+    /// database is a copy of its, and must not.
+    async fn check_is_alone(&mut self, epoch: Epoch) -> Result<(), Lost> {
+        let appender = &mut self.appender;
+        let Some(newest) = appender.newest_epoch().await?.filter(|newest| *newest < epoch) else {
+            return Ok(());
+        };
+        let before = (appender.beats(newest).await?, appender.end(newest).await?);
+        sleep(2 * BEAT_EVERY + POLL).await;
+        if (appender.beats(newest).await?, appender.end(newest).await?) == before {
+            return Ok(());
+        }
+        Err(Lost::Copy { key: appender.stream_of(newest) })
     }
 
     async fn read(&mut self, after: Position, upto: Tick) -> Result<Event, Lost> {
@@ -337,8 +374,12 @@ impl Hands<'_> {
     /// Before a wait, everything that was seen is in the stream. Whoever has heard of this leader a moment ago,
     /// through an append, need not be told.
     async fn beat(&mut self) -> Result<(), Lost> {
+        let Some(epoch) = self.epoch else { return Ok(()) };
         if self.heard_of.is_none_or(|at| at.elapsed() >= BEAT_EVERY) {
-            within(self.leadership, STREAM_WITHIN, async { Ok(self.appender.beat().await?) }).await?;
+            let beat = async { Ok(self.appender.beat(epoch).await?) };
+            if let Some(later) = within(self.leadership, STREAM_WITHIN, beat).await? {
+                return Err(Lost::Superseded(later));
+            }
             self.heard_of = Some(Instant::now());
         }
         Ok(())

@@ -51,7 +51,11 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
 
     let bell = Arc::new(Notify::new());
     life.spawn("doorbell", doorbell::answer(database.clone(), bell.clone(), metrics.clone(), life.clone()));
-    let upkeep = upkeep::keep(database.clone(), config.retention, metrics.clone(), life.clone());
+    let told = upkeep::Told {
+        condition: service.readiness.condition("upkeep"),
+        failures: metrics.upkeep_failures.clone(),
+    };
+    let upkeep = upkeep::keep(database.clone(), config.retention, told, life.clone());
     life.spawn("upkeep", upkeep);
 
     let candidacy = match config.lease.mode {

@@ -29,8 +29,6 @@ pub(crate) struct Metrics {
     pub(crate) blind: IntCounter,
     /// Upkeep of partitions and retention that failed.
     pub(crate) upkeep_failures: IntCounter,
-    /// 1 while the last upkeep has failed.
-    pub(crate) upkeep_failing: IntGauge,
 }
 
 impl Metrics {
@@ -75,7 +73,6 @@ impl Metrics {
                 "upkeep_failures_total",
                 "Upkeep of partitions and retention that failed",
             )?,
-            upkeep_failing: gauge("upkeep_failing", "1 while the last upkeep has failed")?,
         })
     }
 }

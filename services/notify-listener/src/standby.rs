@@ -33,10 +33,9 @@ impl Warm {
         stream: &bus::Options,
         name: &str,
     ) -> Result<Self, E> {
-        Ok(Self {
-            leader: Leader::connect(database, name).await?,
-            appender: Appender::connect(stream).await?,
-        })
+        let mut leader = Leader::connect(database, name).await?;
+        let appender = Appender::connect(&stream.of(&leader.identity().await?)).await?;
+        Ok(Self { leader, appender })
     }
 }
 
@@ -112,7 +111,7 @@ impl Standby {
         let began = Instant::now();
         let outlook = warm.leader.look().await?;
         let end = warm.appender.end(outlook.epoch).await?;
-        let beats = warm.appender.beats().await?;
+        let beats = warm.appender.beats(outlook.epoch).await?;
         // only now: a look that was broken off leaves no connection with half an answer in it
         self.warm = Some(warm);
         Ok(Look { outlook, end, beats, took: began.elapsed() })

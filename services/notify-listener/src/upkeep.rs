@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use chassis::Life;
+use chassis::{Condition, Fault, Life, Outage};
+use prometheus::IntCounter;
 use store::Leader;
 
-use crate::{config::Retention, metrics::Metrics};
+use crate::config::Retention;
 
 /// Partitions are made for this many days ahead: a weekend without a leader finds them there.
 const DAYS_AHEAD: i32 = 3;
@@ -19,25 +20,34 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// How long it may take: the first day may have its readings moved from the default partition.
 const WITHIN: Duration = Duration::from_secs(600);
 
-/// Does it now and from time to time, until the process stops.
-pub(crate) async fn keep(options: store::Options, retention: Retention, metrics: Metrics, life: Life) {
+/// Where it is told how upkeep goes.
+pub(crate) struct Told {
+    /// Fails while no partitions are made and none dropped.
+    pub(crate) condition: Condition,
+    /// How often it failed.
+    pub(crate) failures: IntCounter,
+}
+
+/// Does it now and from time to time, until the process stops. Another replica would fare no better, so what fails
+/// leaves this one ready.
+pub(crate) async fn keep(options: store::Options, retention: Retention, told: Told, life: Life) {
     let options = options.statement_timeout(WITHIN);
+    let mut outage = Outage::new("upkeep");
+    told.condition.hold();
     loop {
-        match once(&options, retention).await {
+        let pause = match once(&options, retention).await {
             Ok(done) => {
-                metrics.upkeep_failing.set(0);
+                outage.ends();
+                told.condition.hold();
                 done.iter().for_each(|what| tracing::info!(what, "upkeep"));
+                EVERY
             }
             Err(error) => {
-                metrics.upkeep_failing.set(1);
-                metrics.upkeep_failures.inc();
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "upkeep failed: no partitions are made and none dropped until it succeeds"
-                );
+                told.failures.inc();
+                told.condition.fail(Fault::Shared(outage.fails(&error)));
+                AGAIN
             }
-        }
-        let pause = if metrics.upkeep_failing.get() == 0 { EVERY } else { AGAIN };
+        };
         if life.soft().run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }

@@ -148,16 +148,17 @@ impl Feed {
     }
 
     async fn until_lost(&self, loss: &mut Loss) -> Result<std::convert::Infallible, Lost> {
-        let mut tail = Tail::connect(&self.stream).await?;
+        let mut tail = Tail::connect(&self.stream.of(&self.database.identity().await?)).await?;
         let mut cursor = match self.hub.head() {
             Some(head) => head,
             None => self.begin(&mut tail).await?,
         };
-        let mut pulse = Pulse { beat: tail.beat().await?, began_at: Instant::now(), heard_at: None };
+        let mut pulse =
+            Pulse { beat: tail.beat(cursor.epoch).await?, began_at: Instant::now(), heard_at: None };
         loop {
             let block = if pulse.heard_at.is_some() { BLOCK } else { FIRST_BLOCK };
             match tail.read(cursor, block).await? {
-                Read::Quiet => pulse.feel(tail.beat().await?),
+                Read::Quiet => pulse.feel(tail.beat(cursor.epoch).await?),
                 Read::Entries(entries) => {
                     pulse.heard_at = Some(Instant::now());
                     for entry in entries {

@@ -91,8 +91,9 @@ fn reigns(ticks: &str) -> Result<Vec<Reign>> {
 /// Each entry names the one before it.
 async fn check_stream(release: &Release) -> Result<()> {
     let epoch = release.psql("select max(epoch) from rowcast.epoch").await?;
+    let identity = release.psql("select rowcast.identity()").await?;
     let entries = release
-        .redis(&["XREVRANGE", &format!("{{rowcast}}:stream:{epoch}"), "+", "-", "COUNT", "3000"])
+        .redis(&["XREVRANGE", &format!("{{rowcast:{identity}}}:stream:{epoch}"), "+", "-", "COUNT", "3000"])
         .await?;
     let entries = entries.as_array().context("a list of entries")?;
     ensure!(!entries.is_empty(), "the stream has entries");

@@ -13,6 +13,7 @@ mod history;
 mod large;
 mod limits;
 mod modes;
+mod neighbours;
 mod oracle;
 mod page;
 mod pulls;

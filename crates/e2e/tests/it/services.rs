@@ -167,7 +167,7 @@ async fn services_wait_unready_for_the_schema() {
     })
     .await;
     assert_eq!(http::get(admin, "/livez").await.unwrap().status, 200, "unready is not dead");
-    stack::migrate(&postgres, logs.path()).unwrap();
+    stack::migrate(&postgres, stack::DATABASE, logs.path()).unwrap();
     wait_for("readiness", SOON, async || match readiness().await {
         Ok((200, _)) => Ok(()),
         other => Err(format!("{other:?}")),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chassis::Outage;
 use store::{Inserter, StoredReadings, readings::Inserted};
 use tokio::{
     runtime::Handle,
@@ -26,11 +27,13 @@ pub(super) struct Lane {
     /// Where the requests run. Their answers are made there, while the next INSERT is on its way.
     requests: Handle,
     metrics: Metrics,
+    outage: Outage,
 }
 
 impl Lane {
     pub(super) fn new(options: store::Options, requests: Handle, metrics: Metrics) -> Self {
-        Self { options: options.statement_timeout(STATEMENT_LIMIT), inserter: None, requests, metrics }
+        let options = options.statement_timeout(STATEMENT_LIMIT);
+        Self { options, inserter: None, requests, metrics, outage: Outage::new("storing readings") }
     }
 
     /// Stores the batch in one statement and answers each job. A job whose readings the database refuses fails
@@ -69,6 +72,7 @@ impl Lane {
                 self.metrics.batch.observe(readings.len() as f64);
                 self.metrics.readings.inc_by(readings.len() as u64);
                 self.inserter = Some(inserter);
+                self.outage.ends();
                 Ok(stored)
             }
             Ok(Err(error)) if error.blames_data() => {
@@ -77,7 +81,7 @@ impl Lane {
                 Err(if too_large { NotStored::TooLarge } else { NotStored::BadData })
             }
             Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "an INSERT failed");
+                self.outage.fails(&error);
                 Err(NotStored::Unavailable)
             }
             Ok(Ok(Inserted::TooLate)) | Err(_) => Err(NotStored::Unavailable),
@@ -93,11 +97,14 @@ impl Lane {
         loop {
             match timeout_at(deadline, Inserter::connect(&self.options)).await {
                 Ok(Ok(inserter)) => return Ok(inserter),
-                Ok(Err(error)) if Instant::now() + RETRY < deadline => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "cannot connect");
+                Ok(Err(error)) => {
+                    self.outage.fails(&error);
+                    if Instant::now() + RETRY >= deadline {
+                        return Err(NotStored::Unavailable);
+                    }
                     sleep(RETRY).await;
                 }
-                _ => return Err(NotStored::Unavailable),
+                Err(_) => return Err(NotStored::Unavailable),
             }
         }
     }

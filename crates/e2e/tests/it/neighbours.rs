@@ -1,0 +1,75 @@
+//! Installations that share a Redis: each keeps to its own keys.
+
+use e2e::{
+    Plan, Stack,
+    client::{self, subscribed},
+    stack::DATABASE,
+};
+use serde_json::Value;
+use std::{net::SocketAddr, time::Duration};
+use testkit::{Postgres, wait_for};
+use wire::ServerMessage;
+
+async fn stack() -> Stack {
+    Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap()
+}
+
+/// What a client of that gateway is told until it hears of the sensor `end`.
+async fn told(gateway: SocketAddr, write: impl FnOnce()) -> Vec<String> {
+    let (mut socket, _) = subscribed(gateway, "{}").await;
+    write();
+    let sensor = |message: &ServerMessage| {
+        let data: Value = serde_json::from_str(message.data.as_ref()?.get()).ok()?;
+        data["sensor_id"].as_str().map(str::to_owned)
+    };
+    let messages =
+        client::messages_until(&mut socket, |message| sensor(message).as_deref() == Some("end")).await;
+    messages.iter().filter_map(sensor).collect()
+}
+
+const INSERT: &str = "insert into sensor_readings (sensor_id, value) values";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_databases_share_a_redis_and_neither_hears_the_other() {
+    let stack = stack().await;
+    stack.psql("create database staging");
+    let staging = stack.start_neighbour(&stack.postgres, "staging").await.unwrap();
+    for service in [&staging.gateway, &staging.listener] {
+        service.await_ready().await;
+    }
+    for round in 0..3 {
+        let theirs = told(staging.gateway.public(), || {
+            stack.psql(&format!("{INSERT} ('older', {round})"));
+            stack.postgres.psql("staging", &format!("{INSERT} ('end', {round})")).unwrap();
+        });
+        assert_eq!(theirs.await, ["end"]);
+        let ours = told(stack.gateways[0].public(), || {
+            stack.postgres.psql("staging", &format!("{INSERT} ('younger', {round})")).unwrap();
+            stack.psql(&format!("{INSERT} ('end', {round})"));
+        });
+        assert_eq!(ours.await, ["end"]);
+    }
+    for listener in [&stack.listeners[0], &staging.listener] {
+        assert_eq!(listener.metric("rowcast_listener_losses_total").await.unwrap(), 0.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_physical_copy_is_named_and_does_not_harm_the_older_one() {
+    let stack = stack().await;
+    // every server of these tests is a copy of one data folder, so its databases have the same identity
+    let copied = Postgres::start().unwrap();
+    let identity = "select system_identifier from pg_control_system()";
+    assert_eq!(copied.psql(DATABASE, identity).unwrap(), stack.psql(identity));
+    let copy = stack.start_neighbour(&copied, DATABASE).await.unwrap();
+    wait_for("the copy's complaint", Duration::from_secs(30), async || {
+        let log = copy.listener.process.tail();
+        if log.contains("another installation writes {rowcast:") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    let ours = told(stack.gateways[0].public(), || {
+        stack.psql(&format!("{INSERT} ('older', 1), ('end', 1)"));
+    });
+    assert_eq!(ours.await, ["older", "end"]);
+    assert_eq!(stack.listeners[0].metric("rowcast_listener_losses_total").await.unwrap(), 0.0);
+}

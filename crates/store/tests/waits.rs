@@ -1,0 +1,111 @@
+//! No wait for a database that is gone without a word is without an end; idle connections that were ended cost nothing.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{net::SocketAddr, time::Duration};
+
+use store::{Database, Inserter, Leader, NewReading, Options, readings::Inserted};
+use testkit::{Proxy, TestDatabase, proxy::Wire};
+use tokio::time::{Instant, timeout};
+use wire::{Filter, Position, Tick};
+
+/// The database behind a wire.
+async fn behind_a_wire(db: &TestDatabase) -> (Proxy, Options) {
+    let (before, after) = db.url.split_once("127.0.0.1:").unwrap();
+    let (port, name) = after.split_once('/').unwrap();
+    let wire = Proxy::start(SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))).await.unwrap();
+    let options = Options::new(&format!("{before}{}/{name}", wire.addr()), "test").unwrap();
+    (wire, options.statement_timeout(Duration::from_secs(1)))
+}
+
+fn reading() -> NewReading {
+    let (sensor_id, metadata) = ("s".to_owned(), "{}".to_owned());
+    NewReading { sensor_id, value: 1.0, timestamp: None, metadata, traceparent: None }
+}
+
+#[tokio::test]
+async fn a_database_that_falls_silent_ends_every_wait_and_is_found_again() {
+    let db = TestDatabase::migrated().await;
+    let (wire, options) = behind_a_wire(&db).await;
+    let database = Database::new(&options, 2);
+    let head = database.head().await.unwrap();
+    let end = Position::after_tick(head.epoch, head.last_tick);
+    for round in 0..3 {
+        wire.set(Wire::Frozen);
+        // more of them at once than there are connections
+        let each = Duration::from_secs(8);
+        let (head, log, latest, newest, chronicle, schema) = tokio::join!(
+            timeout(each, database.head()),
+            timeout(each, database.read(end, Tick(i64::MAX), 10)),
+            timeout(each, database.latest(&Filter::All, end, None, 10)),
+            timeout(each, database.newest(None, 10)),
+            timeout(each, database.chronicle()),
+            timeout(each, database.check_schema()),
+        );
+        assert!(head.unwrap().is_err() && log.unwrap().is_err() && latest.unwrap().is_err(), "{round}");
+        assert!(
+            newest.unwrap().is_err() && chronicle.unwrap().is_err() && schema.unwrap().is_err(),
+            "{round}"
+        );
+        assert!(timeout(each, Leader::connect(&options, "test")).await.unwrap().is_err(), "{round}");
+        wire.set(Wire::Whole);
+        database.head().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_leaves_no_seat_taken() {
+    let db = TestDatabase::migrated().await;
+    let (wire, options) = behind_a_wire(&db).await;
+    let database = Database::new(&options, 1);
+    database.head().await.unwrap();
+    wire.set(Wire::Frozen);
+    for _ in 0..5 {
+        assert!(timeout(Duration::from_millis(100), database.head()).await.is_err());
+    }
+    wire.set(Wire::Whole);
+    database.head().await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_the_server_ended_while_they_were_idle_are_not_used() {
+    let db = TestDatabase::migrated().await;
+    let database = Database::new(&db.options(), 4);
+    let mut inserter = Inserter::connect(&db.options()).await.unwrap();
+    for _ in 0..3 {
+        let (a, b, c) = tokio::join!(database.head(), database.head(), database.head());
+        assert!(a.is_ok() && b.is_ok() && c.is_ok());
+        // as `idle_session_timeout`, a pooler or a failover does it
+        db.psql(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+              where datname = current_database() and pid <> pg_backend_pid()",
+        );
+        // for longer than a connection is trusted unasked
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert!(!inserter.is_there().await);
+        database.head().await.unwrap();
+        inserter = Inserter::connect(&db.options()).await.unwrap();
+        assert!(inserter.is_there().await);
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_waits_for_the_disk_whatever_the_default_is() {
+    let db = TestDatabase::migrated().await;
+    db.psql(&format!("alter database {} set synchronous_commit = off", db.name));
+    // what a commit was made with is seen where it is waited for
+    db.psql(
+        "create table seen (what text, how text);
+         create function see() returns trigger language plpgsql as $$ begin
+           insert into seen values (tg_table_name, current_setting('synchronous_commit')); return null; end $$;
+         create constraint trigger see after insert on rowcast.tick deferrable initially deferred for each row execute function see();
+         create constraint trigger see after insert on sensor_readings deferrable initially deferred for each row execute function see();",
+    );
+    let mut inserter = Inserter::connect(&db.options()).await.unwrap();
+    let until = Instant::now() + Duration::from_secs(5);
+    assert!(matches!(inserter.insert(&[&reading()], until).await.unwrap(), Inserted::Stored(_)));
+    let mut leader = Leader::connect(&db.options(), "test").await.unwrap();
+    let head = leader.load(store::Budget::rows(0)).await.unwrap().head;
+    leader.advance(head.epoch, head.last_tick, store::Budget::rows(10)).await.unwrap();
+    let seen = db.psql("select string_agg(distinct how, ' ') || ' ' || count(*) from seen");
+    assert_eq!(seen, "on 2");
+}
