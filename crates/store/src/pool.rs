@@ -53,7 +53,8 @@ impl Database {
     /// Closes every connection; whoever asks for one is refused from now on.
     pub async fn close(&self) {
         self.inner.permits.close();
-        for (connection, _) in std::mem::take(&mut *self.inner.idle.lock()) {
+        let idle = std::mem::take(&mut *self.inner.idle.lock());
+        for (connection, _) in idle {
             let _ = timely(PROBE, connection.close()).await;
         }
     }

@@ -127,12 +127,14 @@ export interface Reading {
   created_at: string;
   /** From the table's sequence; unique. */
   id: number;
-  /** Any JSON that the device sent; `{}` if it sent none. */
+  /** Any JSON that the device sent; `{}` if it sent none, or if it is too large to be told. */
   metadata: unknown;
   /** 1 to 100 characters, none of them a control character. */
   sensor_id: string;
   /** The device's time, or the time of the POST: RFC 3339, UTC, microseconds. */
   timestamp: string;
+  /** `true` where the metadata is too large to be told: more than 1 MiB of text. Absent otherwise. */
+  truncated?: boolean;
   /** The same, unless a SQL writer says otherwise. */
   updated_at: string;
   /** Finite. */
