@@ -171,6 +171,27 @@ async fn two_rows_of_one_id_in_one_transaction_get_positions_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_prepared_transaction_is_told_when_it_is_committed() {
+    let server = testkit::Postgres::start_with(&["max_prepared_transactions=2"]).unwrap();
+    let options = store::Options::new(&server.url("postgres"), "test").unwrap();
+    store::schema::migrate(&options, Duration::from_secs(30)).await.unwrap();
+    let mut leader = Leader::connect(&options, "test").await.unwrap();
+    // also while the leader sleeps and is to be rung for
+    leader.sleep().await.unwrap();
+    let mut sql = PgConnection::connect(&server.url("postgres")).await.unwrap();
+    let prepare = "set rowcast.doorbell = off; begin;
+                   insert into sensor_readings (sensor_id, value) values ('both', 1); prepare transaction 'p'";
+    sqlx::raw_sql(prepare).execute(&mut sql).await.unwrap();
+    let mut step = async || {
+        let head = leader.load(Budget::rows(0)).await.unwrap().head;
+        leader.advance(head.epoch, head.last_tick, ALL).await.unwrap()
+    };
+    assert!(matches!(step().await, Advance::Nothing { open_transactions: 1 }));
+    sqlx::raw_sql("commit prepared 'p'").execute(&mut sql).await.unwrap();
+    assert!(matches!(step().await, Advance::Made { rows: 1, .. }));
+}
+
+#[tokio::test]
 async fn a_generated_column_does_not_end_the_making_of_partitions() {
     let db = TestDatabase::migrated().await;
     let mut teller = Teller::at(&db).await;

@@ -54,15 +54,25 @@ impl Postgres {
 
     /// Starts one with an empty data folder that goes with it.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with more settings, `name=value`.
+    pub fn start_with(settings: &[&str]) -> Result<Self> {
         let scratch = TempDir::with_prefix("rowcast-postgres-")?;
         open_to_others(scratch.path())?;
-        let mut postgres = Self::start_in(&scratch.path().join("data"), free_port()?, Durability::Process)?;
+        let data = scratch.path().join("data");
+        let mut postgres = Self::start_at(&data, free_port()?, Durability::Process, settings)?;
         postgres._scratch = Some(scratch);
         Ok(postgres)
     }
 
     /// Starts one on a data folder, which is made if it is not there.
     pub fn start_in(data: &Path, port: u16, durability: Durability) -> Result<Self> {
+        Self::start_at(data, port, durability, &[])
+    }
+
+    fn start_at(data: &Path, port: u16, durability: Durability, more: &[&str]) -> Result<Self> {
         if !data.join("PG_VERSION").exists() {
             init(data)?;
         }
@@ -78,6 +88,7 @@ impl Postgres {
         if durability == Durability::Process {
             settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
         }
+        settings.extend(more.iter().map(|&setting| setting.to_owned()));
         let args = ["-D".to_owned(), data.display().to_string()]
             .into_iter()
             .chain(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
