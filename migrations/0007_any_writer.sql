@@ -56,12 +56,14 @@ begin
     return null;
 end $$;
 
--- Ids that were given may stand twice, in two partitions. Within one tick, all but the first get an id of the sequence before
--- they are told. A row that another transaction is changing is left as it is: waiting for it would hold up everyone.
+-- Ids that were given may stand twice, in two partitions. Within one tick, all but the first get ids of their own before they
+-- are told: behind all others, since a sequence that was set back gives ids that are taken, and below 2^53, which is as far as
+-- clients in JavaScript count. A row that another transaction is changing is left as it is: waiting for it would hold up everyone.
 create function rowcast.renumber(p_prev bigint) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
     v_prev  pg_snapshot := (select snap from rowcast.tick where no = p_prev);
+    v_last  bigint := coalesce((select max(id) from public.sensor_readings where id < 4503599627370496), 0);
     v_count bigint;
 begin
     with doubled as materialized (
@@ -72,8 +74,9 @@ begin
          where f.place > 1
            for update of r skip locked
     )
-    update public.sensor_readings r set id = nextval('public.sensor_readings_id_seq')
-      from doubled where r.id = doubled.id and r.created_at = doubled.created_at;
+    update public.sensor_readings r set id = v_last + doubled.place
+      from (select id, created_at, row_number() over () as place from doubled) doubled
+     where r.id = doubled.id and r.created_at = doubled.created_at;
     get diagnostics v_count = row_count;
     return v_count;
 end $$;
