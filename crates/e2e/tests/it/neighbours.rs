@@ -61,6 +61,14 @@ async fn a_physical_copy_is_named_and_does_not_harm_the_older_one() {
     let copied = Postgres::start().unwrap();
     let identity = "select system_identifier from pg_control_system()";
     assert_eq!(copied.psql(DATABASE, identity).unwrap(), stack.psql(identity));
+    // epochs are numbered by the clock, and the copy begins its own in a later second
+    let epoch = stack.psql("select max(epoch) from rowcast.epoch");
+    wait_for("the next second", Duration::from_secs(5), async || {
+        let later =
+            copied.psql(DATABASE, &format!("select extract(epoch from now()) >= {epoch} + 1")).unwrap();
+        if later == "t" { Ok(()) } else { Err(later) }
+    })
+    .await;
     let copy = stack.start_neighbour(&copied, DATABASE).await.unwrap();
     wait_for("the copy's complaint", Duration::from_secs(30), async || {
         let log = copy.listener.process.tail();
