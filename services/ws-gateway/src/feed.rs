@@ -40,6 +40,8 @@ const TICKS_WITHOUT_REDIS: i64 = 1;
 /// Why the feed stopped following.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
+    #[error("another database is in the place of the one whose stream was followed")]
+    OtherDatabase,
     #[error(transparent)]
     Bus(#[from] bus::Error),
     #[error(transparent)]
@@ -148,7 +150,8 @@ impl Feed {
     }
 
     async fn until_lost(&self, loss: &mut Loss) -> Result<std::convert::Infallible, Lost> {
-        let mut tail = Tail::connect(&self.stream.of(&self.database.identity().await?)).await?;
+        let identity = self.database.identity().await?;
+        let mut tail = Tail::connect(&self.stream.of(&identity)).await?;
         let mut cursor = match self.hub.head() {
             Some(head) => head,
             None => self.begin(&mut tail).await?,
@@ -158,7 +161,12 @@ impl Feed {
         loop {
             let block = if pulse.heard_at.is_some() { BLOCK } else { FIRST_BLOCK };
             match tail.read(cursor, block).await? {
-                Read::Quiet => pulse.feel(tail.beat(cursor.epoch).await?),
+                Read::Quiet => {
+                    pulse.feel(tail.beat(cursor.epoch).await?);
+                    if pulse.feeding() == Feeding::Stale && self.database_is_another(&identity).await {
+                        return Err(Lost::OtherDatabase);
+                    }
+                }
                 Read::Entries(entries) => {
                     pulse.heard_at = Some(Instant::now());
                     for entry in entries {
@@ -181,6 +189,12 @@ impl Feed {
             }
             self.note(pulse.feeding());
         }
+    }
+
+    /// Whether another database has come into the place of the one whose stream is followed: made anew, or restored. One that
+    /// does not answer is no other.
+    async fn database_is_another(&self, identity: &str) -> bool {
+        matches!(timeout(LOOK_LIMIT, self.database.identity()).await, Ok(Ok(now)) if now != identity)
     }
 
     /// Tells everyone at once when what the feed can promise changes.
