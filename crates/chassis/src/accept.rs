@@ -5,6 +5,7 @@ mod body;
 mod connection;
 mod flow;
 mod guard;
+mod handover;
 mod io;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,8 +23,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 
+pub use self::answer::Holds;
 use self::connection::Server;
 pub(crate) use self::flow::Overdue;
+pub use self::handover::Handover;
 use self::io::Watched;
 use crate::config::Faults;
 use crate::life::Life;
@@ -177,7 +180,7 @@ fn open(addr: SocketAddr) -> std::io::Result<TcpListener> {
 /// Serves `router` on the public port until the soft stop; then the listener closes, idle connections are
 /// dropped, and requests in flight are finished until the hard stop. Upgraded connections are the service's.
 ///
-/// Handlers find `ConnectInfo<SocketAddr>`, [`Seat`] and `hyper::upgrade::OnUpgrade` in a request's extensions.
+/// Handlers find `ConnectInfo<SocketAddr>`, [`Seat`], [`Handover`] and `hyper::upgrade::OnUpgrade` in a request's extensions.
 pub fn serve(life: &Life, listener: TcpListener, config: &HttpConfig, router: Router, metrics: &HttpMetrics) {
     serve_with(
         life,

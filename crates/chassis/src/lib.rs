@@ -23,7 +23,7 @@ pub mod traces;
 
 pub use humantime_serde as duration;
 
-pub use crate::accept::{HttpConfig, Seat, bind, into_tcp, serve};
+pub use crate::accept::{Handover, Holds, HttpConfig, Seat, bind, into_tcp, serve};
 pub use crate::admin::AdminConfig;
 pub use crate::boot::{DRAIN_LIMIT, Service, main};
 pub use crate::chain::chain;

@@ -198,24 +198,4 @@ impl Database {
         let read = timely(lent.limit(), query.fetch_one(lent.connection())).await?;
         lent.after(read)
     }
-
-    /// The newest readings by their own time, newest first; of one sensor where it is given.
-    pub async fn newest(&self, sensor_id: Option<&str>, limit: i64) -> Result<Vec<Reading>> {
-        let query = match sensor_id {
-            Some(sensor_id) => sqlx::query_as(
-                r#"select id, sensor_id, value, "timestamp", rowcast.told(metadata) as metadata, created_at, updated_at
-                     from public.sensor_readings where sensor_id = $1
-                    order by "timestamp" desc, id desc limit $2"#,
-            )
-            .bind(sensor_id),
-            None => sqlx::query_as(
-                r#"select id, sensor_id, value, "timestamp", rowcast.told(metadata) as metadata, created_at, updated_at
-                     from public.sensor_readings order by "timestamp" desc, id desc limit $1"#,
-            ),
-        };
-        let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), query.bind(limit).fetch_all(lent.connection())).await?;
-        let rows: Vec<Row> = lent.after(read)?;
-        Ok(rows.into_iter().map(Reading::from).collect())
-    }
 }

@@ -3,7 +3,11 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use store::{Database, Inserter, Leader, NewReading, Options, readings::Inserted};
+use store::{
+    Database, Inserter, Leader, NewReading, Options,
+    history::{EVER, Order, Wanted},
+    readings::Inserted,
+};
 use testkit::{Proxy, TestDatabase, proxy::Wire};
 use tokio::time::{Instant, timeout};
 use wire::{Filter, Position, Tick};
@@ -32,12 +36,14 @@ async fn a_database_that_falls_silent_ends_every_wait_and_is_found_again() {
     for round in 0..3 {
         wire.set(Wire::Frozen);
         // more of them at once than there are connections
+        let (filter, span, order) = (&Filter::All, EVER, Order::Descending);
+        let newest = Wanted { filter, span, order, after: None, limit: 10 };
         let each = Duration::from_secs(8);
         let (head, log, latest, newest, chronicle, schema) = tokio::join!(
             timeout(each, database.head()),
             timeout(each, database.read(end, Tick(i64::MAX), 10)),
             timeout(each, database.latest(&Filter::All, end, None, 10)),
-            timeout(each, database.newest(None, 10)),
+            timeout(each, database.readings(newest, 1 << 20)),
             timeout(each, database.chronicle()),
             timeout(each, database.check_schema()),
         );

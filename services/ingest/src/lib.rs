@@ -38,8 +38,8 @@ const CHECK_PACE: Pace = Pace { holding: Duration::from_secs(2), failing: Durati
 /// The service's story: lanes to the database, the routes before them, the port.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
-    let database =
-        Database::new(&config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT), READERS);
+    let reading = config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT).planned_anew();
+    let database = Database::new(&reading, READERS);
     let lanes = config.database.options("rowcast ingest")?;
     let (origins, bodies) =
         (config.origins().map_err(anyhow::Error::msg)?, Bodies::new(config.ingest.body_bytes));

@@ -2,6 +2,7 @@
 //! wishes.
 
 mod clock;
+pub(crate) mod event_socket;
 pub(crate) mod event_stream;
 mod questions;
 pub(crate) mod web_socket;
@@ -42,6 +43,11 @@ pub(crate) trait Peer: Send {
         out: &mut Outbox,
         listens: bool,
     ) -> impl Future<Output = io::Result<Happened>> + Send;
+
+    /// Says that nothing follows, where there is a way to say it.
+    fn end(&mut self) -> impl Future<Output = io::Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 /// What an exchange came to.
@@ -304,7 +310,7 @@ impl<P: Peer> Connection<P> {
                 && !matches!(self.peer.exchange(&mut self.outbox, true).await?, Happened::Closed(_))
             {
             }
-            io::Result::Ok(())
+            self.peer.end().await
         };
         // a peer that is gone needs no goodbye
         let _ = timeout(FAREWELL, said).await;

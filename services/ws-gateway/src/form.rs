@@ -131,7 +131,7 @@ mod tests {
     fn written(message: &ServerMessage) -> String {
         let mut out = Outbox::default();
         Form::Sse.say(message, &mut out);
-        String::from_utf8(out.chunks().iter().flat_map(|slice| slice.to_vec()).collect()).unwrap()
+        String::from_utf8(out.chunks(usize::MAX).iter().flat_map(|slice| slice.to_vec()).collect()).unwrap()
     }
 
     #[test]

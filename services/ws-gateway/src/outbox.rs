@@ -224,9 +224,20 @@ impl Outbox {
         taken.freeze()
     }
 
-    /// The first slices, for a vectored write.
-    pub fn chunks(&self) -> Vec<IoSlice<'_>> {
-        self.slices.iter().take(SLICES).map(|slice| IoSlice::new(slice.bytes())).collect()
+    /// The first slices, for a vectored write of so many bytes at most.
+    pub fn chunks(&self, bytes: usize) -> Vec<IoSlice<'_>> {
+        let mut left = bytes;
+        let mut chunks = Vec::with_capacity(self.slices.len().min(SLICES));
+        for slice in self.slices.iter().take(SLICES) {
+            let slice = slice.bytes();
+            let cut = &slice[..slice.len().min(left)];
+            left -= cut.len();
+            chunks.push(IoSlice::new(cut));
+            if left == 0 {
+                break;
+            }
+        }
+        chunks
     }
 
     /// Takes what was written off the front.
@@ -289,7 +300,7 @@ mod tests {
             }
             let mut out = Vec::new();
             for write in writes {
-                let offered: Vec<u8> = outbox.chunks().iter().flat_map(|slice| slice.to_vec()).collect();
+                let offered: Vec<u8> = outbox.chunks(usize::MAX).iter().flat_map(|slice| slice.to_vec()).collect();
                 let written = write.min(offered.len());
                 out.extend_from_slice(&offered[..written]);
                 outbox.advance(written);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
+use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,26 +16,66 @@ use super::flow::Flow;
 /// frames at a time.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// Answers that are kept whole are counted from this size on.
+/// Answers are counted from this size on.
 const COUNTED_BYTES: u64 = 16 << 10;
 
 /// Permits are for so many bytes each.
 const UNIT_BYTES: u64 = 1 << 10;
 
-/// The bytes of whole answers that may wait for their peers.
+/// What part of the room one connection may take: HTTP/2 carries many answers at a time.
+const SHARE: usize = 8;
+
+/// In the extensions of an answer that is made while it is taken: the most bytes that it keeps at a time. They are counted
+/// like those of an answer that is kept whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Holds(pub usize);
+
+/// The bytes of answers that may wait for their peers, all together.
 #[derive(Clone)]
-pub(super) struct Room(Arc<Semaphore>);
+pub(super) struct Room {
+    all: Arc<Semaphore>,
+    share: usize,
+}
+
+/// The same for the answers of one connection.
+pub(super) struct Share {
+    all: Arc<Semaphore>,
+    own: Arc<Semaphore>,
+    units: usize,
+}
+
+/// An answer's place in both.
+pub(super) struct Place {
+    _all: OwnedSemaphorePermit,
+    _own: OwnedSemaphorePermit,
+}
 
 impl Room {
     pub(super) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes as u64 / UNIT_BYTES) as usize)))
+        let units = (bytes as u64 / UNIT_BYTES) as usize;
+        Self { all: Arc::new(Semaphore::new(units)), share: units / SHARE }
     }
 
-    /// A place for this body, if there is room; `Ok(None)` where it needs none.
-    pub(super) fn take(&self, body: &Body) -> Result<Option<OwnedSemaphorePermit>, NoRoom> {
-        let Some(bytes @ COUNTED_BYTES..) = body.size_hint().exact() else { return Ok(None) };
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).map_err(|_| NoRoom)?;
-        self.0.clone().try_acquire_many_owned(units).map(Some).map_err(|_| NoRoom)
+    pub(super) fn share(&self) -> Share {
+        Share { all: self.all.clone(), own: Arc::new(Semaphore::new(self.share)), units: self.share }
+    }
+}
+
+impl Share {
+    /// A place for this answer, if there is room; `Ok(None)` where it needs none. One that is larger than the share may
+    /// be the only one.
+    pub(super) fn take(&self, response: &Response) -> Result<Option<Place>, NoRoom> {
+        let held = response.extensions().get().map(|Holds(bytes)| *bytes as u64);
+        let Some(bytes @ COUNTED_BYTES..) = held.or_else(|| response.body().size_hint().exact()) else {
+            return Ok(None);
+        };
+        let units = bytes.div_ceil(UNIT_BYTES);
+        let take = |room: &Arc<Semaphore>, units: u64| {
+            let units = u32::try_from(units).map_err(|_| NoRoom)?;
+            room.clone().try_acquire_many_owned(units).map_err(|_| NoRoom)
+        };
+        let own = take(&self.own, units.min(self.units as u64))?;
+        Ok(Some(Place { _all: take(&self.all, units)?, _own: own }))
     }
 }
 
@@ -63,12 +104,12 @@ pub(super) struct AnswerBody {
     /// A piece was handed out, and not taken yet.
     offered: bool,
     open: Open,
-    _room: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 impl AnswerBody {
-    pub(super) fn new(inner: Body, open: Open, room: Option<OwnedSemaphorePermit>) -> Self {
-        Self { inner, rest: Bytes::new(), offered: false, open, _room: room }
+    pub(super) fn new(inner: Body, open: Open, place: Option<Place>) -> Self {
+        Self { inner, rest: Bytes::new(), offered: false, open, _place: place }
     }
 
     fn set_offered(&mut self, offered: bool) {

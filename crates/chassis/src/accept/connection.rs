@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its close.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,9 +24,10 @@ use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 use tracing::debug;
 
-use super::answer::{AnswerBody, NoRoom, Open, Room};
+use super::answer::{AnswerBody, NoRoom, Open, Room, Share};
 use super::body::{Late, TimedBody};
 use super::flow::{Alarm, Flow, Overdue};
+use super::handover::{Due, Handover};
 use super::io::Watched;
 use super::{Limits, Seat, guard};
 use crate::life::Life;
@@ -102,24 +104,37 @@ impl Server {
         let Some(is_http2) = self.hear(&stream).await else { return };
         let flow = Arc::new(Flow::new(self.limits));
         let io = TokioIo::new(Watched::new(stream, flow.clone(), !is_http2));
-        let (server, serving) = (Arc::clone(&self), flow.clone());
-        let service = service_fn(move |request| {
-            Arc::clone(&server).answer(request, peer, seat.clone(), serving.clone())
-        });
-        let ended = if is_http2 {
-            let connection = self.http2.serve_connection(io, service);
-            self.see_out(connection, &flow, http2::Connection::graceful_shutdown).await
+        let handover = Handover::default();
+        let share = self.room.share();
+        let (server, http) = (Arc::clone(&self), (flow.clone(), handover.clone()));
+        let asker = Arc::new(Asker { server, peer, seat, flow: http.0, handover: http.1, share });
+        let service = service_fn(move |request| Arc::clone(&asker).answer(request));
+        let end = if is_http2 {
+            let connection = std::pin::pin!(self.http2.serve_connection(io, service));
+            self.see_out(connection, (&flow, &handover), http2::Connection::graceful_shutdown).await
         } else {
-            let connection = self.http1.serve_connection(io, service).with_upgrades();
-            self.see_out(connection, &flow, http1::UpgradeableConnection::graceful_shutdown).await
+            let mut connection = self.http1.serve_connection(io, service).with_upgrades();
+            let close = http1::UpgradeableConnection::graceful_shutdown;
+            match self.see_out(Pin::new(&mut connection), (&flow, &handover), close).await {
+                End::Due(due) => self.hand_over(connection.into_parts().map(|parts| parts.io), due).await,
+                end => end,
+            }
         };
-        match ended {
-            Ok(Some(overdue)) => {
+        match end {
+            End::Overdue(overdue) => {
                 self.overdue.with_label_values(&[overdue.label()]).inc();
                 debug!(%peer, deadline = overdue.label(), "connection cut");
             }
-            Ok(None) => {}
-            Err(fault) => debug!(%peer, %fault, "connection ended"),
+            End::Done | End::Due(_) => {}
+            End::Failed(fault) => debug!(%peer, %fault, "connection ended"),
+        }
+    }
+
+    async fn hand_over(&self, io: Option<TokioIo<Watched>>, due: Due) -> End {
+        let Some(io) = io else { return End::Done };
+        match timeout(self.limits.write, due.carry_out(io.into_inner().into_inner())).await {
+            Ok(_) => End::Done,
+            Err(_) => End::Overdue(Overdue::Write),
         }
     }
 
@@ -132,30 +147,31 @@ impl Server {
         (count > 0).then(|| first[..count] == *HTTP2_BEGINS)
     }
 
-    /// Runs the connection until it ends or a deadline of the peer's passes.
+    /// Runs the connection until it ends, a deadline of the peer's passes, or its socket is wanted.
     async fn see_out<C>(
         &self,
-        connection: C,
-        flow: &Flow,
+        mut connection: Pin<&mut C>,
+        (flow, handover): (&Flow, &Handover),
         close: impl Fn(Pin<&mut C>),
-    ) -> hyper::Result<Option<Overdue>>
+    ) -> End
     where
         C: Future<Output = hyper::Result<()>>,
     {
-        let mut connection = std::pin::pin!(connection);
         // its own, as in `Life::cuttable`
         let stopping = self.life.soft().child_token();
         let (mut alarm, mut closing) = (Alarm::new(flow), false);
         loop {
             tokio::select! {
                 biased;
-                ended = connection.as_mut() => return ended.map(|()| None),
+                ended = connection.as_mut() => return ended.map_or_else(End::Failed, |()| End::Done),
+                // what the answers before have to say is said first
+                due = poll_fn(|cx| handover.poll_due(cx)), if flow.all_is_taken() => return End::Due(due),
                 () = stopping.cancelled(), if !closing => {}
                 overdue = flow.overdue(&mut alarm) => match overdue {
                     // HTTP/2 says so first; HTTP/1 has nothing to say, and ends
                     Overdue::Idle if !closing => {}
-                    Overdue::Idle => return Ok(None),
-                    overdue => return Ok(Some(overdue)),
+                    Overdue::Idle => return End::Done,
+                    overdue => return End::Overdue(overdue),
                 },
             }
             closing = true;
@@ -163,34 +179,56 @@ impl Server {
             close(connection.as_mut());
         }
     }
+}
 
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-        seat: Seat,
-        flow: Arc<Flow>,
-    ) -> Result<Response, Infallible> {
-        let open = Open::new(flow);
-        let response = self.respond(request, peer, seat).await;
-        let (response, room) = match self.room.take(response.body()) {
-            Ok(room) => (response, room),
+/// How a connection ended, as far as HTTP is concerned.
+enum End {
+    Done,
+    Failed(hyper::Error),
+    Overdue(Overdue),
+    /// Its socket is wanted.
+    Due(Due),
+}
+
+/// One connection's requests: what they have in common.
+struct Asker {
+    server: Arc<Server>,
+    peer: SocketAddr,
+    seat: Seat,
+    flow: Arc<Flow>,
+    handover: Handover,
+    share: Share,
+}
+
+impl Asker {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response, Infallible> {
+        let open = Open::new(self.flow.clone());
+        let Some(response) = self.handover.take(self.respond(request).await) else {
+            // the connection ends before this does
+            return std::future::pending().await;
+        };
+        let (response, place) = match self.share.take(&response) {
+            Ok(place) => (response, place),
             Err(NoRoom) => (Refusal::AnswersWait.response(), None),
         };
-        Ok(response.map(|body| Body::new(AnswerBody::new(body, open, room))))
+        Ok(response.map(|body| Body::new(AnswerBody::new(body, open, place))))
     }
 
-    async fn respond(&self, mut request: Request<Incoming>, peer: SocketAddr, seat: Seat) -> Response {
+    async fn respond(&self, mut request: Request<Incoming>) -> Response {
         let version = request.version();
         if let Err(problem) = guard::check(&mut request) {
             return refusal(problem, version);
         }
         let late = Late::default();
-        let deadline = Instant::now() + self.limits.body;
+        let deadline = Instant::now() + self.server.limits.body;
+        let can_leave = version == Version::HTTP_11 && request.body().is_end_stream();
         let mut request = request.map(|body| Body::new(TimedBody::new(body, deadline, late.clone())));
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(seat);
-        let Ok(response) = self.router.clone().oneshot(request).await;
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(self.seat.clone());
+        if can_leave {
+            request.extensions_mut().insert(self.handover.clone());
+        }
+        let Ok(response) = self.server.router.clone().oneshot(request).await;
         if late.is_set() { refusal(Refusal::BodyTimeout, version) } else { response }
     }
 }

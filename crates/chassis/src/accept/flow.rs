@@ -118,6 +118,11 @@ impl Flow {
         state.taken_at = Instant::now();
     }
 
+    /// Whether nothing waits for the peer to take it.
+    pub(super) fn all_is_taken(&self) -> bool {
+        self.lock().untaken == 0
+    }
+
     fn deadline(&self) -> Option<(Instant, Overdue)> {
         let state = self.lock();
         let limit = if state.ending { self.limits.last_write } else { self.limits.write };

@@ -2,6 +2,7 @@
 //! Each test measures processes, so they run one at a time.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod answers;
 mod idle;
 mod inputs;
 mod ports;

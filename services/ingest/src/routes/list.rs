@@ -3,66 +3,132 @@
 use std::sync::Arc;
 
 use axum::{
+    body::Body,
     extract::{RawQuery, State},
     response::{IntoResponse, Response},
 };
-use chassis::Problem;
+use bytes::Bytes;
+use chassis::{Holds, Problem};
+use futures_util::stream;
 use http::{StatusCode, header};
+use store::{
+    Database,
+    history::{EVER, Order, Place, Rows, Wanted},
+};
+use wire::{Filter, Pattern};
 
 use super::App;
 use crate::problems;
 
 /// How many readings are listed where the query does not say.
-const DEFAULT_LIMIT: i64 = 100;
+const DEFAULT_LIMIT: usize = 100;
 
 /// How many are listed at most, whatever it says.
-const MAX_LIMIT: i64 = 1_000;
+const MAX_LIMIT: usize = 1_000;
+
+/// Metadata of one page: what a list holds at a time, whatever lies in the table.
+const PAGE_BYTES: usize = 512 << 10;
+
+/// The page that is written and the rows it was made of; one row more than fits is at most a MiB.
+const HELD_BYTES: usize = 3 * PAGE_BYTES + (1 << 20);
 
 pub(super) async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
-    match newest(&app, query.as_deref().unwrap_or("")).await {
-        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-async fn newest(app: &App, query: &str) -> Result<Vec<u8>, Problem> {
-    let (mut sensor_id, mut limit) = (None, DEFAULT_LIMIT);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match name.as_ref() {
-            "sensor_id" => sensor_id = Some(value.into_owned()),
-            "limit" => limit = parse_limit(&value)?,
-            _ => {}
-        }
-    }
-    if limit == 0 {
-        return Ok(b"[]".to_vec());
-    }
-    let readings = match sensor_id.as_deref() {
-        // no text of Postgres holds it, so no sensor has it
-        Some(id) if id.contains('\0') => Vec::new(),
-        id => app.database.newest(id, limit).await.map_err(unavailable)?,
+    let listed = async {
+        let mut list = List::asked(&app.database, query.as_deref().unwrap_or(""))?;
+        let first = list.page().await.map_err(unavailable)?;
+        Ok(list.behind(first))
     };
-    let mut json = Vec::with_capacity(2 + readings.len() * 200);
-    json.push(b'[');
-    for (n, reading) in readings.iter().enumerate() {
-        if n > 0 {
-            json.push(b',');
-        }
-        reading.write_json(&mut json);
+    match listed.await {
+        Ok(response) => response,
+        Err::<_, Problem>(problem) => problem.into_response(),
     }
-    json.push(b']');
-    Ok(json)
 }
 
-fn parse_limit(text: &str) -> Result<i64, Problem> {
+/// A list on its way: an array of JSON, in pages that are read as the client takes them.
+struct List {
+    database: Database,
+    filter: Filter,
+    after: Option<Place>,
+    /// How many readings may follow.
+    left: usize,
+}
+
+impl List {
+    fn asked(database: &Database, query: &str) -> Result<Self, Problem> {
+        let (mut filter, mut left) = (Filter::All, DEFAULT_LIMIT);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match name.as_ref() {
+                "sensor_id" => filter = Filter::Any(vec![Pattern::Exact(value.into_owned())]),
+                "limit" => left = parse_limit(&value)?,
+                _ => {}
+            }
+        }
+        if let Filter::Any(patterns) = &filter
+            && patterns.iter().any(|pattern| matches!(pattern, Pattern::Exact(id) if id.contains('\0')))
+        {
+            // no text of Postgres holds it, so no sensor has it
+            left = 0;
+        }
+        Ok(Self { database: database.clone(), filter, after: None, left })
+    }
+
+    async fn page(&mut self) -> store::Result<Bytes> {
+        let mut json = Vec::new();
+        if self.after.is_none() {
+            json.push(b'[');
+        }
+        if self.left > 0 {
+            let (filter, limit) = (&self.filter, self.left);
+            let wanted = Wanted { filter, span: EVER, order: Order::Descending, after: self.after, limit };
+            let Rows { rows, more } = self.database.readings(wanted, PAGE_BYTES).await?;
+            self.left = if more { limit - rows.len() } else { 0 };
+            for reading in rows {
+                if self.after.is_some() {
+                    json.push(b',');
+                }
+                reading.write_json(&mut json);
+                self.after = Some(Place { timestamp: reading.timestamp, id: reading.id });
+            }
+        }
+        if self.left == 0 {
+            json.push(b']');
+        }
+        Ok(json.into())
+    }
+
+    /// The answer that begins with this page.
+    fn behind(self, first: Bytes) -> Response {
+        let content_type = [(header::CONTENT_TYPE, "application/json")];
+        if self.left == 0 {
+            return (content_type, first).into_response();
+        }
+        let pages = stream::try_unfold((Some(first), self), async |(ready, mut list)| {
+            let page = match ready {
+                Some(first) => first,
+                None if list.left == 0 => return Ok(None),
+                None => list.page().await.inspect_err(tell)?,
+            };
+            store::Result::Ok(Some((page, (None, list))))
+        });
+        let mut response = (content_type, Body::from_stream(pages)).into_response();
+        response.extensions_mut().insert(Holds(HELD_BYTES));
+        response
+    }
+}
+
+fn parse_limit(text: &str) -> Result<usize, Problem> {
     match text.parse::<u64>() {
-        Ok(limit) => Ok(i64::try_from(limit).unwrap_or(MAX_LIMIT).min(MAX_LIMIT)),
+        Ok(limit) => Ok(usize::try_from(limit).unwrap_or(MAX_LIMIT).min(MAX_LIMIT)),
         Err(_) => Err(problems::bad_query("limit", "must be a whole number from 0 to 1000")),
     }
 }
 
+fn tell(error: &store::Error) {
+    tracing::warn!(error = error as &dyn std::error::Error, "a list could not be read");
+}
+
 fn unavailable(error: store::Error) -> Problem {
-    tracing::warn!(error = &error as &dyn std::error::Error, "a list could not be read");
+    tell(&error);
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "the database does not answer in time")
         .retry_after(1)
 }

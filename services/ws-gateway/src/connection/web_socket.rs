@@ -70,7 +70,7 @@ impl WebSocket {
     }
 
     fn write(&self, out: &mut Outbox) -> io::Result<bool> {
-        match self.stream.try_write_vectored(&out.chunks()) {
+        match self.stream.try_write_vectored(&out.chunks(usize::MAX)) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => {
                 out.advance(written);

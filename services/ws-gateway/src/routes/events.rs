@@ -4,10 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, RawQuery, State},
+    extract::{ConnectInfo, Extension, RawQuery, State},
     response::{IntoResponse, Response},
 };
-use chassis::Problem;
+use chassis::{Handover, Problem, Seat};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use store::Resume;
 use tokio::time::timeout;
@@ -15,7 +15,7 @@ use wire::Start;
 
 use super::{Admitted, App};
 use crate::{
-    connection::{Connection, event_stream::event_stream},
+    connection::{Connection, event_socket::EventSocket, event_stream::event_stream},
     form::Form,
     query::{Query, bad_position},
 };
@@ -32,10 +32,12 @@ const VERDICT_LIMIT: Duration = Duration::from_secs(2);
 pub(super) async fn stream(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(seat): Extension<Seat>,
+    handover: Option<Extension<Handover>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match begin(app, peer, &query.unwrap_or_default(), &headers).await {
+    match begin(app, (peer, seat, handover), &query.unwrap_or_default(), &headers).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -46,7 +48,15 @@ pub(super) async fn head() -> Response {
     opened(Body::empty())
 }
 
-async fn begin(app: App, peer: SocketAddr, query: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+/// The client's address, its seat, and its socket, where that can be had.
+type Client = (SocketAddr, Seat, Option<Extension<Handover>>);
+
+async fn begin(
+    app: App,
+    (peer, seat, handover): Client,
+    query: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let mut asked = Query::parse(query)?;
     asked.filter(app.limits.patterns)?;
     let last_event_id = last_event_id(query, headers);
@@ -64,12 +74,24 @@ async fn begin(app: App, peer: SocketAddr, query: &str, headers: &HeaderMap) -> 
         return if came_back { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(ahead()) };
     }
     let Admitted { place, head } = app.admit(peer)?;
-    let (stream, body) = event_stream();
-    let life = app.life.clone();
-    let mut connection =
-        Box::new(Connection::begin(app, stream, place, Form::Sse, Some(&asked.subscribe), head));
-    life.spawn_work(async move { connection.serve().await });
-    Ok(opened(Body::new(body)))
+    let (life, subscribe) = (app.life.clone(), asked.subscribe);
+    let Some(Extension(handover)) = handover else {
+        let (stream, body) = event_stream();
+        let mut connection =
+            Box::new(Connection::begin(app, stream, place, Form::Sse, Some(&subscribe), head));
+        life.spawn_work(async move { connection.serve().await });
+        return Ok(opened(Body::new(body)));
+    };
+    let socket = handover.ask();
+    life.spawn_work(async move {
+        let Some(socket) = socket.await else { return };
+        let peer = EventSocket::new(socket);
+        let mut connection = Box::new(Connection::begin(app, peer, place, Form::Sse, Some(&subscribe), head));
+        drop(subscribe);
+        connection.serve().await;
+        drop(seat);
+    });
+    Ok(opened(Body::empty()))
 }
 
 /// What the client had when its stream ended; an empty one says that it had nothing.

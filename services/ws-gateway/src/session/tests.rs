@@ -52,7 +52,7 @@ fn batch(predecessor: Position, tick: i64, ids: &[i64]) -> Arc<Batch> {
 fn said(out: &mut Outbox) -> Vec<String> {
     let mut bytes: Vec<u8> = Vec::new();
     while !out.is_empty() {
-        let chunk: Vec<u8> = out.chunks().iter().flat_map(|slice| slice.to_vec()).collect();
+        let chunk: Vec<u8> = out.chunks(usize::MAX).iter().flat_map(|slice| slice.to_vec()).collect();
         out.advance(chunk.len());
         bytes.extend(chunk);
     }
