@@ -175,5 +175,44 @@ fn interest(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decode, fan_out, interest);
+/// For how long a publish has the hub to itself: whoever subscribes meanwhile waits.
+fn lock(c: &mut Criterion) {
+    let mut group = c.benchmark_group("the hub's lock");
+    group.sample_size(20);
+    let long = |id: i64| format!("{}{id}", "long-".repeat(20));
+    let crowd = |hub: &Hub, clients: usize, sensors: Option<Vec<String>>| -> Vec<Client> {
+        (0..clients).map(|_| Client::attached(hub, sensors.clone())).collect()
+    };
+    // a subscription's patterns, each of another length, on sensors that all of them mean
+    let every_length = |n: usize| Some((1..=n).map(|length| format!("{}*", &long(0)[..length])).collect());
+    for (name, clients, sensors) in [
+        ("20,000 that want everything", 20_000, None),
+        ("20,000 that want a prefix", 20_000, Some(vec!["long-*".to_owned()])),
+        ("one with 100 prefixes", 1, every_length(100)),
+        ("200 with 100 prefixes each", 200, every_length(100)),
+    ] {
+        for rows in [1, 100] {
+            let hub = hub();
+            let mut all = crowd(&hub, clients, sensors.clone());
+            let mut tick = 0;
+            group.bench_function(format!("{name}, {rows} readings a tick"), |b| {
+                b.iter_custom(|rounds| {
+                    let mut held = std::time::Duration::ZERO;
+                    for _ in 0..rounds {
+                        tick += 1;
+                        let batch = batch(tick, rows, long);
+                        let began = std::time::Instant::now();
+                        let deliveries = hub.publish(batch);
+                        held += began.elapsed();
+                        assert_eq!(deliveries, clients * rows as usize, "{name}");
+                        all.iter_mut().for_each(|client| drop(client.mailbox.take()));
+                    }
+                    held
+                });
+            });
+        }
+    }
+}
+
+criterion_group!(benches, decode, fan_out, interest, lock);
 criterion_main!(benches);

@@ -117,8 +117,10 @@ impl Cluster {
     fn start(&mut self, tool: &Path) -> Result<()> {
         say("starting the cluster");
         let tool = tool.canonicalize().with_context(|| format!("finding {}", tool.display()))?;
-        // tilt is one of the tests
-        command::run(Command::new(&tool).arg("tilt"))?;
+        // tilt is one of the tests, and finds its place where the cluster's own programs are
+        for verb in ["build", "tilt"] {
+            command::run(Command::new(&tool).arg(verb))?;
+        }
         let up = Command::new(&tool).arg("up").stderr(std::process::Stdio::inherit()).output()?;
         ensure!(up.status.success(), "the cluster did not start");
         for line in String::from_utf8_lossy(&up.stdout).lines() {

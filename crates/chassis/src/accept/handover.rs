@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use axum::response::Response;
 use http::HeaderValue;
-use http::header::{CONNECTION, DATE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -88,6 +88,7 @@ impl Due {
 fn head(mut response: Response<()>, now: SystemTime) -> Vec<u8> {
     let status = response.status();
     let headers = response.headers_mut();
+    headers.remove(CONTENT_LENGTH);
     headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(now)) {
