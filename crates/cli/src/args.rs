@@ -9,7 +9,7 @@ use wire::{Filter, Mode, Start, Subscribe};
 
 pub(crate) use self::bench::{
     Bench, BenchBurst, BenchHandshakes, BenchIdle, BenchKind, BenchLimit, BenchReplay, BenchResume, BenchRun,
-    BenchWriters, Load, Posts,
+    BenchWriters, ClientForm, Load, Posts,
 };
 use crate::units;
 

@@ -391,6 +391,8 @@ impl Hands<'_> {
             return Event::Rang { at_once: true };
         }
         tokio::select! {
+            biased;
+            // after a long stop both are due, and the bell says more
             () = rung => Event::Rang { at_once: false },
             () = sleep(at_most) => Event::Quiet,
             // nothing follows it

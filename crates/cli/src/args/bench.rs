@@ -1,8 +1,9 @@
 //! What `bench` can be asked.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use super::{Format, Gateway, Ingest};
 use crate::units;
@@ -96,17 +97,48 @@ pub(crate) struct BenchRun {
 pub(crate) struct BenchIdle {
     #[command(flatten)]
     pub(crate) gateway: Gateway,
-    /// Sockets, each subscribed to one sensor
+    /// Clients, each subscribed to one sensor
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,
+    /// How they follow
+    #[arg(long, value_enum, default_value_t = ClientForm::V1)]
+    pub(crate) form: ClientForm,
     /// How long they are held before the memory is read
     #[arg(long, default_value = "5s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) hold: Duration,
+    /// How long the gateway may take to give memory back when they have gone
+    #[arg(long, default_value = "60s", value_parser = units::duration, value_name = "TIME")]
+    pub(crate) release: Duration,
     /// The gateway's process; without it the one named ws-gateway
     #[arg(long)]
     pub(crate) pid: Option<u32>,
     #[arg(short, long, default_value = "text")]
     pub(crate) output: Format,
+}
+
+/// The forms of a client.
+#[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ClientForm {
+    /// A WebSocket of v1 that has sent its subscription
+    V1,
+    /// One that is subscribed by its query and never says anything
+    Silent,
+    /// One of the demo's protocol, to all sensors
+    Demo,
+    /// A stream of server-sent events
+    Events,
+}
+
+impl fmt::Display for ClientForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1 => "v1",
+            Self::Silent => "silent",
+            Self::Demo => "demo",
+            Self::Events => "events",
+        })
+    }
 }
 
 /// A fixed number of readings, POSTed as fast as ingest takes them.

@@ -6,8 +6,6 @@ pub(super) enum Follows {
     /// Whatever is stored.
     #[default]
     Everything,
-    /// A sensor that the load does not know.
-    Other(String),
     /// So many of the load's sensors, from this one on; behind the last comes the first.
     Some {
         /// The first one's number.
@@ -24,7 +22,6 @@ impl Follows {
     pub(super) fn sensors(&self) -> Vec<String> {
         match self {
             Self::Everything => Vec::new(),
-            Self::Other(sensor) => vec![sensor.clone()],
             Self::Some { first, count, of } => {
                 (*first..first + count).map(|number| sensor(u64::from(number % of))).collect()
             }
@@ -35,7 +32,6 @@ impl Follows {
     pub(super) fn has(&self, sensor: u32) -> bool {
         match self {
             Self::Everything => true,
-            Self::Other(_) => false,
             Self::Some { first, count, of } => (sensor + of - first % of) % of < *count,
         }
     }

@@ -134,7 +134,7 @@ pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     let what = format!("the leader's node cut off for {} s", lasts.as_secs());
     release.lead_from(&release.site.away).await?;
     let leader = release.settled().await;
-    let fenced = release.metric(&leader, "rowcast_listener_fenced_total").await?;
+    let before = Late::of(release, &leader).await?;
     let run = Run::begin_with(release, &what, PATIENT_DEVICES).await?;
     // what it waited for when it was stopped has come before the cut, so that its next step is sent into the void
     Release::signal(&leader, Signal::SIGSTOP)?;
@@ -149,16 +149,32 @@ pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     let ended = leadership_ended(release, &leader).await?;
     println!("   the leader that was cut off stopped {:.1} s after the cut", ended - cut);
     ensure!(ended - cut <= 4.0, "it leads until its deadline, and no longer");
-    // its last step was on the way when it stopped, and comes when the network carries it again
-    let after = wait_for("the late attempt is fenced", seconds(90), || async {
-        match release.metric(&leader, "rowcast_listener_fenced_total").await {
-            Ok(now) if now > fenced => Ok(now),
+    // its last step was on the way when it stopped, and comes when the network carries it again; an append is given up
+    // before the leadership is, a tick is not
+    let late = wait_for("the late step is fenced or given up", seconds(90), || async {
+        match Late::of(release, &leader).await {
+            Ok(now) if now.fenced > before.fenced || now.given_up > before.given_up => Ok(now),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
-    println!("   its late attempts were fenced: {}", after - fenced);
+    println!("   its late steps: {before:?} -> {late:?}");
     release.available().await
+}
+
+/// What became of a leader's steps.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    fenced: f64,
+    given_up: f64,
+}
+
+impl Late {
+    async fn of(release: &Release, leader: &Pod) -> Result<Self> {
+        let fenced = release.metric(leader, "rowcast_listener_fenced_total").await?;
+        let given_up = release.metric(leader, "rowcast_listener_losses_total").await?;
+        Ok(Self { fenced, given_up })
+    }
 }
 
 /// When a leader's log says that it stopped leading, in seconds since 1970.
