@@ -111,12 +111,14 @@ impl Database {
     }
 }
 
-/// The snapshots of a position's tick and of the one before.
+/// The snapshots of a position's tick and of the one before; none where its epoch is not of this history.
 async fn snapshots(connection: &mut PgConnection, at: Position) -> Result<Option<(String, Option<String>)>> {
     Ok(sqlx::query_as(
-        "select snap::text, (select snap::text from rowcast.tick where no = $1 - 1) from rowcast.tick where no = $1",
+        "select snap::text, (select snap::text from rowcast.tick where no = $1 - 1) from rowcast.tick
+          where no = $1 and exists (select from rowcast.epoch where epoch = $2)",
     )
     .bind(at.tick.0)
+    .bind(at.epoch.0)
     .fetch_optional(connection)
     .await?)
 }

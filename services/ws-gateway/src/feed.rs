@@ -70,6 +70,8 @@ struct Pulse {
 /// That the stream cannot be followed, from the first failure until it was read again.
 struct Loss {
     outage: Outage,
+    /// The database's identity as it was last read.
+    identity: Option<String>,
     /// Whether the stream was read since the last failure; at first it never was.
     read: bool,
     /// The log's last tick when it was first looked at since.
@@ -78,7 +80,7 @@ struct Loss {
 
 impl Loss {
     fn new() -> Self {
-        Self { outage: Outage::new("the feed"), read: false, tick: None }
+        Self { outage: Outage::new("the feed"), identity: None, read: false, tick: None }
     }
 
     fn is_over(&self) -> bool {
@@ -150,7 +152,7 @@ impl Feed {
     }
 
     async fn until_lost(&self, loss: &mut Loss) -> Result<std::convert::Infallible, Lost> {
-        let identity = self.database.identity().await?;
+        let identity = self.identity(loss).await?;
         let mut tail = Tail::connect(&self.stream.of(&identity)).await?;
         let mut cursor = match self.hub.head() {
             Some(head) => head,
@@ -188,6 +190,14 @@ impl Feed {
                 self.ready.hold();
             }
             self.note(pulse.feeding());
+        }
+    }
+
+    /// Whose stream it is. While the database is away, its stream may still have what nobody was told.
+    async fn identity(&self, loss: &mut Loss) -> store::Result<String> {
+        match (self.database.identity().await, &loss.identity) {
+            (Err(_), Some(known)) => Ok(known.clone()),
+            (read, _) => Ok(loss.identity.insert(read?).clone()),
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Pulled {
 pub(crate) enum Failed {
     /// The position does not exist yet.
     Ahead,
+    /// Others read, and no turn came.
+    Busy,
     /// The log could not be read.
     Log(store::Error),
 }
@@ -85,7 +87,7 @@ impl Pull<'_> {
         let mut pulled = Pulled::nothing(since);
         self.judge(&mut pulled).await?;
         loop {
-            let reading = self.app.replay.reading().await;
+            let reading = self.app.replay.reading().await.ok_or(Failed::Busy)?;
             self.read_on(&mut pulled, began + MAX_SCAN).await?;
             drop(reading);
             // a gateway that stops says what it has

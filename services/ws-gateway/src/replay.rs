@@ -118,9 +118,9 @@ impl Replay {
         }
     }
 
-    /// A turn to read for an answer that is put together in memory.
+    /// A turn to read for an answer that is put together in memory; none if it does not come soon.
     pub(crate) async fn reading(&self) -> Option<SemaphorePermit<'_>> {
-        self.inner.answers.acquire().await.ok()
+        timeout(WAIT_LIMIT, self.inner.answers.acquire()).await.ok()?.ok()
     }
 
     /// What a position is worth. The window's own need no question to Postgres.

@@ -3,7 +3,8 @@
 use e2e::{
     Plan, Stack,
     client::{self, subscribed},
-    stack::DATABASE,
+    http,
+    stack::{DATABASE, migrate},
 };
 use serde_json::Value;
 use std::{net::SocketAddr, time::Duration};
@@ -80,4 +81,33 @@ async fn a_physical_copy_is_named_and_does_not_harm_the_older_one() {
     });
     assert_eq!(ours.await, ["older", "end"]);
     assert_eq!(stack.listeners[0].metric("rowcast_listener_losses_total").await.unwrap(), 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_made_anew_in_the_place_of_the_old_one_is_served() {
+    let stack = stack().await;
+    let gateway = &stack.gateways[0];
+    let before = told(gateway.public(), || {
+        stack.psql(&format!("{INSERT} ('end', 1)"));
+    });
+    assert_eq!(before.await, ["end"]);
+    let server = |sql: &str| stack.postgres.psql("template1", sql).unwrap();
+    server(&format!("drop database {DATABASE} with (force)"));
+    server(&format!("create database {DATABASE}"));
+    migrate(&stack.postgres, DATABASE, stack.logs()).unwrap();
+    // no tick of the new history has a reading yet
+    let latest = wait_for("the newest readings", Duration::from_secs(30), async || {
+        let answer = http::get(gateway.public(), "/api/latest").await.unwrap();
+        if answer.status == 200 { Ok(answer) } else { Err(answer) }
+    });
+    assert_eq!(latest.await.json()["readings"].as_array().unwrap().len(), 0);
+    wait_for("the feed", Duration::from_secs(30), async || {
+        let stale = gateway.metric("rowcast_gateway_stale").await.unwrap();
+        if stale == 0.0 { Ok(()) } else { Err(stale) }
+    })
+    .await;
+    let after = told(gateway.public(), || {
+        stack.psql(&format!("{INSERT} ('new', 1), ('end', 1)"));
+    });
+    assert_eq!(after.await, ["new", "end"]);
 }

@@ -63,6 +63,10 @@ async fn pull(app: &App, peer: SocketAddr, query: &str) -> Result<Vec<u8>, Probl
     let pull = Pull { app, mailbox: &place.mailbox, filter: asked.filter, limit: asked.limit };
     let pulled = pull.after(since, asked.wait).await.map_err(|failed| match failed {
         Failed::Ahead => bad_position("the log does not reach this position yet"),
+        Failed::Busy => {
+            let detail = "this gateway reads for as many polls as it may";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
+        }
         Failed::Log(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "changes could not be read");
             let detail = "the database does not answer in time";
