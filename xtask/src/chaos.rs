@@ -18,6 +18,12 @@ pub(crate) struct Options {
     /// Random clients against the truth, instead of one fault after the other against the ledger
     #[arg(long)]
     oracle: bool,
+    /// Strangers at the doors meanwhile: peers that never read, lie, flood, or stop half-way
+    #[arg(long)]
+    strangers: bool,
+    /// How long one run of the oracle goes on, in minutes
+    #[arg(long, default_value_t = 1.0)]
+    run: f64,
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
@@ -30,7 +36,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         chaos.args(["--seed", &seed.to_string()]);
     }
     if options.oracle {
-        chaos.arg("--oracle");
+        chaos.args(["--oracle", "--run", &options.run.to_string()]);
+    }
+    if options.strangers {
+        chaos.arg("--strangers");
     }
     command::run(&mut chaos)
 }

@@ -24,7 +24,7 @@ pub(crate) struct Needs {
     pub(crate) page: bool,
     /// Chromium, to look at the page.
     pub(crate) browser: bool,
-    /// Clients off the shelf, to be tested with.
+    /// Clients and proxies off the shelf, to be tested with.
     pub(crate) clients: bool,
 }
 
@@ -51,6 +51,7 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
         (needs.page && node.is_none(), node::pip_is_there(), "python3-pip"),
         (needs.clients, find_program("curl", &["/usr/bin"]).is_some(), "curl"),
         (needs.clients, has_websockets(), "python3-websockets"),
+        (needs.clients, testkit::Nginx::is_installed(), "nginx-light"),
     ] {
         if needed && !there {
             missing.push(package);

@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// Neither the page's own tests nor those that look at the page
     #[arg(long)]
     no_page: bool,
+    /// Faults last as long as they may in the field, and not only as long as shows what they do
+    #[arg(long)]
+    full: bool,
     /// Only tests whose names hold this; the page's own are left out
     filter: Option<String>,
 }
@@ -60,6 +63,9 @@ fn cargo_tests(workspace: &Workspace, options: &Options, tools: &Tools) -> Resul
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(&options.filter)
         .env("RUST_TEST_THREADS", AT_ONCE);
+    if options.full {
+        tests.env("ROWCAST_TESTS_FULL", "1");
+    }
     if let Some(node) = &tools.node {
         tests.env("ROWCAST_PAGE_DIR", workspace.page()).env("ROWCAST_NODE", node.program());
     }

@@ -31,6 +31,9 @@ use crate::{
 /// From our last word to the end of the connection.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// What a peer may have said before it hears that the connection ends. One that floods is not heard out.
+const LAST_WORDS: usize = 64;
+
 /// What carries a connection.
 pub(crate) trait Peer: Send {
     /// Whether a peer that was told of the end says that it has heard.
@@ -306,9 +309,13 @@ impl<P: Peer> Connection<P> {
         }
         self.session.on_close(close, after_ms, &mut self.outbox);
         let said = async {
-            while (P::ANSWERS_CLOSE || !self.outbox.is_empty())
-                && !matches!(self.peer.exchange(&mut self.outbox, true).await?, Happened::Closed(_))
-            {
+            let mut heard = 0;
+            while (P::ANSWERS_CLOSE || !self.outbox.is_empty()) && heard < LAST_WORDS {
+                match self.peer.exchange(&mut self.outbox, true).await? {
+                    Happened::Closed(_) => break,
+                    Happened::Wrote => {}
+                    Happened::SignOfLife | Happened::Text(_) | Happened::Fault(_) => heard += 1,
+                }
             }
             self.peer.end().await
         };

@@ -16,7 +16,7 @@ use super::flow::Flow;
 /// frames at a time.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// Answers are counted from this size on.
+/// Answers in HTTP/1, one at a time, are counted from this size on; in HTTP/2 all are.
 const COUNTED_BYTES: u64 = 16 << 10;
 
 /// Permits are for so many bytes each.
@@ -42,6 +42,7 @@ pub(super) struct Share {
     all: Arc<Semaphore>,
     own: Arc<Semaphore>,
     units: usize,
+    counted_bytes: u64,
 }
 
 /// An answer's place in both.
@@ -56,8 +57,10 @@ impl Room {
         Self { all: Arc::new(Semaphore::new(units)), share: units / SHARE }
     }
 
-    pub(super) fn share(&self) -> Share {
-        Share { all: self.all.clone(), own: Arc::new(Semaphore::new(self.share)), units: self.share }
+    pub(super) fn share(&self, is_http2: bool) -> Share {
+        let counted_bytes = if is_http2 { 1 } else { COUNTED_BYTES };
+        let own = Arc::new(Semaphore::new(self.share));
+        Share { all: self.all.clone(), own, units: self.share, counted_bytes }
     }
 }
 
@@ -66,9 +69,10 @@ impl Share {
     /// be the only one.
     pub(super) fn take(&self, response: &Response) -> Result<Option<Place>, NoRoom> {
         let held = response.extensions().get().map(|Holds(bytes)| *bytes as u64);
-        let Some(bytes @ COUNTED_BYTES..) = held.or_else(|| response.body().size_hint().exact()) else {
+        let bytes = held.or_else(|| response.body().size_hint().exact()).unwrap_or(0);
+        if bytes < self.counted_bytes {
             return Ok(None);
-        };
+        }
         let units = bytes.div_ceil(UNIT_BYTES);
         let take = |room: &Arc<Semaphore>, units: u64| {
             let units = u32::try_from(units).map_err(|_| NoRoom)?;

@@ -20,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::IntCounterVec;
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 use tracing::debug;
@@ -28,7 +29,7 @@ use super::answer::{AnswerBody, NoRoom, Open, Room, Share};
 use super::body::{Late, TimedBody};
 use super::flow::{Alarm, Flow, Overdue};
 use super::handover::{Due, Handover};
-use super::io::Watched;
+use super::io::{Heads, LARGE_HEADS, Watched};
 use super::{Limits, Seat, guard};
 use crate::life::Life;
 use crate::problem::Refusal;
@@ -39,10 +40,13 @@ const PARSER_HEADERS: usize = 2 * guard::MAX_HEADERS;
 /// Also bounds the read buffer of a connection that is not upgraded.
 const PARSER_BYTES: usize = 2 * guard::MAX_HEADER_BYTES;
 
+/// The same in HTTP/2, which counts 32 bytes more for each header.
+const HTTP2_HEADER_BYTES: u32 = 20 << 10;
+
 /// Streams of one HTTP/2 connection at a time: what RFC 9113 §6.5.2 recommends at least, and a little more.
 const MAX_STREAMS: u32 = 128;
-/// Request bodies of one HTTP/2 connection that are under way: one of the largest, or as many small ones.
-const WINDOW_BYTES: u32 = 1 << 20;
+/// Request bodies of one HTTP/2 connection that have come and were not read yet.
+const WINDOW_BYTES: u32 = 256 << 10;
 /// Streams that a peer resets before they are served, and streams that are reset for its faults: a peer with more is cut
 /// off (CVE-2023-44487, CVE-2025-8671). Honest clients cancel a few at a time.
 const MAX_RESETS: usize = 32;
@@ -55,6 +59,10 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 /// it is counted and bounded, and not in megabytes of socket buffers.
 const UNSENT_BYTES: u32 = 128 << 10;
 
+/// HTTP/2 connections at a time: with all their streams at their largest heads, each may hold some 3 MiB. They are those of
+/// proxies, which need few; others use HTTP/1.
+const HTTP2_CONNECTIONS: usize = 64;
+
 /// How every HTTP/2 connection begins; no HTTP/1 method that is served does.
 const HTTP2_BEGINS: &[u8] = b"PRI";
 
@@ -63,6 +71,8 @@ pub(super) struct Server {
     router: Router,
     limits: Limits,
     room: Room,
+    large_heads: Arc<Semaphore>,
+    http2_connections: Semaphore,
     overdue: IntCounterVec,
     http1: http1::Builder,
     http2: http2::Builder<OnLife>,
@@ -91,9 +101,11 @@ impl Server {
             .max_pending_accept_reset_streams(MAX_RESETS)
             .max_local_error_reset_streams(MAX_RESETS)
             .max_send_buf_size(SEND_BYTES)
-            .max_header_list_size(PARSER_BYTES as u32)
+            .max_header_list_size(HTTP2_HEADER_BYTES)
             .keep_alive_interval(PING_EVERY);
-        Self { life, router, limits, room: Room::new(answer_bytes), overdue, http1, http2 }
+        let (room, large_heads) = (Room::new(answer_bytes), Arc::new(Semaphore::new(LARGE_HEADS)));
+        let http2_connections = Semaphore::new(HTTP2_CONNECTIONS);
+        Self { life, router, limits, room, large_heads, http2_connections, overdue, http1, http2 }
     }
 
     /// Serves the connection to its end. Must not be awaited past the hard stop.
@@ -103,13 +115,18 @@ impl Server {
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
         let Some(is_http2) = self.hear(&stream).await else { return };
         let flow = Arc::new(Flow::new(self.limits));
-        let io = TokioIo::new(Watched::new(stream, flow.clone(), !is_http2));
+        let heads = (!is_http2).then(|| Heads::new(Arc::clone(&self.large_heads)));
+        let io = TokioIo::new(Watched::new(stream, flow.clone(), heads));
         let handover = Handover::default();
-        let share = self.room.share();
+        let share = self.room.share(is_http2);
         let (server, http) = (Arc::clone(&self), (flow.clone(), handover.clone()));
         let asker = Arc::new(Asker { server, peer, seat, flow: http.0, handover: http.1, share });
         let service = service_fn(move |request| Arc::clone(&asker).answer(request));
         let end = if is_http2 {
+            let Ok(_permit) = self.http2_connections.try_acquire() else {
+                debug!(%peer, "too many HTTP/2 connections");
+                return;
+            };
             let connection = std::pin::pin!(self.http2.serve_connection(io, service));
             self.see_out(connection, (&flow, &handover), http2::Connection::graceful_shutdown).await
         } else {

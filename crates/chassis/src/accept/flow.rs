@@ -26,6 +26,8 @@ struct State {
     idle_since: Instant,
     /// When the first byte of the next head came.
     head_since: Option<Instant>,
+    /// How many have come since.
+    head_bytes: usize,
     /// Pieces of answers that were handed out and not taken yet, and writes that wait for the socket.
     untaken: usize,
     /// When the peer last took something.
@@ -66,25 +68,29 @@ impl Flow {
             open: 0,
             idle_since: now,
             head_since: None,
+            head_bytes: 0,
             untaken: 0,
             taken_at: now,
         };
         Self { limits, state: Mutex::new(state) }
     }
 
-    /// Bytes came. In HTTP/1 they begin a head where no request is being answered; in HTTP/2 they may be anything.
-    pub(super) fn received(&self) {
+    /// Bytes came in HTTP/1: those of a head, where no request is being answered. Gives how many the head has.
+    pub(super) fn received(&self, bytes: usize) -> usize {
         let mut state = self.lock();
-        if state.open == 0 && state.head_since.is_none() {
-            state.head_since = Some(Instant::now());
+        if state.open > 0 {
+            return 0;
         }
+        state.head_since.get_or_insert_with(Instant::now);
+        state.head_bytes = state.head_bytes.saturating_add(bytes);
+        state.head_bytes
     }
 
     /// A request has come.
     pub(super) fn opened(&self) {
         let mut state = self.lock();
         state.open += 1;
-        (state.served, state.head_since) = (true, None);
+        (state.served, state.head_since, state.head_bytes) = (true, None, 0);
     }
 
     /// It is answered.
@@ -198,7 +204,7 @@ mod tests {
         assert_eq!(overdue(&flow).await, (Overdue::Idle, 75), "no next one");
         flow.opened();
         flow.closed();
-        flow.received();
+        flow.received(1);
         assert_eq!(overdue(&flow).await, (Overdue::Head, 10), "half a head");
         flow.opened();
         flow.offered();

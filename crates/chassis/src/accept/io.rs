@@ -1,26 +1,56 @@
 //! A connection's socket, which tells its flow what comes and what does not go.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flow::Flow;
+
+/// What one read of HTTP/1 takes. hyper's buffer of 8 KiB doubles when a read fills it.
+const READ_BYTES: usize = (8 << 10) - 1;
+
+/// How many connections may have heads for which that buffer must grow.
+pub(super) const LARGE_HEADS: usize = 1_024;
 
 pub(super) struct Watched {
     stream: TcpStream,
     flow: Arc<Flow>,
-    /// Whether what comes while nothing is answered begins a head.
-    heads: bool,
+    /// For HTTP/1, where what comes while nothing is answered is a head.
+    heads: Option<Heads>,
     /// A write waits for the socket.
     waits: bool,
 }
 
+/// What heads may take in memory.
+pub(super) struct Heads {
+    large: Arc<Semaphore>,
+    /// One of the large ones came on this connection, whose buffer stays as large.
+    own: Option<OwnedSemaphorePermit>,
+}
+
+impl Heads {
+    pub(super) fn new(large: Arc<Semaphore>) -> Self {
+        Self { large, own: None }
+    }
+
+    /// A head has so many bytes by now.
+    fn grow(&mut self, bytes: usize) -> io::Result<()> {
+        if bytes > READ_BYTES && self.own.is_none() {
+            let none_left = |_| io::Error::other("too many connections have heads of more than 8 KiB");
+            self.own = Some(Arc::clone(&self.large).try_acquire_owned().map_err(none_left)?);
+        }
+        Ok(())
+    }
+}
+
 impl Watched {
-    pub(super) fn new(stream: TcpStream, flow: Arc<Flow>, heads: bool) -> Self {
+    pub(super) fn new(stream: TcpStream, flow: Arc<Flow>, heads: Option<Heads>) -> Self {
         Self { stream, flow, heads, waits: false }
     }
 
@@ -45,12 +75,17 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if self.heads && buf.filled().len() > before {
-            self.flow.received();
+        let Self { stream, flow, heads: Some(heads), .. } = &mut *self else {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        };
+        let mut space = [MaybeUninit::uninit(); READ_BYTES];
+        let mut part = ReadBuf::uninit(&mut space[..buf.remaining().min(READ_BYTES)]);
+        ready!(Pin::new(stream).poll_read(cx, &mut part))?;
+        buf.put_slice(part.filled());
+        if !part.filled().is_empty() {
+            heads.grow(flow.received(part.filled().len()))?;
         }
-        polled
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use clap::Parser;
-use e2e::{Fault, Plan, Stack, Trial};
+use e2e::{Fault, Plan, Stack, Strangers, Trial};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use tokio::time::Instant;
+use testkit::cost;
+use tokio::time::{Instant, sleep};
 
 /// Faults in one trial, before the ledger is held against the table.
 const FAULTS_PER_TRIAL: usize = 8;
@@ -23,10 +24,16 @@ struct Arguments {
     /// Random clients against the truth, instead of one fault after the other against the ledger.
     #[arg(long)]
     oracle: bool,
+    /// Strangers at the doors meanwhile: peers that never read, lie, flood, or stop half-way
+    #[arg(long)]
+    strangers: bool,
+    /// How long one run of the oracle goes on before its clients are held against the truth, in minutes.
+    #[arg(long, default_value_t = 1.0)]
+    run: f64,
 }
 
-/// How long one run of the oracle goes on before its clients are held against the truth.
-const ORACLE_RUN: Duration = Duration::from_secs(60);
+/// How often the services' memory is told during a run of the oracle that lasts longer.
+const MEMORY_EVERY: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -36,9 +43,9 @@ async fn main() -> Result<()> {
     let mut recoveries = Recoveries::default();
     loop {
         if arguments.oracle {
-            oracle(seed).await?;
+            oracle(seed, &arguments).await?;
         } else {
-            trial(seed, &mut recoveries).await?;
+            trial(seed, &arguments, &mut recoveries).await?;
         }
         if Instant::now() > until || arguments.seed.is_some() {
             recoveries.tell();
@@ -69,27 +76,51 @@ impl Recoveries {
     }
 }
 
-async fn trial(seed: u64, recoveries: &mut Recoveries) -> Result<()> {
+async fn trial(seed: u64, arguments: &Arguments, recoveries: &mut Recoveries) -> Result<()> {
     say(&format!("seed {seed}: rerun with --seed {seed}"));
     let mut rng = StdRng::seed_from_u64(seed);
     let listeners = rng.random_range(1..=2);
     let mut trial = Trial::begin(Stack::start(Plan { gateways: 2, listeners }).await?).await;
+    let strangers = strangers(&trial.stack, arguments, seed);
     let faults = Fault::all();
     for _ in 0..FAULTS_PER_TRIAL {
         let Some(fault) = faults.choose(&mut rng) else { continue };
         say(&format!("  {fault:?}"));
         recoveries.note(*fault, trial.suffer(*fault).await?);
     }
+    drop(strangers);
     let summary = trial.end().await?;
     say(&format!("  {} readings at {} clients, each once, in one order", summary.readings, summary.clients));
     Ok(())
 }
 
-async fn oracle(seed: u64) -> Result<()> {
+async fn oracle(seed: u64, arguments: &Arguments) -> Result<()> {
     say(&format!("seed {seed}: rerun with --oracle --seed {seed}"));
     let stack = Stack::start(Plan { gateways: 2, listeners: 2 }).await?;
-    say(&format!("  {:?}", e2e::oracle::run(stack, seed, ORACLE_RUN).await?));
+    let _strangers = strangers(&stack, arguments, seed);
+    // the first of each kind is killed now and then
+    let lasting =
+        [&stack.ingest, &stack.gateways[1], &stack.listeners[1]].map(|service| service.process.id());
+    let memory = async {
+        loop {
+            sleep(MEMORY_EVERY).await;
+            let [ingest, gateway, listener] =
+                lasting.map(|pid| cost::resident(pid).unwrap_or_default() >> 20);
+            say(&format!("  MiB: ingest {ingest}, gateway {gateway}, listener {listener}"));
+        }
+    };
+    let run = e2e::oracle::run(stack, seed, Duration::from_secs_f64(arguments.run * 60.0));
+    let verdict = tokio::select! {
+        verdict = run => verdict?,
+        () = memory => return Ok(()),
+    };
+    say(&format!("  {verdict:?}"));
     Ok(())
+}
+
+fn strangers(stack: &Stack, arguments: &Arguments, seed: u64) -> Option<Strangers> {
+    let gateways: Vec<_> = stack.gateways.iter().map(|gateway| gateway.public()).collect();
+    arguments.strangers.then(|| Strangers::come(stack.ingest.public(), &gateways, seed))
 }
 
 #[expect(clippy::print_stdout, reason = "a tool for a terminal")]

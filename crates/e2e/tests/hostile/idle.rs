@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use testkit::{
     cost,
     hostile::{Peer, text},
@@ -41,11 +42,15 @@ async fn open(site: &Site, path: &str, said: Option<&str>) -> Peer {
     peer
 }
 
+/// Each client here is a descriptor of this process, too.
+pub(crate) fn raise_descriptors() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_clients_of_every_form_are_cheap_and_leave_nothing() {
-    // each client here is a descriptor of this process, too
-    let (_, most) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
-    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, most, most).unwrap();
+    raise_descriptors();
     for (path, said) in [
         ("/ws/sensors/", None),
         ("/ws/sensors/?v=1&sensor=x", None),

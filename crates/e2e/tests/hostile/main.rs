@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod answers;
+mod crowd;
 mod idle;
 mod inputs;
 mod ports;

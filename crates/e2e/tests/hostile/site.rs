@@ -8,6 +8,9 @@ use tokio::sync::{Mutex, MutexGuard};
 
 static ALONE: Mutex<()> = Mutex::const_new(());
 
+/// How long the work may take that clients have asked for.
+const DONE_WITHIN: Duration = Duration::from_secs(30);
+
 /// How long a cost is measured.
 const MEASURED: Duration = Duration::from_secs(3);
 
@@ -48,11 +51,14 @@ impl Site {
         }
     }
 
-    /// Nobody spins.
+    /// Nobody spins, once what was begun is done.
     pub(crate) async fn rests(&self) {
         for service in self.stack.services() {
-            let cores = cost::cores(service.process.id(), MEASURED).await.unwrap();
-            assert!(cores < IDLE_CORES, "{cores} cores: {}", service.process.tail());
+            wait_for("a service that rests", DONE_WITHIN, || async {
+                let cores = cost::cores(service.process.id(), MEASURED).await.unwrap();
+                if cores < IDLE_CORES { Ok(()) } else { Err((cores, service.process.tail())) }
+            })
+            .await;
         }
     }
 

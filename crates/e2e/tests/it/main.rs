@@ -15,6 +15,7 @@ mod limits;
 mod modes;
 mod neighbours;
 mod oracle;
+mod outages;
 mod page;
 mod pulls;
 mod resumes;

@@ -95,16 +95,17 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 async fn read(app: &App, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), chassis::Problem> {
     let (mut body, mut whole) = (Limited::new(body, ARRAY_BYTES), BytesMut::new());
     let mut room = app.bodies.take(0)?;
+    // what comes whole is not waited for: crowds of large bodies that are on their way keep no small one out
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let too_large = error.is::<LengthLimitError>();
             if too_large { problems::body_too_large() } else { problems::broken_body() }
         })?;
         let Ok(data) = frame.into_data() else { continue };
-        room.merge(app.bodies.take(data.len())?);
         if whole.is_empty() && body.is_end_stream() {
             return Ok((data, room));
         }
+        room.merge(app.bodies.take(data.len())?);
         whole.extend_from_slice(&data);
     }
     Ok((whole.freeze(), room))

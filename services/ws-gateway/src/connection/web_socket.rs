@@ -14,6 +14,9 @@ use crate::{
 /// What one read takes. Commands are short.
 const READ_BYTES: usize = 4 << 10;
 
+/// What a peer may have sent before it hears that the connection ends: read away, so that it does hear it.
+const DISCARDED_BYTES: usize = 256 << 10;
+
 /// A socket after its handshake.
 pub(crate) struct WebSocket {
     stream: TcpStream,
@@ -21,6 +24,8 @@ pub(crate) struct WebSocket {
     limits: Arc<Limits>,
     /// Nothing that comes is a message any more.
     deaf: bool,
+    /// How much of that came.
+    discarded: usize,
 }
 
 impl WebSocket {
@@ -28,7 +33,7 @@ impl WebSocket {
     pub(crate) fn new(stream: TcpStream, read_ahead: &[u8], limits: Arc<Limits>) -> Self {
         let mut messages = Messages::default();
         messages.feed(read_ahead);
-        Self { stream, messages, limits, deaf: false }
+        Self { stream, messages, limits, deaf: false, discarded: 0 }
     }
 
     /// The next thing that has been read.
@@ -59,7 +64,14 @@ impl WebSocket {
         let mut buffer = [0; READ_BYTES];
         match self.stream.try_read(&mut buffer) {
             Ok(0) => Err(io::ErrorKind::ConnectionReset.into()),
-            Ok(_) if self.deaf => Ok(()),
+            Ok(read) if self.deaf => {
+                self.discarded += read;
+                if self.discarded > DISCARDED_BYTES {
+                    Err(io::ErrorKind::ConnectionReset.into())
+                } else {
+                    Ok(())
+                }
+            }
             Ok(read) => {
                 self.messages.feed(&buffer[..read]);
                 Ok(())

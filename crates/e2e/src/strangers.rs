@@ -1,0 +1,143 @@
+//! Strangers at the doors, who never read, lie, flood, stop half-way or go without a word. While they are there, every
+//! promise to others must hold.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use testkit::hostile::{PING, Peer, TEXT_BEGIN, TEXT_END, frame, text};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// How many there are at a time.
+const STRANGERS: u64 = 40;
+
+/// Floods are what their own machine can do: a few of them keep a core busy.
+const FLOODS: Duration = Duration::from_millis(300);
+
+/// What a stranger does.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// Pings, commands or nonsense without end, and nothing is read.
+    Flood,
+    /// A frame that announces more than will ever come, or more than may.
+    Lie,
+    /// Subscribes to everything and reads nothing.
+    Deaf,
+    /// Asks for much over HTTP and reads nothing.
+    Unread,
+    /// Half of a head, of a handshake, or of a body.
+    Half,
+    /// Subscribes and goes at once.
+    Brief,
+    /// What no protocol knows.
+    Nonsense,
+}
+
+const ACTS: [Act; 7] = [Act::Flood, Act::Lie, Act::Deaf, Act::Unread, Act::Half, Act::Brief, Act::Nonsense];
+
+/// They stay until this is dropped.
+#[derive(Debug)]
+pub struct Strangers {
+    _tasks: JoinSet<()>,
+}
+
+struct Stranger {
+    rng: StdRng,
+    ingest: SocketAddr,
+    gateways: Arc<[SocketAddr]>,
+}
+
+impl Strangers {
+    /// They begin at these doors; the same seed gives the same acts.
+    pub fn come(ingest: SocketAddr, gateways: &[SocketAddr], seed: u64) -> Self {
+        let gateways: Arc<[SocketAddr]> = gateways.into();
+        let mut tasks = JoinSet::new();
+        for number in 0..STRANGERS {
+            let rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000) + 500 + number);
+            tasks.spawn(Stranger { rng, ingest, gateways: gateways.clone() }.live());
+        }
+        Self { _tasks: tasks }
+    }
+}
+
+impl Stranger {
+    async fn live(mut self) {
+        loop {
+            let act = *ACTS.choose(&mut self.rng).unwrap_or(&Act::Brief);
+            // a door that is shut for the moment, or that shows them out, is what it should be
+            let _ = timeout(Duration::from_secs(20), self.act(act)).await;
+            let pause = Duration::from_millis(self.rng.random_range(0..200));
+            sleep(pause).await;
+        }
+    }
+
+    async fn act(&mut self, act: Act) -> io::Result<()> {
+        let (gateway, ingest) = (*self.gateways.choose(&mut self.rng).unwrap_or(&self.ingest), self.ingest);
+        let stays = Duration::from_millis(self.rng.random_range(0..8_000));
+        let mut peer = match act {
+            Act::Flood => {
+                let mut peer =
+                    Peer::socket(gateway, self.one_of(&["/ws/sensors/?v=1", "/ws/sensors/"])).await?;
+                let said = self.one_of(&["", r#"{"id":1,"publish":{}}"#, "[{},{},{},{}]"]);
+                let said = if said.is_empty() { frame(PING, 0, b"") } else { text(said) };
+                peer.flood(&said, FLOODS).await;
+                peer
+            }
+            Act::Lie => {
+                let mut peer = Peer::socket(gateway, "/ws/sensors/").await?;
+                let length = *[u64::MAX, 1 << 63, 1 << 32, 70_000].choose(&mut self.rng).unwrap_or(&1);
+                peer.say(&[frame(TEXT_BEGIN, 1, b"x"), frame(TEXT_END, length, b"")].concat()).await?;
+                peer
+            }
+            Act::Deaf => {
+                let from = self.one_of(&["", "&from=latest", "&last=1m", "&mode=latest"]);
+                let path = format!("/ws/sensors/?v=1&sensor=*{from}");
+                Peer::socket(gateway, &path).await?
+            }
+            Act::Unread => {
+                let asked = self.one_of(&[
+                    "/sse/sensors/?last=1m",
+                    "/sse/sensors/?mode=latest",
+                    "/api/readings?limit=5000",
+                    "/api/latest?limit=1000",
+                    "/api/sensors/?limit=1000",
+                    "/",
+                ]);
+                let door = if asked.starts_with("/api/sensors") { ingest } else { gateway };
+                Peer::asking(door, self.one_of(&["GET", "HEAD"]), asked).await?
+            }
+            Act::Half => {
+                let door = *[gateway, ingest].choose(&mut self.rng).unwrap_or(&gateway);
+                let said = self.one_of(&[
+                    "",
+                    "P",
+                    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                    "GET / HTTP/1.1\r\nhost: x\r\ncookie: ",
+                    "POST /api/sensors/ HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n[",
+                ]);
+                Peer::saying(door, said.as_bytes()).await?
+            }
+            Act::Brief => {
+                let peer = Peer::socket(gateway, "/ws/sensors/?v=1&sensor=*&last=1m").await?;
+                return if self.rng.random_bool(0.5) { peer.reset() } else { Ok(()) };
+            }
+            Act::Nonsense => {
+                let door = *[gateway, ingest].choose(&mut self.rng).unwrap_or(&gateway);
+                let said: Vec<u8> = (0..self.rng.random_range(1..2_000)).map(|_| self.rng.random()).collect();
+                Peer::saying(door, &said).await?
+            }
+        };
+        sleep(stays).await;
+        match self.rng.random_range(0..3) {
+            0 => peer.reset(),
+            1 => peer.half_close().await,
+            _ => Ok(()),
+        }
+    }
+
+    fn one_of<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        words.choose(&mut self.rng).copied().unwrap_or_default()
+    }
+}

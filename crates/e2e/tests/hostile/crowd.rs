@@ -1,0 +1,123 @@
+//! Everything at once: memory stays within what the chart gives each service, and neighbours are served nearly as before.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use e2e::{client, http};
+use futures_util::future::join_all;
+use testkit::{
+    cost,
+    hostile::{PING, Peer, frame, text},
+};
+use tokio::time::Instant;
+
+use crate::{idle, site::Site};
+
+/// Round trips of a neighbour that are measured.
+const ROUND_TRIPS: usize = 200;
+
+/// How much longer the slowest of a hundred round trips may take beside the crowd. It shares two cores with these services,
+/// and its own work is most of what slows them down.
+const SLOWER: f64 = 25.0;
+
+/// What is not worth comparing.
+const QUICK: Duration = Duration::from_millis(10);
+
+/// What the chart lets a service have.
+fn chart_limit(service: &str) -> u64 {
+    let values = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/rowcast/values.yaml");
+    let values = std::fs::read_to_string(values).unwrap();
+    let (_, own) = values.split_once(&format!("\n{service}:\n")).unwrap();
+    let (_, limit) = own.split_once("limits: {memory: ").unwrap();
+    let (limit, _) = limit.split_once("Mi}").unwrap();
+    limit.parse::<u64>().unwrap() << 20
+}
+
+/// From a POST's answer to its event at a client of its own: the 99th of a hundred.
+async fn round_trip(site: &Site) -> Duration {
+    let (mut socket, _) = client::subscribed(site.gateway().public(), r#"{"sensors":["neighbour"]}"#).await;
+    let mut times = Vec::new();
+    for n in 0..ROUND_TRIPS {
+        let body = format!(r#"{{"sensor_id":"neighbour","value":{n}}}"#);
+        let began = Instant::now();
+        let posted = http::post(site.stack.ingest.public(), "/api/sensors/", &body).await.unwrap();
+        assert_eq!(posted.status, 201, "{posted:?}");
+        client::messages_until(&mut socket, |message| message.data.is_some()).await;
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    times[ROUND_TRIPS * 99 / 100]
+}
+
+/// Many of one kind, a hundred at a time.
+async fn many<T>(count: usize, one: impl AsyncFn(usize) -> T) -> Vec<T> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let begun = all.len();
+        all.extend(join_all((begun..count.min(begun + 100)).map(|n| one(n))).await);
+    }
+    all
+}
+
+/// Heads that are nearly as large as they may be, and have no end. There is room for half as many.
+async fn heads(addr: SocketAddr) -> Vec<std::io::Result<Peer>> {
+    let head = format!("GET / HTTP/1.1\r\nhost: x\r\ncookie: {}", "c".repeat(15 << 10));
+    many(2_000, async |_| Peer::saying(addr, head.as_bytes()).await).await
+}
+
+/// Clients that ask for much and read nothing.
+async fn unread(addr: SocketAddr, path: &str, count: usize) -> Vec<Peer> {
+    many(count, async |_| Peer::asking(addr, "GET", path).await.unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_every_kind_fits_into_the_memory_of_the_chart() {
+    idle::raise_descriptors();
+    let site = Site::start(&[]).await;
+    let (ingest, gateway) = (site.stack.ingest.public(), site.gateway().public());
+    for _ in 0..100 {
+        site.write(1_000, 1_000);
+    }
+    let alone = round_trip(&site).await;
+
+    let body = "POST /api/sensors/ HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1048576\r\n\r\n[";
+    let body = format!("{body}{}", " ".repeat(1 << 20)).into_bytes();
+    let bodies = many(40, async |_| {
+        let mut peer = Peer::connect(ingest).await.unwrap();
+        // all but the last byte; one that is refused is not read
+        let _ = tokio::time::timeout(Duration::from_secs(5), peer.say(&body[..body.len() - 2])).await;
+        peer
+    });
+    let sockets = many(200, async |n| {
+        let mut peer = Peer::socket(gateway, "/ws/sensors/?v=1").await.unwrap();
+        let mode = if n % 2 == 0 { "latest" } else { "all" };
+        let said = format!(r#"{{"id":1,"subscribe":{{"mode":"{mode}","from":{{"last":"10m"}}}}}}"#);
+        peer.say(&text(&said)).await.unwrap();
+        peer
+    });
+    let (bodies, sockets, ingest_heads, gateway_heads) =
+        tokio::join!(bodies, sockets, heads(ingest), heads(gateway));
+    let lists = unread(ingest, "/api/sensors/?limit=1000", 100).await;
+    let histories = unread(gateway, "/api/readings?limit=5000", 100).await;
+    let streams = unread(gateway, "/sse/sensors/?last=10m", 200).await;
+    // they have what is written ahead of what they take, and nobody works for them any more
+    site.rests().await;
+    let mut pingers = many(50, async |_| Peer::socket(gateway, "/ws/sensors/").await.unwrap()).await;
+    let ping = frame(PING, 0, b"");
+    let floods = join_all(pingers.iter_mut().map(|peer| peer.flood(&ping, Duration::from_secs(10))));
+    let (_, beside) = tokio::join!(floods, round_trip(&site));
+    for _ in 0..20 {
+        site.write(1_000, 1_000);
+    }
+    round_trip(&site).await;
+
+    let limit = alone.max(QUICK).mul_f64(SLOWER);
+    assert!(beside < limit, "{beside:?} beside the crowd, {alone:?} without it");
+    for (service, name) in [(&site.stack.ingest, "ingest"), (site.gateway(), "gateway")] {
+        let (peak, limit) = (cost::peak(service.process.id()).unwrap(), chart_limit(name));
+        assert!(peak < limit, "{name}: {peak} of {limit} bytes");
+    }
+    drop((bodies, sockets, ingest_heads, gateway_heads, lists, histories, streams, pingers));
+    site.sessions(0).await;
+    site.rests().await;
+    site.serves().await;
+}

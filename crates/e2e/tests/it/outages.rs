@@ -1,0 +1,65 @@
+//! Two gateways behind a real nginx, while Postgres or Redis is away for as long as a failover takes, or longer.
+
+use std::time::Duration;
+
+use e2e::{
+    Plan, Stack, Traffic, Writers, http,
+    stack::{DATABASE, Running},
+};
+use testkit::{Nginx, Proxy, proxy::Wire};
+use tokio::time::{Instant, sleep};
+
+/// How long a server is away; nginx gives up an answer and an idle socket after 60 s.
+fn away() -> Duration {
+    Duration::from_secs(if std::env::var_os("ROWCAST_TESTS_FULL").is_some() { 70 } else { 15 })
+}
+
+/// Between two POSTs of the device that watches what it is answered.
+const PACE: Duration = Duration::from_millis(500);
+
+/// Takes a server away from every service, and gives it back.
+async fn outage(stack: &Stack, wire: impl Fn(&Running) -> Option<&Proxy>, how: Wire, posts: impl AsyncFn()) {
+    let wires: Vec<&Proxy> = stack.services().filter_map(&wire).collect();
+    wires.iter().for_each(|wire| wire.set(how));
+    let until = Instant::now() + away();
+    while Instant::now() < until {
+        posts().await;
+        sleep(PACE).await;
+    }
+    wires.iter().for_each(|wire| wire.set(Wire::Whole));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_socket_is_lost_and_every_post_is_answered_while_a_server_is_away() {
+    let stack = Stack::start(Plan { gateways: 2, listeners: 2 }).await.unwrap();
+    let gateways: Vec<_> = stack.gateways.iter().map(Running::public).collect();
+    let nginx = Nginx::start(stack.ingest.public(), &gateways).unwrap();
+    let database = stack.postgres.url(DATABASE);
+    let traffic = Traffic::begin(&[nginx.addr(); 6], || Writers::start(2, nginx.addr(), &database)).await;
+    let post = async |expected: u16| {
+        let answer =
+            http::post(nginx.addr(), "/api/sensors/", r#"{"sensor_id":"watch","value":1}"#).await.unwrap();
+        assert_eq!(answer.status, expected, "{answer:?}");
+        if expected == 503 {
+            // ours, and not nginx's
+            assert_eq!(answer.json()["type"], "urn:rowcast:problem:store-unavailable", "{answer:?}");
+            assert!(answer.header("retry-after").is_some(), "{answer:?}");
+        }
+    };
+    for (how, what) in [(Wire::Cut, "cut off"), (Wire::Frozen, "silent")] {
+        outage(&stack, |service| Some(&service.to_postgres), how, async || post(503).await).await;
+        traffic.progress(&format!("readings after Postgres was {what}")).await;
+        outage(&stack, |service| service.to_redis.as_ref(), how, async || post(201).await).await;
+        traffic.progress(&format!("readings after Redis was {what}")).await;
+    }
+    for client in traffic.clients() {
+        assert_eq!(client.received(|received| received.connections), 1, "a socket was lost");
+    }
+    for gateway in &stack.gateways {
+        assert!(gateway.metric("rowcast_gateway_sessions").await.unwrap() > 0.0, "both serve");
+    }
+    let written = traffic.stop().await;
+    let committed = stack.psql("select id from sensor_readings");
+    let committed = committed.lines().map(|id| id.parse().unwrap()).collect();
+    written.check(&committed).await.unwrap();
+}
