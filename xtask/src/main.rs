@@ -6,6 +6,7 @@ mod cluster;
 mod codegen;
 mod command;
 mod dev;
+mod fuzz;
 mod image;
 mod inside;
 mod page;
@@ -47,6 +48,8 @@ enum Verb {
     Bench(bench::Options),
     /// Run random faults against real processes, with an exact ledger
     Chaos(chaos::Options),
+    /// Try what peers may send, at random
+    Fuzz(fuzz::Options),
     /// Install the chart on a real cluster, and see that nothing is lost there whatever goes wrong
     ClusterTest(cluster::Options),
     /// Make the container image, without Docker
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Verb::Bench(options) => bench::run(&workspace, options, inside),
         Verb::Test(options) => test::run(&workspace, &options),
         Verb::Chaos(options) => chaos::run(&workspace, &options),
+        Verb::Fuzz(options) => fuzz::run(&workspace, &options),
         Verb::ClusterTest(options) => cluster::run(&workspace, &options),
         Verb::Image(options) => image::run(&workspace, &options),
         Verb::Tidy => tidy::run(&workspace),

@@ -3,6 +3,7 @@
 pub mod cost;
 #[cfg(feature = "databases")]
 pub mod database;
+pub mod fuzz;
 pub mod hostile;
 pub mod nginx;
 pub mod postgres;

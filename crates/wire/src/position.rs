@@ -78,7 +78,8 @@ impl FromStr for Position {
         let tick = Tick(number(parts.next())?);
         let id = match parts.next() {
             None => Self::WHOLE_TICK,
-            id => number(id)?,
+            // an id of its own would be a second token for the whole tick
+            id => Some(number(id)?).filter(|id| *id != Self::WHOLE_TICK).ok_or(BadPosition)?,
         };
         if parts.next().is_some() { Err(BadPosition) } else { Ok(Self { epoch, tick, id }) }
     }

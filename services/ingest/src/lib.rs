@@ -7,6 +7,8 @@ mod check_json;
 pub mod committer;
 pub mod config;
 mod encoding;
+#[cfg(test)]
+mod fuzz;
 mod keys;
 mod metrics;
 mod problems;

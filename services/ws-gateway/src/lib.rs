@@ -9,6 +9,8 @@ mod connection;
 mod drain;
 mod feed;
 mod form;
+#[cfg(test)]
+mod fuzz;
 mod history;
 pub mod hub;
 mod interest;

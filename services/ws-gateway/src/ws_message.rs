@@ -38,6 +38,12 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
+    /// How many bytes are kept of messages that are not whole.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.rest.len() + self.begun.as_ref().map_or(0, |(begun, _)| begun.len())
+    }
+
     /// Adds what was read.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);

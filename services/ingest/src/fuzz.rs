@@ -1,0 +1,82 @@
+//! What devices may send, at random.
+
+use std::{io::Write, path::Path};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use testkit::fuzz::fuzz;
+use time::macros::datetime;
+
+use crate::{
+    body::{Form, Said, parse},
+    encoding::Coding,
+};
+
+/// What an unfolded body may have here.
+const LIMIT: usize = 64 << 10;
+
+#[track_caller]
+fn check(target: &str, property: impl Fn(&[u8])) {
+    fuzz(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target), property);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).unwrap()
+}
+
+#[test]
+fn fuzz_bodies() {
+    check("bodies", |bytes| {
+        let now = datetime!(2026-01-01 00:00 UTC);
+        // in two parts, each a member or frame of its own
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        for (coding, packed) in [
+            (Coding::Identity, bytes.to_vec()),
+            (Coding::Gzip, [gzip(first), gzip(second)].concat()),
+            (Coding::Zstd, [zstd(first), zstd(second)].concat()),
+        ] {
+            let unpacked = coding.decode(packed.into(), LIMIT);
+            assert_eq!(unpacked.as_deref(), Ok(bytes));
+        }
+        for form in [Form::Json, Form::Lines] {
+            let readings = match parse(bytes, form, now) {
+                Ok(Said::One(reading)) => vec![reading],
+                Ok(Said::Many(readings)) => readings,
+                Err(_) => continue,
+            };
+            for reading in readings {
+                assert!(
+                    !reading.sensor_id.is_empty() && reading.sensor_id.chars().count() <= wire::SENSOR_ID_MAX
+                );
+                assert!(reading.value.is_finite());
+                serde_json::from_str::<serde_json::Value>(&reading.metadata).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn fuzz_gzip() {
+    check("gzip", |bytes| unpack(Coding::Gzip, bytes));
+}
+
+#[test]
+fn fuzz_zstd() {
+    check("zstd", |bytes| unpack(Coding::Zstd, bytes));
+}
+
+/// Whatever it unfolds to is within the limit, and a cut one is not taken for the whole.
+fn unpack(coding: Coding, bytes: &[u8]) {
+    let Ok(unpacked) = coding.decode(Bytes::copy_from_slice(bytes), LIMIT) else { return };
+    assert!(unpacked.len() <= LIMIT);
+    if let Some((_, cut)) = bytes.split_last().filter(|_| !unpacked.is_empty()) {
+        let cut = coding.decode(Bytes::copy_from_slice(cut), LIMIT);
+        assert_ne!(cut, Ok(unpacked), "without its last byte it is not whole");
+    }
+}

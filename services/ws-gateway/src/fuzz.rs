@@ -1,0 +1,72 @@
+//! What clients may send, at random.
+
+use std::path::Path;
+
+use testkit::fuzz::fuzz;
+use wire::frame::Limits;
+
+use crate::{
+    query::Query,
+    ws_message::{Heard, Messages},
+};
+
+const LIMITS: Limits =
+    Limits { message_bytes: 1 << 10, subscriptions: 8, patterns: 16, fragments: 8, commands_per_s: 50 };
+
+#[track_caller]
+fn check(target: &str, property: impl Fn(&[u8])) {
+    fuzz(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target), property);
+}
+
+/// All that is heard of bytes that come in pieces of so many.
+fn heard(bytes: &[u8], piece: usize) -> (Vec<Heard>, Option<wire::Close>) {
+    let (mut messages, mut all) = (Messages::default(), Vec::new());
+    for piece in bytes.chunks(piece) {
+        messages.feed(piece);
+        loop {
+            match messages.next(&LIMITS) {
+                Ok(Some(heard)) => all.push(heard),
+                Ok(None) => break,
+                Err(close) => return (all, Some(close)),
+            }
+        }
+        let (held, most) = (messages.held(), 2 * LIMITS.message_bytes + 32);
+        assert!(held <= most + piece.len(), "{held} bytes are held");
+    }
+    (all, None)
+}
+
+#[test]
+fn fuzz_bytes_of_a_socket() {
+    check("socket", |bytes| {
+        let whole = heard(bytes, bytes.len().max(1));
+        for piece in [1, 3, 64] {
+            assert_eq!(heard(bytes, piece), whole, "in pieces of {piece}");
+        }
+        for message in whole.0 {
+            let size = match message {
+                Heard::Text(text) => text.len(),
+                Heard::Ping(pong) | Heard::Closed(_, pong) => pong.len(),
+                Heard::Pong => 0,
+            };
+            assert!(size <= LIMITS.message_bytes, "{size} bytes");
+        }
+    });
+}
+
+#[test]
+fn fuzz_queries() {
+    check("queries", |bytes| {
+        let query = String::from_utf8_lossy(bytes);
+        let Ok(parsed) = Query::parse(&query) else { return };
+        let Ok(filter) = parsed.filter(LIMITS.patterns) else { return };
+        let wire::Filter::Any(patterns) = filter else { return };
+        assert!(patterns.len() <= LIMITS.patterns);
+        // the same subscription, said in full
+        let said: String = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(patterns.iter().map(|pattern| ("sensor", pattern.to_string())))
+            .finish();
+        let again = Query::parse(&said).unwrap().filter(LIMITS.patterns).unwrap();
+        assert_eq!(again, wire::Filter::Any(patterns), "{query}");
+    });
+}

@@ -1,0 +1,34 @@
+//! `cargo xtask fuzz`: what peers may send, at random, for longer than a test has.
+
+use anyhow::Result;
+use clap::Args;
+use testkit::fuzz::SECONDS;
+
+use crate::{
+    command::{self, cargo},
+    workspace::Workspace,
+};
+
+/// How all targets' names begin.
+const TARGETS: &str = "fuzz_";
+
+/// Where the targets are.
+const PACKAGES: [&str; 3] = ["wire", "ws-gateway", "ingest"];
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// How long each target is tried
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Only targets whose names hold this, such as `fuzz_bodies`
+    #[arg(default_value = TARGETS)]
+    target: String,
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let mut tests = cargo(workspace);
+    tests.args(["test", "--quiet", "--tests"]);
+    tests.args(PACKAGES.map(|package| format!("--package={package}")));
+    tests.arg(&options.target).env(SECONDS, options.seconds.to_string());
+    command::run(&mut tests)
+}
