@@ -30,6 +30,8 @@ fn fuzz_patterns() {
     check_text("patterns", |list| {
         let parts = split_patterns(list);
         assert_eq!(parts.join(","), list, "nothing is lost");
+        let named = Pattern::Exact(list.to_owned()).to_string();
+        assert_eq!(split_patterns(&named), [named.as_str()], "one sensor is one pattern");
         for part in parts {
             let Ok(pattern) = part.parse::<Pattern>() else { continue };
             assert_eq!(pattern.to_string().parse(), Ok(pattern.clone()), "{part}");

@@ -358,6 +358,29 @@ fn large() -> Router {
 }
 
 #[tokio::test]
+async fn large_heads_and_http2_connections_have_a_number() {
+    let limits = Limits { head: LONG * 6, ..Limits::default() };
+    let large = format!("GET / HTTP/1.1\r\nHost: x\r\ncookie: {}", "c".repeat(9 << 10));
+    for (said, expected) in
+        [(large.as_str(), 1_024), ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 64)]
+    {
+        let rig = Rig::start(hello(), 2_000, limits).await;
+        let mut clients = Vec::new();
+        for _ in 0..expected + 10 {
+            let mut client = rig.connect().await;
+            // one too many may be cut while it speaks
+            let _ = client.write_all(said.as_bytes()).await;
+            clients.push(client);
+        }
+        rig.wait_for_metric(&format!("rowcast_http_connections_accepted_total {}", expected + 10)).await;
+        rig.wait_for_metric(&format!("rowcast_http_connections_open {expected}")).await;
+        drop(clients);
+        rig.wait_for_metric("rowcast_http_connections_open 0").await;
+        assert!(rig.exchange("GET /hello/x HTTP/1.0\r\n\r\n").await.ends_with("hello"));
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_nobody_reads_is_dropped_with_its_connection() {
     let limits = Limits { write: SHORT, ..Limits::default() };
     let rig = Rig::start(large(), 100, limits).await;

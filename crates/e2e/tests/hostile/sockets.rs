@@ -100,3 +100,25 @@ async fn a_time_before_all_times_is_answered_and_others_need_not_wait_for_it() {
     }
     site.serves().await;
 }
+
+/// CPU that a gateway may spend on all of these floods; hearing each out for two seconds takes ten times as much.
+const FLOODS_CPU: Duration = Duration::from_secs(4);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_not_heard_out_when_its_connection_ends() {
+    let site = Site::start(&[]).await;
+    let pid = site.gateway().process.id();
+    for said in [frame(PING, 0, b""), text("{}"), frame(0x82, 1, b"x")] {
+        let before = cost::cpu(pid).unwrap();
+        let mut peers = Vec::new();
+        for _ in 0..20 {
+            peers.push(Peer::socket(site.gateway().public(), "/ws/sensors/?v=1").await.unwrap());
+        }
+        join_all(peers.iter_mut().map(|peer| peer.flood(&said, FLOOD))).await;
+        drop(peers);
+        site.sessions(0).await;
+        let spent = cost::cpu(pid).unwrap() - before;
+        assert!(spent < FLOODS_CPU, "{spent:?} for {:?}", said.escape_ascii().to_string());
+    }
+    site.serves().await;
+}
