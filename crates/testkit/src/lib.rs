@@ -4,6 +4,7 @@ pub mod cost;
 #[cfg(feature = "databases")]
 pub mod database;
 pub mod hostile;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
@@ -13,6 +14,7 @@ pub mod wait;
 
 #[cfg(feature = "databases")]
 pub use database::TestDatabase;
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use proxy::Proxy;

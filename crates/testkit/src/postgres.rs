@@ -205,7 +205,7 @@ fn template() -> Result<PathBuf> {
 }
 
 /// Hands a folder to the server's user, where we are root.
-fn open_to_others(folder: &Path) -> Result<()> {
+pub(crate) fn open_to_others(folder: &Path) -> Result<()> {
     if geteuid().is_root() {
         let user = User::from_name(USER)?.with_context(|| format!("there is no user {USER}"))?;
         chown(folder, Some(Uid::from_raw(user.uid.as_raw())), Some(Gid::from_raw(user.gid.as_raw())))?;
