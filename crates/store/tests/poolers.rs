@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use sqlx::{Executor, PgConnection};
-use store::{Database, DatabaseConfig, Inserter, NewReading, Options, Pooler, readings::Inserted};
+use store::{
+    Budget, Database, DatabaseConfig, Inserter, Leader, NewReading, Options, Pooler, readings::Inserted,
+};
 use testkit::{PgBouncer, TestDatabase, pgbouncer::PoolMode};
 use tokio::time::Instant;
 use wire::{Filter, Position, Tick};
@@ -75,20 +77,27 @@ async fn what_others_set_and_prepare_in_a_shared_session_stays_theirs() {
         let prepare = format!("prepare sqlx_s_{number} as select 'of another'");
         stranger.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(prepare))).await.unwrap();
     }
+    let mut leader = Leader::connect(&db.options(), "test").await.unwrap();
+    let start = leader.load(Budget::rows(0)).await.unwrap().head;
     let filter = Filter::parse(Some(&["a", "s*"])).unwrap();
     for round in 1..4 {
         assert!(inserter.is_there().await);
         let stored = inserter.insert(&[&reading("a", "{}")], soon()).await.unwrap();
         let Inserted::Stored(stored) = stored else { panic!("too late") };
         assert_eq!(stored.read().unwrap()[0].metadata, "{}");
-        let head = database.head().await.unwrap();
+        leader
+            .advance(start.epoch, database.head().await.unwrap().last_tick, Budget::rows(10))
+            .await
+            .unwrap();
+        let (head, first) =
+            (database.head().await.unwrap(), Position::after_tick(start.epoch, start.last_tick));
         let end = Position::after_tick(head.epoch, head.last_tick);
         database.check_schema().await.unwrap();
         database.identity().await.unwrap();
         database.chronicle().await.unwrap();
         database.since(Duration::from_secs(1)).await.unwrap();
-        database.read(end, Tick(i64::MAX), 10).await.unwrap();
-        assert!(database.latest(&filter, end, None, 10).await.unwrap().newest.is_empty());
+        assert_eq!(database.read(first, Tick(i64::MAX), 10).await.unwrap().ticks.len(), round);
+        assert_eq!(database.latest(&filter, end, None, 10).await.unwrap().newest.len(), 1);
         assert_eq!(database.newest(Some("a"), 10).await.unwrap().len(), round);
         assert_eq!(database.sensor("a").await.unwrap().unwrap().newest.sensor_id, "a");
         assert!(database.accepts_readings().await.unwrap());
