@@ -51,8 +51,8 @@ pub const LATEST: &str = r#"
         select id, r.sensor_id, value, "timestamp", rowcast.told(metadata) as metadata, created_at, updated_at
           from public.sensor_readings r
          where r.sensor_id = wanted.sensor_id
-           and pg_visible_in_snapshot(xid, $3::text::pg_snapshot)
-           and (id <= $5 or pg_visible_in_snapshot(xid, coalesce($4::text::pg_snapshot, $3::text::pg_snapshot)))
+           and pg_visible_in_snapshot(xid, $3::pg_snapshot)
+           and (id <= $5 or pg_visible_in_snapshot(xid, coalesce($4::pg_snapshot, $3::pg_snapshot)))
          order by "timestamp" desc, id desc limit 1
     ) newest on true order by wanted.sensor_id"#;
 

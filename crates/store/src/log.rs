@@ -190,7 +190,7 @@ async fn read_ticks(
     let last = &ticks[ticks.len() - 1];
     let query = sqlx::query_as(
         r#"select xid, id, sensor_id, value, "timestamp", metadata, created_at, updated_at
-             from rowcast.ticks_page($1::text::pg_snapshot, $2::text::pg_snapshot,
+             from rowcast.ticks_page($1::pg_snapshot, $2::pg_snapshot,
                   (select floor_id from rowcast.epoch where epoch = $3), $4)"#,
     )
     .bind(&ticks[0].snap)
