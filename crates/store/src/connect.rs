@@ -89,14 +89,15 @@ impl Options {
 
     /// One connection with a session of its own.
     pub async fn connect(&self) -> Result<PgConnection> {
-        timely(CONNECT_TIMEOUT, async {
+        // in a box: in the callers' own futures it would be too deep for the compiler
+        let connect = Box::pin(async {
             let (_, mut connection) = self.hosts.connect(CONNECT_TIMEOUT).await?;
             if let Some(settings) = self.statement_of_settings() {
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await?;
             }
             Ok(connection)
-        })
-        .await?
+        });
+        timely(CONNECT_TIMEOUT, connect).await?
     }
 
     /// One connection, with a session of its own or a shared one.
@@ -104,7 +105,8 @@ impl Options {
         if self.pooler != Pooler::Transaction {
             return Ok(Session::new(self.connect().await?, None));
         }
-        let (_, connection) = timely(CONNECT_TIMEOUT, self.hosts.connect(CONNECT_TIMEOUT)).await??;
+        let (_, connection) =
+            timely(CONNECT_TIMEOUT, Box::pin(self.hosts.connect(CONNECT_TIMEOUT))).await??;
         Ok(Session::new(connection, Some(session::opening(access, &self.settings))))
     }
 
@@ -118,7 +120,7 @@ impl Options {
     pub(crate) async fn pool_of_one(&self) -> Result<PgPool> {
         let host = match self.hosts.only() {
             Some(host) => host,
-            None => self.hosts.connect(CONNECT_TIMEOUT).await?.0,
+            None => Box::pin(self.hosts.connect(CONNECT_TIMEOUT)).await?.0,
         };
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
         Ok(pool.connect_lazy_with(host.clone()))

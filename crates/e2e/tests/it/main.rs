@@ -16,6 +16,7 @@ mod modes;
 mod neighbours;
 mod oracle;
 mod page;
+mod poolers;
 mod pulls;
 mod resumes;
 mod services;
