@@ -40,7 +40,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let needs = Needs { postgres: false, redis: false, clients: false, ..Needs::EVERYTHING };
+    let needs = Needs { postgres: false, pooler: false, redis: false, clients: false, ..Needs::EVERYTHING };
     let tools = setup::set_up(workspace, needs)?;
     if let Some(node) = &tools.node {
         page::install(workspace, node)?;

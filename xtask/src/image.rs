@@ -144,7 +144,8 @@ fn kept(workspace: &Workspace, tag: &str) -> Result<PathBuf> {
 }
 
 fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
-    let needs = Needs { postgres: false, redis: false, page: true, browser: false, clients: false };
+    let needs =
+        Needs { postgres: false, pooler: false, redis: false, page: true, browser: false, clients: false };
     let tools = setup::set_up(workspace, needs)?;
     let node = tools.node.context("no Node to build the page with")?;
     page::install(workspace, &node)?;

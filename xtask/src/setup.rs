@@ -18,6 +18,8 @@ const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stab
 pub(crate) struct Needs {
     /// A private Postgres.
     pub(crate) postgres: bool,
+    /// A private pooler before it.
+    pub(crate) pooler: bool,
     /// A private Redis.
     pub(crate) redis: bool,
     /// Node, to build the page.
@@ -30,7 +32,7 @@ pub(crate) struct Needs {
 
 impl Needs {
     pub(crate) const EVERYTHING: Self =
-        Self { postgres: true, redis: true, page: true, browser: true, clients: true };
+        Self { postgres: true, pooler: true, redis: true, page: true, browser: true, clients: true };
 }
 
 /// Where the tools are that were needed.
@@ -46,6 +48,7 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
     let mut missing = Vec::new();
     for (needed, there, package) in [
         (needs.postgres, testkit::Postgres::is_installed(), "postgresql"),
+        (needs.pooler, testkit::PgBouncer::is_installed(), "pgbouncer"),
         (needs.redis, testkit::Redis::is_installed(), "redis-server"),
         (needs.browser, browser().is_some(), "chromium"),
         (needs.page && node.is_none(), node::pip_is_there(), "python3-pip"),

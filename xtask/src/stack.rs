@@ -68,6 +68,7 @@ impl Servers {
     pub(crate) fn needs(&self) -> Needs {
         Needs {
             postgres: self.database.is_none(),
+            pooler: false,
             redis: self.redis.is_none(),
             page: false,
             browser: false,

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
-use testkit::{Postgres, Process, Proxy, Redis, postgres::free_port, process::Program, wait_for};
+use testkit::{PgBouncer, Postgres, Process, Proxy, Redis, postgres::free_port, process::Program, wait_for};
 
 use crate::http;
 
@@ -121,6 +121,8 @@ impl Running {
 pub struct Stack {
     /// Its database server.
     pub postgres: Postgres,
+    /// What stands between that and the ingest and the gateways, if anything does.
+    pub pooler: Option<PgBouncer>,
     /// Its stream's server.
     pub redis: Redis,
     /// Where devices POST.
@@ -152,11 +154,23 @@ impl Stack {
 
     /// With more in the services' environment.
     pub async fn start_with(plan: Plan, env: &[(&str, &str)]) -> Result<Self> {
+        Self::start_on(Postgres::start()?, None, plan, env).await
+    }
+
+    /// The same on a database server that is there, with what stands before it.
+    pub async fn start_on(
+        postgres: Postgres,
+        pooler: Option<PgBouncer>,
+        plan: Plan,
+        env: &[(&str, &str)],
+    ) -> Result<Self> {
         let logs = TempDir::with_prefix("rowcast-e2e-")?;
-        let (postgres, redis) = (Postgres::start()?, Redis::start()?);
+        let redis = Redis::start()?;
         migrate(&postgres, DATABASE, logs.path())?;
-        let launch =
-            Launch { postgres: &postgres, database: DATABASE, redis: &redis, logs: logs.path(), env };
+        let port = pooler.as_ref().map_or(postgres.port(), PgBouncer::port);
+        let direct =
+            Launch { port: postgres.port(), database: DATABASE, redis: &redis, logs: logs.path(), env };
+        let launch = Launch { port, ..direct };
         let ingest = launch.service("ingest", 0, true, false).await?;
         let mut gateways = Vec::new();
         for number in 0..plan.gateways {
@@ -164,9 +178,9 @@ impl Stack {
         }
         let mut listeners = Vec::new();
         for number in 0..plan.listeners {
-            listeners.push(launch.service("notify-listener", number, false, true).await?);
+            listeners.push(direct.service("notify-listener", number, false, true).await?);
         }
-        let stack = Self { postgres, redis, ingest, gateways, listeners, logs };
+        let stack = Self { postgres, pooler, redis, ingest, gateways, listeners, logs };
         for service in stack.services() {
             service.await_ready().await;
         }
@@ -178,7 +192,7 @@ impl Stack {
         let logs = self.logs.path().join(database);
         std::fs::create_dir_all(&logs)?;
         migrate(postgres, database, &logs)?;
-        let launch = Launch { postgres, database, redis: &self.redis, logs: &logs, env: &[] };
+        let launch = Launch { port: postgres.port(), database, redis: &self.redis, logs: &logs, env: &[] };
         Ok(Neighbour {
             gateway: launch.service("ws-gateway", 0, true, true).await?,
             listener: launch.service("notify-listener", 0, false, true).await?,
@@ -208,8 +222,10 @@ impl Stack {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Launch<'a> {
-    postgres: &'a Postgres,
+    /// Of the database server, or of what stands before it.
+    port: u16,
     database: &'a str,
     redis: &'a Redis,
     logs: &'a Path,
@@ -219,7 +235,7 @@ struct Launch<'a> {
 impl Launch<'_> {
     async fn service(&self, name: &str, number: usize, public: bool, redis: bool) -> Result<Running> {
         let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let to_postgres = Proxy::start(local(self.postgres.port())).await?;
+        let to_postgres = Proxy::start(local(self.port)).await?;
         let to_redis = if redis { Some(Proxy::start(local(self.redis.port())).await?) } else { None };
         let admin = local(free_port()?);
         let http = if public { Some(local(free_port()?)) } else { None };

@@ -1,12 +1,11 @@
 //! What a client's position is worth: whether the log still reaches back to it, on the history that it was made on.
 
-use sqlx::PgConnection;
 use wire::{
     Epoch, Position, Tick,
     frame::{Gap, GapReason},
 };
 
-use crate::{Database, Error, Head, Result, connect::timely, log::head};
+use crate::{Database, Error, Head, Result, connect::timely, log::head, session::Session};
 
 /// Where a client's position leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,17 +60,15 @@ impl Database {
     /// What positions are judged by.
     pub async fn chronicle(&self) -> Result<Chronicle> {
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), chronicle(lent.connection())).await?;
-        lent.after(read)
+        let read = timely(lent.limit(), chronicle(lent.session())).await?;
+        lent.after(read).await
     }
 }
 
-async fn chronicle(connection: &mut PgConnection) -> Result<Chronicle> {
-    let epochs =
-        sqlx::query_as("select epoch, first_tick, system_identifier from rowcast.epoch order by epoch")
-            .fetch_all(&mut *connection)
-            .await?;
+async fn chronicle(session: &mut Session) -> Result<Chronicle> {
+    let query = "select epoch, first_tick, system_identifier from rowcast.epoch order by epoch";
+    let epochs = session.all(sqlx::query_as(query)).await?;
     // the head after the epochs: of an epoch that began in between, nothing is judged
-    let head = head(connection).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
+    let head = head(session).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
     Ok(Chronicle { head, epochs })
 }

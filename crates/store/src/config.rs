@@ -6,15 +6,31 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use crate::Options;
+use crate::{
+    Options,
+    hosts::{self, Hosts},
+};
+
+/// What stands between a service and the database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooler {
+    /// Nothing.
+    #[default]
+    None,
+    /// A pooler that keeps a session for each of its clients: to them it is as if it were not there.
+    Session,
+    /// A pooler that lends a session for each transaction, as PgBouncer does with `pool_mode = transaction`.
+    Transaction,
+}
 
 /// The section `database` of a service: a URL, or the parts of one.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
-    /// `postgres://user:password@host:5432/database`: the primary. Only ingest may have a pooler before it.
+    /// `postgres://user:password@host:5432/database`: the primary, or several hosts of which one is (`a,b:5433`).
     pub url: Option<SecretString>,
-    /// The host instead of a URL, or the folder of a socket.
+    /// The host instead of a URL, or the folder of a socket; several with commas.
     pub host: Option<String>,
     /// The port, with `host`.
     pub port: Option<u16>,
@@ -32,6 +48,8 @@ pub struct DatabaseConfig {
     pub certificate: Option<PathBuf>,
     /// A file with its key.
     pub key: Option<PathBuf>,
+    /// The pooler before it, if there is one.
+    pub pooler: Pooler,
 }
 
 /// Something that is wrong with the section.
@@ -46,9 +64,17 @@ pub enum Fault {
     /// The URL is not one of Postgres.
     #[error("not a Postgres URL (postgres://user:password@host:5432/database)")]
     Url,
-    /// A URL with a choice of hosts.
-    #[error("names several hosts: name one that leads to the primary (a Service, a name in DNS, a proxy)")]
-    Hosts,
+    /// Not as many ports as hosts.
+    #[error("needs one port for all hosts, or one for each")]
+    Ports,
+    /// A choice of hosts that would not do.
+    #[error("target_session_attrs must be read-write, primary or any")]
+    Target,
+    /// A pooler before a service that needs a session of its own.
+    #[error(
+        "must not be transaction here: this service listens or holds locks, in a session of its own; lead its URL past the pooler"
+    )]
+    Pooler,
     /// A mode that there is not.
     #[error("must be disable, allow, prefer, require, verify-ca or verify-full")]
     SslMode,
@@ -71,7 +97,8 @@ impl Fault {
     /// The key that is at fault.
     pub const fn key(&self) -> &'static str {
         match self {
-            Self::Missing | Self::Url | Self::Hosts => "database.url",
+            Self::Missing | Self::Url | Self::Ports | Self::Target => "database.url",
+            Self::Pooler => "database.pooler",
             Self::SslMode => "database.sslmode",
             Self::Twice(key) | Self::Half(key) | Self::File { key, .. } => key,
         }
@@ -89,15 +116,26 @@ impl DatabaseConfig {
     /// # Errors
     /// What is wrong with the section.
     pub fn options(&self, application: &str) -> Result<Options, Fault> {
-        let pg = match (&self.url, &self.host) {
+        let hosts = match (&self.url, &self.host) {
             (Some(url), _) => self.of_url(url.expose_secret())?,
             (None, Some(host)) => self.of_parts(host),
             (None, None) => return Err(Fault::Missing),
         };
-        Ok(Options::of(self.with_tls(pg)?, application))
+        Ok(Options::of(hosts.try_map(|pg| self.with_tls(pg))?, application, self.pooler))
     }
 
-    fn of_url(&self, url: &str) -> Result<PgConnectOptions, Fault> {
+    /// The same for a service that needs sessions of its own: it listens, or holds locks.
+    ///
+    /// # Errors
+    /// What is wrong with the section, such as a pooler that shares sessions.
+    pub fn options_of_own_session(&self, application: &str) -> Result<Options, Fault> {
+        match self.pooler {
+            Pooler::Transaction => Err(Fault::Pooler),
+            Pooler::None | Pooler::Session => self.options(application),
+        }
+    }
+
+    fn of_url(&self, url: &str) -> Result<Hosts, Fault> {
         let parts = [
             ("database.host", self.host.is_some()),
             ("database.port", self.port.is_some()),
@@ -107,22 +145,21 @@ impl DatabaseConfig {
         ];
         match parts.into_iter().find(|(_, is_set)| *is_set) {
             Some((key, _)) => Err(Fault::Twice(key)),
-            None => read(url),
+            None => hosts::of_url(url),
         }
     }
 
-    fn of_parts(&self, host: &str) -> PgConnectOptions {
+    fn of_parts(&self, host: &str) -> Hosts {
         // the file of passwords is for people; a service is told its password
-        let pg = PgConnectOptions::new_without_pgpass();
-        let pg = if host.starts_with('/') { pg.socket(host) } else { pg.host(unbracketed(host)) };
-        let pg = pg
+        let pg = PgConnectOptions::new_without_pgpass()
             .port(self.port.unwrap_or(5432))
             .database(self.name.as_deref().unwrap_or("rowcast"))
             .username(self.user.as_deref().unwrap_or("rowcast"));
-        match &self.password {
+        let pg = match &self.password {
             Some(password) => pg.password(password.expose_secret()),
             None => pg,
-        }
+        };
+        Hosts::new(host.split(',').map(|host| hosts::at(pg.clone(), host)).collect(), None)
     }
 
     fn with_tls(&self, mut pg: PgConnectOptions) -> Result<PgConnectOptions, Fault> {
@@ -153,27 +190,14 @@ fn readable<'a>(key: &'static str, path: Option<&'a PathBuf>) -> Result<Option<&
     Ok(Some(path))
 }
 
-/// What a URL says. The driver keeps the brackets of an address of IPv6, which no resolver knows.
-fn read(url: &str) -> Result<PgConnectOptions, Fault> {
-    let rest =
-        url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")).ok_or(Fault::Url)?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
-    if hosts.contains(',') {
-        return Err(Fault::Hosts);
-    }
-    let pg = PgConnectOptions::from_str(url).map_err(|_| Fault::Url)?;
-    let bare = unbracketed(pg.get_host()).to_owned();
-    Ok(if bare == pg.get_host() { pg } else { pg.host(&bare) })
-}
-
-fn unbracketed(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hosts::Target;
+
+    fn places(hosts: &Hosts) -> Vec<(&str, u16)> {
+        hosts.all().0.iter().map(|pg| (pg.get_host(), pg.get_port())).collect()
+    }
 
     #[track_caller]
     fn check_fault(config: &DatabaseConfig, key: &str, sentence: &str) {
@@ -190,11 +214,9 @@ mod tests {
             ("postgresql://u@[fd00::7]/db", "fd00::7", 5432),
             ("postgres://u@db.example:6432/db", "db.example", 6432),
         ] {
-            let pg = read(url).unwrap();
-            assert_eq!((pg.get_host(), pg.get_port()), (host, port), "{url}");
+            assert_eq!(places(&hosts::of_url(url).unwrap()), [(host, port)], "{url}");
         }
-        let parts = DatabaseConfig { host: Some("[::1]".to_owned()), ..DatabaseConfig::default() };
-        assert_eq!(parts.of_parts("[::1]").get_host(), "::1");
+        assert_eq!(places(&DatabaseConfig::default().of_parts("[::1]")), [("::1", 5432)]);
     }
 
     #[test]
@@ -202,7 +224,10 @@ mod tests {
         let parts = DatabaseConfig { host: Some("db".to_owned()), ..DatabaseConfig::default() };
         check_fault(&DatabaseConfig::default(), "database.url", "and so is database.host");
         check_fault(&DatabaseConfig::at("mysql://u:secret@db"), "database.url", "not a Postgres URL");
-        check_fault(&DatabaseConfig::at("postgres://u:secret@a:1,b:2/db"), "database.url", "several hosts");
+        let ports = DatabaseConfig::at("postgres://u:secret@a,b,c/db?port=1,2");
+        check_fault(&ports, "database.url", "one port for all hosts");
+        let target = DatabaseConfig::at("postgres://u:secret@a,b/db?target_session_attrs=standby");
+        check_fault(&target, "database.url", "must be read-write, primary or any");
         let both = DatabaseConfig { user: Some("u".to_owned()), ..DatabaseConfig::at("postgres://db/x") };
         check_fault(&both, "database.user", "part of a URL");
         let mode = DatabaseConfig { sslmode: Some("on".to_owned()), ..parts.clone() };
@@ -216,11 +241,12 @@ mod tests {
     #[test]
     fn an_authority_is_asked_unless_something_else_is_said() {
         let mode = |config: DatabaseConfig| {
-            let pg = match (&config.url, &config.host) {
-                (Some(url), _) => read(url.expose_secret()).unwrap(),
+            let hosts = match (&config.url, &config.host) {
+                (Some(url), _) => hosts::of_url(url.expose_secret()).unwrap(),
                 (None, host) => config.of_parts(host.as_deref().unwrap()),
             };
-            format!("{:?}", config.with_tls(pg).unwrap().get_ssl_mode())
+            let hosts = hosts.try_map(|pg| config.with_tls(pg)).unwrap();
+            format!("{:?}", hosts.all().0[0].get_ssl_mode())
         };
         let ca = |config: DatabaseConfig| DatabaseConfig { ca: Some("/dev/null".into()), ..config };
         let parts = DatabaseConfig { host: Some("db".to_owned()), ..DatabaseConfig::default() };
@@ -229,5 +255,44 @@ mod tests {
         assert_eq!(mode(ca(DatabaseConfig::at("postgres://db/x?sslmode=require"))), "Require");
         let said = DatabaseConfig { sslmode: Some("verify-ca".to_owned()), ..ca(parts) };
         assert_eq!(mode(said), "VerifyCa");
+    }
+
+    #[test]
+    fn several_hosts_stand_where_libpq_has_them() {
+        #[track_caller]
+        fn check(url: &str, want: &[(&str, u16)], target: Target) {
+            let hosts = hosts::of_url(url).unwrap();
+            assert_eq!((places(&hosts).as_slice(), hosts.all().1), (want, target), "{url}");
+            let database = hosts.all().0.iter().map(|pg| pg.get_database().unwrap_or_default().to_owned());
+            assert_eq!(database.collect::<Vec<_>>(), vec!["db"; want.len()], "{url}");
+        }
+        let (read_write, any) = (Target::ReadWrite, Target::Any);
+        check("postgres://u:p@a/db", &[("a", 5432)], any);
+        check("postgres://u:p@a:1,b:2/db", &[("a", 1), ("b", 2)], read_write);
+        check("postgres://u:p@a,b:2/db", &[("a", 5432), ("b", 2)], read_write);
+        check("postgres://u:p@[::1]:1,[fd00::7]/db", &[("::1", 1), ("fd00::7", 5432)], read_write);
+        check("postgres://u@/db?host=a,b&port=1,2", &[("a", 1), ("b", 2)], read_write);
+        check("postgres://u@/db?host=a,%3A%3A1&port=7", &[("a", 7), ("::1", 7)], read_write);
+        check("postgres://a,b/db?port=7&target_session_attrs=any", &[("a", 7), ("b", 7)], any);
+        check(
+            "postgres://a/db?sslmode=require&target_session_attrs=primary",
+            &[("a", 5432)],
+            Target::Primary,
+        );
+        let socket = hosts::of_url("postgres://u@/db?host=/run/a,b").unwrap();
+        assert_eq!(socket.all().0[0].get_socket().unwrap().to_str(), Some("/run/a"));
+        let parts = DatabaseConfig { port: Some(7), ..DatabaseConfig::default() }.of_parts("a,[::1]");
+        assert_eq!((places(&parts), parts.all().1), (vec![("a", 7), ("::1", 7)], read_write));
+    }
+
+    #[test]
+    fn who_needs_a_session_refuses_a_pooler_that_shares_them() {
+        let behind = |pooler| DatabaseConfig { pooler, ..DatabaseConfig::at("postgres://db/x") };
+        for pooler in [Pooler::None, Pooler::Session] {
+            assert!(behind(pooler).options_of_own_session("").is_ok(), "{pooler:?}");
+        }
+        let fault = behind(Pooler::Transaction).options_of_own_session("").err().unwrap();
+        assert_eq!(fault.key(), "database.pooler");
+        assert!(fault.to_string().contains("past the pooler"), "{fault}");
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::{
-    AssertSqlSafe, ConnectOptions, Executor, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
 
-use crate::{DatabaseConfig, Error, Result, config::Fault};
+use crate::{
+    DatabaseConfig, Error, Result,
+    config::{Fault, Pooler},
+    hosts::{Hosts, NoneTaken},
+    session::{self, Access, Session},
+};
 
 /// How long a new connection may take.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -21,8 +23,10 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How to reach the database.
 #[derive(Clone)]
 pub struct Options {
-    pg: PgConnectOptions,
-    /// Made on each connection when it is there, and not at its start: poolers refuse options that they do not know.
+    hosts: Hosts,
+    pooler: Pooler,
+    /// Made on each connection when it is there, and not at its start: poolers refuse options that they do not know. Where
+    /// sessions are shared, they are made in each transaction.
     settings: Vec<(&'static str, String)>,
     /// How long a statement may take before its connection counts as lost.
     limit: Duration,
@@ -37,11 +41,13 @@ impl Options {
         DatabaseConfig::at(url).options(application)
     }
 
-    pub(crate) fn of(pg: PgConnectOptions, application: &str) -> Self {
-        // floats travel in binary: the setting would change nothing, and poolers refuse it
-        let pg = pg.application_name(application).extra_float_digits(None);
-        let pg = pg.log_statements(tracing::log::LevelFilter::Off);
-        Self { pg, settings: Vec::new(), limit: STATEMENT_LIMIT }
+    pub(crate) fn of(hosts: Hosts, application: &str, pooler: Pooler) -> Self {
+        let hosts = hosts.map(|pg| {
+            // floats travel in binary: the setting would change nothing, and poolers refuse it
+            let pg = pg.application_name(application).extra_float_digits(None);
+            pg.log_statements(tracing::log::LevelFilter::Off)
+        });
+        Self { hosts, pooler, settings: Vec::new(), limit: STATEMENT_LIMIT }
     }
 
     fn with(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -81,16 +87,27 @@ impl Options {
         self.limit
     }
 
-    /// One connection of its own.
+    /// One connection with a session of its own.
     pub async fn connect(&self) -> Result<PgConnection> {
-        timely(CONNECT_TIMEOUT, async {
-            let mut connection = self.pg.connect().await?;
+        // in a box: in the callers' own futures it would be too deep for the compiler
+        let connect = Box::pin(async {
+            let (_, mut connection) = self.hosts.connect(CONNECT_TIMEOUT).await?;
             if let Some(settings) = self.statement_of_settings() {
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await?;
             }
             Ok(connection)
-        })
-        .await?
+        });
+        timely(CONNECT_TIMEOUT, connect).await?
+    }
+
+    /// One connection, with a session of its own or a shared one.
+    pub(crate) async fn session(&self, access: Access) -> Result<Session> {
+        if self.pooler != Pooler::Transaction {
+            return Ok(Session::new(self.connect().await?, None));
+        }
+        let (_, connection) =
+            timely(CONNECT_TIMEOUT, Box::pin(self.hosts.connect(CONNECT_TIMEOUT))).await??;
+        Ok(Session::new(connection, Some(session::opening(access, &self.settings))))
     }
 
     /// The values are numbers and words of this file.
@@ -99,12 +116,14 @@ impl Options {
         (!self.settings.is_empty()).then(|| self.settings.iter().map(set).collect::<Vec<_>>().join("; "))
     }
 
-    /// For LISTEN, whose session sqlx makes from a pool.
-    pub(crate) fn pool_of_one(&self) -> PgPool {
-        PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_lazy_with(self.pg.clone())
+    /// For LISTEN, whose session sqlx makes from a pool; of several hosts, with the one that is to be used now.
+    pub(crate) async fn pool_of_one(&self) -> Result<PgPool> {
+        let host = match self.hosts.only() {
+            Some(host) => host,
+            None => Box::pin(self.hosts.connect(CONNECT_TIMEOUT)).await?.0,
+        };
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
+        Ok(pool.connect_lazy_with(host.clone()))
     }
 }
 
@@ -123,12 +142,17 @@ pub(crate) fn sentence(error: &sqlx::Error) -> &'static str {
         sqlx::Error::Io(why) if is_unknown_name(why) => "the database's host is not known",
         sqlx::Error::Io(_) => "the database cannot be reached",
         sqlx::Error::PoolTimedOut => "the database does not answer",
+        sqlx::Error::Configuration(why) if why.is::<NoneTaken>() => {
+            "none of the database's hosts can be used"
+        }
         sqlx::Error::Tls(_) => "no TLS with the database that can be trusted",
         sqlx::Error::Database(told) => match told.code().as_deref() {
             Some("28P01" | "28000") => "the database refuses the user or the password",
             Some("3D000") => "there is no such database",
             Some("42501") => "the database's user may not do that",
             Some("53300") => "the database has no connection left",
+            // names of statements that another has given, or that are known elsewhere
+            Some("26000" | "42P05") => "a pooler shares sessions: database.pooler must be transaction",
             _ => "the database failed",
         },
         _ => "the database failed",

@@ -24,7 +24,7 @@ pub struct Doorbell {
 impl Doorbell {
     /// Opens the session and listens.
     pub async fn listen(options: &Options) -> Result<Self> {
-        let pool = options.pool_of_one();
+        let pool = options.pool_of_one().await?;
         let listen = async {
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.ignore_pool_close_event(true);

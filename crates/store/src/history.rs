@@ -149,7 +149,7 @@ impl Database {
         let mut lent = self.lend().await?;
         let (mut rows, mut bytes) = (Vec::with_capacity(limit.min(1_000)), 0);
         let read = async {
-            let mut stream = query.fetch(lent.connection());
+            let mut stream = lent.session().stream(query);
             while let Some(row) = stream.try_next().await? {
                 let row: Row = row;
                 let reading = Reading::from(row);
@@ -164,7 +164,7 @@ impl Database {
         let more = timely(self.limit(), read).await??;
         // a page that was closed by its bytes leaves its connection: the rest may be many times as much
         if !more || rows.len() == limit {
-            lent.give_back();
+            lent.give_back().await;
         }
         Ok(Rows { rows, more })
     }
@@ -211,8 +211,8 @@ impl Database {
             .bind(near.bucket)
             .bind(near.sensor_id)
             .bind(one_more);
-        let read = timely(lent.limit(), query.fetch_all(lent.connection())).await?;
-        let mut rows: Vec<Bucket> = lent.after(read)?;
+        let read = timely(lent.limit(), lent.session().all(query)).await?;
+        let mut rows: Vec<Bucket> = lent.after(read).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         Ok(Rows { rows, more })
@@ -222,8 +222,8 @@ impl Database {
     pub async fn sensor(&self, sensor_id: &str) -> Result<Option<Sensor>> {
         let mut lent = self.lend().await?;
         let query = sqlx::query_as(statements::SENSOR).bind(sensor_id);
-        let read = timely(lent.limit(), query.fetch_all(lent.connection())).await?;
-        let rows: Vec<Row> = lent.after(read)?;
+        let read = timely(lent.limit(), lent.session().all(query)).await?;
+        let rows: Vec<Row> = lent.after(read).await?;
         let mut readings = rows.into_iter().map(Reading::from);
         Ok(readings.next().zip(readings.next()).map(|(newest, oldest)| Sensor { newest, oldest }))
     }
@@ -245,9 +245,10 @@ impl Database {
         }
         let one_more = i64::try_from(SENSORS_AT_ONCE).unwrap_or(i64::MAX).saturating_add(1);
         let mut lent = self.lend().await?;
-        let query = sqlx::query_scalar(statements::WALK).bind(exact).bind(prefixes).bind(one_more);
-        let read = timely(lent.limit(), query.fetch_all(lent.connection())).await?;
-        let sensors: Vec<String> = lent.after(read)?;
+        let query = sqlx::query_as(statements::WALK).bind(exact).bind(prefixes).bind(one_more);
+        let read = timely(lent.limit(), lent.session().all(query)).await?;
+        let sensors: Vec<(String,)> = lent.after(read).await?;
+        let sensors: Vec<String> = sensors.into_iter().map(|(sensor,)| sensor).collect();
         Ok(if sensors.len() > SENSORS_AT_ONCE { Whom::Many } else { Whom::These(sensors) })
     }
 }

@@ -1,10 +1,12 @@
 //! The newest reading of each sensor, as of a position.
 
 use futures_util::TryStreamExt;
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use wire::{Filter, Pattern, Position, Reading};
 
-use crate::{Database, ReadError, Result, connect::timely, log::PAGE_BYTES, readings::MaybeRow};
+use crate::{
+    Database, ReadError, Result, connect::timely, log::PAGE_BYTES, readings::MaybeRow, session::Session,
+};
 
 /// A page of the newest readings.
 #[derive(Debug, Clone, Default)]
@@ -72,9 +74,9 @@ impl Database {
         limit: i64,
     ) -> std::result::Result<Latest, ReadError> {
         let mut lent = self.lend().await?;
-        let snaps = timely(lent.limit(), snapshots(lent.connection(), at)).await?;
+        let snaps = timely(lent.limit(), snapshots(lent.session(), at)).await?;
         let Some((snap, before)) = snaps? else {
-            lent.give_back();
+            lent.give_back().await;
             return Err(ReadError::Forgotten(at));
         };
         let (exact, prefixes) = lists(filter);
@@ -88,7 +90,7 @@ impl Database {
             .bind(after.unwrap_or(""));
         let (mut latest, mut count, mut bytes) = (Latest::default(), 0, 0);
         let read = async {
-            let mut rows = query.fetch(lent.connection());
+            let mut rows = lent.session().stream(query);
             while let Some(LatestRow { wanted, row }) = rows.try_next().await? {
                 count += 1;
                 latest.next = Some(wanted);
@@ -104,7 +106,7 @@ impl Database {
         };
         let whole = timely(self.limit(), read).await??;
         if whole {
-            lent.give_back();
+            lent.give_back().await;
             latest.next = latest.next.filter(|_| count == limit);
         }
         Ok(latest)
@@ -112,13 +114,10 @@ impl Database {
 }
 
 /// The snapshots of a position's tick and of the one before; none where its epoch is not of this history.
-async fn snapshots(connection: &mut PgConnection, at: Position) -> Result<Option<(String, Option<String>)>> {
-    Ok(sqlx::query_as(
+async fn snapshots(session: &mut Session, at: Position) -> Result<Option<(String, Option<String>)>> {
+    let query = sqlx::query_as(
         "select snap::text, (select snap::text from rowcast.tick where no = $1 - 1) from rowcast.tick
           where no = $1 and exists (select from rowcast.epoch where epoch = $2)",
-    )
-    .bind(at.tick.0)
-    .bind(at.epoch.0)
-    .fetch_optional(connection)
-    .await?)
+    );
+    Ok(session.optional(query.bind(at.tick.0).bind(at.epoch.0)).await?)
 }

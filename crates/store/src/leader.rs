@@ -11,11 +11,12 @@ use crate::{
     connect::timely,
     log::{TickReadings, head, identity, read_page},
     readings::MaybeRow,
+    session::{Access, Session},
 };
 
 /// The leader's own session with Postgres; its ticks wait for the disk.
 pub struct Leader {
-    connection: PgConnection,
+    session: Session,
     name: String,
     /// How long a statement may take.
     limit: Duration,
@@ -68,8 +69,8 @@ struct StepRow {
 impl Leader {
     /// Connects; `name` is written into the ticks.
     pub async fn connect(options: &Options, name: &str) -> Result<Self> {
-        let connection = options.clone().noticed_when_dead().connect().await?;
-        Ok(Self { connection, name: name.to_owned(), limit: options.limit() })
+        let session = options.clone().noticed_when_dead().session(Access::Write).await?;
+        Ok(Self { session, name: name.to_owned(), limit: options.limit() })
     }
 
     /// Under another name from now on.
@@ -80,11 +81,11 @@ impl Leader {
 
     /// What tells this database from all others: its keys in Redis are named after it.
     pub async fn identity(&mut self) -> Result<String> {
-        timely(self.limit, identity(&mut self.connection)).await?
+        timely(self.limit, identity(&mut self.session)).await?
     }
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        self.session.own()
     }
 
     /// Starts a new epoch where the history is not the last epoch's own, or where it `rolled_back`.
@@ -92,20 +93,20 @@ impl Leader {
         // each call is a transaction of its own: broken off anywhere, the next leader goes on
         while sqlx::query_scalar::<_, i64>("select rowcast.adopt($1)")
             .bind(ADOPTED_AT_ONCE)
-            .fetch_one(&mut self.connection)
+            .fetch_one(self.session.own())
             .await?
             > 0
         {}
         Ok(sqlx::query_scalar("select started from rowcast.begin_epoch($1, $2)")
             .bind(&self.name)
             .bind(rolled_back)
-            .fetch_one(&mut self.connection)
+            .fetch_one(self.session.own())
             .await?)
     }
 
     /// The log's end, and where a stream that is lost begins again: about so much back.
     pub async fn load(&mut self, window: Budget) -> Result<Loaded> {
-        let head = head(&mut self.connection).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
+        let head = head(&mut self.session).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
         let window_start: i64 = sqlx::query_scalar(
             "select coalesce(max(no), $1) from (
                  select no, sum(rows) over newer as rows, sum(coalesce(bytes, 0)) over newer as bytes from (
@@ -116,7 +117,7 @@ impl Leader {
         .bind(head.first_tick.0.max(head.horizon.0))
         .bind(window.rows)
         .bind(i64::try_from(window.bytes).unwrap_or(i64::MAX))
-        .fetch_one(&mut self.connection)
+        .fetch_one(self.session.own())
         .await?;
         Ok(Loaded { head, window_start: Tick(window_start) })
     }
@@ -164,7 +165,7 @@ impl Leader {
             .bind(budget.rows)
             .bind(i64::try_from(budget.bytes).unwrap_or(i64::MAX))
             .bind(doubles)
-            .fetch_all(&mut self.connection)
+            .fetch_all(self.session.own())
             .await?)
     }
 
@@ -172,7 +173,7 @@ impl Leader {
     async fn renumber(&mut self, prev: Tick) -> Result<()> {
         let count: i64 = sqlx::query_scalar("select rowcast.renumber($1)")
             .bind(prev.0)
-            .fetch_one(&mut self.connection)
+            .fetch_one(self.session.own())
             .await?;
         tracing::warn!(count, "readings of one id, written together, were given ids of their own");
         Ok(())
@@ -185,7 +186,7 @@ impl Leader {
         upto: Tick,
         budget: Budget,
     ) -> std::result::Result<Page, ReadError> {
-        read_page(&mut self.connection, after, upto, budget).await
+        read_page(&mut self.session, after, upto, budget).await
     }
 
     /// Tells writers that the leader is awake: no bell, please.
@@ -205,7 +206,7 @@ impl Leader {
     }
 
     async fn set_gate(&mut self, sql: &'static str) -> Result<()> {
-        sqlx::raw_sql(sql).execute(&mut self.connection).await?;
+        sqlx::raw_sql(sql).execute(self.session.own()).await?;
         Ok(())
     }
 
@@ -225,7 +226,7 @@ impl Leader {
             .bind(keep.map(interval))
             .bind(interval(replay))
             .bind(ahead);
-        let done: Vec<(String, String)> = timely(self.limit, query.fetch_all(&mut self.connection)).await??;
+        let done: Vec<(String, String)> = timely(self.limit, query.fetch_all(self.session.own())).await??;
         Ok(done.into_iter().map(|(action, object)| format!("{action} {object}")).collect())
     }
 }

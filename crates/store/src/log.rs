@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use wire::{Epoch, Position, Reading, Tick};
 
-use crate::{Database, Error, Result, connect::timely, readings::Row, snapshot::Snapshot};
+use crate::{Database, Error, Result, connect::timely, readings::Row, session::Session, snapshot::Snapshot};
 
 /// The end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,14 +110,13 @@ struct LogRow {
 const TICKS_PER_PAGE: i64 = 2_000;
 
 /// The log's end, on any connection.
-pub(crate) async fn head(connection: &mut PgConnection) -> Result<Option<Head>> {
-    let row: Option<(i64, i64, i64, i64)> = sqlx::query_as(
+pub(crate) async fn head(session: &mut Session) -> Result<Option<Head>> {
+    let query = sqlx::query_as(
         "select e.epoch, e.first_tick, t.last, t.first
            from (select epoch, first_tick from rowcast.epoch order by epoch desc limit 1) e,
                 (select max(no) as last, min(no) as first from rowcast.tick) t",
-    )
-    .fetch_optional(connection)
-    .await?;
+    );
+    let row: Option<(i64, i64, i64, i64)> = session.optional(query).await?;
     Ok(row.map(|(epoch, first_tick, last, first)| Head {
         epoch: Epoch(epoch),
         first_tick: Tick(first_tick),
@@ -129,21 +128,20 @@ pub(crate) async fn head(connection: &mut PgConnection) -> Result<Option<Head>> 
 /// The readings in (after, end of `upto`], as many as the budget allows: a page ends with a tick, unless a single tick
 /// holds more. `after` must lie in a tick that exists.
 pub(crate) async fn read_page(
-    connection: &mut PgConnection,
+    session: &mut Session,
     after: Position,
     upto: Tick,
     budget: Budget,
 ) -> std::result::Result<Page, ReadError> {
     // the snapshot that the first wanted tick is told from
     let base = if after.ends_tick() { after.tick } else { Tick(after.tick.0 - 1) };
-    let ticks: Vec<TickRow> = sqlx::query_as(
+    let query = sqlx::query_as(
         "select no, epoch, snap::text, rows, bytes, at from rowcast.tick where no >= $1 and no <= $2 order by no limit $3",
     )
     .bind(base.0)
     .bind(upto.0)
-    .bind(TICKS_PER_PAGE)
-    .fetch_all(&mut *connection)
-    .await?;
+    .bind(TICKS_PER_PAGE);
+    let ticks: Vec<TickRow> = session.all(query).await?;
     if ticks.first().is_none_or(|tick| tick.no != base.0) {
         return Err(ReadError::Forgotten(after));
     }
@@ -153,7 +151,7 @@ pub(crate) async fn read_page(
     }
     let mut fitting = fitting(&ticks[1..], budget);
     while fitting > 0 {
-        if let Some(page) = read_ticks(connection, &ticks[..=fitting], after, budget).await? {
+        if let Some(page) = read_ticks(session, &ticks[..=fitting], after, budget).await? {
             return Ok(page);
         }
         // readings have grown since their tick was made
@@ -161,7 +159,7 @@ pub(crate) async fn read_page(
     }
     match ticks.get(1) {
         None => Ok(Page { ticks: Vec::new(), covered: after }),
-        Some(first) => read_chunk(connection, first, after, budget).await,
+        Some(first) => read_chunk(session, first, after, budget).await,
     }
 }
 
@@ -179,7 +177,7 @@ fn fitting(ticks: &[TickRow], budget: Budget) -> usize {
 
 /// Whole ticks, or nothing if they are more than the budget: `ticks[0]` is the one before the first that is wanted.
 async fn read_ticks(
-    connection: &mut PgConnection,
+    session: &mut Session,
     ticks: &[TickRow],
     after: Position,
     budget: Budget,
@@ -190,7 +188,7 @@ async fn read_ticks(
         .collect::<std::result::Result<Vec<Snapshot>, _>>()
         .map_err(|e| sqlx::Error::Decode(e.into()))?;
     let last = &ticks[ticks.len() - 1];
-    let rows: Vec<LogRow> = sqlx::query_as(
+    let query = sqlx::query_as(
         r#"select xid, id, sensor_id, value, "timestamp", metadata, created_at, updated_at
              from rowcast.ticks_page($1::pg_snapshot, $2::pg_snapshot,
                   (select floor_id from rowcast.epoch where epoch = $3), $4)"#,
@@ -198,9 +196,8 @@ async fn read_ticks(
     .bind(&ticks[0].snap)
     .bind(&last.snap)
     .bind(last.epoch)
-    .bind(budget.bytes())
-    .fetch_all(connection)
-    .await?;
+    .bind(budget.bytes());
+    let rows: Vec<LogRow> = session.all(query).await?;
     let mut page = Page {
         ticks: ticks[1..]
             .iter()
@@ -232,14 +229,14 @@ async fn read_ticks(
 
 /// A part of a tick that holds more than a page does.
 async fn read_chunk(
-    connection: &mut PgConnection,
+    session: &mut Session,
     tick: &TickRow,
     after: Position,
     budget: Budget,
 ) -> std::result::Result<Page, ReadError> {
     let (epoch, no) = (Epoch(tick.epoch), Tick(tick.no));
     let after_id = (after.tick == no && after.id > 0).then_some(after.id);
-    let rows: Vec<Row> = sqlx::query_as(
+    let query = sqlx::query_as(
         r#"select id, sensor_id, value, "timestamp", metadata, created_at, updated_at
              from rowcast.tick_page($1, (select floor_id from rowcast.epoch where epoch = $2), $3, $4, $5)"#,
     )
@@ -247,9 +244,8 @@ async fn read_chunk(
     .bind(epoch.0)
     .bind(after_id)
     .bind(budget.rows)
-    .bind(budget.bytes())
-    .fetch_all(connection)
-    .await?;
+    .bind(budget.bytes());
+    let rows: Vec<Row> = session.all(query).await?;
     let readings: Vec<Reading> = rows.into_iter().map(Reading::from).collect();
     let covered = match readings.last() {
         Some(last) if budget.is_full(&readings) => Position::new(epoch, no, last.id),
@@ -259,8 +255,8 @@ async fn read_chunk(
 }
 
 /// What the keys in Redis are named after.
-pub(crate) async fn identity(connection: &mut PgConnection) -> Result<String> {
-    Ok(sqlx::query_scalar("select rowcast.identity()").fetch_one(connection).await?)
+pub(crate) async fn identity(session: &mut Session) -> Result<String> {
+    Ok(session.scalar(sqlx::query_scalar("select rowcast.identity()")).await?)
 }
 
 impl Database {
@@ -268,15 +264,15 @@ impl Database {
     /// name has another.
     pub async fn identity(&self) -> Result<String> {
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), identity(lent.connection())).await?;
-        lent.after(read)
+        let read = timely(lent.limit(), identity(lent.session())).await?;
+        lent.after(read).await
     }
 
     /// The log's end.
     pub async fn head(&self) -> Result<Head> {
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), head(lent.connection())).await?;
-        lent.after(read)?.ok_or(Error(sqlx::Error::RowNotFound))
+        let read = timely(lent.limit(), head(lent.session())).await?;
+        lent.after(read).await?.ok_or(Error(sqlx::Error::RowNotFound))
     }
 
     /// The readings in (after, end of `upto`], at most about `limit` of them and [`PAGE_BYTES`] of metadata.
@@ -287,10 +283,10 @@ impl Database {
         limit: i64,
     ) -> std::result::Result<Page, ReadError> {
         let mut lent = self.lend().await?;
-        let page = read_page(lent.connection(), after, upto, Budget::rows(limit));
+        let page = read_page(lent.session(), after, upto, Budget::rows(limit));
         let page = timely(self.limit(), page).await?;
         if !matches!(&page, Err(ReadError::Database(error)) if !error.is_answer()) {
-            lent.give_back();
+            lent.give_back().await;
         }
         page
     }
@@ -306,8 +302,8 @@ impl Database {
         )
         .bind(last.as_secs_f64());
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), query.fetch_one(lent.connection())).await?;
-        let (epoch, first_tick, tick, whole): (i64, i64, i64, bool) = lent.after(read)?;
+        let read = timely(lent.limit(), lent.session().one(query)).await?;
+        let (epoch, first_tick, tick, whole): (i64, i64, i64, bool) = lent.after(read).await?;
         let tick = Tick(tick.max(first_tick));
         Ok((Position::after_tick(Epoch(epoch), tick), whole && tick.0 > first_tick))
     }

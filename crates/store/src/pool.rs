@@ -6,7 +6,6 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use sqlx::{Connection, PgConnection};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
@@ -15,6 +14,7 @@ use tokio::{
 use crate::{
     Error, Options, Result,
     connect::{CONNECT_TIMEOUT, timely},
+    session::{Access, Session},
 };
 
 /// A connection that was idle for longer is asked whether it is still there: servers, poolers and firewalls end idle ones.
@@ -33,12 +33,12 @@ struct Inner {
     options: Options,
     permits: Arc<Semaphore>,
     /// With the time at which each came back; the last that came back is the first to go out.
-    idle: Mutex<Vec<(PgConnection, Instant)>>,
+    idle: Mutex<Vec<(Session, Instant)>>,
 }
 
 /// A connection on loan. What is not given back is closed: a statement that was broken off may still run on it.
 pub(crate) struct Lent {
-    connection: PgConnection,
+    session: Session,
     inner: Arc<Inner>,
     _permit: OwnedSemaphorePermit,
 }
@@ -54,8 +54,8 @@ impl Database {
     pub async fn close(&self) {
         self.inner.permits.close();
         let idle = std::mem::take(&mut *self.inner.idle.lock());
-        for (connection, _) in idle {
-            let _ = timely(PROBE, connection.close()).await;
+        for (session, _) in idle {
+            session.close().await;
         }
     }
 
@@ -68,19 +68,25 @@ impl Database {
     pub(crate) async fn lend(&self) -> Result<Lent> {
         let permit = timely(CONNECT_TIMEOUT, self.inner.permits.clone().acquire_owned()).await?;
         let permit = permit.map_err(|_closed| Error(sqlx::Error::PoolClosed))?;
-        let connection = match self.inner.working().await {
-            Some(connection) => connection,
-            None => self.inner.options.connect().await?,
+        let session = match self.inner.working().await {
+            Some(session) => session,
+            None => self.inner.connect().await?,
         };
-        Ok(Lent { connection, inner: self.inner.clone(), _permit: permit })
+        Ok(Lent { session, inner: self.inner.clone(), _permit: permit })
     }
 }
 
 impl Inner {
-    async fn working(&self) -> Option<PgConnection> {
-        let (mut connection, since) = self.idle.lock().pop()?;
-        if since.elapsed() < TRUSTED_FOR || is_there(&mut connection).await {
-            return Some(connection);
+    async fn connect(&self) -> Result<Session> {
+        let mut session = self.options.session(Access::Read).await?;
+        timely(self.options.limit(), session.begin()).await??;
+        Ok(session)
+    }
+
+    async fn working(&self) -> Option<Session> {
+        let (mut session, since) = self.idle.lock().pop()?;
+        if session.works(since.elapsed() < TRUSTED_FOR).await {
+            return Some(session);
         }
         // the others were idle for longer still
         self.idle.lock().clear();
@@ -88,15 +94,10 @@ impl Inner {
     }
 }
 
-/// Whether the server answers on it.
-pub(crate) async fn is_there(connection: &mut PgConnection) -> bool {
-    matches!(timely(PROBE, connection.ping()).await, Ok(Ok(())))
-}
-
 impl Lent {
     /// The connection.
-    pub(crate) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.connection
+    pub(crate) fn session(&mut self) -> &mut Session {
+        &mut self.session
     }
 
     /// How long a statement on it may take.
@@ -105,20 +106,22 @@ impl Lent {
     }
 
     /// Gives it back after what was done on it, unless that broke it.
-    pub(crate) fn after<T, E>(self, done: std::result::Result<T, E>) -> Result<T>
+    pub(crate) async fn after<T, E>(self, done: std::result::Result<T, E>) -> Result<T>
     where
         Error: From<E>,
     {
         let done = done.map_err(Error::from);
         if done.as_ref().err().is_none_or(Error::is_answer) {
-            self.give_back();
+            self.give_back().await;
         }
         done
     }
 
     /// Gives it back.
-    pub(crate) fn give_back(self) {
-        let Self { connection, inner, _permit } = self;
-        inner.idle.lock().push((connection, Instant::now()));
+    pub(crate) async fn give_back(self) {
+        let Self { mut session, inner, _permit } = self;
+        if let Ok(Ok(())) = timely(PROBE, session.end()).await {
+            inner.idle.lock().push((session, Instant::now()));
+        }
     }
 }

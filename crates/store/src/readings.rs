@@ -1,14 +1,15 @@
 //! Readings in and out of their table.
 
-use sqlx::{FromRow, PgConnection, Row as _, postgres::PgRow};
+use sqlx::{FromRow, Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use wire::Reading;
 
 use crate::{
-    Database, Options, Result,
+    Database, Error, Options, Result,
     connect::timely,
-    pool::{TRUSTED_FOR, is_there},
+    pool::TRUSTED_FOR,
+    session::{Access, Session},
 };
 
 /// The constraint on the size of a reading's metadata as it is stored.
@@ -79,7 +80,7 @@ impl From<Row> for Reading {
 /// frozen with the statement in its socket does not store what its client has given up. The clock is read when the
 /// connection is made and followed by our own monotonic one.
 pub struct Inserter {
-    connection: PgConnection,
+    session: Session,
     clock: OffsetDateTime,
     read_at: Instant,
     /// When the server last answered on it.
@@ -138,16 +139,15 @@ impl StoredReadings {
 impl Inserter {
     /// Connects. Options should bound the statement's time.
     pub async fn connect(options: &Options) -> Result<Self> {
-        let mut connection = options.connect().await?;
-        let clock = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut connection);
-        let clock = timely(options.limit(), clock).await??;
-        Ok(Self { connection, clock, read_at: Instant::now(), heard_at: Instant::now() })
+        let mut session = options.session(Access::Write).await?;
+        let clock = timely(options.limit(), clock(&mut session)).await??;
+        Ok(Self { session, clock, read_at: Instant::now(), heard_at: Instant::now() })
     }
 
     /// Whether the connection is still there. One that has been idle is asked: servers, poolers and firewalls end idle ones,
     /// and an INSERT that fails on such a one may not be repeated.
     pub async fn is_there(&mut self) -> bool {
-        if self.heard_at.elapsed() >= TRUSTED_FOR && !is_there(&mut self.connection).await {
+        if !self.session.works(self.heard_at.elapsed() < TRUSTED_FOR).await {
             return false;
         }
         self.heard_at = Instant::now();
@@ -160,7 +160,7 @@ impl Inserter {
         let column = |f: fn(&NewReading) -> &str| readings.iter().map(|r| f(r)).collect::<Vec<_>>();
         // the clock is read once, so that all are stored or none; a default of the database that commits without waiting
         // for the disk is no default for what is answered with 201; what is known already is not sent back
-        let stored = sqlx::query(
+        let query = sqlx::query(
             r#"insert into public.sensor_readings (sensor_id, value, "timestamp", metadata, traceparent)
                select sensor_id, value, coalesce(at, now()), metadata::jsonb, traceparent
                  from unnest($1::text[], $2::float8[], $3::timestamptz[], $4::text[], $5::text[])
@@ -176,15 +176,30 @@ impl Inserter {
         .bind(readings.iter().map(|r| r.timestamp).collect::<Vec<_>>())
         .bind(column(|r| &r.metadata))
         .bind(readings.iter().map(|r| r.traceparent.as_deref()).collect::<Vec<_>>())
-        .bind(not_after)
-        .fetch_all(&mut self.connection)
-        .await?;
-        self.heard_at = Instant::now();
-        if stored.is_empty() && !readings.is_empty() {
+        .bind(not_after);
+        self.session.begin().await?;
+        let stored = match self.session.rows(query).await.map_err(Error) {
+            Ok(stored) => stored,
+            Err(error) if error.blames_data() => {
+                self.session.end().await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        let is_late = stored.is_empty() && !readings.is_empty();
+        if is_late || !self.session.end_before(not_after).await? {
             return Ok(Inserted::TooLate);
         }
+        self.heard_at = Instant::now();
         Ok(Inserted::Stored(StoredReadings(stored)))
     }
+}
+
+async fn clock(session: &mut Session) -> Result<OffsetDateTime> {
+    session.begin().await?;
+    let clock = session.scalar(sqlx::query_scalar("select clock_timestamp()")).await?;
+    session.end().await?;
+    Ok(clock)
 }
 
 impl Database {
@@ -195,7 +210,7 @@ impl Database {
                     and has_any_column_privilege('public.sensor_readings', 'insert')",
         );
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), query.fetch_one(lent.connection())).await?;
-        lent.after(read)
+        let read = timely(lent.limit(), lent.session().scalar(query)).await?;
+        lent.after(read).await
     }
 }

@@ -8,7 +8,7 @@ use sqlx::{
 };
 use tokio::time::Instant;
 
-use crate::{Database, Error, Options, Result, connect::timely};
+use crate::{Database, Error, Options, Result, connect::timely, session::Session};
 
 const MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -152,19 +152,16 @@ impl Database {
 
     async fn schema_version(&self) -> Result<i64> {
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), version(lent.connection())).await?;
-        lent.after(read)
+        let read = timely(lent.limit(), version(lent.session())).await?;
+        lent.after(read).await
     }
 }
 
-async fn version(connection: &mut PgConnection) -> Result<i64> {
-    let there: bool = sqlx::query_scalar("select to_regclass('rowcast._sqlx_migrations') is not null")
-        .fetch_one(&mut *connection)
-        .await?;
-    if !there {
+async fn version(session: &mut Session) -> Result<i64> {
+    let there = "select to_regclass('rowcast._sqlx_migrations') is not null";
+    if !session.scalar::<bool>(sqlx::query_scalar(there)).await? {
         return Ok(0);
     }
-    Ok(sqlx::query_scalar("select coalesce(max(version), 0) from rowcast._sqlx_migrations where success")
-        .fetch_one(connection)
-        .await?)
+    let version = "select coalesce(max(version), 0) from rowcast._sqlx_migrations where success";
+    Ok(session.scalar(sqlx::query_scalar(version)).await?)
 }

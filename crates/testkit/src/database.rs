@@ -41,6 +41,11 @@ impl TestDatabase {
         Self::create(&format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed)), "template0")
     }
 
+    /// The server of all of them.
+    pub fn server() -> &'static Postgres {
+        server()
+    }
+
     /// How the store reaches it.
     pub fn options(&self) -> store::Options {
         store::Options::new(&self.url, "test").expect("a URL made here")

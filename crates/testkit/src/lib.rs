@@ -6,6 +6,7 @@ pub mod database;
 pub mod fuzz;
 pub mod hostile;
 pub mod nginx;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
@@ -16,6 +17,7 @@ pub mod wait;
 #[cfg(feature = "databases")]
 pub use database::TestDatabase;
 pub use nginx::Nginx;
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use proxy::Proxy;

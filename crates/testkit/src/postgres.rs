@@ -72,6 +72,31 @@ impl Postgres {
         Self::start_at(data, port, durability, &[])
     }
 
+    /// Starts a standby of this one, from a base backup, which follows it until it is promoted.
+    pub fn start_standby(&self) -> Result<Self> {
+        let scratch = TempDir::with_prefix("rowcast-postgres-")?;
+        open_to_others(scratch.path())?;
+        let data = scratch.path().join("data");
+        let backup = find_program("pg_basebackup", PLACES).context("Postgres is not installed")?;
+        // --write-recovery-conf: it knows whom to follow
+        run(as_user(backup)
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--dbname"])
+            .arg(self.url(""))
+            .arg("--pgdata")
+            .arg(&data))?;
+        let mut standby = Self::start_at(&data, free_port()?, Durability::Process, &[])?;
+        standby._scratch = Some(scratch);
+        Ok(standby)
+    }
+
+    /// Makes a standby a primary.
+    pub fn promote(&self) -> Result<()> {
+        match self.psql("postgres", "select pg_promote()")?.as_str() {
+            "t" => Ok(()),
+            _ => bail!("the standby is not promoted:\n{}", self.process.tail()),
+        }
+    }
+
     fn start_at(data: &Path, port: u16, durability: Durability, more: &[&str]) -> Result<Self> {
         if !data.join("PG_VERSION").exists() {
             init(data)?;
@@ -187,14 +212,7 @@ fn template() -> Result<PathBuf> {
     let scratch = TempDir::with_prefix("rowcast-initdb-")?;
     open_to_others(scratch.path())?;
     let fresh = scratch.path().join("data");
-    let mut command = if geteuid().is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", USER, "--regid", USER, "--clear-groups"]).arg(initdb);
-        command
-    } else {
-        Command::new(initdb)
-    };
-    run(command
+    run(as_user(initdb)
         .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
         .arg(&fresh))?;
     // several test programs may come here at once; the first rename wins
@@ -204,8 +222,18 @@ fn template() -> Result<PathBuf> {
     }
 }
 
+/// A program that runs as the server's user, where we are root.
+fn as_user(program: PathBuf) -> Command {
+    if !geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", USER, "--regid", USER, "--clear-groups"]).arg(program);
+    command
+}
+
 /// Hands a folder to the server's user, where we are root.
-fn open_to_others(folder: &Path) -> Result<()> {
+pub(crate) fn open_to_others(folder: &Path) -> Result<()> {
     if geteuid().is_root() {
         let user = User::from_name(USER)?.with_context(|| format!("there is no user {USER}"))?;
         chown(folder, Some(Uid::from_raw(user.uid.as_raw())), Some(Gid::from_raw(user.gid.as_raw())))?;

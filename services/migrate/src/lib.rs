@@ -6,7 +6,7 @@ use anyhow::Context;
 use chassis::{AdminConfig, Faults, LogConfig, Service, Settings};
 use secrecy::SecretString;
 use serde::Deserialize;
-use store::{Options, config::Fault, schema};
+use store::{Options, Pooler, config::Fault, schema};
 
 /// All of the job's configuration.
 #[derive(Debug, Deserialize)]
@@ -33,6 +33,8 @@ pub struct DatabaseConfig {
     pub ca: Option<PathBuf>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
+    #[serde(default)]
+    pub pooler: Pooler,
     /// How long to wait for the database to answer, and for another migration to end.
     #[serde(with = "chassis::duration", default = "default_wait")]
     pub wait: Duration,
@@ -60,8 +62,20 @@ impl Settings for Config {
 
 impl Config {
     fn options(&self) -> Result<Options, Fault> {
-        let DatabaseConfig { url, host, port, name, user, password, sslmode, ca, certificate, key, wait: _ } =
-            &self.database;
+        let DatabaseConfig {
+            url,
+            host,
+            port,
+            name,
+            user,
+            password,
+            sslmode,
+            ca,
+            certificate,
+            key,
+            pooler,
+            wait: _,
+        } = &self.database;
         let config = store::DatabaseConfig {
             url: url.clone(),
             host: host.clone(),
@@ -73,8 +87,9 @@ impl Config {
             ca: ca.clone(),
             certificate: certificate.clone(),
             key: key.clone(),
+            pooler: *pooler,
         };
-        config.options("rowcast migrate")
+        config.options_of_own_session("rowcast migrate")
     }
 }
 

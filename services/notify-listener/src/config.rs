@@ -57,7 +57,7 @@ impl Settings for Config {
     }
 
     fn validate(&self, faults: &mut Faults) {
-        if let Err(error) = self.database.options("") {
+        if let Err(error) = self.database.options_of_own_session("") {
             faults.add(error.key(), error.to_string());
         }
         for fault in self.redis.faults() {

@@ -37,7 +37,8 @@ const SCHEMA_PACE: Pace = Pace { holding: Duration::from_secs(5), failing: Durat
 /// The service's story: wait for the schema, stand for election, listen for the bell, forward while leading.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
-    let database = config.database.options("rowcast notify-listener")?.statement_timeout(STATEMENT_LIMIT);
+    let database =
+        config.database.options_of_own_session("rowcast notify-listener")?.statement_timeout(STATEMENT_LIMIT);
     let stream = config.redis.options()?;
     let schema = service.readiness.condition("schema");
     let life = service.life.clone();

@@ -17,6 +17,7 @@ mod neighbours;
 mod oracle;
 mod outages;
 mod page;
+mod poolers;
 mod pulls;
 mod resumes;
 mod services;
