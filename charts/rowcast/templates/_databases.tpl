@@ -61,6 +61,9 @@ ROWCAST_DATABASE__USER: {{ $external.user | quote }}
 {{- if include "rowcast.postgres.ca" .root }}
 ROWCAST_DATABASE__CA: /etc/rowcast/postgres/ca.pem
 {{- end }}
+{{- if and (ne $external.pooler "none") (has .component (list "ingest" "ws-gateway")) }}
+ROWCAST_DATABASE__POOLER: {{ $external.pooler | quote }}
+{{- end }}
 {{- with $external.sslmode }}
 ROWCAST_DATABASE__SSLMODE: {{ . | quote }}
 {{- end }}

@@ -27,12 +27,15 @@
 {{- if and $external.directUrl $external.existingSecret.name -}}
 {{- $faults = append $faults "with postgres.external.existingSecret.name set postgres.external.existingSecret.directUrlKey, not postgres.external.directUrl" -}}
 {{- end -}}
+{{- if and (eq $external.pooler "transaction") (not (or $external.directUrl $external.directHost $external.existingSecret.directUrlKey $values.listener.databaseSecret.name)) -}}
+{{- $faults = append $faults "the listener and migrate need sessions of their own: with postgres.external.pooler=transaction set postgres.external.directUrl, directHost or existingSecret.directUrlKey" -}}
+{{- end -}}
 {{- range $name, $url := dict "url" $external.url "directUrl" $external.directUrl -}}
 {{- if and $url (not (regexMatch "^postgres(ql)?://" $url)) -}}
 {{- $faults = append $faults (printf "postgres.external.%s must begin with postgres://" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- else if or $postgres.external.url $postgres.external.directUrl $postgres.external.existingSecret.name $postgres.external.host $postgres.external.ca.secretName $postgres.external.sslmode $postgres.external.clientCertificate.secretName -}}
+{{- else if or $postgres.external.url $postgres.external.directUrl $postgres.external.existingSecret.name $postgres.external.host $postgres.external.ca.secretName $postgres.external.sslmode $postgres.external.clientCertificate.secretName (ne $postgres.external.pooler "none") -}}
 {{- $faults = append $faults (printf "with postgres.mode=%s nothing of postgres.external is used: set postgres.mode=external, or take it out" $postgres.mode) -}}
 {{- end -}}
 {{- if eq $redis.mode "external" -}}

@@ -25,6 +25,17 @@ fn the_listener_and_migrate_go_past_the_pooler() {
 }
 
 #[test]
+fn who_is_behind_the_pooler_knows_its_kind() {
+    let values =
+        ["postgres.external.pooler=transaction", "postgres.external.directUrl=postgres://primary/rowcast"];
+    let objects = render(EXTERNAL, &values);
+    for (component, kind) in COMPONENTS.into_iter().zip(["transaction", "transaction", "", ""]) {
+        assert_eq!(told(&objects, component, "ROWCAST_DATABASE__POOLER"), kind, "{component}");
+    }
+    assert_eq!(told(&render(EXTERNAL, &[]), "ingest", "ROWCAST_DATABASE__POOLER"), "");
+}
+
+#[test]
 fn a_cluster_of_cloudnativepg_is_spoken_to_by_its_own_secret() {
     let objects = render(&["redis.mode=dev", "postgres.mode=cnpg"], &["postgres.cnpg.spec.instances=5"]);
     check_keys(&objects, [("rowcast-postgres-app", "uri"); 4]);

@@ -37,6 +37,7 @@ fn a_url_is_one_of_its_database() {
         &["postgres.external.url=mysql://db"],
         "postgres.external.url must begin with postgres://",
     );
+    check(EXTERNAL, &["postgres.external.pooler=transaction"], "need sessions of their own");
     check(EXTERNAL, &["postgres.external.directUrl=db"], "postgres.external.directUrl must begin with");
     check(EXTERNAL, &["redis.external.url=http://cache"], "redis.external.url must begin with redis://");
     check(EXTERNAL, &["redis.external.ca.secretName=ca"], "that begins with rediss://");

@@ -109,7 +109,7 @@ fn the_image_is_called_the_same_everywhere() {
 }
 
 /// What the chart says itself, or leaves alone.
-const OWN: [&str; 31] = [
+const OWN: [&str; 32] = [
     "database.url",
     "database.host",
     "database.port",
@@ -120,6 +120,7 @@ const OWN: [&str; 31] = [
     "database.ca",
     "database.certificate",
     "database.key",
+    "database.pooler",
     "redis.user",
     "redis.password",
     "redis.certificate",

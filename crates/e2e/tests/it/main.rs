@@ -10,6 +10,7 @@ mod doors;
 mod drain;
 mod faults;
 mod history;
+mod hosts;
 mod large;
 mod limits;
 mod modes;
