@@ -12,6 +12,7 @@ use std::{
 use e2e::{
     Fault, Plan, Stack, Trial,
     client::{messages_until, subscribed},
+    fault::Line,
     http,
     stack::DATABASE,
 };
@@ -160,9 +161,16 @@ async fn check(mode: PoolMode, sessions: u32) {
     trial.progress("readings with what was left behind").await;
     bystanders.finish().await;
     for service in std::iter::once(&trial.stack.ingest).chain(&trial.stack.gateways) {
-        assert_eq!(failures(service.admin).await, [""; 0]);
+        assert_eq!(failures(service.admin).await, [""; 0], "{}", service.process.tail());
     }
     trial.suffer(Fault::GatewayKilled).await.unwrap();
+    for fault in
+        [Fault::PostgresCrashed, Fault::Cut(Line::IngestPostgres), Fault::Frozen(Line::IngestPostgres)]
+    {
+        trial.suffer(fault).await.unwrap();
+    }
+    trial.stack.pooler.as_mut().unwrap().crash_and_start().unwrap();
+    trial.progress("readings after the pooler was killed").await;
     let summary = trial.end().await.unwrap();
     assert!(summary.readings > LARGE && summary.clients == 4, "{summary:?}");
 }
