@@ -22,6 +22,9 @@ use wire::Position;
 
 const PLAN: Plan = Plan { gateways: 2, listeners: 1 };
 
+/// Between what a reader asks: the few sessions are for the others too.
+const PACE: Duration = Duration::from_millis(20);
+
 /// So many readings of 20 kB, which a window of 1 MiB does not hold.
 const LARGE: usize = 150;
 
@@ -100,6 +103,7 @@ async fn read(addr: SocketAddr, path: &'static str, stop: Arc<AtomicBool>, answe
         let answer = http::get(addr, path).await.unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answers.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(PACE).await;
     }
 }
 
