@@ -137,7 +137,7 @@ impl StoredReadings {
 }
 
 impl Inserter {
-    /// Connects. Options should bound the statement's time.
+    /// Connects. Options should bound the statement's time. A shared session is ours from now until the first insert.
     pub async fn connect(options: &Options) -> Result<Self> {
         let mut session = options.session(Access::Write).await?;
         let clock = timely(options.limit(), clock(&mut session)).await??;
@@ -196,10 +196,9 @@ impl Inserter {
 }
 
 async fn clock(session: &mut Session) -> Result<OffsetDateTime> {
+    // the transaction of a shared session stays open for the first insert
     session.begin().await?;
-    let clock = session.scalar(sqlx::query_scalar("select clock_timestamp()")).await?;
-    session.end().await?;
-    Ok(clock)
+    Ok(session.scalar(sqlx::query_scalar("select clock_timestamp()")).await?)
 }
 
 impl Database {

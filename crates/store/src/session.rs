@@ -3,7 +3,7 @@
 //! What is set or prepared in a session that a pooler shares reaches whoever has it next, and theirs reaches us. There each
 //! piece of work is one transaction, which says all that it depends on for itself alone, and its statements have no name.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::stream::BoxStream;
 use sqlx::{
@@ -31,6 +31,9 @@ const OF_OTHERS: [&str; 9] = [
 
 /// What an expression that must not be false fails with here.
 const DIVISION_BY_ZERO: &str = "22012";
+
+/// How long a shared session's turn may take to come: whoever asked anew would be the last in the pooler's queue.
+const TURN: Duration = Duration::from_millis(1_500);
 
 /// How the transactions of a shared session begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +82,19 @@ impl Session {
 
     /// Begins the transaction of a piece of work, where the session is shared and none has begun.
     pub(crate) async fn begin(&mut self) -> Result<()> {
-        if let Some(opening) = self.opening.as_ref().filter(|_| !self.is_open) {
-            sqlx::raw_sql(AssertSqlSafe(opening.clone())).execute(&mut self.connection).await?;
-            self.is_open = true;
+        let Some(opening) = self.opening.as_ref().filter(|_| !self.is_open) else { return Ok(()) };
+        loop {
+            let begin = sqlx::raw_sql(AssertSqlSafe(opening.clone())).execute(&mut self.connection);
+            match begin.await.map_err(Error) {
+                Ok(_) => break,
+                // the time that another has left to statements counts until ours is set; callers have a limit of their own
+                Err(error) if error.is_timeout() => {
+                    sqlx::raw_sql("rollback").execute(&mut self.connection).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
+        self.is_open = true;
         Ok(())
     }
 
@@ -119,6 +131,7 @@ impl Session {
     /// Whether the server answers on it; one that was heard a moment ago is not asked. In a shared session the transaction
     /// that begins with this is the question.
     pub(crate) async fn works(&mut self, was_heard: bool) -> bool {
+        let limit = if self.opening.is_some() { TURN } else { PROBE };
         let asked = async {
             match (&self.opening, was_heard) {
                 (Some(_), _) => self.begin().await,
@@ -126,7 +139,7 @@ impl Session {
                 (None, false) => Ok(self.connection.ping().await?),
             }
         };
-        matches!(timely(PROBE, asked).await, Ok(Ok(())))
+        matches!(timely(limit, asked).await, Ok(Ok(())))
     }
 
     /// Closes it in good order.

@@ -75,7 +75,6 @@ async fn what_others_set_and_prepare_in_a_shared_session_stays_theirs() {
         names.join(", ")
     ));
     let database = Database::new(&options, 4);
-    let mut inserter = Inserter::connect(&options).await.unwrap();
     let mut stranger = stranger(&pooler, &db).await;
     for (name, theirs, _) in SETTINGS.into_iter().rev() {
         let set = format!("set {name} = '{theirs}'");
@@ -86,6 +85,7 @@ async fn what_others_set_and_prepare_in_a_shared_session_stays_theirs() {
         let prepare = format!("prepare sqlx_s_{number} as select 'of another'");
         stranger.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(prepare))).await.unwrap();
     }
+    let mut inserter = Inserter::connect(&options).await.unwrap();
     let mut leader = Leader::connect(&db.options(), "test").await.unwrap();
     let start = leader.load(Budget::rows(0)).await.unwrap().head;
     let filter = Filter::parse(Some(&["a", "s*"])).unwrap();
@@ -131,13 +131,12 @@ async fn a_statement_in_a_shared_session_is_cancelled_in_its_time() {
     let (db, pooler, options) = shared().await;
     let database = Database::new(&options, 1);
     newest(&database, None, 1).await.unwrap();
-    let mut inserter = Inserter::connect(&options).await.unwrap();
     let mut stranger = stranger(&pooler, &db).await;
     stranger.execute("set statement_timeout = 0").await.unwrap();
     let mut other = db.options().connect().await.unwrap();
     other.execute("begin; lock table sensor_readings").await.unwrap();
     assert!(newest(&database, None, 1).await.unwrap_err().is_timeout());
-    assert!(inserter.is_there().await);
+    let mut inserter = Inserter::connect(&options).await.unwrap();
     let refused = inserter.insert(&[&reading("a", "{}")], soon()).await;
     assert!(refused.is_err_and(|error| error.is_timeout()));
     drop(inserter);

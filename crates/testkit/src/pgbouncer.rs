@@ -84,6 +84,13 @@ impl PgBouncer {
         &self.process
     }
 
+    /// Kills it and starts it again.
+    pub fn crash_and_start(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.restart()?;
+        self.await_ready()
+    }
+
     /// A command of its console, such as `show pools`.
     pub fn command(&self, words: &str) -> Result<String> {
         psql(&self.url("pgbouncer"), words)

@@ -12,6 +12,7 @@ use std::{
 use e2e::{
     Fault, Plan, Stack, Trial,
     client::{messages_until, subscribed},
+    fault::Line,
     http,
     stack::DATABASE,
 };
@@ -20,6 +21,9 @@ use tokio::task::JoinSet;
 use wire::Position;
 
 const PLAN: Plan = Plan { gateways: 2, listeners: 1 };
+
+/// Between what a reader asks: the few sessions are for the others too.
+const PACE: Duration = Duration::from_millis(20);
 
 /// So many readings of 20 kB, which a window of 1 MiB does not hold.
 const LARGE: usize = 150;
@@ -99,6 +103,7 @@ async fn read(addr: SocketAddr, path: &'static str, stop: Arc<AtomicBool>, answe
         let answer = http::get(addr, path).await.unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answers.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(PACE).await;
     }
 }
 
@@ -160,9 +165,16 @@ async fn check(mode: PoolMode, sessions: u32) {
     trial.progress("readings with what was left behind").await;
     bystanders.finish().await;
     for service in std::iter::once(&trial.stack.ingest).chain(&trial.stack.gateways) {
-        assert_eq!(failures(service.admin).await, [""; 0]);
+        assert_eq!(failures(service.admin).await, [""; 0], "{}", service.process.tail());
     }
     trial.suffer(Fault::GatewayKilled).await.unwrap();
+    for fault in
+        [Fault::PostgresCrashed, Fault::Cut(Line::IngestPostgres), Fault::Frozen(Line::IngestPostgres)]
+    {
+        trial.suffer(fault).await.unwrap();
+    }
+    trial.stack.pooler.as_mut().unwrap().crash_and_start().unwrap();
+    trial.progress("readings after the pooler was killed").await;
     let summary = trial.end().await.unwrap();
     assert!(summary.readings > LARGE && summary.clients == 4, "{summary:?}");
 }

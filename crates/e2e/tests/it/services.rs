@@ -46,6 +46,35 @@ fn a_configuration_with_faults_is_told_all_of_them_and_no_secret() {
 }
 
 #[test]
+fn who_listens_or_locks_refuses_a_pooler_that_shares_sessions() {
+    for (name, is_refused) in
+        [("ingest", false), ("ws-gateway", false), ("notify-listener", true), ("migrate", true)]
+    {
+        for pooler in ["none", "session", "transaction", "statement"] {
+            let env = [
+                ("ROWCAST_DATABASE__URL", "postgres://a@127.0.0.1/x"),
+                ("ROWCAST_DATABASE__POOLER", pooler),
+                ("ROWCAST_REDIS__URL", "redis://127.0.0.1/"),
+            ];
+            // who knows no Redis refuses its key
+            let env = if ["ingest", "migrate"].contains(&name) { &env[..2] } else { &env[..] };
+            let (code, said) = run(name, env, &["--check-config"]);
+            match pooler {
+                "transaction" if is_refused => {
+                    assert_eq!(code, Some(2), "{name}: {said}");
+                    assert!(
+                        said.contains("database.pooler") && said.contains("past the pooler"),
+                        "{name}: {said}"
+                    );
+                }
+                "statement" => assert_eq!(code, Some(2), "{name}: {said}"),
+                _ => assert_eq!(code, Some(0), "{name} {pooler}: {said}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn times_with_which_two_could_lead_are_refused() {
     let (code, said) = run(
         "notify-listener",
