@@ -114,9 +114,11 @@ impl Process {
 
     /// Whether it runs.
     pub fn is_running(&self) -> bool {
-        // a zombie that its shell has not reaped yet runs no more
-        std::fs::read_to_string(format!("/proc/{}/stat", self.pid))
-            .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| !rest.starts_with('Z')))
+        // a zombie that its shell has not reaped yet runs no more; but while others of its threads end, its ports are taken
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).map_or(0, Iterator::count);
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
+        threads > 1
+            || stat.is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| !rest.starts_with('Z')))
     }
 
     /// Sends a signal.

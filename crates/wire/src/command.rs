@@ -3,7 +3,7 @@
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize, ser::SerializeMap};
+use serde::{Deserialize, Serialize, de::DeserializeOwned, ser::SerializeMap};
 use serde_json::Value;
 
 use crate::{error::ErrorCode, frame::Empty, position::Position};
@@ -206,7 +206,7 @@ impl Subscribe {
             mode: Option<Mode>,
             max_rate: Option<f64>,
         }
-        let body = Body::deserialize(body).map_err(bad_body)?;
+        let body: Body = read_body(body)?;
         Ok(Self {
             sensors: body.sensors,
             from: body.from.as_ref().map(Start::read).transpose()?.unwrap_or_default(),
@@ -218,6 +218,14 @@ impl Subscribe {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// The fields of a body by their names: serde would also take a list for them.
+fn read_body<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
+    if !body.is_object() {
+        return Err(Refusal::new(ErrorCode::BadCommand, "the body of a command is an object"));
+    }
+    T::deserialize(body).map_err(bad_body)
 }
 
 fn bad_body(error: serde_json::Error) -> Refusal {
@@ -285,10 +293,9 @@ impl Command {
         let verb = if let Some(body) = fields.remove("subscribe") {
             Subscribe::read(body).map_or_else(Verb::Malformed, Verb::Subscribe)
         } else if let Some(body) = fields.remove("unsubscribe") {
-            Unsubscribe::deserialize(body)
-                .map_or_else(|error| Verb::Malformed(bad_body(error)), |body| Verb::Unsubscribe(body.sub))
+            read_body(body).map_or_else(Verb::Malformed, |Unsubscribe { sub }| Verb::Unsubscribe(sub))
         } else if let Some(body) = fields.remove("auth") {
-            Auth::deserialize(body).map_or_else(|error| Verb::Malformed(bad_body(error)), Verb::Auth)
+            read_body(body).map_or_else(Verb::Malformed, Verb::Auth)
         } else if fields.contains_key("ping") {
             Verb::Ping
         } else {
@@ -389,6 +396,9 @@ mod tests {
     fn a_wrong_body_is_malformed_and_a_wrong_verb_unknown() {
         assert!(matches!(verb(r#"{"subscribe":7}"#), Verb::Malformed(_)));
         assert!(matches!(verb(r#"{"auth":{}}"#), Verb::Malformed(_)));
+        for unnamed in [r#"{"unsubscribe":[1]}"#, r#"{"auth":["t"]}"#, r#"{"subscribe":[["a"],"now"]}"#] {
+            assert!(matches!(verb(unnamed), Verb::Malformed(_)), "{unnamed}");
+        }
         assert_eq!(verb(r#"{"id":1,"publish":{}}"#), Verb::Unknown("publish".into()));
         assert_eq!(verb("{}"), Verb::Unknown(String::new()));
         for text in ["", "7", "[1]", "{", "null"] {
