@@ -28,6 +28,16 @@ async fn told(gateway: SocketAddr, write: impl FnOnce()) -> Vec<String> {
     messages.iter().filter_map(sensor).collect()
 }
 
+/// Epochs are numbered by the clock: waits until one that begins has another number than the newest of the stack.
+async fn next_epoch(stack: &Stack) {
+    let epoch = stack.psql("select max(epoch) from rowcast.epoch");
+    wait_for("the next second", Duration::from_secs(5), async || {
+        let later = stack.psql(&format!("select extract(epoch from now()) >= {epoch} + 1"));
+        if later == "t" { Ok(()) } else { Err(later) }
+    })
+    .await;
+}
+
 const INSERT: &str = "insert into sensor_readings (sensor_id, value) values";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,14 +72,7 @@ async fn a_physical_copy_is_named_and_does_not_harm_the_older_one() {
     let copied = Postgres::start().unwrap();
     let identity = "select system_identifier from pg_control_system()";
     assert_eq!(copied.psql(DATABASE, identity).unwrap(), stack.psql(identity));
-    // epochs are numbered by the clock, and the copy begins its own in a later second
-    let epoch = stack.psql("select max(epoch) from rowcast.epoch");
-    wait_for("the next second", Duration::from_secs(5), async || {
-        let later =
-            copied.psql(DATABASE, &format!("select extract(epoch from now()) >= {epoch} + 1")).unwrap();
-        if later == "t" { Ok(()) } else { Err(later) }
-    })
-    .await;
+    next_epoch(&stack).await;
     let copy = stack.start_neighbour(&copied, DATABASE).await.unwrap();
     wait_for("the copy's complaint", Duration::from_secs(30), async || {
         let log = copy.listener.process.tail();
@@ -91,6 +94,7 @@ async fn a_database_made_anew_in_the_place_of_the_old_one_is_served() {
         stack.psql(&format!("{INSERT} ('end', 1)"));
     });
     assert_eq!(before.await, ["end"]);
+    next_epoch(&stack).await;
     let server = |sql: &str| stack.postgres.psql("template1", sql).unwrap();
     server(&format!("drop database {DATABASE} with (force)"));
     server(&format!("create database {DATABASE}"));
