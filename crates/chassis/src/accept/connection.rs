@@ -181,8 +181,7 @@ impl Server {
             tokio::select! {
                 biased;
                 ended = connection.as_mut() => return ended.map_or_else(End::Failed, |()| End::Done),
-                // what the answers before have to say is said first
-                due = poll_fn(|cx| handover.poll_due(cx)), if flow.all_is_taken() => return End::Due(due),
+                due = poll_fn(|_| handover.poll_due(flow)) => return End::Due(due),
                 () = stopping.cancelled(), if !closing => {}
                 overdue = flow.overdue(&mut alarm) => match overdue {
                     // HTTP/2 says so first; HTTP/1 has nothing to say, and ends

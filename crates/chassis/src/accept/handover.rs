@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::SystemTime;
 
 use axum::response::Response;
@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+
+use super::flow::Flow;
 
 /// In the extensions of a request over HTTP/1.1 without a body: its handler may ask for the socket. The port then writes the
 /// head of the answer, whose body is chunked (RFC 9112 §7.1) and the last of the connection, and leaves the rest to the
@@ -61,9 +63,12 @@ impl Handover {
         }
     }
 
-    /// The head that is to be written. It must be polled by the connection's own task, after the connection, which is what
-    /// makes it due.
-    pub(super) fn poll_due(&self, _: &mut Context<'_>) -> Poll<Due> {
+    /// The head that is to be written, once all that was answered before it is. It must be polled by the connection's own
+    /// task, each time after the connection, which is what makes it due and writes.
+    pub(super) fn poll_due(&self, flow: &Flow) -> Poll<Due> {
+        if !flow.all_is_taken() {
+            return Poll::Pending;
+        }
         let mut state = self.0.lock();
         match std::mem::take(&mut *state) {
             State::Due(due) => Poll::Ready(due),

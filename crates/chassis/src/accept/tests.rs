@@ -298,6 +298,24 @@ async fn an_answer_without_an_end_has_the_bare_socket_behind_its_head_and_keeps_
 }
 
 #[tokio::test]
+async fn an_answer_without_an_end_comes_behind_what_is_not_read_yet() {
+    const LARGE: usize = 32 << 20;
+    let large = Router::new().route("/large", get(|| async { vec![b'x'; LARGE] }));
+    let rig = Rig::start(lasting().merge(large), 100, Limits::default()).await;
+    let mut client = rig.connect().await;
+    let get = |path| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.write_all(format!("{}{}", get("/large"), get("/last")).as_bytes()).await.unwrap();
+    // the sockets hold a part of it only: the rest waits while the second request is answered
+    let head = read_until(&mut client, "\r\n\r\n").await;
+    assert!(head.contains("content-length: 33554432"), "{head}");
+    let mut body = vec![0; LARGE];
+    timeout(LONG, client.read_exact(&mut body)).await.unwrap().unwrap();
+    assert!(body.iter().all(|byte| *byte == b'x'));
+    let last = timeout(LONG, read_until(&mut client, "2\r\non\r\n")).await.unwrap();
+    assert!(last.starts_with("HTTP/1.1 200 OK\r\n"), "{last}");
+}
+
+#[tokio::test]
 async fn a_request_with_a_body_or_of_http_1_0_keeps_its_connection() {
     let rig = Rig::start(lasting(), 100, Limits::default()).await;
     for request in [

@@ -32,7 +32,7 @@ fn chart_limit(service: &str) -> u64 {
     limit.parse::<u64>().unwrap() << 20
 }
 
-/// From a POST's answer to its event at a client of its own: the 99th of a hundred.
+/// From a POST to its event at a client of its own: the 99th of a hundred.
 async fn round_trip(site: &Site) -> Duration {
     let (mut socket, _) = client::subscribed(site.gateway().public(), r#"{"sensors":["neighbour"]}"#).await;
     let mut times = Vec::new();
