@@ -11,5 +11,13 @@ export default defineConfig({
   plugins: [tailwindcss(), reactRouter()],
   resolve: { conditions: [SOURCE, ...defaultClientConditions] },
   ssr: { resolve: { conditions: [SOURCE, ...defaultServerConditions] } },
+  // What one file of the page loads lies beside it, under whatever prefix; the document's own files are the gateway's to name.
+  experimental: {
+    renderBuiltUrl: (file, { ssr, hostType }) => {
+      if (ssr) return undefined;
+      if (hostType !== "js") return { relative: true };
+      return { runtime: `new URL(${JSON.stringify(`../${file}`)},import.meta.url).pathname` };
+    },
+  },
   server: { proxy: { "/ws": { target: gateway, ws: true }, "/sse": { target: gateway } } },
 });

@@ -1,5 +1,5 @@
 import type { ReactNode } from "react";
-import { Links, Meta, Outlet, Scripts, useRouteError } from "react-router";
+import { Links, Meta, Outlet, Scripts, useHref, useRouteError } from "react-router";
 import "./app.css";
 import icon from "./assets/icon.svg?no-inline";
 import { PageHeader } from "./page/header";
@@ -45,7 +45,7 @@ export function ErrorBoundary() {
     <main>
       <h1 className="text-2xl font-semibold">{notFound ? "There is no such page" : "The page failed"}</h1>
       <p className="mt-3">
-        <a className="text-accent underline" href="/">
+        <a className="text-accent underline" href={useHref("/")}>
           Real-time Sensor Data
         </a>
       </p>

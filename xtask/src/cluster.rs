@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// Faults last as long as in life, not as short as they can
     #[arg(long)]
     full: bool,
+    /// Only build what takes long and disturbs nothing: the programs of the image, and those of the cluster
+    #[arg(long, conflicts_with = "docker")]
+    prepare: bool,
     /// Leave the cluster as it is at the end
     #[arg(long)]
     keep: bool,
@@ -40,6 +43,10 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if options.prepare {
+        image::build_programs(workspace)?;
+        return options.provider.build();
+    }
     let needs = Needs { postgres: false, pooler: false, redis: false, clients: false, ..Needs::EVERYTHING };
     let tools = setup::set_up(workspace, needs)?;
     if let Some(node) = &tools.node {

@@ -26,7 +26,6 @@ use crate::{
     page,
     say::say,
     setup::{self, Needs},
-    stack,
     workspace::Workspace,
 };
 
@@ -150,7 +149,12 @@ fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
     let node = tools.node.context("no Node to build the page with")?;
     page::install(workspace, &node)?;
     page::build(workspace, &node)?;
-    stack::build(workspace, profile == Profile::Release)
+    programs::build(workspace, profile)
+}
+
+/// Builds the programs as a release has them, and nothing else of the image.
+pub(crate) fn build_programs(workspace: &Workspace) -> Result<()> {
+    programs::build(workspace, Profile::Release)
 }
 
 fn parts(workspace: &Workspace, programs: &[(&'static str, PathBuf)]) -> Result<(Vec<Part>, Vec<Package>)> {

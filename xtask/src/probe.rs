@@ -57,7 +57,7 @@ fn follow(gateway_port: u16, within: Duration) -> Result<()> {
     let mut socket = connect(gateway_port)?;
     // any 16 bytes in base64 will do as a key
     let request = "GET /ws/sensors/ HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-                   sec-websocket-version: 13\r\nsec-websocket-key: cm93Y2FzdCB4dGFzayBkZXY=\r\n\r\n";
+                   sec-websocket-version: 13\r\nsec-websocket-key: cm93Y2FzdCBvZiB4dGFzaw==\r\n\r\n";
     socket.write_all(request.as_bytes())?;
     socket.set_read_timeout(Some(within))?;
     let mut socket = BufReader::new(socket);

@@ -1,13 +1,13 @@
-//! What the person at the terminal is told.
+//! What the person at the terminal is told, for as long as they listen.
+
+use std::io::{self, Write};
 
 /// A line of what they asked for.
-#[expect(clippy::print_stdout, reason = "the terminal is the interface")]
 pub(crate) fn say(line: &str) {
-    println!("{line}");
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 /// What went wrong.
-#[expect(clippy::print_stderr, reason = "the terminal is the interface")]
 pub(crate) fn fault(text: &str) {
-    eprintln!("error: {text}");
+    let _ = writeln!(io::stderr().lock(), "error: {text}");
 }

@@ -119,6 +119,9 @@ ROWCAST_ADMIN__ADDR: "[::]:9090"
 {{- end }}
 {{- if has .component (list "ws-gateway" "ingest") }}
 ROWCAST_HTTP__ADDR: "[::]:8080"
+{{- with .root.Values.ingress.prefix }}
+ROWCAST_HTTP__PREFIX: {{ . | quote }}
+{{- end }}
 {{- end }}
 {{- if has .component (list "ws-gateway" "notify-listener") }}
 ROWCAST_REDIS__PREFIX: {{ .root.Values.redis.prefix | quote }}

@@ -102,6 +102,10 @@
 {{- if and $values.gateway.keda.enabled $values.gateway.keda.targetConnections (not $values.gateway.keda.prometheus) -}}
 {{- $faults = append $faults "KEDA asks Prometheus for the connections: set gateway.keda.prometheus" -}}
 {{- end -}}
+{{- $first := $values.ingress.prefix | trimPrefix "/" | splitList "/" | first -}}
+{{- if has $first (list "api" "ws" "sse" "assets" "docs" "openapi.json" "asyncapi.json") -}}
+{{- $faults = append $faults (printf "set an ingress.prefix that does not begin with /%s, which is served itself" $first) -}}
+{{- end -}}
 {{- with $values.httpRoute -}}
 {{- if and .enabled (not .parentRefs) (not .gateway.enabled) -}}
 {{- $faults = append $faults "a route belongs to a Gateway: set httpRoute.parentRefs, or httpRoute.gateway.enabled" -}}

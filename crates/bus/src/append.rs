@@ -1,6 +1,6 @@
 //! The leader's side: compare and append.
 
-use std::{collections::VecDeque, sync::LazyLock};
+use std::{collections::VecDeque, sync::LazyLock, time::Duration};
 
 use redis::{Script, aio::MultiplexedConnection};
 use wire::{Epoch, Position};
@@ -9,6 +9,11 @@ use crate::{EntryId, Error, Options, Result};
 
 static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
 static BEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("beat.lua")));
+
+/// Deletes the key of the leader's name, if it still has that value.
+static UNSIGN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end")
+});
 
 /// The stream of an epoch that nobody extends goes away after a day.
 const UNUSED_SECONDS: u64 = 24 * 3600;
@@ -39,6 +44,15 @@ pub enum Append {
     Mismatch(Option<EntryId>),
     /// A later epoch has begun; nothing was changed.
     Superseded(Epoch),
+}
+
+/// Who was at work on an epoch's stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastLeader {
+    /// As it has signed.
+    pub name: String,
+    /// How long ago anybody appended, or said a beat.
+    pub silent_for: Duration,
 }
 
 /// A connection that extends the stream. Its calls wait for as long as the server takes: an append that was sent may be
@@ -75,12 +89,49 @@ impl Appender {
         self.options.stream_key(epoch)
     }
 
+    /// What is wrong where the database does not have the later epoch that it was told of.
+    pub fn foreign(&self, epoch: Epoch) -> Error {
+        self.options.foreign(epoch)
+    }
+
     async fn last(&mut self, key: &str) -> Result<Option<EntryId>> {
         let mut range = redis::cmd("XREVRANGE");
         range.arg(key).arg("+").arg("-").arg("COUNT").arg(1);
         let entries: Vec<(String, redis::Value)> =
             range.query_async(&mut self.connection).await.map_err(|error| Error::about(&[key], error))?;
         entries.first().map(|(id, _)| parse(id)).transpose()
+    }
+
+    /// Says who is at work on the epoch's stream from now on.
+    pub async fn sign(&mut self, epoch: Epoch, name: &str) -> Result<()> {
+        let key = self.options.leader_key(epoch);
+        let mut set = redis::cmd("SET");
+        set.arg(&key).arg(name).arg("EX").arg(UNUSED_SECONDS);
+        set.query_async(&mut self.connection).await.map_err(|error| Error::about(&[&key], error))
+    }
+
+    /// Says that this one is at work no more.
+    pub async fn unsign(&mut self, epoch: Epoch, name: &str) -> Result<()> {
+        let key = self.options.leader_key(epoch);
+        let mut call = UNSIGN.key(&key);
+        let answer = call.arg(name).invoke_async(&mut self.connection).await;
+        answer.map_err(|error| Error::about(&[&key], error))
+    }
+
+    /// Who was last at work on the epoch's stream; none where nobody has signed, or whoever did has ended in order.
+    pub async fn last_leader(&mut self, epoch: Epoch) -> Result<Option<LastLeader>> {
+        let options = &self.options;
+        let [leader, beat, stream] =
+            [options.leader_key(epoch), options.beat_key(epoch), options.stream_key(epoch)];
+        // both keys are given the same time to live by whoever is at work
+        let mut asked = redis::pipe();
+        asked.cmd("GET").arg(&leader).cmd("PTTL").arg(&beat).cmd("PTTL").arg(&stream);
+        let answer: redis::RedisResult<(Option<String>, i64, i64)> =
+            asked.query_async(&mut self.connection).await;
+        let (name, beat, stream) = answer.map_err(|error| Error::about(&[&leader, &beat, &stream], error))?;
+        let left = Duration::from_millis(u64::try_from(beat.max(stream)).unwrap_or(0));
+        let silent_for = Duration::from_secs(UNUSED_SECONDS).saturating_sub(left);
+        Ok(name.map(|name| LastLeader { name, silent_for }))
     }
 
     /// How often a leader of the epoch has said [`Appender::beat`]: while the number moves, there is one.

@@ -47,6 +47,9 @@ pub(crate) struct Sentinels {
 }
 
 impl Options {
+    /// How long an answer may take that needs no waiting.
+    pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
     /// By that way; the keys begin with `{prefix}:`.
     pub(crate) fn new(way: Way, prefix: &str) -> Self {
         Self { way, prefix: prefix.to_owned() }
@@ -64,6 +67,16 @@ impl Options {
     #[must_use]
     pub fn of(&self, database: &str) -> Self {
         Self { way: self.way.clone(), prefix: format!("{}:{database}", self.prefix) }
+    }
+
+    /// The key of the name of an epoch's leader.
+    pub(crate) fn leader_key(&self, epoch: Epoch) -> String {
+        format!("{{{}}}:leader:{}", self.prefix, epoch.0)
+    }
+
+    /// What is wrong when the stream of epochs names one that the database does not have.
+    pub(crate) fn foreign(&self, epoch: Epoch) -> Error {
+        Error::ForeignEpoch { key: self.epochs_key(), epoch: epoch.0 }
     }
 
     /// A connection whose calls fail after `limit`; with none they wait as long as the server does.

@@ -19,6 +19,16 @@ pub enum Error {
         #[source]
         source: RedisError,
     },
+    /// Somebody else's key has our name, or a history of the database that this one does not have.
+    #[error(
+        "{key} names epoch {epoch}, which this database does not have: it is a replica that is behind, a primary that is none any more, or another database uses the key"
+    )]
+    ForeignEpoch {
+        /// The stream of epochs.
+        key: String,
+        /// The epoch that it names.
+        epoch: i64,
+    },
     /// The server said nothing in time.
     #[error("redis did not answer in time")]
     Silent,

@@ -3,19 +3,22 @@
 //! The keys begin with `{rowcast:<database>}`, so that databases can share a Redis. An epoch has a stream of its own,
 //! `…:stream:<epoch>`; its entries are runs of one tick's readings, with the id `<tick>-<last reading's id>` and the name
 //! of the entry before. The stream `…:epochs` tells gateways of a new epoch while they wait on an old one; the counter
-//! `…:beat:<epoch>` that a leader is there at all. All of it can be lost: the leader makes it again from Postgres.
+//! `…:beat:<epoch>` that a leader is there at all, and `…:leader:<epoch>` who. All of it can be lost: the leader makes it
+//! again from Postgres.
 
 pub mod append;
 pub mod config;
 pub mod connect;
 pub mod entry_id;
 pub mod error;
+pub mod memory;
 pub mod tail;
 
-pub use append::{Append, Appender, NewEntry};
+pub use append::{Append, Appender, LastLeader, NewEntry};
 pub use config::{Fault, RedisConfig};
 pub use connect::Options;
 pub use entry_id::EntryId;
+pub use memory::{Memory, MemoryFault};
 pub use tail::{Read, StreamEntry, Tail};
 
 pub use error::Error;

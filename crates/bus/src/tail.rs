@@ -115,6 +115,11 @@ impl Tail {
         Ok(newest.map_or(Read::Quiet, Read::NewEpoch))
     }
 
+    /// What is wrong where the database does not have the epoch that [`Read::NewEpoch`] names.
+    pub fn foreign(&self, epoch: Epoch) -> Error {
+        self.options.foreign(epoch)
+    }
+
     async fn call(&mut self, command: &redis::Cmd, keys: &[&str], limit: Duration) -> Result<Value> {
         let answer = tokio::time::timeout(limit, command.query_async(&mut self.connection));
         answer.await.map_err(|_| Error::Silent)?.map_err(|error| Error::about(keys, error))

@@ -180,3 +180,79 @@ async fn a_cluster_s_node_that_does_not_hold_the_keys_says_so() {
 fn options_at(redis: &Redis) -> Options {
     Options::at(&redis.url(), "cluster").unwrap().of("db")
 }
+
+#[tokio::test]
+async fn a_full_stream_takes_less_than_half_of_what_is_said_to_be_needed() {
+    // the most entries, each as large as makes the most bytes; and few large ones, where trimming leaves whole nodes
+    for (appends, entries, bytes) in [(240, 100, 3_400), (40, 1, 4 << 20)] {
+        let redis = Redis::start().unwrap();
+        let mut appender = Appender::connect(&options_at(&redis)).await.unwrap();
+        let (mut end, mut peak) = (None, 0);
+        for _ in 0..appends {
+            let first = end.map_or(1, |end: Position| end.tick.0 + 1);
+            let new = (first..first + entries).map(|tick| NewEntry {
+                id: EntryId::at(at(tick, 1)),
+                predecessor: at(tick - 1, 1),
+                readings: vec![b'x'; bytes],
+            });
+            let new: Vec<_> = new.collect();
+            let appended = appender.append(EPOCH, end.map(EntryId::at), &new).await.unwrap();
+            assert_eq!(appended, Append::Appended);
+            end = Some(at(first + entries - 1, 1));
+            let info = redis.command(&["INFO", "memory"]).unwrap();
+            let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+            peak = peak.max(used.trim().parse::<u64>().unwrap());
+        }
+        assert!(
+            peak > 64 << 20 && peak < bus::memory::NEEDED_BYTES / 2,
+            "entries of {bytes} bytes take {peak}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_was_last_at_work_is_known_until_it_ends_in_order() {
+    let mut appender = Appender::connect(&options("leaders")).await.unwrap();
+    assert_eq!(appender.last_leader(EPOCH).await.unwrap(), None);
+    appender.sign(EPOCH, "one").await.unwrap();
+    let silent = |seconds: u64| Duration::from_secs(seconds);
+    let last = appender.last_leader(EPOCH).await.unwrap().unwrap();
+    assert_eq!((last.name.as_str(), last.silent_for), ("one", silent(24 * 3600)), "nothing was appended");
+    append(&mut appender, None, &[at(1, 5)]).await;
+    assert!(appender.last_leader(EPOCH).await.unwrap().unwrap().silent_for < silent(60));
+    let stream = appender.stream_of(EPOCH);
+    redis().command(&["EXPIRE", &stream, "86000"]).unwrap();
+    assert!(appender.last_leader(EPOCH).await.unwrap().unwrap().silent_for >= silent(400));
+    appender.beat(EPOCH).await.unwrap();
+    assert!(appender.last_leader(EPOCH).await.unwrap().unwrap().silent_for < silent(60), "a beat is as good");
+    appender.unsign(EPOCH, "another").await.unwrap();
+    assert!(appender.last_leader(EPOCH).await.unwrap().is_some());
+    appender.unsign(EPOCH, "one").await.unwrap();
+    assert_eq!(appender.last_leader(EPOCH).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_user_of_the_documentation_may_do_all_that_is_needed() {
+    let install = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/INSTALL.md");
+    let install = std::fs::read_to_string(install).unwrap();
+    let command = install.split('`').find(|code| code.starts_with("ACL SETUSER rowcast ")).unwrap();
+    let words: Vec<_> = command.split_whitespace().map(|word| word.trim_matches('\'')).collect();
+    let redis = Redis::start().unwrap();
+    assert_eq!(redis.command(&words).unwrap(), "+OK\r\n");
+    let url = redis.url().replace("redis://", "redis://rowcast:password@");
+    let options = Options::at(&url, "rowcast").unwrap().of("db");
+    let mut appender = Appender::connect(&options).await.unwrap();
+    assert_eq!(append(&mut appender, None, &[at(1, 5)]).await, Append::Appended);
+    assert_eq!(append(&mut appender, None, &[at(1, 5)]).await, Append::Mismatch(Some(EntryId::at(at(1, 5)))));
+    assert_eq!((appender.beat(EPOCH).await.unwrap(), appender.beats(EPOCH).await.unwrap()), (None, 1));
+    appender.sign(EPOCH, "one").await.unwrap();
+    assert!(appender.last_leader(EPOCH).await.unwrap().is_some());
+    appender.unsign(EPOCH, "one").await.unwrap();
+    assert_eq!(appender.newest_epoch().await.unwrap(), Some(EPOCH));
+    let mut tail = Tail::connect(&options).await.unwrap();
+    assert_eq!(tail.end(EPOCH).await.unwrap(), Some(at(1, 5)));
+    assert_eq!(tail.past(at(1, 5), 1).await.unwrap().len(), 1);
+    assert_eq!(tail.beat(EPOCH).await.unwrap(), Some(1));
+    assert_eq!(ends(&mut tail, at(0, 0)).await.len(), 1);
+    assert!(bus::Memory::of(&options).await.unwrap().is_some());
+}

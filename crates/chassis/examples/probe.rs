@@ -67,7 +67,7 @@ async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = HttpMetrics::register(&registry)?;
     let serving = readiness.condition("serving");
     let listener = chassis::bind(config.http.addr).await?;
-    let router = Router::new().route("/", get(|| async { "hello" }));
+    let router = Router::new().route("/", get(|| async { "hello" })).route("/panic", get(fail));
     chassis::serve(&life, listener, &config.http, router, &metrics);
     tracing::info_span!("boot").in_scope(|| tracing::info!(config = ?config.probe, "serving"));
     serving.hold();
@@ -81,4 +81,8 @@ async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         Mode::Deaf => std::future::pending().await,
     }
     Ok(())
+}
+
+async fn fail() {
+    panic!("a fault of ours")
 }

@@ -32,6 +32,7 @@ use crate::config::Faults;
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
 use crate::observe::observe;
+use crate::prefix::Prefix;
 use crate::problem::Refusal;
 
 /// The section `http`.
@@ -39,6 +40,8 @@ use crate::problem::Refusal;
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
     pub addr: SocketAddr,
+    /// Where a proxy that rewrites no paths shows the service.
+    pub prefix: Prefix,
     /// Open connections at most, upgraded ones included while they hold their [`Seat`]; each costs a descriptor.
     pub max_connections: usize,
     /// How long a connection may be without a request. Above the 60 s of most balancers, so that they close first.
@@ -52,6 +55,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             addr: (Ipv4Addr::UNSPECIFIED, 8080).into(),
+            prefix: Prefix::default(),
             max_connections: 20_000,
             idle_timeout: Duration::from_secs(75),
             answer_bytes: 64 << 20,
@@ -60,8 +64,11 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
-    /// What is wrong with it.
-    pub fn validate(&self, faults: &mut Faults) {
+    /// What is wrong with it. `own` are the first segments of the paths that are served.
+    pub fn validate(&self, own: &[&str], faults: &mut Faults) {
+        if let Some(fault) = self.prefix.fault(own) {
+            faults.add("http.prefix", fault);
+        }
         if self.max_connections == 0 {
             faults.add("http.max_connections", "must be at least 1");
         }
@@ -209,7 +216,7 @@ pub(crate) fn serve_with(
         metrics: metrics.clone(),
         server: Arc::new(Server::new(
             life.clone(),
-            router,
+            (router, config.prefix.clone()),
             (limits, config.answer_bytes),
             metrics.overdue.clone(),
         )),

@@ -297,4 +297,17 @@ mod tests {
         assert!(!readiness.is_ready());
         assert!(readiness.report().failing.contains_key("stopping"));
     }
+
+    #[test]
+    fn a_fault_is_told_with_all_that_caused_it() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the database failed")]
+        struct Failed(#[source] std::io::Error);
+        let readiness = Readiness::new(&Life::new());
+        let condition = readiness.condition("database");
+        condition.hold();
+        condition.fail(Fault::of(&Failed(std::io::Error::other("connection refused")), true));
+        let why = &readiness.report().degraded["database"];
+        assert_eq!(why, "the database failed: connection refused");
+    }
 }

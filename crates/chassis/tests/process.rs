@@ -113,6 +113,28 @@ fn output(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 #[test]
+fn a_panic_ends_its_connection_alone_and_is_counted_and_an_error() {
+    let mut probe = Running::start(&mut probe());
+    let admin = probe.addr("admin");
+    let public = probe.addr("public");
+    probe.said("condition holds");
+    let panics = || {
+        let metrics = get(admin, "/metrics");
+        metrics.lines().find_map(|line| line.strip_prefix("rowcast_panics_total ").map(str::to_owned))
+    };
+    assert_eq!(panics().as_deref(), Some("0"));
+    assert_eq!(get(public, "/panic"), "");
+    let line = probe.line(|line| line["level"] == "ERROR");
+    let said = line["message"].as_str().unwrap();
+    assert!(said.contains("a fault of ours") && said.contains("probe.rs"), "{line}");
+    assert_eq!(panics().as_deref(), Some("1"));
+    assert!(get(public, "/").ends_with("hello"));
+    probe.signal();
+    let (code, log) = probe.end();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
 fn sigterm_drains_and_exits_with_0() {
     let mut probe = Running::start(&mut probe());
     let admin = probe.addr("admin");

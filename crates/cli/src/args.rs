@@ -41,7 +41,7 @@ pub(crate) struct Ingest {
     #[arg(
         long = "ingest",
         env = "ROWCAST_INGEST_URL",
-        default_value = "http://127.0.0.1:8080",
+        default_value = "http://127.0.0.1:8081",
         value_name = "URL"
     )]
     pub(crate) url: String,
@@ -54,7 +54,7 @@ pub(crate) struct Gateway {
         id = "gateway",
         long,
         env = "ROWCAST_GATEWAY_URL",
-        default_value = "http://127.0.0.1:8081",
+        default_value = "http://127.0.0.1:8080",
         value_name = "URL"
     )]
     pub(crate) url: String,
@@ -190,6 +190,9 @@ pub(crate) struct Doctor {
     pub(crate) gateway: Gateway,
     #[command(flatten)]
     pub(crate) trust: Trust,
+    /// The admin port of a service, whose `/readyz` is told, too; any number of times
+    #[arg(long = "admin", env = "ROWCAST_ADMIN_URLS", value_delimiter = ',', value_name = "URL")]
+    pub(crate) admins: Vec<String>,
     /// How long all of it may take
     #[arg(long, default_value = "30s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) within: Duration,
@@ -228,6 +231,25 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    #[test]
+    fn a_command_that_is_told_no_address_finds_the_services_of_the_first_steps() {
+        let (readme, notes) =
+            (include_str!("../../../README.md"), include_str!("../../../charts/rowcast/templates/NOTES.txt"));
+        let default = |command: &str, name: &str| {
+            let command = Cli::command().find_subcommand(command).unwrap().clone();
+            let arg = command.get_arguments().find(|arg| arg.get_id() == name).unwrap();
+            arg.get_default_values()[0].to_str().unwrap().to_owned()
+        };
+        let (ingest, gateway) = (default("send", "url"), default("tail", "gateway"));
+        assert!(readme.contains(&format!("curl -X POST {ingest}/api/sensors/")), "{ingest}");
+        assert!(readme.contains(&format!("tail --gateway {gateway} ")), "{gateway}");
+        for (service, url) in [("ingest", &ingest), ("gateway", &gateway)] {
+            let port = url.rsplit_once(':').unwrap().1;
+            let forward = notes.lines().find(|line| line.contains("port-forward") && line.contains(service));
+            assert!(forward.is_some_and(|line| line.contains(&format!(" {port}:"))), "{service} {port}");
+        }
+    }
+
     #[track_caller]
     fn check(words: &str, understood: bool) {
         assert_eq!(Cli::try_parse_from(words.split(' ')).is_ok(), understood, "{words}");
@@ -251,6 +273,7 @@ mod tests {
         check("rowcast tail --max-rate 5000", false);
         check("rowcast doctor --ingest https://x --gateway https://x --ca ca.pem --within 5s", true);
         check("rowcast doctor --within soon", false);
+        check("rowcast doctor --admin http://a:9090 --admin http://b:9090,http://c:9090", true);
         check("rowcast bench --max --duration 5s", true);
         check("rowcast bench --max --rate 7", false);
         check("rowcast bench idle --clients 10", true);

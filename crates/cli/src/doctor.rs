@@ -1,4 +1,7 @@
-//! `rowcast doctor`: one reading all the way from its POST to a subscriber, step by step.
+//! `rowcast doctor`: one reading all the way from its POST to a subscriber, step by step, and what the services say of
+//! themselves.
+
+mod readiness;
 
 use std::{cell::RefCell, convert::Infallible, future, ops::ControlFlow, process::ExitCode, time::Duration};
 
@@ -11,6 +14,7 @@ use tokio::{
 };
 use wire::Start;
 
+use self::readiness::Readiness;
 use crate::{
     args::Doctor,
     live::{
@@ -65,11 +69,12 @@ enum Sign {
     Ended(anyhow::Error),
 }
 
-/// Exit code 0 when the reading came back, 1 when not.
+/// Exit code 0 when the reading came back and every service asked is ready, 1 when not.
 pub(crate) async fn run(options: Doctor) -> anyhow::Result<ExitCode> {
     let sensor = format!("rowcast-doctor-{:016x}", rand::random::<u64>());
     let ca = options.trust.ca.as_deref();
     let poster = Poster::new(&options.ingest.url, ca)?;
+    let readiness = Readiness::new(&options.admins, ca)?;
     let (signs, heard) = mpsc::channel(SIGNS);
     let trouble = RefCell::new(None);
     let following = async {
@@ -94,13 +99,16 @@ pub(crate) async fn run(options: Doctor) -> anyhow::Result<ExitCode> {
     };
     match outcome {
         Ok(took) => {
-            output::line(&format!("well: a reading reaches a subscriber {} after its POST", millis(took)))?;
-            Ok(ExitCode::SUCCESS)
+            let all_ready = readiness.tell().await?;
+            let word = if all_ready { "well" } else { "a service is not ready, though" };
+            output::line(&format!("{word}: a reading reaches a subscriber {} after its POST", millis(took)))?;
+            Ok(if all_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Err(error) => {
             let trouble = trouble.take().map(|why| format!(" ({why})")).unwrap_or_default();
             let step = examination.step;
             output::line(&format!("FAILED  {:<10} {error:#}{trouble}", step.name()))?;
+            readiness.tell().await?;
             output::line(&format!("look at {}", step.look_at()))?;
             Ok(ExitCode::FAILURE)
         }

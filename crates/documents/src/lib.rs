@@ -7,7 +7,7 @@ mod openapi;
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The tag of what `ws-gateway` serves.
 pub const GATEWAY: &str = "ws-gateway";
@@ -20,12 +20,31 @@ const VERSION: &str = "1.0.0";
 
 /// The HTTP of both services, OpenAPI 3.1.
 pub fn openapi() -> String {
-    text(&openapi::document())
+    openapi_under("")
+}
+
+/// The same where its paths lie below a prefix, if that is not empty.
+pub fn openapi_under(prefix: &str) -> String {
+    let mut document = openapi::document();
+    if !prefix.is_empty() {
+        document["servers"] = json!([{ "url": prefix }]);
+    }
+    text(&document)
 }
 
 /// The sockets and the event stream, AsyncAPI 3.0.
 pub fn asyncapi() -> String {
-    text(&asyncapi::document())
+    asyncapi_under("")
+}
+
+/// The same where its addresses lie below a prefix.
+pub fn asyncapi_under(prefix: &str) -> String {
+    let mut document = asyncapi::document();
+    for channel in document["channels"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let address = format!("{prefix}{}", channel["address"].as_str().unwrap_or_default());
+        channel["address"] = address.into();
+    }
+    text(&document)
 }
 
 /// The paths of a service, with those that are other names of them.
@@ -72,6 +91,15 @@ mod tests {
             Value::Array(items) => items.iter().for_each(|item| check_references(document, item)),
             _ => {}
         }
+    }
+
+    #[test]
+    fn under_a_prefix_clients_are_led_there() {
+        let [openapi, asyncapi] = [openapi_under("/rowcast"), asyncapi_under("/rowcast")]
+            .map(|document| serde_json::from_str::<Value>(&document).unwrap());
+        assert_eq!(openapi["servers"], json!([{ "url": "/rowcast" }]));
+        assert_eq!(asyncapi["channels"]["socket"]["address"], "/rowcast/ws/sensors/");
+        assert_eq!(asyncapi["channels"]["events"]["address"], "/rowcast/sse/sensors/");
     }
 
     #[test]

@@ -143,6 +143,16 @@ pub struct Neighbour {
     pub listener: Running,
 }
 
+/// The environment that leads every service to this database, past the stack's wires.
+pub fn all_at(database: &str) -> [(&str, &str); 3] {
+    [
+        "ingest:ROWCAST_DATABASE__URL",
+        "ws-gateway:ROWCAST_DATABASE__URL",
+        "notify-listener:ROWCAST_DATABASE__URL",
+    ]
+    .map(|key| (key, database))
+}
+
 /// The database that a stack uses.
 pub const DATABASE: &str = "postgres";
 

@@ -84,6 +84,25 @@ impl Leader {
         timely(self.limit, identity(&mut self.session)).await?
     }
 
+    /// Says to others of this database that the listener of that name leads, for as long as the connection lasts.
+    pub async fn announce(&mut self, listener: &str) -> Result<()> {
+        let lock = "select pg_advisory_lock_shared(hashtext('rowcast.leader'), hashtext($1))";
+        let lock = sqlx::query(lock).bind(listener).execute(self.session.own());
+        timely(self.limit, lock).await??;
+        Ok(())
+    }
+
+    /// Whether the listener of that name leads here: it is connected to this database, and to no copy of it.
+    pub async fn knows(&mut self, listener: &str) -> Result<bool> {
+        let query = sqlx::query_scalar(
+            "select exists (select from pg_locks
+                             where locktype = 'advisory'
+                               and database = (select oid from pg_database where datname = current_database())
+                               and classid = hashtext('rowcast.leader')::oid and objid = hashtext($1)::oid)",
+        );
+        Ok(timely(self.limit, query.bind(listener).fetch_one(self.session.own())).await??)
+    }
+
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         self.session.own()
     }

@@ -8,7 +8,7 @@ use store::{
     history::{EVER, Order, Wanted},
     readings::Inserted,
 };
-use testkit::{Proxy, TestDatabase, proxy::Wire};
+use testkit::{Proxy, TestDatabase, proxy::Wire, wait_for};
 use tokio::time::{Instant, timeout};
 use wire::{Filter, Position, Tick};
 
@@ -86,7 +86,9 @@ async fn connections_that_the_server_ended_while_they_were_idle_are_not_used() {
               where datname = current_database() and pid <> pg_backend_pid()",
         );
         // for longer than a connection is trusted unasked
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_millis(600)).await;
+        tokio::time::resume();
         assert!(!inserter.is_there().await);
         database.head().await.unwrap();
         inserter = Inserter::connect(&db.options()).await.unwrap();
@@ -114,4 +116,30 @@ async fn what_is_answered_waits_for_the_disk_whatever_the_default_is() {
     leader.advance(head.epoch, head.last_tick, store::Budget::rows(10)).await.unwrap();
     let seen = db.psql("select string_agg(distinct how, ' ') || ' ' || count(*) from seen");
     assert_eq!(seen, "on 2");
+}
+
+#[tokio::test]
+async fn what_a_leader_gives_up_is_not_done_after_all() {
+    let db = TestDatabase::migrated().await;
+    let options = db.options().statement_timeout(Duration::from_millis(300));
+    let mut leader = Leader::connect(&options, "test").await.unwrap();
+    let head = leader.load(store::Budget::rows(0)).await.unwrap().head;
+    db.psql("insert into sensor_readings (sensor_id, value) values ('a', 1)");
+    let mut other = db.options().connect().await.unwrap();
+    sqlx::raw_sql("begin; lock table rowcast.tick in access exclusive mode")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let advance = leader.advance(head.epoch, head.last_tick, store::Budget::rows(10));
+    assert!(!matches!(timeout(Duration::from_secs(5), advance).await, Ok(Ok(_))));
+    sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
+    wait_for("the end of the statement", Duration::from_secs(10), async || {
+        let query =
+            "select count(*) from pg_stat_activity where state = 'active' and query like '%rowcast.advance%'
+                        and pid <> pg_backend_pid() and datname = current_database()";
+        let active = db.psql(query);
+        if active == "0" { Ok(()) } else { Err(active) }
+    })
+    .await;
+    assert_eq!(db.psql("select max(no) from rowcast.tick"), head.last_tick.0.to_string());
 }

@@ -213,17 +213,23 @@ async fn retention_drops_partitions_of_an_older_cluster() {
     let db = TestDatabase::migrated().await;
     let mut teller = Teller::at(&db).await;
     teller.sql("alter table sensor_readings disable trigger user").await;
+    let today = "(now() at time zone 'UTC')::date";
+    teller.sql(&format!("select rowcast.make_partition('readings_of_older', {today} - 9)")).await;
+    teller.sql(&format!("insert into rowcast.partition values ('readings_of_older', {today} - 8)")).await;
+    // one goes there, the other one to the default partition
     teller
         .sql(
             "insert into sensor_readings (sensor_id, value, created_at, xid)
-             values ('old', 1, now() - interval '9 days', '99999999999')",
+             select 'old', 1, now() - days * interval '1 day', '99999999999' from unnest(array[8, 9]) days",
         )
         .await;
     teller.sql("update rowcast.epoch set system_identifier = 5").await;
     assert!(teller.leader.begin_epoch(false).await.unwrap());
     let day = Duration::from_secs(24 * 3_600);
     let done = teller.leader.maintain(Some(2 * day), day, 1).await.unwrap();
-    assert!(done.contains(&"deleted readings 1".to_owned()), "{done:?}");
+    for expected in ["dropped partition readings_of_older", "deleted readings 1"] {
+        assert!(done.contains(&expected.to_owned()), "no {expected} in {done:?}");
+    }
 }
 
 /// What a hostile writer does; `{s}` stands for the sensor, which no other row has.

@@ -1,8 +1,11 @@
 //! What a process costs: processor time and memory, as the kernel counts them.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// Clock ticks a second of `/proc`, on every Linux (`sysconf(_SC_CLK_TCK)`).
 const TICKS_PER_S: f64 = 100.0;
@@ -22,6 +25,13 @@ pub async fn cores(pid: i32, within: Duration) -> Result<f64> {
     let (before, began) = (cpu(pid)?, Instant::now());
     tokio::time::sleep(within).await;
     Ok((cpu(pid)? - before).as_secs_f64() / began.elapsed().as_secs_f64())
+}
+
+/// Lets a process have so much memory of its own, and no more.
+pub fn limit(pid: i32, bytes: u64) -> Result<()> {
+    let set = Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--data={bytes}")]).status();
+    ensure!(set.context("cannot run prlimit")?.success(), "the limit is not taken");
+    Ok(())
 }
 
 /// Bytes of memory that a process has resident.

@@ -1,12 +1,14 @@
 //! A peer that no library would be: it says what it likes, lies about lengths, never reads, reads slowly, or goes in the
 //! middle.
 
+pub mod http2;
+
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    time::{Instant, timeout},
+    time::{Instant, interval, timeout},
 };
 
 /// What a peer that does not read lets the kernel take for it: little, so that what waits, waits at the other end.
@@ -14,6 +16,9 @@ const RECEIVE_BYTES: u32 = 4 << 10;
 
 /// No answer that is awaited takes longer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often a slow reader reads at most.
+const READS_A_SECOND: usize = 20;
 
 /// The first byte of frames of WebSocket (RFC 6455 §5.2).
 pub const TEXT: u8 = 0x81;
@@ -134,6 +139,33 @@ impl Peer {
             Ok(Ok(())) => Ok(said),
             Ok(Err(error)) => Err(io::Error::new(error.kind(), format!("{error}, after {said}"))),
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("only {said}"))),
+        }
+    }
+
+    /// All that the other end says until it ends the connection; none if it does not within that time.
+    pub async fn hear_out(&mut self, within: Duration) -> Option<Vec<u8>> {
+        let mut said = Vec::new();
+        timeout(within, self.stream.read_to_end(&mut said)).await.ok().map(|_| said)
+    }
+
+    /// All that the other end says within that time.
+    pub async fn hear_for(&mut self, within: Duration) -> Vec<u8> {
+        let mut said = Vec::new();
+        let _ = timeout(within, self.stream.read_to_end(&mut said)).await;
+        said
+    }
+
+    /// Reads so many bytes a second until the other end goes. How many bytes that were.
+    pub async fn read_slowly(&mut self, bytes_a_second: usize) -> usize {
+        let mut piece = vec![0; bytes_a_second.div_ceil(READS_A_SECOND)];
+        let mut turn = interval(Duration::from_secs_f64(piece.len() as f64 / bytes_a_second as f64));
+        let mut bytes = 0;
+        loop {
+            turn.tick().await;
+            match self.stream.read_exact(&mut piece).await {
+                Ok(read) => bytes += read,
+                Err(_) => return bytes,
+            }
         }
     }
 

@@ -67,6 +67,36 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// Starts one with an identity of its own: all others are copies of one data folder.
+    pub fn start_as_another() -> Result<Self> {
+        let scratch = TempDir::with_prefix("rowcast-postgres-")?;
+        open_to_others(scratch.path())?;
+        let data = scratch.path().join("data");
+        initdb(&data)?;
+        let mut postgres = Self::start_at(&data, free_port()?, Durability::Process, &[])?;
+        postgres._scratch = Some(scratch);
+        Ok(postgres)
+    }
+
+    /// Dumps the roles and a database, and restores them into another server, whose database of that name must be empty.
+    pub fn dump_into(&self, database: &str, other: &Self) -> Result<()> {
+        let file = tempfile::NamedTempFile::with_prefix("rowcast-dump-")?;
+        let program = |name: &str| find_program(name, PLACES).with_context(|| format!("no {name}"));
+        run(Command::new(program("pg_dumpall")?)
+            .args(["--roles-only", "--dbname", &self.url(database), "--file"])
+            .arg(file.path()))?;
+        // its superuser is there
+        run(Command::new(program("psql")?)
+            .args(["--quiet", "--dbname", &other.url(database), "--file"])
+            .arg(file.path()))?;
+        run(Command::new(program("pg_dump")?)
+            .args(["--format=custom", "--dbname", &self.url(database), "--file"])
+            .arg(file.path()))?;
+        run(Command::new(program("pg_restore")?)
+            .args(["--exit-on-error", "--dbname", &other.url(database)])
+            .arg(file.path()))
+    }
+
     /// Starts one on a data folder, which is made if it is not there.
     pub fn start_in(data: &Path, port: u16, durability: Durability) -> Result<Self> {
         Self::start_at(data, port, durability, &[])
@@ -74,19 +104,29 @@ impl Postgres {
 
     /// Starts a standby of this one, from a base backup, which follows it until it is promoted.
     pub fn start_standby(&self) -> Result<Self> {
+        // it knows whom to follow
+        self.start_backup(&["--write-recovery-conf"])
+    }
+
+    /// Starts a primary of its own from a base backup: all that is written here and there from now on differs.
+    pub fn start_copy(&self) -> Result<Self> {
+        self.start_backup(&[])
+    }
+
+    fn start_backup(&self, arguments: &[&str]) -> Result<Self> {
         let scratch = TempDir::with_prefix("rowcast-postgres-")?;
         open_to_others(scratch.path())?;
         let data = scratch.path().join("data");
         let backup = find_program("pg_basebackup", PLACES).context("Postgres is not installed")?;
-        // --write-recovery-conf: it knows whom to follow
         run(as_user(backup)
-            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--dbname"])
+            .args(arguments)
+            .args(["--checkpoint=fast", "--no-sync", "--dbname"])
             .arg(self.url(""))
             .arg("--pgdata")
             .arg(&data))?;
-        let mut standby = Self::start_at(&data, free_port()?, Durability::Process, &[])?;
-        standby._scratch = Some(scratch);
-        Ok(standby)
+        let mut started = Self::start_at(&data, free_port()?, Durability::Process, &[])?;
+        started._scratch = Some(scratch);
+        Ok(started)
     }
 
     /// Makes a standby a primary.
@@ -201,8 +241,8 @@ fn init(data: &Path) -> Result<()> {
 }
 
 fn template() -> Result<PathBuf> {
-    let initdb = find_program("initdb", PLACES).context("Postgres is not installed")?;
-    let version = Command::new(&initdb).arg("--version").output().context("cannot run initdb")?.stdout;
+    let program = find_program("initdb", PLACES).context("Postgres is not installed")?;
+    let version = Command::new(&program).arg("--version").output().context("cannot run initdb")?.stdout;
     let version =
         String::from_utf8_lossy(&version).replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
     let template = std::env::temp_dir().join(format!("rowcast-{}-{version}", geteuid()));
@@ -212,14 +252,19 @@ fn template() -> Result<PathBuf> {
     let scratch = TempDir::with_prefix("rowcast-initdb-")?;
     open_to_others(scratch.path())?;
     let fresh = scratch.path().join("data");
-    run(as_user(initdb)
-        .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
-        .arg(&fresh))?;
+    initdb(&fresh)?;
     // several test programs may come here at once; the first rename wins
     match fs::rename(&fresh, &template) {
         Err(error) if !template.exists() => Err(error).context("cannot keep the data folder's template"),
         _ => Ok(template),
     }
+}
+
+fn initdb(data: &Path) -> Result<()> {
+    let initdb = find_program("initdb", PLACES).context("Postgres is not installed")?;
+    run(as_user(initdb)
+        .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+        .arg(data))
 }
 
 /// A program that runs as the server's user, where we are root.

@@ -1,19 +1,27 @@
-//! A TCP proxy whose wire can be cut, frozen and healed.
+//! A TCP proxy whose wire can be cut, frozen, slowed and healed.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
+    time::sleep,
 };
+
+/// By how much a late wire delays what it carries.
+const LATE: Duration = Duration::from_millis(100);
 
 /// What the wire does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wire {
     /// Carries bytes.
     Whole,
+    /// Carries bytes, each piece a tenth of a second late.
+    Late,
+    /// Carries so many bytes a second, each way.
+    Slow(u32),
     /// Carries nothing and says nothing, as a lost network does.
     Frozen,
     /// Resets what is there and what comes.
@@ -82,8 +90,11 @@ async fn carry(client: TcpStream, target: SocketAddr, mut wire: watch::Receiver<
 
 /// Waits until bytes may pass; none when the wire is cut.
 async fn whole(wire: &mut watch::Receiver<Wire>) -> Option<()> {
+    if *wire.borrow() == Wire::Late {
+        sleep(LATE).await;
+    }
     let state = wire.wait_for(|wire| *wire != Wire::Frozen).await.ok()?;
-    (*state == Wire::Whole).then_some(())
+    (*state != Wire::Cut).then_some(())
 }
 
 async fn pump(
@@ -93,6 +104,10 @@ async fn pump(
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let speed = *wire.borrow();
+        if let Wire::Slow(speed) = speed {
+            sleep(Duration::from_secs_f64(length as f64 / f64::from(speed))).await;
+        }
         if whole(&mut wire).await.is_none() || to.write_all(&buffer[..length]).await.is_err() {
             return;
         }

@@ -59,7 +59,7 @@ close_codes! {
     Binary = 1003 "text-only" Stop;
     /// A text message that is not UTF-8.
     NotUtf8 = 1007 "not-utf8" Stop;
-    /// A message in more fragments than the limit that `hello` names.
+    /// A message in more fragments than the limit that `hello` names, or one of more than 4 KiB that was not whole after 10 s.
     Policy = 1008 "policy" Stop;
     /// A message larger than the limit that `hello` names.
     TooBig = 1009 "message-too-big" Stop;

@@ -39,6 +39,8 @@ error_codes! {
     TooManyPatterns = "too-many-patterns" false;
     /// More subscriptions than `limits.subscriptions`.
     TooManySubscriptions = "too-many-subscriptions" false;
+    /// The gateway keeps as many patterns of all its clients as it may.
+    Busy = "busy" true;
     /// No subscription of this number.
     UnknownSubscription = "unknown-subscription" false;
     /// No verb of this protocol.

@@ -3,6 +3,7 @@
 import type { SensorsView } from "@rowcast/client/react";
 import { RowcastProvider } from "@rowcast/client/react";
 import { createContext, type ReactNode, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import { useHref } from "react-router";
 import { Clock } from "./clock";
 import { Ledger } from "./ledger";
 
@@ -12,6 +13,9 @@ declare global {
     __rowcast?: { ids: number[] };
   }
 }
+
+/** Below the page's own prefix. */
+const SOCKET_PATH = "/ws/sensors/";
 
 interface Page {
   clock: Clock;
@@ -28,7 +32,9 @@ export function Page({ children }: { children: ReactNode }) {
   }, [page]);
   return (
     <PageContext value={page}>
-      <RowcastProvider onEvent={page.ledger.note}>{children}</RowcastProvider>
+      <RowcastProvider url={useHref(SOCKET_PATH)} onEvent={page.ledger.note}>
+        {children}
+      </RowcastProvider>
     </PageContext>
   );
 }

@@ -1,5 +1,6 @@
 import { useSensors } from "@rowcast/client/react";
 import { useRef, useState } from "react";
+import { useHref } from "react-router";
 import { curlCommand, ingestBase, ingestMeta } from "./ingest";
 
 export function EmptyState() {
@@ -8,7 +9,9 @@ export function EmptyState() {
 }
 
 function Waiting() {
-  const command = curlCommand(ingestBase(ingestMeta(), window.location.origin));
+  // At the root it is "/", which the command's path begins with.
+  const origin = window.location.origin + useHref("/").replace(/\/$/, "");
+  const command = curlCommand(ingestBase(ingestMeta(), origin));
   return (
     <section
       data-testid="empty"

@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "react";
+import { useHref } from "react-router";
 import notice from "swagger-ui-dist/NOTICE?url&no-inline";
 import "swagger-ui-dist/swagger-ui.css";
 import licences from "swagger-ui-dist/swagger-ui-es-bundle.js.LICENSE.txt?url&no-inline";
@@ -8,29 +9,30 @@ export const meta = () => [{ title: "Rowcast: its HTTP" }];
 
 /** The gateway's own document in a viewer of which nothing comes from elsewhere. */
 export default function Docs() {
+  const openapi = useHref("/openapi.json");
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     let shown = true;
     import("swagger-ui-dist/swagger-ui-es-bundle.js").then(({ default: show }) => {
       if (!shown) return;
-      show({ domNode: place.current, url: "/openapi.json", validatorUrl: null, deepLinking: true });
+      show({ domNode: place.current, url: openapi, validatorUrl: null, deepLinking: true });
     });
     return () => {
       shown = false;
     };
-  }, []);
+  }, [openapi]);
   return (
     <main>
       <p className="text-sm">
-        <a className="text-accent underline" href="/">
+        <a className="text-accent underline" href={useHref("/")}>
           Real-time Sensor Data
         </a>
         {" · HTTP: "}
-        <a className="text-accent underline" href="/openapi.json">
+        <a className="text-accent underline" href={openapi}>
           openapi.json
         </a>
         {" · sockets and event streams: "}
-        <a className="text-accent underline" href="/asyncapi.json">
+        <a className="text-accent underline" href={useHref("/asyncapi.json")}>
           asyncapi.json
         </a>
       </p>

@@ -85,6 +85,6 @@ impl Settings for Config {
         if let Err(error) = self.origins() {
             faults.add("ingest.origins", error);
         }
-        self.http.validate(faults);
+        self.http.validate(&["api"], faults);
     }
 }

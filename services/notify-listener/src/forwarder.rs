@@ -1,5 +1,7 @@
 //! Does what the planner decided, and tells it what came of it.
 
+mod copies;
+
 use std::{
     sync::{
         Arc,
@@ -9,7 +11,7 @@ use std::{
 };
 
 use bus::{Append, Appender, EntryId};
-use chassis::{Life, Outage};
+use chassis::{Condition, Fault, Life, Outage};
 use futures_util::FutureExt;
 use store::{
     Advance, Budget, Leader, ReadError,
@@ -26,7 +28,7 @@ use crate::{
     chunk,
     leadership::Leadership,
     metrics::Metrics,
-    planner::{Event, POLL, Planner, Step, rest_after},
+    planner::{Event, Planner, Step, rest_after},
     standby::Warm,
 };
 
@@ -70,8 +72,6 @@ enum Lost {
     Store(#[from] store::Error),
     #[error(transparent)]
     Bus(#[from] bus::Error),
-    #[error("a later epoch has begun; this database is not its primary")]
-    Superseded(Epoch),
     #[error(
         "another installation writes {key}: this database is a physical copy of its, and needs a Redis, or a redis.prefix, of its own"
     )]
@@ -88,8 +88,12 @@ pub(crate) struct Forwarder {
     stream: bus::Options,
     bell: Arc<Notify>,
     metrics: Metrics,
+    /// Fails while it leads and cannot forward.
+    condition: Condition,
     /// What its ticks are signed with.
     process: String,
+    /// What it is known by, the same when it is started again: its host and its admin port.
+    known_as: String,
     /// The bytes of a page: fewer after an append that was not answered in time.
     page_bytes: AtomicUsize,
 }
@@ -100,10 +104,13 @@ impl Forwarder {
         stream: bus::Options,
         bell: Arc<Notify>,
         metrics: Metrics,
+        condition: Condition,
+        admin_port: u16,
     ) -> Self {
         let process = format!("{}-{}", hostname(), std::process::id());
+        let known_as = format!("{}:{admin_port}", hostname());
         let page_bytes = AtomicUsize::new(PAGE_BYTES);
-        Self { database, stream, bell, metrics, process, page_bytes }
+        Self { database, stream, bell, metrics, condition, process, known_as, page_bytes }
     }
 
     /// Forwards while leadership is held, through every loss of a connection. No step begins after its end. One that
@@ -139,7 +146,7 @@ impl Forwarder {
             let began = Instant::now();
             if let Err(lost) = self.until_lost(&leadership, warm.take(), &mut outage).await {
                 self.metrics.losses.inc();
-                outage.fails(&lost);
+                self.condition.fail(Fault::Shared(outage.fails(&lost)));
                 if matches!(lost, Lost::Rival) {
                     return;
                 }
@@ -173,6 +180,7 @@ impl Forwarder {
             leadership,
             bell: &self.bell,
             metrics: &self.metrics,
+            known_as: &self.known_as,
             page_bytes: &self.page_bytes,
             epoch: None,
             oldest: None,
@@ -189,9 +197,14 @@ impl Forwarder {
             // only what follows the loading of the log's end shows that the stream takes what it is given
             let is_work = matches!(step, Step::Append { .. } | Step::Wait(_));
             event = hands.perform(step).await?;
-            if is_work {
+            if is_work && outage.lasted().is_some() {
+                self.condition.hold();
                 outage.ends();
             }
+        }
+        if let Some(epoch) = hands.epoch {
+            // the next one need not wait to see that this one has ended
+            let _ = timeout(LAST_STEP, hands.appender.unsign(epoch, &self.known_as)).await;
         }
         Ok(())
     }
@@ -210,6 +223,8 @@ struct Hands<'a> {
     leadership: &'a Leadership,
     bell: &'a Notify,
     metrics: &'a Metrics,
+    /// As the forwarder is.
+    known_as: &'a str,
     page_bytes: &'a AtomicUsize,
     /// The epoch that was loaded.
     epoch: Option<Epoch>,
@@ -281,9 +296,14 @@ impl Hands<'_> {
         if loaded.head.epoch != before {
             return Ok(Event::Fenced);
         }
-        if end.is_none() && self.epoch != Some(before) {
-            self.check_is_alone(before).await?;
+        if self.epoch != Some(before) {
+            match end {
+                None => self.check_is_alone(before).await?,
+                Some(_) => self.check_last_leader(before).await?,
+            }
+            self.leader.announce(self.known_as).await?;
         }
+        self.appender.sign(before, self.known_as).await?;
         self.epoch = Some(before);
         Ok(Event::Loaded {
             epoch: loaded.head.epoch,
@@ -291,21 +311,6 @@ impl Hands<'_> {
             window_start: loaded.window_start,
             end,
         })
-    }
-
-    /// An epoch's first append or beat tells those of the epoch before to stop. Where that one's leader is still at work, this
-    /// database is a copy of its, and must not.
-    async fn check_is_alone(&mut self, epoch: Epoch) -> Result<(), Lost> {
-        let appender = &mut self.appender;
-        let Some(newest) = appender.newest_epoch().await?.filter(|newest| *newest < epoch) else {
-            return Ok(());
-        };
-        let before = (appender.beats(newest).await?, appender.end(newest).await?);
-        sleep(2 * BEAT_EVERY + POLL).await;
-        if (appender.beats(newest).await?, appender.end(newest).await?) == before {
-            return Ok(());
-        }
-        Err(Lost::Copy { key: appender.stream_of(newest) })
     }
 
     async fn read(&mut self, after: Position, upto: Tick) -> Result<Event, Lost> {
@@ -361,7 +366,7 @@ impl Hands<'_> {
                 tracing::info!(?end, "the stream ends elsewhere");
                 self.fenced()
             }
-            Append::Superseded(epoch) => Err(Lost::Superseded(epoch)),
+            Append::Superseded(later) => Err(self.appender.foreign(later).into()),
         }
     }
 
@@ -378,7 +383,7 @@ impl Hands<'_> {
         if self.heard_of.is_none_or(|at| at.elapsed() >= BEAT_EVERY) {
             let beat = async { Ok(self.appender.beat(epoch).await?) };
             if let Some(later) = within(self.leadership, STREAM_WITHIN, beat).await? {
-                return Err(Lost::Superseded(later));
+                return Err(self.appender.foreign(later).into());
             }
             self.heard_of = Some(Instant::now());
         }

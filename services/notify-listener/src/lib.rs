@@ -1,7 +1,8 @@
 //! Forwards: takes numbered snapshots of Postgres and appends what is new in each to the stream.
 //!
-//! `planner` decides, `forwarder` does what it decided, `doorbell` wakes it, `upkeep` looks after partitions. Of
-//! several replicas one forwards (`leadership`); the others keep connections and watch (`standby`, `lag`).
+//! `planner` decides, `forwarder` does what it decided, `doorbell` wakes it, `upkeep` looks after partitions, `memory` after
+//! the room that Redis has. Of several replicas one forwards (`leadership`); the others keep connections and watch (`standby`,
+//! `lag`).
 
 pub mod chunk;
 pub mod config;
@@ -9,6 +10,7 @@ mod doorbell;
 mod forwarder;
 pub mod lag;
 mod leadership;
+mod memory;
 mod metrics;
 pub mod planner;
 mod standby;
@@ -58,15 +60,21 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     };
     let upkeep = upkeep::keep(database.clone(), config.retention, told, life.clone());
     life.spawn("upkeep", upkeep);
+    let room = service.readiness.condition("redis");
+    life.spawn("memory", memory::watch(stream.clone(), room, life.clone()));
+    let forwarding = service.readiness.condition("forwarding");
+    // whoever leads, or looks at the leader, can fail at it
+    forwarding.hold();
 
     let candidacy = match config.lease.mode {
         lease::Mode::Off => Candidacy::Alone(life.clone()),
         lease::Mode::Kubernetes => {
-            let standby = Standby::new(database.clone(), stream.clone(), metrics.clone());
+            let standby = Standby::new(database.clone(), stream.clone(), metrics.clone(), forwarding.clone());
             stand(&config.lease, &service, standby).await?
         }
     };
-    let forwarder = Arc::new(Forwarder::new(database, stream, bell, metrics));
+    let forwarder =
+        Arc::new(Forwarder::new(database, stream, bell, metrics, forwarding, config.admin.addr.port()));
     // A task like the others: what this function waits for itself is heard by one thread and done by another.
     life.spawn("forwarder", forward(candidacy, forwarder, life.clone()));
     life.stopping().await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bus::Appender;
+use chassis::{Condition, Fault};
 use store::Leader;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -57,13 +58,18 @@ pub(crate) struct Standby {
     metrics: Metrics,
     warm: Option<Warm>,
     lag: Lag,
-    /// The last look was without an answer, and the log has it.
-    blind: bool,
+    /// Fails while it cannot look.
+    condition: Condition,
 }
 
 impl Standby {
-    pub(crate) fn new(database: store::Options, stream: bus::Options, metrics: Metrics) -> Self {
-        Self { database, stream, metrics, warm: None, lag: Lag::default(), blind: false }
+    pub(crate) fn new(
+        database: store::Options,
+        stream: bus::Options,
+        metrics: Metrics,
+        condition: Condition,
+    ) -> Self {
+        Self { database, stream, metrics, warm: None, lag: Lag::default(), condition }
     }
 
     /// Returns when the leader's work is not being done.
@@ -73,7 +79,7 @@ impl Standby {
             let seen = timeout(WITHIN, self.look()).await.unwrap_or(Err(Blind::Silent));
             match seen {
                 Ok(look) => {
-                    self.blind = false;
+                    self.condition.hold();
                     if self.lag.saw(look, Instant::now()) {
                         self.metrics.lags.inc();
                         tracing::debug!(?look, "readings wait, and no leader takes them");
@@ -87,12 +93,8 @@ impl Standby {
 
     async fn lose_sight(&mut self, error: &Blind) {
         self.metrics.blind.inc();
-        if !std::mem::replace(&mut self.blind, true) {
-            tracing::warn!(
-                error = error as &dyn std::error::Error,
-                "the standby does not see the leader's work"
-            );
-        }
+        // all replicas look at the same servers
+        self.condition.fail(Fault::of(error, true));
         (self.warm, self.lag) = (None, Lag::default());
         sleep(BLIND).await;
     }

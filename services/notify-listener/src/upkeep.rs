@@ -15,7 +15,7 @@ const DAYS_AHEAD: i32 = 3;
 const EVERY: Duration = Duration::from_secs(600);
 
 /// How soon after one that failed.
-const AGAIN: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// How long it may take: the first day may have its readings moved from the default partition.
 const WITHIN: Duration = Duration::from_secs(600);

@@ -93,6 +93,9 @@ pub struct LimitsConfig {
     pub commands_per_s: u32,
     /// Bytes that may wait for all clients together; with more, clients that do not keep up wait for their turn.
     pub backlog_bytes: usize,
+    /// Bytes that the patterns of all clients together may take, at about 400 and twice its text each; with more, a
+    /// subscription is refused (`busy`).
+    pub pattern_bytes: usize,
 }
 
 impl Default for LimitsConfig {
@@ -106,6 +109,7 @@ impl Default for LimitsConfig {
             fragments: 64,
             commands_per_s: 50,
             backlog_bytes: 128 << 20,
+            pattern_bytes: 64 << 20,
         }
     }
 }
@@ -164,6 +168,9 @@ impl Config {
     }
 }
 
+/// How paths begin that the gateway serves.
+const OWN: [&str; 7] = ["api", "ws", "sse", "assets", "docs", "openapi.json", "asyncapi.json"];
+
 impl Settings for Config {
     fn log(&self) -> &LogConfig {
         &self.log
@@ -213,7 +220,7 @@ impl Settings for Config {
         if self.ping.every < Duration::from_secs(1) || self.ping.deadline < Duration::from_secs(1) {
             faults.add("ping", "every and deadline must be at least 1s");
         }
-        self.http.validate(faults);
+        self.http.validate(&OWN, faults);
         if self.gateway.ingest_url.contains(['"', '<', '>', '&']) {
             faults.add("gateway.ingest_url", "must be a URL");
         }

@@ -93,6 +93,8 @@ pub(crate) struct Connection<P> {
     outbox: Outbox,
     questions: Questions,
     clock: Clock,
+    /// What its beginning came to.
+    begun: Result<(), End>,
 }
 
 impl<P: Peer> Connection<P> {
@@ -111,16 +113,18 @@ impl<P: Peer> Connection<P> {
         let (session, wishes) =
             Session::begin(form, number, app.limits.clone(), query, (head, now), &mut outbox);
         let clock = Clock::start(&app.patience, number);
-        let mut connection =
-            Self { app, peer, place, session, outbox, questions: Questions::default(), clock };
-        // no first wish can end the connection
-        let _ = connection.grant(wishes);
+        let questions = Questions::default();
+        let mut connection = Self { app, peer, place, session, outbox, questions, clock, begun: Ok(()) };
+        connection.begun = connection.grant(wishes);
         connection
     }
 
     /// Serves it to its end.
     pub(crate) async fn serve(&mut self) {
-        let end = self.until_end().await;
+        let end = match std::mem::replace(&mut self.begun, Ok(())) {
+            Ok(()) => self.until_end().await,
+            Err(end) => end,
+        };
         let session = self.place.mailbox.session;
         // what is published during the last words is for others
         self.app.hub.leave(session);
@@ -336,9 +340,5 @@ impl<P: Peer> Connection<P> {
     }
 }
 
-impl<P> Drop for Connection<P> {
-    /// However it ended, by a panic too: the hub has nothing of it any more.
-    fn drop(&mut self) {
-        self.app.hub.leave(self.place.mailbox.session);
-    }
-}
+#[cfg(test)]
+mod tests;

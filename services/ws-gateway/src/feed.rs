@@ -31,6 +31,12 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// Between tries at most.
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
 
+/// A feed that is lost again so soon after it was followed comes and goes.
+const RESTLESS_WITHIN: Duration = Duration::from_secs(10);
+
+/// So long one that comes and goes must have been followed before that is told.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
+
 /// How long the log may take to say how far it is.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
 
@@ -67,34 +73,55 @@ struct Pulse {
     heard_at: Option<Instant>,
 }
 
-/// That the stream cannot be followed, from the first failure until it was read again.
+/// That the stream cannot be followed, from the first failure until it is followed again.
 struct Loss {
     outage: Outage,
     /// The database's identity as it was last read.
     identity: Option<String>,
-    /// Whether the stream was read since the last failure; at first it never was.
-    read: bool,
+    /// Whether the stream is followed; at first it never was.
+    over: bool,
+    /// When the last one was over.
+    over_at: Option<Instant>,
+    /// Since when the stream could be read each time.
+    read_since: Option<Instant>,
+    /// Whether it began soon after another: it is over when the stream has been followed for a while.
+    restless: bool,
     /// The log's last tick when it was first looked at since.
     tick: Option<Tick>,
 }
 
 impl Loss {
     fn new() -> Self {
-        Self { outage: Outage::new("the feed"), identity: None, read: false, tick: None }
+        Self {
+            outage: Outage::new("the feed"),
+            identity: None,
+            over: false,
+            over_at: None,
+            read_since: None,
+            restless: false,
+            tick: None,
+        }
     }
 
-    fn is_over(&self) -> bool {
-        self.read
-    }
-
-    fn end(&mut self) {
+    /// The stream was read: whether that, or what came before it, is the end of the loss.
+    fn ends(&mut self, now: Instant) -> bool {
+        let since = *self.read_since.get_or_insert(now);
+        if self.over || (self.restless && now < since + SETTLED_AFTER) {
+            return false;
+        }
         self.outage.ends();
-        (self.read, self.tick) = (true, None);
+        (self.over, self.over_at, self.tick) = (true, Some(now), None);
+        true
     }
 
-    /// Whether the failure is the first since the stream was read.
-    fn is_new(&mut self) -> bool {
-        std::mem::take(&mut self.read)
+    /// The stream could not be read: whether that begins a loss, and is not part of one.
+    fn begins(&mut self, now: Instant) -> bool {
+        self.read_since = None;
+        let begins = std::mem::take(&mut self.over);
+        if begins {
+            self.restless = self.over_at.is_some_and(|at| now < at + RESTLESS_WITHIN);
+        }
+        begins
     }
 
     /// Whether a leader appends ticks to the stream that this gateway cannot follow.
@@ -134,7 +161,7 @@ impl Feed {
         let (mut loss, mut retry) = (Loss::new(), FIRST_RETRY);
         loop {
             let Err(lost) = self.until_lost(&mut loss).await;
-            if loss.is_new() {
+            if loss.begins(Instant::now()) {
                 self.metrics.feed_losses.inc();
                 retry = FIRST_RETRY;
             }
@@ -177,13 +204,15 @@ impl Feed {
                 }
                 Read::NewEpoch(epoch) => {
                     pulse.heard_at = Some(Instant::now());
-                    cursor = self.enter(epoch).await?;
+                    cursor = self.enter(&tail, epoch).await?;
                 }
             }
             // only now is it known that the stream can be read
-            if !loss.is_over() {
-                loss.end();
+            if loss.ends(Instant::now()) {
                 tracing::info!(position = %cursor, "following the stream");
+            }
+            if !loss.over {
+                continue;
             }
             // a gateway that begins waits for a leader's word, so that its first clients are not told of staleness
             if pulse.heard_at.is_some() || pulse.began_at.elapsed() >= STALE_AFTER {
@@ -237,11 +266,10 @@ impl Feed {
 
     /// A restore or a promotion: begin at the new epoch's start; sessions ask the log what their positions are
     /// worth in it.
-    async fn enter(&self, epoch: Epoch) -> Result<Position, Lost> {
+    async fn enter(&self, tail: &Tail, epoch: Epoch) -> Result<Position, Lost> {
         let head = self.database.head().await?;
         if head.epoch < epoch {
-            // a replica of the database that is behind, or a primary that is none any more
-            return Err(Lost::Bus(bus::Error::Reply("the stream's epoch is not in the database")));
+            return Err(Lost::Bus(tail.foreign(epoch)));
         }
         let cursor = Position::after_tick(head.epoch, head.first_tick);
         tracing::warn!(epoch = head.epoch.0, "a new epoch");
@@ -307,5 +335,22 @@ impl Pulse {
     fn feeding(&self) -> Feeding {
         let current = self.heard_at.is_some_and(|heard_at| heard_at.elapsed() < STALE_AFTER);
         if current { Feeding::Current } else { Feeding::Stale }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feed_that_comes_and_goes_is_told_when_it_has_settled() {
+        let (mut loss, start) = (Loss::new(), Instant::now());
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        assert!(!loss.begins(at(0)) && loss.ends(at(1)), "the first is over with the first read");
+        assert!(!loss.ends(at(2)), "once");
+        assert!(loss.begins(at(3)) && !loss.begins(at(4)));
+        assert!(!loss.ends(at(5)) && !loss.begins(at(6)), "it came and went");
+        assert!(!loss.ends(at(7)) && !loss.ends(at(11)) && loss.ends(at(12)), "five seconds in a row");
+        assert!(loss.begins(at(60)) && loss.ends(at(60)), "a single one after a long time is over at once");
     }
 }

@@ -2,10 +2,17 @@
 
 use std::path::Path;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use store::history::{BucketPlace, Place};
 use testkit::fuzz::fuzz;
+use time::macros::datetime;
 use wire::frame::Limits;
 
 use crate::{
+    history::{
+        asked::{Latest, MAX_BUCKETS, MAX_LIMIT, Readings, Rows},
+        cursor::{Cursor, LatestPlace},
+    },
     query::Query,
     ws_message::{Heard, Messages},
 };
@@ -68,5 +75,39 @@ fn fuzz_queries() {
             .finish();
         let again = Query::parse(&said).unwrap().filter(LIMITS.patterns).unwrap();
         assert_eq!(again, wire::Filter::Any(patterns), "{query}");
+    });
+}
+
+#[test]
+fn fuzz_history_queries() {
+    let now = datetime!(2026-01-02 03:04:05 UTC);
+    check("history", |bytes| {
+        let query = String::from_utf8_lossy(bytes);
+        if let Ok(asked) = Readings::read(&query, now) {
+            assert!((1..=MAX_LIMIT).contains(&asked.limit), "{query}");
+            if let Rows::Buckets(length, _) = asked.rows {
+                let span = (asked.span.to - asked.span.from).whole_nanoseconds();
+                assert!(span <= MAX_BUCKETS * length.as_nanos().cast_signed(), "{query}");
+            }
+        }
+        if let Ok(asked) = Latest::read(&query) {
+            assert!((1..=MAX_LIMIT).contains(&asked.limit), "{query}");
+        }
+    });
+}
+
+#[test]
+fn fuzz_cursors() {
+    fn same<C: Cursor + PartialEq + std::fmt::Debug>(token: &str) {
+        if let Some(place) = C::parse(token) {
+            assert_eq!(C::parse(&place.token()), Some(place), "{token}");
+        }
+    }
+    check("cursors", |bytes| {
+        for token in [String::from_utf8_lossy(bytes).into_owned(), BASE64_URL_SAFE_NO_PAD.encode(bytes)] {
+            same::<Place>(&token);
+            same::<BucketPlace>(&token);
+            same::<LatestPlace>(&token);
+        }
     });
 }

@@ -4,6 +4,7 @@
 use std::{collections::hash_map::Entry, sync::Arc};
 
 use ahash::AHashMap;
+use prometheus::IntGauge;
 use wire::{Filter, Position};
 
 use crate::{
@@ -22,6 +23,8 @@ const ATTACH_BYTES: usize = 256 << 10;
 pub struct Hub {
     state: Arc<Mutex<State>>,
     window_bytes: usize,
+    /// How many subscriptions are attached; changed under the lock.
+    attached: IntGauge,
 }
 
 #[derive(Debug)]
@@ -76,7 +79,12 @@ impl Hub {
             sessions: AHashMap::new(),
             feed: Feeding::Cut,
         };
-        Self { state: Arc::new(Mutex::new(state)), window_bytes }
+        let attached = IntGauge::new(
+            "rowcast_gateway_subscriptions",
+            "Subscriptions that get readings as they come: live ones, and polls that wait",
+        );
+        let attached = attached.expect("the name is valid");
+        Self { state: Arc::new(Mutex::new(state)), window_bytes, attached }
     }
 
     /// Begins, or begins anew, at a position that does not follow from what was published: every session goes on
@@ -86,6 +94,7 @@ impl Hub {
         state.window = Some(Window::new(head, self.window_bytes));
         let sessions = std::mem::take(&mut state.sessions);
         state.interest = Interest::default();
+        self.attached.set(0);
         // under the lock: who sees the new head knows that it has missed what lies before it
         sessions.values().for_each(|attached| attached.mailbox.overflow());
     }
@@ -141,7 +150,7 @@ impl Hub {
         }
         for session in lagging {
             if let Some(attached) = sessions.remove(&session) {
-                attached.filters.iter().for_each(|(sub, filter)| interest.remove((session, *sub), filter));
+                self.forget(session, &attached, interest);
             }
         }
         deliveries
@@ -169,6 +178,7 @@ impl Hub {
             return Attach::TooFar;
         }
         interest.add(mailbox, sub, filter);
+        self.attached.inc();
         match sessions.entry(mailbox.session) {
             Entry::Occupied(entry) => entry.into_mut().filters.push((sub, filter.clone())),
             Entry::Vacant(entry) => {
@@ -186,6 +196,7 @@ impl Hub {
         if let Some(at) = attached.filters.iter().position(|(own, _)| *own == sub) {
             let (_, filter) = attached.filters.swap_remove(at);
             interest.remove((session, sub), &filter);
+            self.attached.dec();
         }
     }
 
@@ -194,8 +205,18 @@ impl Hub {
         let mut state = self.state.lock();
         let State { interest, sessions, .. } = &mut *state;
         if let Some(attached) = sessions.remove(&session) {
-            attached.filters.iter().for_each(|(sub, filter)| interest.remove((session, *sub), filter));
+            self.forget(session, &attached, interest);
         }
+    }
+
+    fn forget(&self, session: u64, attached: &Attached, interest: &mut Interest) {
+        attached.filters.iter().for_each(|(sub, filter)| interest.remove((session, *sub), filter));
+        self.attached.sub(i64::try_from(attached.filters.len()).unwrap_or(i64::MAX));
+    }
+
+    /// How many subscriptions are attached.
+    pub(crate) fn attached(&self) -> &IntGauge {
+        &self.attached
     }
 
     /// Batches behind a position from the window, up to about `limit` bytes; none where it does not reach back.

@@ -14,6 +14,7 @@ mod fuzz;
 mod history;
 pub mod hub;
 mod interest;
+pub mod kept;
 mod lock;
 pub mod mailbox;
 mod metrics;
@@ -37,8 +38,15 @@ use store::Database;
 pub use crate::config::Config;
 pub use crate::form::Form;
 use crate::{
-    feed::Feed, history::History, hub::Hub, metrics::Metrics, outbox::Backlog, replay::Replay,
-    roster::Roster, routes::Gateway,
+    feed::Feed,
+    history::History,
+    hub::Hub,
+    kept::Kept,
+    metrics::Metrics,
+    outbox::Backlog,
+    replay::Replay,
+    roster::Roster,
+    routes::{Documents, Gateway},
 };
 
 /// Connections for replay, snapshots and readiness.
@@ -57,12 +65,13 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let database = Database::new(&database, READERS);
     let history = History::new(config.database.options("rowcast ws-gateway history")?, metrics.clone());
     let hub = Hub::new(config.gateway.window_bytes);
+    service.registry.register(Box::new(hub.attached().clone()))?;
     let condition = |name| service.readiness.condition(name);
     let (schema, feed, room) = (condition("schema"), condition("feed"), condition("room"));
     let life = service.life.clone();
     let limits = &config.limits;
     let places = (limits.connections, limits.connections_per_address);
-    let roster = Roster::new(places.0, places.1, room, metrics.sessions.clone());
+    let roster = Roster::new(places, hub.clone(), room, metrics.sessions.clone());
 
     let listener = chassis::bind(config.http.addr).await?;
     let replay = Replay::new(hub.clone(), database.clone(), metrics.clone());
@@ -76,7 +85,9 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         metrics: metrics.clone(),
         limits: Arc::new(limits.of_connection()),
         patience: config.patience(),
-        backlog: Backlog::new(limits.backlog_bytes),
+        backlog: Backlog::new(limits.backlog_bytes, Kept::new(limits.pattern_bytes)),
+        prefix: config.http.prefix.clone(),
+        documents: Documents::default(),
     });
     let origins = config.origins().map_err(anyhow::Error::msg)?;
     let router = routes::router(gateway, &config.gateway, origins)?;

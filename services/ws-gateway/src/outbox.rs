@@ -11,6 +11,8 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::kept::Kept;
+
 /// Slices in one write: far below IOV_MAX (1,024), far above what a burst needs.
 const SLICES: usize = 128;
 
@@ -32,17 +34,23 @@ const JOINED_BYTES: usize = 16 << 10;
 /// A waiting slice keeps its whole batch in memory. Below this share of the batch it is copied instead.
 const COPIED_SHARE: usize = 4;
 
-/// The bytes that wait for all clients together, and how many may.
+/// The bytes that wait for all clients together, and how many may; and room for what else they make the gateway keep.
 #[derive(Debug)]
 pub struct Backlog {
     limit: usize,
     bytes: AtomicUsize,
+    kept: Arc<Kept>,
 }
 
 impl Backlog {
     /// At the limit, sessions with more than 64 KiB to write read on from the log, at their own pace.
-    pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, bytes: AtomicUsize::new(0) })
+    pub fn new(limit: usize, kept: Arc<Kept>) -> Arc<Self> {
+        Arc::new(Self { limit, bytes: AtomicUsize::new(0), kept })
+    }
+
+    /// Room for what else they make the gateway keep.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// Bytes that wait, without outboxes of less than 64 KiB.
@@ -134,7 +142,7 @@ pub struct Outbox {
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self::new(Backlog::new(usize::MAX))
+        Self::new(Backlog::new(usize::MAX, Arc::default()))
     }
 }
 
@@ -142,6 +150,11 @@ impl Outbox {
     /// An empty one, counted among the others.
     pub fn new(backlog: Arc<Backlog>) -> Self {
         Self { slices: VecDeque::new(), bytes: 0, share: Share::of(backlog), pong_left: 0, next_pong: None }
+    }
+
+    /// Room for what its client makes the gateway keep.
+    pub(crate) fn kept(&self) -> &Kept {
+        self.share.backlog.kept()
     }
 
     /// What is counted together with it.
@@ -339,7 +352,7 @@ mod tests {
 
     #[test]
     fn at_the_common_bound_only_long_outboxes_are_full() {
-        let backlog = Backlog::new(192 << 10);
+        let backlog = Backlog::new(192 << 10, Arc::default());
         let [mut long, mut short] = [(); 2].map(|()| Outbox::new(backlog.clone()));
         short.push(vec![0; 10]);
         long.push(vec![0; 190 << 10]);

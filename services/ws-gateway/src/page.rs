@@ -9,6 +9,7 @@ use axum::{
     routing::{MethodRouter, any, get},
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
+use chassis::Prefix;
 use http::{HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
@@ -17,6 +18,12 @@ use crate::routes::unknown_path;
 
 /// What the build leaves for the address that devices POST to.
 const INGEST_PLACEHOLDER: &str = "%ROWCAST_INGEST%";
+
+/// How the document names its files.
+const ROOT_ASSETS: &str = "\"/assets/";
+
+/// What the document tells the page's router of its place.
+const ROOT_BASENAME: &str = "\"basename\":\"/\"";
 
 /// The files' names carry a hash of their content.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -41,12 +48,30 @@ fn inline_scripts(document: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The document as the build left it, for an address of ingest and a place under a prefix. What it loads finds the rest
+/// from its own address.
+fn fill_in(document: &str, ingest_url: &str, prefix: &Prefix) -> String {
+    let document = document.replace(INGEST_PLACEHOLDER, ingest_url);
+    let prefix = prefix.to_string();
+    if prefix.is_empty() {
+        return document;
+    }
+    document
+        .replace(ROOT_ASSETS, &format!("\"{prefix}/assets/"))
+        .replace(ROOT_BASENAME, &format!("\"basename\":\"{prefix}\""))
+}
+
 /// Adds the page to the routes.
-pub(crate) fn serve(router: Router, folder: &Path, ingest_url: &str) -> anyhow::Result<Router> {
+pub(crate) fn serve(
+    router: Router,
+    folder: &Path,
+    ingest_url: &str,
+    prefix: &Prefix,
+) -> anyhow::Result<Router> {
     let document = folder.join("index.html");
     let document =
         std::fs::read_to_string(&document).with_context(|| format!("reading {}", document.display()))?;
-    let document = document.replace(INGEST_PLACEHOLDER, ingest_url);
+    let document = fill_in(&document, ingest_url, prefix);
     let policy = HeaderValue::from_str(&policy(&document)).context("the page's policy")?;
     let index = get(move || {
         let document = document.clone();
@@ -80,6 +105,17 @@ fn files_of(folder: &Path) -> ServeDir<MethodRouter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_under_a_prefix_loads_its_files_from_there() {
+        let document =
+            r#"<link href="/assets/a.css"/><script>c = {"basename":"/","u":"%ROWCAST_INGEST%"}</script>"#;
+        assert_eq!(
+            fill_in(document, "http://in", &Prefix::from("/a/b")),
+            r#"<link href="/a/b/assets/a.css"/><script>c = {"basename":"/a/b","u":"http://in"}</script>"#
+        );
+        assert_eq!(fill_in(document, "%ROWCAST_INGEST%", &Prefix::default()), document);
+    }
 
     #[test]
     fn only_scripts_that_stand_in_the_document_are_hashed() {

@@ -254,3 +254,43 @@ pub(crate) async fn read_log(database: &Database, after: Position) -> Result<Pie
     });
     Ok(Piece { batches: batches.collect(), covered: page.covered })
 }
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+    use wire::{Epoch, Reading};
+
+    use super::*;
+
+    fn key(number: i64) -> SnapshotKey {
+        (Arc::new(Filter::All), Some(Position::after_tick(Epoch(1), Tick(number))), None)
+    }
+
+    fn page(bytes: usize) -> SnapshotPage {
+        let reading = Reading {
+            id: 1,
+            sensor_id: "a".into(),
+            value: 1.0,
+            timestamp: OffsetDateTime::UNIX_EPOCH,
+            metadata: "x".repeat(bytes),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            updated_at: OffsetDateTime::UNIX_EPOCH,
+        };
+        SnapshotPage { at: Position::default(), newest: [reading].into(), next: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_of_snapshots_are_bounded_in_bytes_and_go_when_they_are_old() {
+        let mut snapshots = Snapshots::default();
+        for number in 0..20 {
+            snapshots.keep(key(number), Instant::now(), page(1 << 20));
+        }
+        let kept = snapshots.pages.values().map(|(_, page)| page.cost()).sum::<usize>();
+        assert!((SNAPSHOT_BYTES / 2..=SNAPSHOT_BYTES).contains(&kept), "{kept}");
+        assert!(snapshots.find(&key(0)).is_some());
+        tokio::time::advance(SNAPSHOT_LIVES).await;
+        assert!(snapshots.find(&key(0)).is_none(), "what is old is told to nobody");
+        snapshots.purge();
+        assert!(snapshots.pages.is_empty());
+    }
+}

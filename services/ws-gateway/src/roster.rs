@@ -7,7 +7,7 @@ use chassis::Condition;
 use parking_lot::Mutex;
 use prometheus::IntGauge;
 
-use crate::mailbox::Mailbox;
+use crate::{hub::Hub, mailbox::Mailbox};
 
 /// A gateway that is so full takes no new clients as far as it can choose: it says that it is not ready.
 const UNREADY_AT: f64 = 0.95;
@@ -22,6 +22,7 @@ struct Inner {
     state: Mutex<State>,
     limit: usize,
     limit_per_address: usize,
+    hub: Hub,
     room: Condition,
     open: IntGauge,
 }
@@ -41,7 +42,8 @@ pub(crate) enum NoPlace {
     AddressFull,
 }
 
-/// A connection's place; free again when it is dropped.
+/// A connection's place. When it is dropped, however its connection ended, it is free again, and the hub has nothing of it
+/// any more.
 pub(crate) struct Place {
     /// What comes for the connection.
     pub(crate) mailbox: Arc<Mailbox>,
@@ -51,10 +53,15 @@ pub(crate) struct Place {
 
 impl Roster {
     /// Places for so many, in all and from one address. `room` fails while it is nearly full.
-    pub(crate) fn new(limit: usize, limit_per_address: usize, room: Condition, open: IntGauge) -> Self {
+    pub(crate) fn new(
+        (limit, limit_per_address): (usize, usize),
+        hub: Hub,
+        room: Condition,
+        open: IntGauge,
+    ) -> Self {
         room.hold();
         let state = Mutex::default();
-        Self { inner: Arc::new(Inner { state, limit, limit_per_address, room, open }) }
+        Self { inner: Arc::new(Inner { state, limit, limit_per_address, hub, room, open }) }
     }
 
     /// Takes a place.
@@ -105,6 +112,7 @@ impl Roster {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.roster.inner.hub.leave(self.mailbox.session);
         self.roster.leave(self.mailbox.session, self.address);
     }
 }
@@ -112,6 +120,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use chassis::{Life, Readiness};
+    use wire::{Filter, Position};
 
     use super::*;
 
@@ -119,7 +128,7 @@ mod tests {
     fn places_are_bounded_in_all_and_by_address_and_come_back() {
         let readiness = Readiness::new(&Life::new());
         let open = IntGauge::new("open", "open").unwrap();
-        let roster = Roster::new(20, 15, readiness.condition("room"), open.clone());
+        let roster = Roster::new((20, 15), Hub::new(0), readiness.condition("room"), open.clone());
         let address = |last: u8| IpAddr::from([127, 0, 0, last]);
         let mut places: Vec<Place> = (0..15).map(|_| roster.admit(address(1)).unwrap()).collect();
         assert_eq!(roster.admit(address(1)).err(), Some(NoPlace::AddressFull));
@@ -133,5 +142,20 @@ mod tests {
         drop(places);
         assert_eq!(open.get(), 0);
         assert!(roster.inner.state.lock().by_address.is_empty());
+    }
+
+    #[test]
+    fn a_place_that_is_dropped_leaves_the_hub() {
+        let readiness = Readiness::new(&Life::new());
+        let hub = Hub::new(1 << 20);
+        hub.start_at(Position::default());
+        let open = IntGauge::new("open", "open").unwrap();
+        let roster = Roster::new((20, 20), hub.clone(), readiness.condition("room"), open);
+        let place = roster.admit(IpAddr::from([127, 0, 0, 1])).unwrap();
+        let filter = Arc::new(Filter::parse(Some(&["a", "b*"])).unwrap());
+        hub.attach(&place.mailbox, 0, &filter, None);
+        assert_eq!(hub.attached().get(), 1);
+        drop(place);
+        assert_eq!(hub.attached().get(), 0);
     }
 }

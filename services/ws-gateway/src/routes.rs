@@ -16,10 +16,11 @@ use axum::{
     response::IntoResponse,
     routing::{MethodRouter, get},
 };
-use chassis::{Cors, Life, Origins, Problem};
+use chassis::{Cors, Life, Origins, Prefix, Problem};
 use http::{Method, StatusCode, header};
 use wire::{Position, frame::Limits};
 
+pub(crate) use self::documents::Documents;
 use crate::{
     config::{GatewayConfig, Patience},
     history::History,
@@ -42,6 +43,9 @@ pub(crate) struct Gateway {
     pub(crate) limits: Arc<Limits>,
     pub(crate) patience: Patience,
     pub(crate) backlog: Arc<Backlog>,
+    /// Where clients find it.
+    pub(crate) prefix: Prefix,
+    pub(crate) documents: Documents,
 }
 
 pub(crate) type App = Arc<Gateway>;
@@ -73,6 +77,7 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
 
 /// All routes; what is none of them is the page's.
 pub(crate) fn router(app: App, config: &GatewayConfig, origins: Origins) -> anyhow::Result<Router> {
+    let prefix = app.prefix.clone();
     let router = table()
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods.fallback(wrong_method)))
@@ -81,7 +86,7 @@ pub(crate) fn router(app: App, config: &GatewayConfig, origins: Origins) -> anyh
     if config.page.as_os_str().is_empty() {
         return Ok(router.fallback(unknown_path));
     }
-    page::serve(router, &config.page, &config.ingest_url)
+    page::serve(router, &config.page, &config.ingest_url, &prefix)
 }
 
 pub(crate) async fn unknown_path(uri: Uri) -> Problem {

@@ -26,6 +26,7 @@ use crate::{
     batch::{Batch, FIRST_SUB},
     form::Form,
     hub::Attach,
+    kept::Room,
     mailbox::{Delivery, Rows},
     outbox::Outbox,
 };
@@ -147,8 +148,10 @@ impl Session {
     }
 
     fn subscribe(&mut self, id: Option<u64>, asked: &Subscribe, out: &mut Outbox) -> Vec<Wish> {
-        let filter = match self.check(asked) {
-            Ok(filter) => Arc::new(filter),
+        let (filter, room) = match self.check(asked, out) {
+            Ok((filter, room)) => (Arc::new(filter), room),
+            // an event stream is its one subscription
+            Err(_) if self.form == Form::Sse => return vec![Wish::Close(Close::Overloaded)],
             Err(refusal) => {
                 self.refuse(id, refusal, out);
                 return Vec::new();
@@ -158,6 +161,7 @@ impl Session {
         self.next_sub += 1;
         let latest = (asked.mode == Mode::Latest).then(|| Latest::new(asked.max_rate, self.held(out)));
         let mut own = Subscription::new(sub, self.form, filter.clone(), id, latest);
+        own.room = Some(room);
         let wish = match asked.from {
             Start::Now => Wish::Attach { sub, filter, after: None },
             Start::After(from) => {
@@ -184,7 +188,7 @@ impl Session {
         known.map_or_else(|| Held::new(out.backlog()), |latest| latest.held())
     }
 
-    fn check(&self, asked: &Subscribe) -> Result<Filter, Refusal> {
+    fn check(&self, asked: &Subscribe, out: &Outbox) -> Result<(Filter, Room), Refusal> {
         let sensors = asked.sensors.as_deref();
         if self.subscriptions.len() >= self.limits.subscriptions {
             let says = "this connection has as many subscriptions as it may";
@@ -194,7 +198,12 @@ impl Session {
             let says = "this subscription has more patterns than it may";
             return Err(Refusal::new(ErrorCode::TooManyPatterns, says));
         }
-        Filter::parse(sensors).map_err(|error| Refusal::new(ErrorCode::BadPattern, error.to_string()))
+        let filter =
+            Filter::parse(sensors).map_err(|error| Refusal::new(ErrorCode::BadPattern, error.to_string()))?;
+        let room = out.kept().patterns(&filter);
+        let room = room
+            .ok_or_else(|| Refusal::new(ErrorCode::Busy, "this gateway keeps as many patterns as it may"))?;
+        Ok((filter, room))
     }
 
     fn find(&self, sub: u32) -> Option<usize> {

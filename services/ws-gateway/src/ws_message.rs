@@ -39,7 +39,6 @@ pub(crate) struct Messages {
 
 impl Messages {
     /// How many bytes are kept of messages that are not whole.
-    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.rest.len() + self.begun.as_ref().map_or(0, |(begun, _)| begun.len())
     }

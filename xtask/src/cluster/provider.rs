@@ -57,11 +57,23 @@ pub(crate) struct Cluster {
 }
 
 impl Provider {
+    /// Builds the cluster's programs if a program is to start it.
+    pub(crate) fn build(&self) -> Result<()> {
+        let Some(tool) = &self.tool else { return Ok(()) };
+        // tilt is one of the tests, and finds its place where the cluster's own programs are
+        for verb in ["build", "tilt"] {
+            command::run(Command::new(found(tool)?).arg(verb))?;
+        }
+        Ok(())
+    }
+
     /// Starts the cluster if a program is to, and finds out what the tests need to know.
     pub(crate) fn start(&self) -> Result<Cluster> {
         let mut cluster = Cluster { environment: BTreeMap::new(), tool: self.tool.clone() };
         if let Some(tool) = &self.tool {
-            cluster.start(tool)?;
+            say("starting the cluster");
+            self.build()?;
+            cluster.start(&found(tool)?)?;
         }
         let given = [
             ("ROWCAST_CLUSTER_LOAD", &self.load),
@@ -115,13 +127,7 @@ impl Cluster {
     }
 
     fn start(&mut self, tool: &Path) -> Result<()> {
-        say("starting the cluster");
-        let tool = tool.canonicalize().with_context(|| format!("finding {}", tool.display()))?;
-        // tilt is one of the tests, and finds its place where the cluster's own programs are
-        for verb in ["build", "tilt"] {
-            command::run(Command::new(&tool).arg(verb))?;
-        }
-        let up = Command::new(&tool).arg("up").stderr(std::process::Stdio::inherit()).output()?;
+        let up = Command::new(tool).arg("up").stderr(std::process::Stdio::inherit()).output()?;
         ensure!(up.status.success(), "the cluster did not start");
         for line in String::from_utf8_lossy(&up.stdout).lines() {
             let Some((name, value)) = line.strip_prefix("export ").and_then(|line| line.split_once('='))
@@ -181,4 +187,8 @@ impl Cluster {
         );
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
+}
+
+fn found(tool: &Path) -> Result<PathBuf> {
+    tool.canonicalize().with_context(|| format!("finding {}", tool.display()))
 }

@@ -9,10 +9,23 @@ use std::{
 use anyhow::{Result, bail};
 
 use super::Profile;
-use crate::{command::run, workspace::Workspace};
+use crate::{
+    command::{cargo, run},
+    workspace::Workspace,
+};
 
 /// What users are given.
 pub(super) const SHIPPED: [&str; 5] = ["ingest", "migrate", "notify-listener", "rowcast", "ws-gateway"];
+
+/// Builds them. All packages are chosen, as for `dev` and `test`, so that the dependencies have the same features.
+pub(super) fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
+    let mut build = cargo(workspace);
+    build.args(["build", "--quiet", "--workspace"]).args(SHIPPED.map(|name| format!("--bin={name}")));
+    if profile == Profile::Release {
+        build.arg("--release");
+    }
+    run(&mut build)
+}
 
 /// Their names, and where they lie.
 pub(super) fn find(workspace: &Workspace, profile: Profile) -> Result<Vec<(&'static str, PathBuf)>> {

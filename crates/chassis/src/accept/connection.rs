@@ -32,6 +32,7 @@ use super::handover::{Due, Handover};
 use super::io::{Heads, LARGE_HEADS, Watched};
 use super::{Limits, Seat, guard};
 use crate::life::Life;
+use crate::prefix::Prefix;
 use crate::problem::Refusal;
 
 /// hyper answers an oversized head itself, with an empty 431. Its limits lie a little over ours, so that what is a
@@ -59,6 +60,10 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 /// it is counted and bounded, and not in megabytes of socket buffers.
 const UNSENT_BYTES: u32 = 128 << 10;
 
+/// What was sent and is not acknowledged for so long ends the connection. Without it, a peer that is gone without a word is kept
+/// until TCP gives up, a quarter of an hour later.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+
 /// HTTP/2 connections at a time: with all their streams at their largest heads, each may hold some 3 MiB. They are those of
 /// proxies, which need few; others use HTTP/1.
 const HTTP2_CONNECTIONS: usize = 64;
@@ -66,9 +71,18 @@ const HTTP2_CONNECTIONS: usize = 64;
 /// How every HTTP/2 connection begins; no HTTP/1 method that is served does.
 const HTTP2_BEGINS: &[u8] = b"PRI";
 
+/// What every socket is set to.
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
+}
+
 pub(super) struct Server {
     life: Life,
     router: Router,
+    prefix: Prefix,
     limits: Limits,
     room: Room,
     large_heads: Arc<Semaphore>,
@@ -81,7 +95,7 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(
         life: Life,
-        router: Router,
+        (router, prefix): (Router, Prefix),
         (limits, answer_bytes): (Limits, usize),
         overdue: IntCounterVec,
     ) -> Self {
@@ -105,14 +119,13 @@ impl Server {
             .keep_alive_interval(PING_EVERY);
         let (room, large_heads) = (Room::new(answer_bytes), Arc::new(Semaphore::new(LARGE_HEADS)));
         let http2_connections = Semaphore::new(HTTP2_CONNECTIONS);
-        Self { life, router, limits, room, large_heads, http2_connections, overdue, http1, http2 }
+        Self { life, router, prefix, limits, room, large_heads, http2_connections, overdue, http1, http2 }
     }
 
     /// Serves the connection to its end. Must not be awaited past the hard stop.
     pub(super) async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, seat: Seat) {
-        // Only a socket that is gone refuses it, and the next read says so.
-        let _ = stream.set_nodelay(true);
-        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+        // only a socket that is gone refuses it, and the next read says so
+        let _ = prepare(&stream);
         let Some(is_http2) = self.hear(&stream).await else { return };
         let flow = Arc::new(Flow::new(self.limits));
         let heads = (!is_http2).then(|| Heads::new(Arc::clone(&self.large_heads)));
@@ -235,6 +248,7 @@ impl Asker {
         if let Err(problem) = guard::check(&mut request) {
             return refusal(problem, version);
         }
+        self.server.prefix.strip(request.uri_mut());
         let late = Late::default();
         let deadline = Instant::now() + self.server.limits.body;
         let can_leave = version == Version::HTTP_11 && request.body().is_end_stream();
@@ -268,5 +282,21 @@ where
 {
     fn execute(&self, task: F) {
         self.0.spawn_work(task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_is_gone_without_a_word_is_not_kept() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        prepare(&stream).unwrap();
+        assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -54,7 +54,12 @@ impl Watched {
         Self { stream, flow, heads, waits: false }
     }
 
+    /// The bare socket. It no longer wakes the connection's task, whose memory the waker would keep until the next byte
+    /// comes.
     pub(super) fn into_inner(self) -> TcpStream {
+        let mut nobody = Context::from_waker(Waker::noop());
+        let _ = self.stream.poll_read_ready(&mut nobody);
+        let _ = self.stream.poll_write_ready(&mut nobody);
         self.stream
     }
 
@@ -114,5 +119,37 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::accept::Limits;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_leaves_its_connection_does_not_keep_its_task() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut watched = Watched::new(stream, Arc::new(Flow::new(Limits::default())), None);
+        let task = Arc::new(Task);
+        let waker = Waker::from(task.clone());
+        let (mut space, mut cx) = ([0; 8], Context::from_waker(&waker));
+        assert!(Pin::new(&mut watched).poll_read(&mut cx, &mut ReadBuf::new(&mut space)).is_pending());
+        drop(waker);
+        assert_eq!(Arc::strong_count(&task), 2, "the socket is to wake it");
+        let _stream = watched.into_inner();
+        assert_eq!(Arc::strong_count(&task), 1);
     }
 }

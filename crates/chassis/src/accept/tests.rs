@@ -207,6 +207,10 @@ async fn the_drain_finishes_a_request_in_flight_and_drops_idle_connections() {
     release.send(true).unwrap();
     let answer = to_end(&mut busy).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("at last"), "{answer}");
+    assert!(
+        answer.to_lowercase().contains("\r\nconnection: close\r\n"),
+        "its client may send no other: {answer}"
+    );
     timeout(LONG, rig.life.drained()).await.unwrap();
     TcpStream::connect(rig.addr).await.unwrap_err();
     assert_eq!(rig.life.failure(), None);

@@ -85,14 +85,14 @@ impl Poster {
         let request =
             self.client.post(self.url.clone()).header(header::CONTENT_TYPE, "application/json").body(body);
         let response =
-            request.send().await.map_err(|error| Failed { why: chain(&error), retry_after: None })?;
+            request.send().await.map_err(|error| Failed { why: cause(&error), retry_after: None })?;
         let status = response.status();
         if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
             let wait =
                 response.headers().get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
             return Err(Failed { why: format!("HTTP {status}"), retry_after: wait.map(Duration::from_secs) });
         }
-        let text = response.text().await.map_err(|error| Failed { why: chain(&error), retry_after: None })?;
+        let text = response.text().await.map_err(|error| Failed { why: cause(&error), retry_after: None })?;
         Ok(if status == StatusCode::CREATED {
             Answer::Stored(text)
         } else {
@@ -151,7 +151,7 @@ impl std::fmt::Display for Refusal {
 }
 
 /// The last cause says what happened; reqwest's own sentence only repeats the URL.
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;

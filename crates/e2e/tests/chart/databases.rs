@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::render::{DEV, EXTERNAL, Objects, list, render, template, text};
+use crate::render::{DEV, EXTERNAL, Objects, chart, list, render, template, text};
 
 const URL: &str = "ROWCAST_DATABASE__URL";
 const COMPONENTS: [&str; 4] = ["ingest", "ws-gateway", "notify-listener", "migrate"];
@@ -33,6 +33,11 @@ fn who_is_behind_the_pooler_knows_its_kind() {
         assert_eq!(told(&objects, component, "ROWCAST_DATABASE__POOLER"), kind, "{component}");
     }
     assert_eq!(told(&render(EXTERNAL, &[]), "ingest", "ROWCAST_DATABASE__POOLER"), "");
+    // RDS Proxy lends by transaction
+    let proxied = template(&[chart().join("../../k8s/databases/memorydb.yaml")], &[], &[]).unwrap();
+    for (component, kind) in COMPONENTS.into_iter().zip(["transaction", "transaction", "", ""]) {
+        assert_eq!(told(&proxied, component, "ROWCAST_DATABASE__POOLER"), kind, "{component}");
+    }
 }
 
 #[test]

@@ -14,3 +14,4 @@ mod routes;
 mod scaling;
 mod server;
 mod sets;
+mod tilt;

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::render::{DEV, EXTERNAL, Objects, list, render};
+use crate::render::{DEV, EXTERNAL, Objects, list, notes, render};
 
 /// The ports that a component may reach beside DNS.
 fn reached(objects: &Objects, component: &str) -> Vec<u64> {
@@ -29,6 +29,17 @@ fn a_database_s_port_is_let_through_wherever_it_is_said() {
         &[direct[0], "postgres.external.directUrl=postgres://[fd00::5]/x"],
         &[6432, 5432, 6379],
     );
+    let sets = |set: &str| set.replace(',', "\\,");
+    for (url, ports) in [
+        ("postgres://u:p@a:5433,b:5434/x", &[5433, 5434, 6379][..]),
+        ("postgres://u:p@a,b:5434/x", &[5432, 5434, 6379]),
+        ("postgres://u:p@/x?host=a,b&port=5433,5434", &[5433, 5434, 6379]),
+        ("postgres://u:p@/x?port=5433%2C5434&host=a%2Cb&sslmode=require", &[5433, 5434, 6379]),
+        ("postgres://u:p@a,b/x?port=6432", &[6432, 6379]),
+        ("postgres://u:p@/x?host=a,b", &[5432, 6379]),
+    ] {
+        check_ports(EXTERNAL, &[&sets(&format!("postgres.external.url={url}"))], ports);
+    }
     let sentinels = ["redis.external.sentinel.hosts={a:26380,b:26381}", "redis.external.sentinel.master=m"];
     check_ports(EXTERNAL, &sentinels, &[5432, 6379, 26380, 26381]);
     check_ports(EXTERNAL, &["networkPolicy.redisPorts={7000}"], &[5432, 7000]);
@@ -36,6 +47,26 @@ fn a_database_s_port_is_let_through_wherever_it_is_said() {
     check_ports(&[], &parts, &[25060, 6379]);
     let secrets = ["postgres.external.existingSecret.name=s", "redis.external.existingSecret.name=s"];
     check_ports(&[], &secrets, &[5432, 6379]);
+}
+
+#[test]
+fn a_port_that_only_a_secret_knows_is_told_in_the_notes() {
+    let told = |values: &[&str]| {
+        let notes = notes(&[&["networkPolicy.enabled=true"], values].concat());
+        [("5432", "postgresPorts"), ("6379", "redisPorts")]
+            .map(|(port, key)| notes.contains(port) && notes.contains(&format!("networkPolicy.{key}")))
+    };
+    let secrets = ["postgres.external.existingSecret.name=s", "redis.external.existingSecret.name=s"];
+    assert_eq!(told(&secrets), [true, true]);
+    assert_eq!(told(EXTERNAL), [false, false]);
+    assert_eq!(told(&[EXTERNAL, &["ingest.databaseSecret.name=s"]].concat()), [true, false]);
+    assert_eq!(told(DEV), [false, false]);
+    let parts = ["postgres.external.host=db", "ingest.databaseSecret.name=s", "redis.mode=dev"];
+    assert_eq!(told(&parts), [false, false]);
+    let said = ["networkPolicy.postgresPorts={6432}", "networkPolicy.redisPorts={6380}"];
+    assert_eq!(told(&[secrets, said].concat()), [false, false]);
+    let open = [&secrets[..], &["networkPolicy.enabled=false"]].concat();
+    assert_eq!(told(&open), [false, false]);
 }
 
 #[test]

@@ -87,6 +87,17 @@ pub(crate) fn template_of(
     Ok(Objects(objects.into_iter().filter(|object| !object.is_null()).collect()))
 }
 
+/// What Helm says behind an installation with these values.
+#[track_caller]
+pub(crate) fn notes(sets: &[&str]) -> String {
+    let mut args: Vec<String> = ["install", RELEASE, "--dry-run=client"].map(str::to_owned).to_vec();
+    args.push(chart().display().to_string());
+    args.push(format!("--namespace={NAMESPACE}"));
+    args.extend(sets.iter().map(|set| format!("--set={set}")));
+    let text = run("helm", &args, "").unwrap_or_else(|error| panic!("{sets:?}: {error}"));
+    text.split_once("NOTES:").unwrap().1.to_owned()
+}
+
 /// Renders some values beside those of a base.
 #[track_caller]
 pub(crate) fn render(base: &[&str], more: &[&str]) -> Objects {

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::render::{DEV, list, render, text};
+use crate::render::{DEV, list, render, template, text};
 
 const INGEST: &str = "rowcast-ingest";
 const GATEWAY: &str = "rowcast-ws-gateway";
@@ -85,6 +85,61 @@ fn a_route_of_the_gateway_api_does_the_same() {
         }
     }
     check(&rules);
+}
+
+#[test]
+fn below_a_prefix_the_same_paths_lead_to_the_same_services() {
+    let values = [
+        "ingress.enabled=true",
+        "httpRoute.enabled=true",
+        "httpRoute.parentRefs[0].name=public",
+        "ingress.prefix=/a/rowcast",
+    ];
+    let objects = render(DEV, &values);
+    let under = |path: &str| path.strip_prefix("/a/rowcast").unwrap().to_owned();
+    let root = |path: String| if path.is_empty() { "/".to_owned() } else { path };
+    let ingress = objects.only("Ingress");
+    let mut rules: Vec<(bool, String, &str)> = list(&ingress["spec"]["rules"][0]["http"]["paths"])
+        .iter()
+        .map(|path| {
+            let service = text(&path["backend"]["service"]["name"]);
+            (path["pathType"] == "Exact", root(under(text(&path["path"]))), service)
+        })
+        .collect();
+    check(&rules.iter().map(|(exact, path, service)| (*exact, path.as_str(), *service)).collect::<Vec<_>>());
+    rules.clear();
+    for rule in list(&objects.only("HTTPRoute")["spec"]["rules"]) {
+        let matches = list(&rule["matches"]);
+        for found in matches {
+            let path = &found["path"];
+            let service = text(&rule["backendRefs"][0]["name"]);
+            rules.push((path["type"] == "Exact", root(under(text(&path["value"]))), service));
+        }
+        // the API takes this filter only beside one match by prefix; the others are stripped by the service
+        let is_prefix = matches[0]["path"]["type"] == "PathPrefix";
+        let rewrite = json!({"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}});
+        assert_eq!(rule["filters"], if is_prefix { json!([rewrite]) } else { Value::Null });
+    }
+    check(&rules.iter().map(|(exact, path, service)| (*exact, path.as_str(), *service)).collect::<Vec<_>>());
+    for component in [INGEST, GATEWAY] {
+        let config = objects.one("ConfigMap", component);
+        assert_eq!(config["data"]["ROWCAST_HTTP__PREFIX"], "/a/rowcast");
+    }
+    let unset = render(DEV, &["ingress.enabled=true"]);
+    assert_eq!(unset.one("ConfigMap", GATEWAY)["data"]["ROWCAST_HTTP__PREFIX"], Value::Null);
+}
+
+#[test]
+fn a_prefix_is_a_path_that_is_not_served_itself() {
+    for (prefix, expected) in
+        [("rowcast", "prefix"), ("/rowcast/", "prefix"), ("/a?b", "prefix"), ("/api/x", "begin with /api")]
+    {
+        let set = format!("ingress.prefix={prefix}");
+        let Err(told) = template(&[], &[DEV, &[set.as_str()]].concat(), &[]) else {
+            panic!("{prefix} is taken")
+        };
+        assert!(told.contains(expected), "{told}");
+    }
 }
 
 #[test]

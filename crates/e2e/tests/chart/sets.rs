@@ -73,6 +73,23 @@ fn every_cloud_renders() {
     assert_eq!(clouds, 4);
 }
 
+#[test]
+fn a_proxy_that_lends_by_transaction_is_named_as_one() {
+    let file = chart().join("../../k8s/databases/memorydb.yaml");
+    let objects = template(std::slice::from_ref(&file), &[], &[]).unwrap();
+    for component in ["ingest", "ws-gateway"] {
+        let data = &objects.one("ConfigMap", &format!("rowcast-{component}"))["data"];
+        assert_eq!(data["ROWCAST_DATABASE__POOLER"], "transaction", "{component}");
+        assert!(data["ROWCAST_DATABASE__HOST"].as_str().unwrap().contains(".proxy-"), "{component}");
+    }
+    let listener = &objects.one("ConfigMap", "rowcast-notify-listener")["data"];
+    assert_eq!(listener["ROWCAST_DATABASE__POOLER"], Value::Null);
+    assert!(!listener["ROWCAST_DATABASE__HOST"].as_str().unwrap().contains(".proxy-"));
+    let values = std::fs::read_to_string(file).unwrap();
+    let url = values.lines().find(|line| line.trim_start().starts_with("url: ")).unwrap();
+    assert!(!url.contains("clustercfg"), "a replica may answer there: {url}");
+}
+
 /// A Secret that INSTALL.md makes has the keys that the examples ask for.
 #[test]
 fn the_examples_ask_for_keys_that_are_made() {
@@ -109,7 +126,7 @@ fn the_image_is_called_the_same_everywhere() {
 }
 
 /// What the chart says itself, or leaves alone.
-const OWN: [&str; 32] = [
+const OWN: [&str; 33] = [
     "database.url",
     "database.host",
     "database.port",
@@ -133,6 +150,7 @@ const OWN: [&str; 32] = [
     "redis.sentinel_password",
     "redis.ca",
     "http.addr",
+    "http.prefix",
     "admin.addr",
     "log.format",
     "log.level",

@@ -1,6 +1,6 @@
 //! Answers that nobody reads: what they make a service hold.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use e2e::http;
 use testkit::{cost, hostile::Peer};
@@ -12,6 +12,33 @@ const UNREAD: usize = 24;
 
 /// What each may make ingest hold: two pages, one of them written; an array of 60 MB is never in memory.
 const EACH_BYTES: u64 = 4 << 20;
+
+/// Asks for it and reads heads alone, until one is a refusal, or there are more than could be held.
+async fn unread_until_refused(addr: SocketAddr, path: &str, peers: &mut Vec<Peer>) -> String {
+    loop {
+        let mut peer = Peer::asking(addr, "GET", path).await.unwrap();
+        let head = peer.read_head().await.unwrap();
+        peers.push(peer);
+        if !head.starts_with("HTTP/1.1 200") || peers.len() > 200 {
+            return head;
+        }
+    }
+}
+
+/// Whether a refusal says when to come back.
+fn is_for_later(head: &str) -> bool {
+    head.starts_with("HTTP/1.1 503") && head.contains("retry-after")
+}
+
+async fn await_room(addr: SocketAddr, path: &str) {
+    testkit::wait_for("room for an answer", Duration::from_secs(20), || async {
+        match http::get(addr, path).await.unwrap().status {
+            200 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_that_are_not_read_are_not_held_and_those_that_are_read_are_whole() {
@@ -38,24 +65,51 @@ async fn lists_that_are_not_read_are_not_held_and_those_that_are_read_are_whole(
     let expected: Vec<f64> = (1..=1_000).rev().map(f64::from).collect();
     assert_eq!((answer.status, values), (200, expected));
     // all that are on their way together are bounded, and a refusal says when to come back
-    let more = loop {
-        let mut peer = Peer::asking(ingest.public(), "GET", list).await.unwrap();
-        let head = peer.read_head().await.unwrap();
-        peers.push(peer);
-        if !head.starts_with("HTTP/1.1 200") || peers.len() > 200 {
-            break head;
-        }
-    };
-    assert!(more.starts_with("HTTP/1.1 503") && more.contains("retry-after"), "{more}");
+    let more = unread_until_refused(ingest.public(), list, &mut peers).await;
+    assert!(is_for_later(&more), "{more}");
     let peak = cost::peak(ingest.process.id()).unwrap().saturating_sub(before);
     assert!(peak < 160 << 20, "{peak} bytes for {} lists", peers.len());
     drop(peers);
-    testkit::wait_for("room for a list", Duration::from_secs(20), || async {
-        match http::get(ingest.public(), list).await.unwrap().status {
-            200 => Ok(()),
-            other => Err(other),
-        }
-    })
-    .await;
+    await_room(ingest.public(), list).await;
+    site.serves().await;
+}
+
+/// The paths of a gateway whose answers may be megabytes.
+async fn large_answers(site: &Site) -> Vec<String> {
+    let head = http::get(site.gateway().public(), "/api/changes").await.unwrap();
+    let start = head.json()["next"].as_str().unwrap().to_owned();
+    site.write(200, 60_000);
+    let changes = format!("/api/changes?since={start}&limit=10000");
+    let paths = vec![changes, "/api/readings?limit=5000".to_owned(), "/api/latest?limit=5000".to_owned()];
+    for path in &paths {
+        testkit::wait_for(path, Duration::from_secs(20), || async {
+            let answer = http::get(site.gateway().public(), path).await.unwrap();
+            if answer.status == 200 && answer.body.len() > 1 << 20 {
+                Ok(())
+            } else {
+                Err((answer.status, answer.body.len()))
+            }
+        })
+        .await;
+    }
+    paths
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_a_gateway_that_are_not_read_are_bounded_in_all() {
+    let site = Site::start(&[]).await;
+    let gateway = site.gateway();
+    let paths = large_answers(&site).await;
+    let before = cost::resident(gateway.process.id()).unwrap();
+    for path in paths {
+        let mut peers = Vec::new();
+        let refused = unread_until_refused(gateway.public(), &path, &mut peers).await;
+        assert!(peers.len() > 8, "only {} of {path}: {refused}", peers.len());
+        assert!(is_for_later(&refused), "{path}: {refused}");
+        drop(peers);
+        await_room(gateway.public(), &path).await;
+    }
+    let peak = cost::peak(gateway.process.id()).unwrap().saturating_sub(before);
+    assert!(peak < 112 << 20, "{peak} bytes");
     site.serves().await;
 }

@@ -4,9 +4,13 @@
 
 mod answers;
 mod crowd;
+mod http2;
 mod idle;
 mod inputs;
+mod kept;
 mod ports;
+mod questions;
 mod site;
+mod slow;
 mod sockets;
 mod streams;

@@ -49,6 +49,29 @@ async fn many_commands_in_a_message_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_commands_are_unlimited_who_does_not_read_is_heard_no_longer() {
+    let site = Site::start(&[("ws-gateway:ROWCAST_LIMITS__COMMANDS_PER_S", "100000000")]).await;
+    let pid = site.gateway().process.id();
+    let before = cost::resident(pid).unwrap();
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        peers.push(Peer::socket(site.gateway().public(), "/ws/sensors/?v=1").await.unwrap());
+    }
+    let command = text(r#"{"id":1,"publish":{}}"#);
+    // until what the sockets hold is full
+    join_all(peers.iter_mut().map(|peer| peer.flood(&command, FLOOD))).await;
+    let more = join_all(peers.iter_mut().map(|peer| peer.flood(&command, FLOOD))).await;
+    assert_eq!(more, [0; 3], "bytes that were taken of those who do not read");
+    let held = cost::peak(pid).unwrap().saturating_sub(before);
+    assert!(held < HELD, "{held} bytes for 3 clients");
+    site.sessions(3).await;
+    site.rests().await;
+    site.serves().await;
+    drop(peers);
+    site.sessions(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lengths_that_are_lies_end_one_connection_and_leave_nothing_behind() {
     let site = Site::start(&[]).await;
     for length in [u64::MAX, u64::MAX - 1, 1 << 63, 1 << 32] {

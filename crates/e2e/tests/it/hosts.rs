@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use e2e::{Plan, Stack, Trial, stack::DATABASE};
+use e2e::{
+    Plan, Stack, Trial,
+    stack::{DATABASE, all_at},
+};
 use nix::sys::signal::Signal;
 use testkit::{Postgres, postgres::free_port};
 
@@ -14,12 +17,7 @@ async fn all_services_follow_a_promotion_and_nothing_is_lost() {
     let at = |port: u16| format!("127.0.0.1:{port}");
     let hosts = [free_port().unwrap(), primary.port(), standby.port()].map(at).join(",");
     let url = format!("postgres://postgres@{hosts}/{DATABASE}");
-    let env = [
-        "ingest:ROWCAST_DATABASE__URL",
-        "ws-gateway:ROWCAST_DATABASE__URL",
-        "notify-listener:ROWCAST_DATABASE__URL",
-    ]
-    .map(|key| (key, url.as_str()));
+    let env = all_at(&url);
     let plan = Plan { gateways: 2, listeners: 1 };
     let mut trial = Trial::begin(Stack::start_on(primary, None, plan, &env).await.unwrap()).await;
     trial.stack.postgres.process().end(Signal::SIGQUIT, Duration::from_secs(10)).unwrap();

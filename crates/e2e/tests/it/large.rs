@@ -1,31 +1,26 @@
 //! Readings that are too large, or too many for one page: each is told, and the leader needs no more memory for them.
 
-use std::{collections::BTreeMap, process::Command, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, ops::Range, time::Duration};
 
 use e2e::{
     Plan, Stack,
     client::{self, next_messages, subscribed},
     http,
 };
+use futures_util::future::join_all;
 use nix::sys::signal::Signal;
-use testkit::wait_for;
+use testkit::{cost, hostile::Peer, proxy::Wire, wait_for};
 use tokio::time::timeout;
 
 async fn stack() -> Stack {
     Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap()
 }
 
-/// Lets a process have so much memory of its own, and no more.
-fn limit_memory(pid: i32, bytes: u64) {
-    let set = Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--data={bytes}")]).status();
-    assert!(set.unwrap().success());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_of_128_mib_forwards_whatever_lies_in_the_table() {
     let stack = stack().await;
     let listener = &stack.listeners[0];
-    limit_memory(listener.process.id(), 128 << 20);
+    cost::limit(listener.process.id(), 128 << 20).unwrap();
     let (mut socket, _) = subscribed(stack.gateways[0].public(), "{}").await;
     // an old table: it has no bound, or rows from before there was one
     stack.psql("alter table sensor_readings drop constraint if exists metadata_is_at_most_1_mib");
@@ -68,6 +63,85 @@ async fn a_leader_of_128_mib_forwards_whatever_lies_in_the_table() {
     let expected = [("large", 3), ("honest", 2_500), ("end", 1)].map(|(sensor, n)| (sensor.to_owned(), n));
     assert_eq!(told, BTreeMap::from(expected));
     assert_eq!(listener.metric("rowcast_listener_losses_total").await.unwrap(), 0.0);
+}
+
+/// Readings whose metadata is 900 kB of text that does not compress, each of a sensor of its own.
+fn write_large(stack: &Stack, sensors: Range<usize>) {
+    let (first, last) = (sensors.start, sensors.end - 1);
+    stack.psql(&format!(
+        "insert into sensor_readings (sensor_id, value, metadata)
+         select 'large-' || lpad(n::text, 4, '0'), n, to_jsonb(n || one.text)
+         from (select string_agg(md5(n::text), '') as text from generate_series(1, 28000) n) one,
+              generate_series({first}, {last}) n"
+    ));
+}
+
+/// The sensors of the events up to `live`, in the order of their coming.
+async fn sensors_until_live(gateway: SocketAddr, body: &str) -> Vec<String> {
+    let (mut socket, first) = subscribed(gateway, body).await;
+    assert!(first.ok.is_some(), "{first:?}");
+    let mut sensors = Vec::new();
+    loop {
+        for message in next_messages(&mut socket).await.unwrap() {
+            if let Some(data) = message.data {
+                let reading: wire::reading::ReadingObject = serde_json::from_str(data.get()).unwrap();
+                assert!(!reading.truncated, "{}", reading.id);
+                sensors.push(reading.sensor_id);
+            } else if message.live.is_some() {
+                return sensors;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_s_memory_does_not_grow_with_the_large_readings_that_it_reads_from_postgres() {
+    // the window keeps one of them
+    let small = [("ws-gateway:ROWCAST_GATEWAY__WINDOW_BYTES", "1048576")];
+    let stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &small).await.unwrap();
+    let gateway = &stack.gateways[0];
+    let (mut live, ok) = subscribed(gateway.public(), r#"{"sensors":["end"]}"#).await;
+    let resume = format!(r#"{{"from":"{}"}}"#, ok.ok.unwrap().pos.unwrap());
+    let snapshot = r#"{"from":"latest"}"#.to_owned();
+    let before = cost::resident(gateway.process.id()).unwrap();
+    let (mut written, mut peaks) = (0, Vec::new());
+    for more in [40, 120] {
+        write_large(&stack, written..written + more);
+        written += more;
+        stack.psql("insert into sensor_readings (sensor_id, value) values ('end', 1)");
+        client::messages_until(&mut live, |message| message.data.is_some()).await;
+        let readers = [&snapshot, &resume, &snapshot, &resume];
+        let read = readers.map(|body| sensors_until_live(gateway.public(), body));
+        for mut sensors in join_all(read).await {
+            sensors.retain(|sensor| sensor != "end");
+            sensors.sort_unstable();
+            let all: Vec<_> = (0..written).map(|number| format!("large-{number:04}")).collect();
+            assert_eq!(sensors, all);
+        }
+        peaks.push(cost::peak(gateway.process.id()).unwrap() - before);
+    }
+    let grown = peaks[1] - peaks[0];
+    assert!(grown < 32 << 20, "{grown} bytes more for 100 MB more, after {peaks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_redis_does_not_take_in_time_is_cut_smaller() {
+    let stack = stack().await;
+    let listener = &stack.listeners[0];
+    let (mut socket, _) = subscribed(stack.gateways[0].public(), "{}").await;
+    // a whole page would need four seconds, and has two
+    listener.to_redis.as_ref().unwrap().set(Wire::Slow(1 << 20));
+    stack.psql(
+        "insert into sensor_readings (sensor_id, value, metadata)
+         select 'a', n, to_jsonb(repeat(md5(n::text), 1875)) from generate_series(1, 150) n",
+    );
+    let mut told = 0;
+    while told < 150 {
+        told +=
+            next_messages(&mut socket).await.unwrap().iter().filter(|message| message.data.is_some()).count();
+    }
+    assert_eq!(told, 150);
+    assert!(listener.metric("rowcast_listener_losses_total").await.unwrap() >= 1.0, "nothing was too slow");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,4 +209,6 @@ async fn a_reading_that_is_too_large_is_told_at_every_door_without_its_metadata(
     let mut snapshot = subscribed(gateway, r#"{"from":"latest"}"#).await.0;
     let snapshot = client::messages_until(&mut snapshot, |message| message.data.is_some()).await;
     truncated(snapshot.last().unwrap().data.as_ref().unwrap().get());
+    let mut events = Peer::asking(gateway, "GET", &format!("/sse/sensors/?from={next}")).await.unwrap();
+    truncated(&events.read_until(r#""truncated":true"#).await.unwrap());
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use e2e::{Browser, Plan, Stack, http};
 use nix::sys::signal::Signal;
 use serde_json::json;
+use testkit::{Proxy, proxy::Wire};
 
 /// The folder of the built page. `cargo xtask test` builds it and says where it is.
 pub(crate) fn built_page() -> String {
@@ -30,7 +31,8 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     let page = built_page();
     let env = [("ws-gateway:ROWCAST_GATEWAY__PAGE", page.as_str())];
     let mut stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap();
-    let mut browser = Browser::start(&format!("http://{}/", stack.gateways[0].public()));
+    let network = Proxy::start(stack.gateways[0].public()).await.unwrap();
+    let mut browser = Browser::start(&format!("http://{}/", network.addr()));
     browser.tell(json!({"cmd": "open"}));
     browser.wait_status("Connected");
     browser.tell(json!({"cmd": "wait_text", "testid": "empty", "text": "Waiting for sensor data", "timeout_ms": 5_000}));
@@ -68,9 +70,12 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     stack.postgres.crash_and_start().unwrap();
     ids.push(insert(&stack, 9));
     browser.wait_ids(&ids);
+    // Chromium that is told to be offline leaves its sockets be
+    network.set(Wire::Frozen);
     browser.tell(json!({"cmd": "offline"}));
     browser.wait_status("Disconnected");
     ids.push(insert(&stack, 10));
+    network.set(Wire::Whole);
     browser.tell(json!({"cmd": "online"}));
     browser.wait_ids(&ids);
     browser.wait_status("Connected");
@@ -128,4 +133,30 @@ async fn the_documents_are_shown_without_anything_from_elsewhere() {
         404,
         "no page, no viewer"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn below_a_prefix_the_page_finds_all_that_is_its_own() {
+    let page = built_page();
+    let env = [
+        ("ingest:ROWCAST_HTTP__PREFIX", "/a/rowcast"),
+        ("ws-gateway:ROWCAST_HTTP__PREFIX", "/a/rowcast"),
+        ("ws-gateway:ROWCAST_GATEWAY__PAGE", page.as_str()),
+    ];
+    let stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap();
+    let gateway = stack.gateways[0].public();
+    post(&stack, 21).await;
+    // the second as through a forwarded port
+    for prefix in ["/a/rowcast", ""] {
+        let mut browser = Browser::start(&format!("http://{gateway}/"));
+        browser.tell(json!({"cmd": "open", "path": format!("{prefix}/")}));
+        browser.wait_status("Connected");
+        browser.tell(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21", "timeout_ms": 5_000}));
+        browser.tell(json!({"cmd": "open", "path": format!("{prefix}/docs")}));
+        browser.tell(
+            json!({"cmd": "wait_text", "testid": "viewer", "text": "/api/readings", "timeout_ms": 20_000}),
+        );
+        assert_eq!(browser.tell(json!({"cmd": "console_errors"}))["errors"], json!([]), "{prefix}");
+        browser.tell(json!({"cmd": "quit"}));
+    }
 }

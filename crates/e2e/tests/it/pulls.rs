@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use e2e::{Plan, Stack, client, http};
 use serde_json::Value;
+use testkit::{hostile::Peer, wait_for};
 use tokio::time::{Instant, timeout};
 
 async fn stack() -> Stack {
@@ -116,4 +117,27 @@ async fn a_stopping_gateway_answers_its_long_polls() {
     let (pulled, ()) = tokio::join!(timeout(Duration::from_secs(12), pull(gateway, &query)), stop);
     assert_eq!(pulled.expect("it does not wait for its time").values, [0; 0]);
     assert_eq!(stack.gateways.remove(0).process.wait(Duration::from_secs(25)).unwrap(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_whose_client_leaves_leaves_nothing_behind() {
+    let stack = stack().await;
+    let gateway = &stack.gateways[0];
+    let start = pull(gateway.public(), "").await;
+    let mut polls = Vec::new();
+    for _ in 0..20 {
+        let path = format!("/api/changes?since={}&sensor=nobody&wait=50s", start.next);
+        polls.push(Peer::asking(gateway.public(), "GET", &path).await.unwrap());
+    }
+    let count = async |name: &str, expected: f64| {
+        wait_for(name, Duration::from_secs(10), async || match gateway.metric(name).await {
+            Ok(found) if found == expected => Ok(()),
+            found => Err(format!("{found:?}")),
+        })
+        .await;
+    };
+    count("rowcast_gateway_subscriptions", 20.0).await;
+    drop(polls);
+    count("rowcast_gateway_subscriptions", 0.0).await;
+    count("rowcast_gateway_sessions", 0.0).await;
 }

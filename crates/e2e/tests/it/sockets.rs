@@ -1,6 +1,12 @@
 //! Sockets against a real gateway: subscribe, resume, misbehave.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Result;
 use e2e::{
@@ -186,19 +192,30 @@ async fn a_client_that_stops_reading_is_ended_and_others_get_everything() {
     let gateway = stack.gateways[0].public();
     let (stuck, _) = subscribed(gateway, "{}").await;
     let (mut quick, _) = subscribed(gateway, "{}").await;
-    let mut seen = 0;
+    let seen = Arc::new(AtomicUsize::new(0));
+    // a client that reads answers pings
+    let mut reading = tokio::task::JoinSet::new();
+    reading.spawn({
+        let seen = seen.clone();
+        async move {
+            while let Ok(messages) = client::next_messages(&mut quick).await {
+                seen.fetch_add(messages.iter().filter(|m| m.data.is_some()).count(), Ordering::Relaxed);
+            }
+        }
+    });
     for _ in 0..60 {
         stack.psql(
             "insert into sensor_readings (sensor_id, value, metadata)
              select 's', n, jsonb_build_object('text', repeat('x', 5000)) from generate_series(1, 50) n",
         );
     }
-    while seen < 3000 {
-        seen += client::next_messages(&mut quick).await.unwrap().iter().filter(|m| m.data.is_some()).count();
-    }
-    // a client that reads answers pings
-    let mut reading = tokio::task::JoinSet::new();
-    reading.spawn(async move { while client::next_messages(&mut quick).await.is_ok() {} });
+    wait_for("everything at the other client", Duration::from_secs(60), async || {
+        match seen.load(Ordering::Relaxed) {
+            3000 => Ok(()),
+            seen => Err(seen),
+        }
+    })
+    .await;
     wait_for("the end of the stuck client", Duration::from_secs(20), async || {
         let text = http::get(stack.gateways[0].admin, "/metrics").await.unwrap().body;
         let line = text.lines().find(|line| line.contains(r#"closes_total{reason="no-pong"}"#));

@@ -1,12 +1,17 @@
 //! A WebSocket as a peer. It reads into a buffer on the stack and keeps only what is no whole message yet.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
-use tokio::{io::Interest, net::TcpStream};
-use wire::frame::Limits;
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+use wire::{Close, frame::Limits};
 
 use super::{Happened, Peer};
 use crate::{
+    kept::{Room, SHORT_BYTES},
     outbox::Outbox,
     ws_message::{Heard, Messages},
 };
@@ -17,15 +22,26 @@ const READ_BYTES: usize = 4 << 10;
 /// What a peer may have sent before it hears that the connection ends: read away, so that it does hear it.
 const DISCARDED_BYTES: usize = 256 << 10;
 
+/// From the beginning of a long message to its end.
+const LONG_MESSAGE_WITHIN: Duration = Duration::from_secs(10);
+
 /// A socket after its handshake.
 pub(crate) struct WebSocket {
     stream: TcpStream,
     messages: Messages,
     limits: Arc<Limits>,
+    /// A long message that is not whole.
+    long: Option<Long>,
     /// Nothing that comes is a message any more.
     deaf: bool,
     /// How much of that came.
     discarded: usize,
+}
+
+/// Since when a long message is under way, with its room.
+struct Long {
+    began_at: Instant,
+    _room: Room,
 }
 
 impl WebSocket {
@@ -33,7 +49,7 @@ impl WebSocket {
     pub(crate) fn new(stream: TcpStream, read_ahead: &[u8], limits: Arc<Limits>) -> Self {
         let mut messages = Messages::default();
         messages.feed(read_ahead);
-        Self { stream, messages, limits, deaf: false, discarded: 0 }
+        Self { stream, messages, limits, long: None, deaf: false, discarded: 0 }
     }
 
     /// The next thing that has been read.
@@ -42,8 +58,11 @@ impl WebSocket {
             return None;
         }
         let happened = match self.messages.next(&self.limits) {
-            Ok(None) => return None,
-            Ok(Some(Heard::Text(text))) => Happened::Text(text),
+            Ok(None) => Happened::Fault(self.await_rest(out)?),
+            Ok(Some(Heard::Text(text))) => {
+                self.long = None;
+                Happened::Text(text)
+            }
             Ok(Some(Heard::Pong)) => Happened::SignOfLife,
             Ok(Some(Heard::Ping(pong))) => {
                 out.push_pong(pong);
@@ -57,6 +76,19 @@ impl WebSocket {
         };
         self.deaf = matches!(happened, Happened::Closed(_) | Happened::Fault(_));
         Some(happened)
+    }
+
+    /// What has come of a message is kept; a long one takes room that all clients share, for some seconds.
+    fn await_rest(&mut self, out: &Outbox) -> Option<Close> {
+        if self.messages.held() <= SHORT_BYTES {
+            return None;
+        }
+        if self.long.is_some() {
+            return None;
+        }
+        let Some(room) = out.kept().long_message() else { return Some(Close::Overloaded) };
+        self.long = Some(Long { began_at: Instant::now(), _room: room });
+        None
     }
 
     /// Reads once. Where a wait for readiness was in vain, nothing happened.
@@ -107,7 +139,19 @@ impl Peer for WebSocket {
                 (true, false) => Interest::READABLE | Interest::WRITABLE,
                 (false, false) => Interest::WRITABLE,
             };
-            let ready = self.stream.ready(interest).await?;
+            let deadline =
+                self.long.as_ref().filter(|_| listens).map(|long| long.began_at + LONG_MESSAGE_WITHIN);
+            let ready = self.stream.ready(interest);
+            let ready = match deadline {
+                None => ready.await?,
+                Some(deadline) => match timeout_at(deadline, ready).await {
+                    Ok(ready) => ready?,
+                    Err(_) => {
+                        self.deaf = true;
+                        return Ok(Happened::Fault(Close::Policy));
+                    }
+                },
+            };
             if ready.is_writable() && !out.is_empty() && self.write(out)? {
                 return Ok(Happened::Wrote);
             }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use axum::response::{IntoResponse, Response};
-use chassis::Problem;
+use chassis::{Prefix, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use sha2::{Digest, Sha256};
 use wire::Position;
@@ -29,7 +29,7 @@ impl Answer {
         rows: &[T],
         next: Option<&str>,
         position: Option<Position>,
-        uri: &Uri,
+        asked: (&Prefix, &Uri),
     ) -> Self {
         let mut body = Vec::with_capacity(64 + rows.len() * 200);
         match media {
@@ -49,7 +49,7 @@ impl Answer {
                 }
             }
         }
-        let link = next.map(|cursor| link(uri, cursor));
+        let link = next.map(|cursor| link(asked, cursor));
         let etag = etag(&[&body, link.as_deref().unwrap_or_default().as_bytes()]);
         Self { content_type: media.content_type(), body, etag, link, position }
     }
@@ -125,13 +125,13 @@ fn write_json<T: Told>(body: &mut Vec<u8>, rows: &[T], next: Option<&str>, posit
     body.extend_from_slice(format!(r#"],"next":{next}}}"#).as_bytes());
 }
 
-/// The same query behind a cursor (RFC 8288).
-fn link(uri: &Uri, cursor: &str) -> String {
+/// The same query behind a cursor (RFC 8288), at the path where clients ask.
+fn link((prefix, uri): (&Prefix, &Uri), cursor: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     let given = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     query.extend_pairs(given.filter(|(name, _)| name != "cursor"));
     query.append_pair("cursor", cursor);
-    format!(r#"<{}?{}>; rel="next""#, uri.path(), query.finish())
+    format!(r#"<{prefix}{}?{}>; rel="next""#, uri.path(), query.finish())
 }
 
 /// What answers of the same bytes share.
@@ -181,7 +181,11 @@ mod tests {
     #[test]
     fn the_next_page_is_the_same_query_behind_a_cursor() {
         let uri = "/api/readings?sensor=a%20b,c*&cursor=old&limit=2".parse().unwrap();
-        assert_eq!(link(&uri, "new"), r#"</api/readings?sensor=a+b%2Cc*&limit=2&cursor=new>; rel="next""#);
-        assert_eq!(link(&"/x".parse().unwrap(), "c"), r#"</x?cursor=c>; rel="next""#);
+        assert_eq!(
+            link((&Prefix::default(), &uri), "new"),
+            r#"</api/readings?sensor=a+b%2Cc*&limit=2&cursor=new>; rel="next""#
+        );
+        let below = (&Prefix::from("/rowcast"), &"/x".parse().unwrap());
+        assert_eq!(link(below, "c"), r#"</rowcast/x?cursor=c>; rel="next""#);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const SENSOR: &[&str] = &[];
 const DEFAULT_LIMIT: usize = 100;
 
 /// How many are given at most, whatever it says.
-const MAX_LIMIT: usize = 1_000;
+pub(crate) const MAX_LIMIT: usize = 1_000;
 
 /// The most patterns in one query.
 const MAX_PATTERNS: usize = 100;
@@ -29,7 +29,7 @@ const MAX_PATTERNS: usize = 100;
 const MAX_BUCKET: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The most buckets of one sensor in a span.
-const MAX_BUCKETS: i128 = 10_000;
+pub(crate) const MAX_BUCKETS: i128 = 10_000;
 
 /// The longest span that is told in buckets.
 const MAX_BUCKET_SPAN: time::Duration = time::Duration::days(366);

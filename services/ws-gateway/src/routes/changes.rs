@@ -57,16 +57,18 @@ async fn pull(app: &App, peer: SocketAddr, query: &str) -> Result<Vec<u8>, Probl
     let asked = Asked::read(query, app.limits.patterns)?;
     // a poll that waits holds a place as a socket does
     let Admitted { place, head } = app.admit(peer)?;
+    let _room = app
+        .backlog
+        .kept()
+        .patterns(&asked.filter)
+        .ok_or_else(|| busy("this gateway keeps as many patterns as it may"))?;
     let Some(since) = asked.since else {
         return Ok(Pulled::nothing(head).into_lines());
     };
     let pull = Pull { app, mailbox: &place.mailbox, filter: asked.filter, limit: asked.limit };
     let pulled = pull.after(since, asked.wait).await.map_err(|failed| match failed {
         Failed::Ahead => bad_position("the log does not reach this position yet"),
-        Failed::Busy => {
-            let detail = "this gateway reads for as many polls as it may";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
-        }
+        Failed::Busy => busy("this gateway reads for as many polls as it may"),
         Failed::Log(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "changes could not be read");
             let detail = "the database does not answer in time";
@@ -74,6 +76,10 @@ async fn pull(app: &App, peer: SocketAddr, query: &str) -> Result<Vec<u8>, Probl
         }
     })?;
     Ok(pulled.into_lines())
+}
+
+fn busy(detail: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
 }
 
 impl Asked {

@@ -51,5 +51,5 @@ async fn read(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Probl
     };
     let latest = latest.map_err(|error| no_latest(&error))?;
     let next = latest.next.map(|sensor_id| LatestPlace { at, sensor_id }.token());
-    Ok(Answer::rows(media, &latest.newest, next.as_deref(), Some(at), uri).with_etag(etag(at)))
+    Ok(Answer::rows(media, &latest.newest, next.as_deref(), Some(at), (&app.prefix, uri)).with_etag(etag(at)))
 }

@@ -35,7 +35,7 @@ async fn read(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Probl
             let page = turn.database.readings(wanted, MAX_BYTES).await.map_err(|error| failed(&error))?;
             let last = page.rows.last().filter(|_| page.more);
             let next = last.map(|last| Place { timestamp: last.timestamp, id: last.id }.token());
-            Ok(Answer::rows(media, &page.rows, next.as_deref(), None, uri))
+            Ok(Answer::rows(media, &page.rows, next.as_deref(), None, (&app.prefix, uri)))
         }
         Rows::Buckets(length, after) => {
             let wanted = Wanted { filter, span, order, after: after.clone(), limit };
@@ -43,7 +43,7 @@ async fn read(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Probl
             let last = page.rows.last().filter(|_| page.more);
             let next = last
                 .map(|last| BucketPlace { bucket: last.bucket, sensor_id: last.sensor_id.clone() }.token());
-            Ok(Answer::rows(media, &page.rows, next.as_deref(), None, uri))
+            Ok(Answer::rows(media, &page.rows, next.as_deref(), None, (&app.prefix, uri)))
         }
     }
 }

@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn latest(rate: Option<f64>) -> Latest {
-        Latest::new(rate, Held::new(Backlog::new(usize::MAX)))
+        Latest::new(rate, Held::new(Backlog::new(usize::MAX, Arc::default())))
     }
 
     fn flushed(latest: &mut Latest, now: Instant) -> String {
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_thousand_seconds_for_each_of_many_sensors_are_bounded_and_leave_nothing_behind() {
-        let held = Held::new(Backlog::new(usize::MAX));
+        let held = Held::new(Backlog::new(usize::MAX, Arc::default()));
         let now = Instant::now();
         let mut subscriptions: Vec<Latest> = (0..4).map(|_| Latest::new(Some(0.001), held.clone())).collect();
         for sensor in 0..40_000 {

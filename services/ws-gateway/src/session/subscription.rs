@@ -13,6 +13,7 @@ use super::latest::Latest;
 use crate::{
     batch::{Batch, FIRST_SUB, Pieces},
     form::{Form, text, write_sse},
+    kept::Room,
     mailbox::Rows,
     outbox::Outbox,
     ws_frame,
@@ -53,6 +54,8 @@ pub(super) struct Subscription {
     count: u64,
     /// What mode `latest` holds back; none in mode `all`.
     pub(super) latest: Option<Box<Latest>>,
+    /// What its patterns take of what all clients may make the gateway keep.
+    pub(super) room: Option<Room>,
     /// `,{"sub":N,`, which every event but a frame's first begins with.
     next_head: Bytes,
 }
@@ -81,6 +84,7 @@ impl Subscription {
             paused: false,
             count: 0,
             latest: latest.map(Box::new),
+            room: None,
             next_head: next_head(sub),
         }
     }

@@ -1,0 +1,88 @@
+//! Whether Redis has room for the stream, and leaves it there.
+
+use crate::{Error, Options, Result, error::Refusal};
+
+/// What a Redis must be allowed to hold: the stream at its fullest, beside the one of the epoch before it, and what
+/// gateways are reading of them (`a_full_stream_takes_less_than_half_of_what_is_said_to_be_needed`).
+pub const NEEDED_BYTES: u64 = 192 << 20;
+
+/// What the server says of its memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// `maxmemory`, in bytes; none: as much as the machine has.
+    pub max_bytes: Option<u64>,
+    /// `maxmemory-policy`: what becomes of the keys at that size.
+    pub policy: String,
+}
+
+/// Why the stream is not safe there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MemoryFault {
+    /// It does not fit.
+    #[error("maxmemory is too small for the stream: needs {} MiB, is {} MiB", NEEDED_BYTES >> 20, .0 >> 20)]
+    TooSmall(u64),
+    /// It fits, and may be thrown away all the same.
+    #[error(
+        "at its maxmemory Redis may evict the stream (maxmemory-policy is {0}): use noeviction, or a Redis of its own"
+    )]
+    Evicts(String),
+}
+
+impl Memory {
+    /// Asks the server, on a connection of its own. None where its user may not ask, or the server does not say.
+    pub async fn of(options: &Options) -> Result<Option<Self>> {
+        let mut connection = options.connect(Some(Options::ANSWER_LIMIT)).await?;
+        let asked = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
+        match asked.map_err(|error| Error::about(&[], error)) {
+            Ok(info) => Ok(Self::parse(&info)),
+            Err(Error::Refused { why: Refusal::NoPermission, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn parse(info: &str) -> Option<Self> {
+        let field = |name| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let max_bytes: u64 = field("maxmemory")?.trim().parse().ok()?;
+        let policy = field("maxmemory_policy")?.trim().to_owned();
+        Some(Self { max_bytes: (max_bytes > 0).then_some(max_bytes), policy })
+    }
+
+    /// What is wrong with it. The stream expires when nobody extends it, so policies for `volatile` keys take it, too.
+    pub fn check(&self) -> std::result::Result<(), MemoryFault> {
+        match self.max_bytes {
+            Some(bytes) if bytes < NEEDED_BYTES => Err(MemoryFault::TooSmall(bytes)),
+            Some(_) if self.policy != "noeviction" => Err(MemoryFault::Evicts(self.policy.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_memory_and_a_policy_that_evicts_are_faults() {
+        let check = |max_bytes, policy: &str| {
+            let checked = Memory { max_bytes, policy: policy.to_owned() }.check();
+            checked.err().map(|fault| fault.to_string())
+        };
+        for policy in ["noeviction", "allkeys-lru"] {
+            assert_eq!(check(None, policy), None, "nothing is evicted without a limit");
+            let said = check(Some(64 << 20), policy).unwrap_or_default();
+            assert!(said.contains("too small for the stream: needs 192 MiB, is 64 MiB"), "{said}");
+        }
+        assert_eq!(check(Some(NEEDED_BYTES), "noeviction"), None);
+        for policy in ["allkeys-lru", "allkeys-random", "volatile-ttl", "volatile-lru"] {
+            assert!(check(Some(1 << 30), policy).unwrap_or_default().contains(policy));
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_is_read_by_whole_names() {
+        let info = "# Memory\r\nused_memory:5\r\nmaxmemory_human:1K\r\nmaxmemory:1024\r\nmaxmemory_policy:volatile-lru\r\n";
+        let expected = Memory { max_bytes: Some(1024), policy: "volatile-lru".to_owned() };
+        assert_eq!(Memory::parse(info), Some(expected));
+        assert_eq!(Memory::parse("# Memory\r\nused_memory:5\r\n"), None);
+    }
+}

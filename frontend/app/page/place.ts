@@ -1,0 +1,30 @@
+/** Where the page is: at the root of its host, or below the prefix that the gateway wrote into the document. */
+
+/** Files of a route or of the entry, as the build names them: from the root. */
+interface Files {
+  module: string;
+  imports?: string[] | undefined;
+  css?: string[] | undefined;
+}
+
+export interface Manifest {
+  entry: Files;
+  routes: Record<string, Files | undefined>;
+}
+
+/** Moves the files of the routes to where this module came from, `…/assets/entry.js`. */
+export function moveFiles(manifest: Manifest, module: string): void {
+  const base = new URL("..", module).pathname.replace(/\/$/, "");
+  const move = (file: string) => base + file;
+  for (const files of [manifest.entry, ...Object.values(manifest.routes)]) {
+    if (!files) continue;
+    files.module = move(files.module);
+    files.imports = files.imports?.map(move);
+    files.css = files.css?.map(move);
+  }
+}
+
+/** The router's place: the prefix, unless the page was asked for without it, as through a forwarded port. */
+export function placeOf(prefix: string, path: string): string {
+  return path === prefix || path.startsWith(`${prefix}/`) ? prefix : "/";
+}

@@ -1,0 +1,165 @@
+//! A connection over peers that no socket could play on demand.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use chassis::{Life, Readiness};
+use prometheus::{IntGauge, Registry};
+use store::{Database, Options, log::TickReadings};
+use time::OffsetDateTime;
+use wire::{Epoch, Reading, Tick};
+
+use super::*;
+use crate::{
+    batch::Batch,
+    config::LimitsConfig,
+    history::History,
+    hub::Hub,
+    metrics::Metrics,
+    outbox::Backlog,
+    replay::Replay,
+    roster::Roster,
+    routes::{Documents, Gateway},
+};
+
+/// So often a peer that always has something to say may say it before anything else has its turn: with a fair choice each
+/// of several has, long before.
+const TURNS: usize = 1_000;
+
+const EPOCH: Epoch = Epoch(7);
+
+/// A gateway whose database nobody asks.
+fn app() -> App {
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let options = Options::new("postgres://127.0.0.1:1/none", "test").unwrap();
+    let (hub, life) = (Hub::new(64 << 20), Life::new());
+    hub.start_at(Position::after_tick(EPOCH, Tick(1)));
+    hub.set_feeding(Feeding::Current);
+    let open = IntGauge::new("open", "open").unwrap();
+    let room = Readiness::new(&life).condition("room");
+    let second = Duration::from_secs(1);
+    Arc::new(Gateway {
+        replay: Replay::new(hub.clone(), Database::new(&options, 1), metrics.clone()),
+        history: History::new(options, metrics.clone()),
+        roster: Roster::new((10, 10), hub.clone(), room, open),
+        hub,
+        life,
+        metrics,
+        limits: Arc::new(
+            LimitsConfig { commands_per_s: 1_000_000, ..LimitsConfig::default() }.of_connection(),
+        ),
+        patience: Patience { ping_every: 25 * second, pong_deadline: 20 * second, max_age: None },
+        backlog: Backlog::new(usize::MAX, Arc::default()),
+        prefix: chassis::Prefix::default(),
+        documents: Documents::default(),
+    })
+}
+
+fn connection<P: Peer>(app: &App, peer: P) -> Connection<P> {
+    let place = app.roster.admit(Ipv4Addr::LOCALHOST.into()).unwrap();
+    let (query, head) = (Subscribe::default(), app.hub.head().unwrap());
+    Connection::begin(app.clone(), peer, place, Form::V1, Some(&query), head)
+}
+
+/// The next tick, with so many readings of so much metadata.
+fn batch(app: &App, count: i64, bytes: usize) -> Arc<Batch> {
+    let head = app.hub.head().unwrap();
+    let at = OffsetDateTime::UNIX_EPOCH;
+    let reading = |id: i64| Reading {
+        id,
+        sensor_id: "told".to_owned(),
+        value: 1.0,
+        timestamp: at,
+        metadata: format!("\"{}\"", "x".repeat(bytes)),
+        created_at: at,
+        updated_at: at,
+    };
+    let tick = TickReadings {
+        epoch: EPOCH,
+        tick: head.tick.next(),
+        at,
+        readings: (1..=count).map(reading).collect(),
+    };
+    Arc::new(Batch::from_log(head, &tick).unwrap())
+}
+
+/// Takes everything at once, and always has something to say.
+struct Talker {
+    app: App,
+    turns: usize,
+    heard: Vec<u8>,
+}
+
+impl Peer for Talker {
+    const ANSWERS_CLOSE: bool = false;
+
+    async fn exchange(&mut self, out: &mut Outbox, _: bool) -> io::Result<Happened> {
+        if self.turns == 0 {
+            self.app.hub.publish(batch(&self.app, 1, 1));
+        }
+        self.turns += 1;
+        let bytes = out.bytes();
+        self.heard.extend(out.chunks(usize::MAX).iter().flat_map(|chunk| chunk.to_vec()));
+        out.advance(bytes.min(self.heard.len()));
+        let is_told = self.heard.windows(4).any(|bytes| bytes == b"told");
+        self.heard.clear();
+        assert!(self.turns < TURNS, "the reading had no turn");
+        Ok(if is_told { Happened::Closed(None) } else { Happened::Text(r#"{"ping":{}}"#.to_owned()) })
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_always_talks_is_told_of_readings_all_the_same() {
+    let app = app();
+    let peer = Talker { app: app.clone(), turns: 0, heard: Vec::new() };
+    connection(&app, peer).serve().await;
+    assert_eq!(app.hub.attached().get(), 0);
+}
+
+/// Never takes a byte.
+struct Deaf {
+    app: App,
+    batch: Option<Arc<Batch>>,
+}
+
+impl Peer for Deaf {
+    const ANSWERS_CLOSE: bool = true;
+
+    async fn exchange(&mut self, _: &mut Outbox, _: bool) -> io::Result<Happened> {
+        if let Some(batch) = self.batch.take() {
+            self.app.hub.publish(batch);
+        }
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn more_than_any_session_needs_ends_the_connection() {
+    let app = app();
+    // no tick's page is so large
+    let peer = Deaf { app: app.clone(), batch: Some(batch(&app, 20, 1_000_000)) };
+    connection(&app, peer).serve().await;
+    assert_eq!(app.metrics.closes.with_label_values(&[Close::Overloaded.reason()]).get(), 1);
+    assert_eq!(app.hub.attached().get(), 0);
+}
+
+/// A fault of ours.
+struct Broken;
+
+impl Peer for Broken {
+    const ANSWERS_CLOSE: bool = false;
+
+    async fn exchange(&mut self, _: &mut Outbox, _: bool) -> io::Result<Happened> {
+        panic!("as a fault would")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_leaves_nothing_in_the_hub_and_the_roster() {
+    let app = app();
+    let mut connection = connection(&app, Broken);
+    assert_eq!((app.hub.attached().get(), app.roster.all().len()), (1, 1));
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move { connection.serve().await });
+    assert!(tasks.join_next().await.unwrap().unwrap_err().is_panic());
+    assert_eq!((app.hub.attached().get(), app.roster.all().len()), (0, 0));
+}
