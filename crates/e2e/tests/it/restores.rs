@@ -65,7 +65,10 @@ async fn a_dump_that_is_restored_into_another_server_goes_on_exactly() {
     until_written(&writers, 100).await;
     acknowledged.extend(writers.finish().await);
     let after = committed(&new);
-    assert!(after.len() > before.len() + 100 && acknowledged.is_subset(&after));
+    // the writers may have stopped at exactly what was waited for
+    assert!(after.len() >= before.len() + 100, "{} before, {} after", before.len(), after.len());
+    let lost: Vec<_> = before.union(&acknowledged).filter(|id| !after.contains(id)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
     until_all_have(&clients, after.len()).await;
     let logs: Vec<_> =
         clients.iter().map(|client| client.received(|received| received.log.clone())).collect();
