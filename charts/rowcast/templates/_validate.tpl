@@ -104,7 +104,7 @@
 {{- end -}}
 {{- $first := $values.ingress.prefix | trimPrefix "/" | splitList "/" | first -}}
 {{- if has $first (list "api" "ws" "sse" "assets" "docs" "openapi.json" "asyncapi.json") -}}
-{{- $faults = append $faults (printf "set an ingress.prefix that does not begin with /%s, which is served itself" $first) -}}
+{{- $faults = append $faults (printf "set an ingress.prefix that does not begin with /%s: the services use that path" $first) -}}
 {{- end -}}
 {{- with $values.httpRoute -}}
 {{- if and .enabled (not .parentRefs) (not .gateway.enabled) -}}

@@ -21,7 +21,7 @@ pub enum Error {
     },
     /// Somebody else's key has our name, or a history of the database that this one does not have.
     #[error(
-        "{key} names epoch {epoch}, which this database does not have: it is a replica that is behind, a primary that is none any more, or another database uses the key"
+        "{key} names epoch {epoch}, which this database does not have: it is a lagging replica, a former primary, or another database uses the key"
     )]
     ForeignEpoch {
         /// The stream of epochs.

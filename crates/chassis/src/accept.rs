@@ -40,7 +40,7 @@ use crate::problem::Refusal;
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
     pub addr: SocketAddr,
-    /// Where a proxy that rewrites no paths shows the service.
+    /// The path prefix under which a proxy that does not rewrite paths exposes the service.
     pub prefix: Prefix,
     /// Open connections at most, upgraded ones included while they hold their [`Seat`]; each costs a descriptor.
     pub max_connections: usize,

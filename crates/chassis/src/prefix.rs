@@ -1,4 +1,4 @@
-//! The path under which a proxy that rewrites no paths shows a service.
+//! The path prefix under which a proxy that does not rewrite paths exposes a service.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl Prefix {
         match self.0.strip_prefix('/').map(|rest| rest.split('/')) {
             Some(mut segments) if segments.clone().all(is_segment) => {
                 let first = segments.next().filter(|first| own.contains(first))?;
-                Some(format!("must not begin with /{first}, which is served itself"))
+                Some(format!("must not begin with /{first}: the services use that path"))
             }
             _ => {
                 Some("must be a path such as /rowcast: letters, digits, - . _ ~, no / at its end".to_owned())
@@ -104,7 +104,7 @@ mod tests {
         }
         assert_eq!(
             Prefix::from("/api/x").fault(&["api"]).unwrap(),
-            "must not begin with /api, which is served itself"
+            "must not begin with /api: the services use that path"
         );
     }
 }

@@ -161,8 +161,9 @@ impl Condition {
         state.held |= new.is_none();
         let old = std::mem::replace(&mut state.fault, new.clone());
         let degraded = state.is_degraded();
-        drop(conditions);
+        // under the lock, so that the last word is the truth
         self.readiness.degraded.with_label_values(&[self.name]).set(degraded.into());
+        drop(conditions);
         match (old, new) {
             (Some(_), None) => info!(condition = self.name, "condition holds"),
             (old, Some(fault)) if old.as_ref() != Some(&fault) => {

@@ -100,8 +100,9 @@ pub(crate) async fn run(options: Doctor) -> anyhow::Result<ExitCode> {
     match outcome {
         Ok(took) => {
             let all_ready = readiness.tell().await?;
-            let word = if all_ready { "well" } else { "a service is not ready, though" };
-            output::line(&format!("{word}: a reading reaches a subscriber {} after its POST", millis(took)))?;
+            let verdict =
+                if all_ready { "well: a reading" } else { "a service is not ready; a reading still" };
+            output::line(&format!("{verdict} reaches a subscriber {} after its POST", millis(took)))?;
             Ok(if all_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Err(error) => {

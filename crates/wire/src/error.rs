@@ -39,7 +39,7 @@ error_codes! {
     TooManyPatterns = "too-many-patterns" false;
     /// More subscriptions than `limits.subscriptions`.
     TooManySubscriptions = "too-many-subscriptions" false;
-    /// The gateway keeps as many patterns of all its clients as it may.
+    /// The memory for patterns of all clients is full.
     Busy = "busy" true;
     /// No subscription of this number.
     UnknownSubscription = "unknown-subscription" false;

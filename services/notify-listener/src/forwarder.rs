@@ -73,7 +73,7 @@ enum Lost {
     #[error(transparent)]
     Bus(#[from] bus::Error),
     #[error(
-        "another installation writes {key}: this database is a physical copy of its, and needs a Redis, or a redis.prefix, of its own"
+        "another installation writes {key}: this database is a physical copy and needs its own Redis or redis.prefix"
     )]
     Copy { key: String },
     #[error("no answer within {0:?}")]
@@ -197,7 +197,8 @@ impl Forwarder {
             // only what follows the loading of the log's end shows that the stream takes what it is given
             let is_work = matches!(step, Step::Append { .. } | Step::Wait(_));
             event = hands.perform(step).await?;
-            if is_work && outage.lasted().is_some() {
+            if is_work {
+                // it may have failed as a standby, or by the last step of an earlier leadership
                 self.condition.hold();
                 outage.ends();
             }
@@ -419,3 +420,6 @@ async fn within<T>(
         Err(_) => work.await,
     }
 }
+
+#[cfg(test)]
+mod tests;

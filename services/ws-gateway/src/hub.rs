@@ -79,10 +79,7 @@ impl Hub {
             sessions: AHashMap::new(),
             feed: Feeding::Cut,
         };
-        let attached = IntGauge::new(
-            "rowcast_gateway_subscriptions",
-            "Subscriptions that get readings as they come: live ones, and polls that wait",
-        );
+        let attached = IntGauge::new("rowcast_gateway_subscriptions", "Live subscriptions and waiting polls");
         let attached = attached.expect("the name is valid");
         Self { state: Arc::new(Mutex::new(state)), window_bytes, attached }
     }

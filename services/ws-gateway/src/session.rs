@@ -201,8 +201,8 @@ impl Session {
         let filter =
             Filter::parse(sensors).map_err(|error| Refusal::new(ErrorCode::BadPattern, error.to_string()))?;
         let room = out.kept().patterns(&filter);
-        let room = room
-            .ok_or_else(|| Refusal::new(ErrorCode::Busy, "this gateway keeps as many patterns as it may"))?;
+        let room =
+            room.ok_or_else(|| Refusal::new(ErrorCode::Busy, "pattern memory is full; try again later"))?;
         Ok((filter, room))
     }
 

@@ -507,3 +507,19 @@ async fn a_taken_address_is_named() {
     let fault = format!("{:#}", bind(held.local_addr().unwrap()).await.unwrap_err());
     assert!(fault.starts_with(&format!("the public port cannot listen on {taken}: ")), "{fault}");
 }
+
+#[test]
+fn the_documented_defaults_are_those_of_the_code() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CONFIGURATION.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let documented = |key: &str| {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).unwrap();
+        row.split('|').nth(3).unwrap().trim().trim_matches('`').to_owned()
+    };
+    let HttpConfig { addr, max_connections, idle_timeout, answer_bytes, .. } = HttpConfig::default();
+    assert_eq!(documented("http.addr"), addr.to_string());
+    assert_eq!(documented("http.max_connections"), max_connections.to_string());
+    assert_eq!(documented("http.idle_timeout"), format!("{idle_timeout:?}"));
+    assert_eq!(documented("http.answer_bytes"), answer_bytes.to_string());
+    assert_eq!(documented("admin.addr"), crate::AdminConfig::default().addr.to_string());
+}

@@ -32,7 +32,7 @@ impl Readiness {
     pub(super) fn new(admins: &[String], ca: Option<&Path>) -> anyhow::Result<Self> {
         let parse = |admin: &String| {
             let url = format!("{}/readyz", admin.trim_end_matches('/'));
-            Url::parse(&url).with_context(|| format!("{admin:?} is no URL"))
+            Url::parse(&url).with_context(|| format!("{admin:?} is not a URL"))
         };
         let urls = admins.iter().map(parse).collect::<anyhow::Result<Vec<_>>>()?;
         let tls = tls::config(urls.iter().any(|url| url.scheme() == "https"), ca)?;
@@ -71,6 +71,6 @@ impl Readiness {
     async fn ask(&self, url: &Url) -> anyhow::Result<Report> {
         let answer = async { self.client.get(url.clone()).send().await?.text().await };
         let text = answer.await.map_err(|error| anyhow::Error::msg(cause(&error)))?;
-        serde_json::from_str(&text).context("this is no admin port of Rowcast")
+        serde_json::from_str(&text).context("not an admin port of Rowcast")
     }
 }

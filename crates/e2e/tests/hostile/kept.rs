@@ -38,7 +38,7 @@ async fn patterns_have_room_that_all_clients_share_and_give_back() {
     let head = http::get(gateway, "/api/changes").await.unwrap();
     let next = head.json()["next"].as_str().unwrap().to_owned();
     let pulled = http::get(gateway, &format!("/api/changes?{query}&since={next}&wait=50s")).await.unwrap();
-    assert!(pulled.status == 503 && pulled.body.contains("as many patterns"), "{pulled:?}");
+    assert!(pulled.status == 503 && pulled.body.contains("pattern memory is full"), "{pulled:?}");
     let mut stream = Peer::asking(gateway, "GET", &format!("/sse/sensors/?{query}")).await.unwrap();
     let said = stream.hear_out(Duration::from_secs(10)).await.expect("the stream ends");
     assert!(String::from_utf8_lossy(&said).contains("1013"), "{}", String::from_utf8_lossy(&said));

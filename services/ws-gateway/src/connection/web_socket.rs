@@ -80,10 +80,7 @@ impl WebSocket {
 
     /// What has come of a message is kept; a long one takes room that all clients share, for some seconds.
     fn await_rest(&mut self, out: &Outbox) -> Option<Close> {
-        if self.messages.held() <= SHORT_BYTES {
-            return None;
-        }
-        if self.long.is_some() {
+        if self.messages.held() <= SHORT_BYTES || self.long.is_some() {
             return None;
         }
         let Some(room) = out.kept().long_message() else { return Some(Close::Overloaded) };

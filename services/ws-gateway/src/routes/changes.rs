@@ -61,7 +61,7 @@ async fn pull(app: &App, peer: SocketAddr, query: &str) -> Result<Vec<u8>, Probl
         .backlog
         .kept()
         .patterns(&asked.filter)
-        .ok_or_else(|| busy("this gateway keeps as many patterns as it may"))?;
+        .ok_or_else(|| busy("pattern memory is full; try again later"))?;
     let Some(since) = asked.since else {
         return Ok(Pulled::nothing(head).into_lines());
     };
