@@ -206,38 +206,6 @@ async fn a_history_that_lost_its_end_starts_an_epoch_and_keeps_what_it_has() {
 }
 
 #[tokio::test]
-async fn retention_drops_partitions_and_moves_the_horizon() {
-    let db = TestDatabase::migrated().await;
-    let mut leader = leader(&db).await;
-    let day = 24 * 3600;
-    db.psql("insert into sensor_readings (sensor_id, value, created_at) values ('old', 1, now() - interval '3 days')");
-    let (old, _) = step(&mut leader).await.unwrap();
-    db.psql("insert into sensor_readings (sensor_id, value) values ('new', 1)");
-    let (new, _) = step(&mut leader).await.unwrap();
-    db.psql("insert into sensor_readings (sensor_id, value) values ('new', 2)");
-    step(&mut leader).await.unwrap();
-    let done =
-        leader.maintain(Some(Duration::from_secs(2 * day)), Duration::from_secs(day), 4).await.unwrap();
-    assert_eq!(done.iter().filter(|d| d.starts_with("made partition")).count(), 2, "{done:?}");
-    assert!(done.contains(&"deleted readings 1".to_owned()), "{done:?}");
-    assert_eq!(
-        leader.maintain(Some(Duration::from_secs(2 * day)), Duration::from_secs(day), 4).await.unwrap(),
-        [""; 0]
-    );
-    assert_eq!(db.psql("select string_agg(sensor_id, ' ') from sensor_readings"), "new new");
-    let database = Database::new(&db.options(), 2);
-    let head = database.head().await.unwrap();
-    let before = Position::after_tick(head.epoch, Tick(old.0 - 1));
-    let Resume::Gap(gap) = database.chronicle().await.unwrap().judge(before) else { panic!("a gap") };
-    assert_eq!(gap.reason, GapReason::Retention);
-    assert!(
-        gap.to <= Position::after_tick(head.epoch, new),
-        "the gap ends no later than the first tick kept whole"
-    );
-    assert!(matches!(database.read(before, head.last_tick, 10).await, Err(ReadError::Forgotten(_))));
-}
-
-#[tokio::test]
 async fn a_day_s_rows_move_from_the_default_partition_into_the_day_s_own() {
     let db = TestDatabase::migrated().await;
     let mut leader = leader(&db).await;
