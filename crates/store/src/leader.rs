@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sqlx::{FromRow, PgConnection, postgres::types::PgInterval};
 use time::OffsetDateTime;
-use wire::{Epoch, Position, Tick};
+use wire::{Epoch, Position, Tick, resume::Head};
 
 use crate::{
-    Budget, Error, Head, Options, Page, ReadError, Result,
+    Budget, Error, Options, Page, ReadError, Result,
     connect::timely,
     log::{TickReadings, head, identity, read_page},
     readings::MaybeRow,

@@ -1,9 +1,9 @@
 //! All of Rowcast's SQL: the schema, readings in and out, ticks and the log they make.
 
-pub mod chronicle;
 pub mod config;
 pub mod connect;
 pub mod doorbell;
+mod extent;
 pub mod history;
 mod hosts;
 pub mod latest;
@@ -16,13 +16,12 @@ pub mod schema;
 mod session;
 pub mod snapshot;
 
-pub use chronicle::{Chronicle, Resume};
 pub use config::{DatabaseConfig, Pooler};
 pub use connect::Options;
 pub use doorbell::Doorbell;
 pub use latest::Latest;
 pub use leader::{Advance, Leader, Loaded};
-pub use log::{Budget, Head, Page, ReadError};
+pub use log::{Budget, Page, ReadError};
 pub use outlook::Outlook;
 pub use pool::Database;
 pub use readings::{Inserter, NewReading, StoredReading, StoredReadings};

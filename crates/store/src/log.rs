@@ -4,22 +4,9 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 use time::OffsetDateTime;
-use wire::{Epoch, Position, Reading, Tick};
+use wire::{Epoch, Position, Reading, Tick, resume::Head};
 
 use crate::{Database, Error, Result, connect::timely, readings::Row, session::Session, snapshot::Snapshot};
-
-/// The end of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// The current epoch.
-    pub epoch: Epoch,
-    /// The tick that the epoch's positions begin behind.
-    pub first_tick: Tick,
-    /// The last tick.
-    pub last_tick: Tick,
-    /// The oldest tick whose snapshot is kept: replay reaches back to behind it.
-    pub horizon: Tick,
-}
 
 /// A run of the log.
 #[derive(Debug, Default)]

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use store::{Advance, Budget, Database, Leader, ReadError, Resume};
+use store::{Advance, Budget, Database, Leader, ReadError};
 use testkit::TestDatabase;
-use wire::{Filter, Position, Tick, frame::GapReason};
+use wire::{Filter, Position, Resume, Tick, frame::GapReason};
 
 async fn leader(db: &TestDatabase) -> Leader {
     Leader::connect(&db.options(), "test").await.unwrap()
@@ -185,20 +185,20 @@ async fn a_history_that_lost_its_end_starts_an_epoch_and_keeps_what_it_has() {
     assert!(new.epoch > old.epoch);
     assert_eq!(new.first_tick, kept.next());
     let before = Position::after_tick(old.epoch, Tick(kept.0 - 1));
-    assert_eq!(database.chronicle().await.unwrap().judge(before), Resume::From(before));
+    assert_eq!(database.log_extent().await.unwrap().resolve(before), Resume::From(before));
     let lost = Position::after_tick(old.epoch, kept.next());
-    let Resume::Gap(gap) = database.chronicle().await.unwrap().judge(lost) else { panic!("a gap") };
+    let Resume::Gap(gap) = database.log_extent().await.unwrap().resolve(lost) else { panic!("a gap") };
     assert_eq!((gap.reason, gap.to), (GapReason::Epoch, Position::after_tick(new.epoch, new.first_tick)));
     // whoever was reading on when it happened is not given the new history's tick for the lost one of its number
     let read = database.read(lost, Tick(i64::MAX), 10).await;
     assert!(matches!(read, Err(ReadError::Forgotten(_))), "{read:?}");
     assert!(database.read(before, Tick(i64::MAX), 10).await.is_ok(), "what survived goes on");
     let ahead = Position::after_tick(new.epoch, new.last_tick.next());
-    assert_eq!(database.chronicle().await.unwrap().judge(ahead), Resume::Ahead);
+    assert_eq!(database.log_extent().await.unwrap().resolve(ahead), Resume::Ahead);
     // a dump restored elsewhere: foreign transaction ids, nothing to replay
     db.psql("update rowcast.epoch set system_identifier = 5, timeline = 1");
     assert!(leader.begin_epoch(false).await.unwrap());
-    let Resume::Gap(gap) = database.chronicle().await.unwrap().judge(before) else { panic!("a gap") };
+    let Resume::Gap(gap) = database.log_extent().await.unwrap().resolve(before) else { panic!("a gap") };
     assert_eq!(gap.reason, GapReason::Epoch);
     assert_eq!(step(&mut leader).await, None, "what was there is history");
     db.psql("insert into sensor_readings (sensor_id, value) values ('new', 3)");

@@ -103,7 +103,7 @@ async fn what_others_set_and_prepare_in_a_shared_session_stays_theirs() {
         let end = Position::after_tick(head.epoch, head.last_tick);
         database.check_schema().await.unwrap();
         database.identity().await.unwrap();
-        database.chronicle().await.unwrap();
+        database.log_extent().await.unwrap();
         database.since(Duration::from_secs(1)).await.unwrap();
         assert_eq!(database.read(first, Tick(i64::MAX), 10).await.unwrap().ticks.len(), round);
         assert_eq!(database.latest(&filter, end, None, 10).await.unwrap().newest.len(), 1);

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
-use store::{Advance, Budget, Database, Leader, Options, ReadError, Resume};
+use store::{Advance, Budget, Database, Leader, Options, ReadError};
 use testkit::Postgres;
-use wire::{Position, Tick, frame::GapReason};
+use wire::{Position, Resume, Tick, frame::GapReason};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -48,7 +48,7 @@ async fn retention_deletes_what_no_tick_needs_and_moves_the_horizon() {
     let database = Database::new(&options, 2);
     let head = database.head().await.unwrap();
     let before = Position::after_tick(head.epoch, Tick(old.0 - 1));
-    let Resume::Gap(gap) = database.chronicle().await.unwrap().judge(before) else { panic!("a gap") };
+    let Resume::Gap(gap) = database.log_extent().await.unwrap().resolve(before) else { panic!("a gap") };
     assert_eq!(gap.reason, GapReason::Retention);
     assert!(
         gap.to <= Position::after_tick(head.epoch, first_past),

@@ -39,19 +39,16 @@ async fn a_database_that_falls_silent_ends_every_wait_and_is_found_again() {
         let (filter, span, order) = (&Filter::All, EVER, Order::Descending);
         let newest = Wanted { filter, span, order, after: None, limit: 10 };
         let each = Duration::from_secs(8);
-        let (head, log, latest, newest, chronicle, schema) = tokio::join!(
+        let (head, log, latest, newest, extent, schema) = tokio::join!(
             timeout(each, database.head()),
             timeout(each, database.read(end, Tick(i64::MAX), 10)),
             timeout(each, database.latest(&Filter::All, end, None, 10)),
             timeout(each, database.readings(newest, 1 << 20)),
-            timeout(each, database.chronicle()),
+            timeout(each, database.log_extent()),
             timeout(each, database.check_schema()),
         );
         assert!(head.unwrap().is_err() && log.unwrap().is_err() && latest.unwrap().is_err(), "{round}");
-        assert!(
-            newest.unwrap().is_err() && chronicle.unwrap().is_err() && schema.unwrap().is_err(),
-            "{round}"
-        );
+        assert!(newest.unwrap().is_err() && extent.unwrap().is_err() && schema.unwrap().is_err(), "{round}");
         assert!(timeout(each, Leader::connect(&options, "test")).await.unwrap().is_err(), "{round}");
         wire.set(Wire::Whole);
         database.head().await.unwrap();

@@ -8,6 +8,7 @@ pub mod filter;
 pub mod frame;
 pub mod position;
 pub mod reading;
+pub mod resume;
 pub mod stamp;
 
 pub use close::Close;
@@ -18,6 +19,7 @@ pub use filter::{Filter, Pattern, split_patterns};
 pub use frame::ServerMessage;
 pub use position::{Epoch, Position, Tick};
 pub use reading::Reading;
+pub use resume::Resume;
 
 /// The WebSocket subprotocol of v1.
 pub const SUBPROTOCOL: &str = "rowcast.v1";

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use store::{ReadError, Resume};
+use store::ReadError;
 use tokio::time::{Instant, sleep, timeout_at};
-use wire::{Filter, Position, frame::Gap};
+use wire::{Filter, Position, Resume, frame::Gap};
 
 use crate::{
     batch::Batch,

@@ -11,12 +11,12 @@ use std::{sync::Arc, time::Duration};
 use ahash::AHashMap;
 use chassis::Life;
 use parking_lot::Mutex;
-use store::{Chronicle, Database, ReadError, Resume};
+use store::{Database, ReadError};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, sleep, timeout},
 };
-use wire::{Filter, Position, Tick};
+use wire::{Filter, Position, Resume, Tick, resume::LogExtent};
 
 use self::pages::Pages;
 use crate::{batch::Batch, hub::Hub, metrics::Metrics, session::SnapshotPage};
@@ -72,7 +72,7 @@ struct Inner {
     /// One reader at a time: whoever waited finds what the one before has read.
     paging: tokio::sync::Mutex<()>,
     pages: Mutex<Pages>,
-    chronicle: tokio::sync::Mutex<Option<(Instant, Arc<Chronicle>)>>,
+    chronicle: tokio::sync::Mutex<Option<(Instant, Arc<LogExtent>)>>,
     snapshots: tokio::sync::Mutex<Snapshots>,
     metrics: Metrics,
 }
@@ -129,16 +129,16 @@ impl Replay {
             return Ok(Resume::From(from));
         }
         let asked = Instant::now();
-        let kept = self.chronicle(asked - CHRONICLE_LIVES).await?.judge(from);
+        let kept = self.chronicle(asked - CHRONICLE_LIVES).await?.resolve(from);
         // that it can be had is checked again by the read; that it cannot is final, and said only from fresh knowledge
-        if let Resume::From(_) = kept { Ok(kept) } else { Ok(self.chronicle(asked).await?.judge(from)) }
+        if let Resume::From(_) = kept { Ok(kept) } else { Ok(self.chronicle(asked).await?.resolve(from)) }
     }
 
     /// The chronicle as it was at `not_before` or later.
-    async fn chronicle(&self, not_before: Instant) -> store::Result<Arc<Chronicle>> {
+    async fn chronicle(&self, not_before: Instant) -> store::Result<Arc<LogExtent>> {
         let Ok(mut kept) = timeout(WAIT_LIMIT, self.inner.chronicle.lock()).await else {
             // whoever reads it gets no answer; on another connection there may be one
-            return Ok(Arc::new(self.inner.database.chronicle().await?));
+            return Ok(Arc::new(self.inner.database.log_extent().await?));
         };
         if let Some((at, chronicle)) = &*kept
             && *at >= not_before
@@ -147,7 +147,7 @@ impl Replay {
         }
         let asked = Instant::now();
         self.inner.metrics.replay_reads.inc();
-        let chronicle = Arc::new(self.inner.database.chronicle().await?);
+        let chronicle = Arc::new(self.inner.database.log_extent().await?);
         *kept = Some((asked, chronicle.clone()));
         Ok(chronicle)
     }

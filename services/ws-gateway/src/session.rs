@@ -8,10 +8,9 @@ mod wish;
 
 use std::sync::Arc;
 
-use store::Resume;
 use tokio::time::Instant;
 use wire::{
-    Close, Command, ErrorCode, Filter, Mode, Position, ServerMessage, Start, Subscribe, Verb,
+    Close, Command, ErrorCode, Filter, Mode, Position, Resume, ServerMessage, Start, Subscribe, Verb,
     command::Refusal,
     frame::{Attached, Empty, Hello, Limits},
 };

@@ -3,9 +3,9 @@
 
 use std::{collections::VecDeque, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
-use store::{ReadError, Resume};
+use store::ReadError;
 use tokio::time::{Instant, sleep};
-use wire::{Filter, Position};
+use wire::{Filter, Position, Resume};
 
 use crate::{replay::Piece, routes::App, session::SnapshotPage};
 

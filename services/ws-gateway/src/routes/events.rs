@@ -9,9 +9,8 @@ use axum::{
 };
 use chassis::{Handover, Problem, Seat};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use store::Resume;
 use tokio::time::timeout;
-use wire::Start;
+use wire::{Resume, Start};
 
 use super::{Admitted, App};
 use crate::{
