@@ -5,7 +5,11 @@ use std::{collections::VecDeque, sync::LazyLock, time::Duration};
 use redis::{Script, aio::MultiplexedConnection};
 use wire::{Epoch, Position};
 
-use crate::{EntryId, Error, Options, Result};
+use crate::{
+    connect::Options,
+    entry_id::EntryId,
+    error::{Error, Result},
+};
 
 static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
 static BEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("beat.lua")));

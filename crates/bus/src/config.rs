@@ -1,4 +1,4 @@
-//! The section `redis` of a service, and what may be wrong with it.
+//! The section `redis` of a service.
 
 use std::{
     fs,
@@ -16,7 +16,10 @@ use rustls::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
-use crate::connect::{Options, Sentinels, Way};
+use crate::{
+    connect::{Options, Sentinels, Way},
+    fault::Fault,
+};
 
 /// The section `redis` of a service.
 #[derive(Debug, Deserialize)]
@@ -74,59 +77,6 @@ fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         }
     })
-}
-
-/// Something that is wrong with the section.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The URL is not one of Redis.
-    #[error("not a Redis URL (redis://user:password@host:6379/0, or rediss:// for TLS)")]
-    Url,
-    /// Sentinels that do not know which master is meant.
-    #[error("is missing: the name that the Sentinels know the master by")]
-    NoMaster,
-    /// A master that nobody could name.
-    #[error("is missing: host:port of each Sentinel that knows redis.master")]
-    NoSentinels,
-    /// A Sentinel's address.
-    #[error("not host:port (or rediss://host:port): {0}")]
-    Sentinel(String),
-    /// A certificate without its key, or a key without its certificate.
-    #[error("is missing: a certificate and its key belong together")]
-    Half(&'static str),
-    /// A file that cannot be read.
-    #[error("{} cannot be read: {}", .path.display(), .why)]
-    File {
-        /// The key that names it.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        why: std::io::Error,
-    },
-    /// A file without certificates.
-    #[error("{} holds no certificate in PEM that can be used", .0.display())]
-    Ca(PathBuf),
-    /// Certificates that nothing would ask for.
-    #[error("is for TLS only: write rediss:// in redis.url, or before a Sentinel")]
-    WithoutTls(&'static str),
-    /// A certificate and a key that do not make one.
-    #[error("{} and {} are no certificate and key in PEM that can be used", .0.display(), .1.display())]
-    Client(PathBuf, PathBuf),
-}
-
-impl Fault {
-    /// The key that is at fault.
-    pub const fn key(&self) -> &'static str {
-        match self {
-            Self::Url => "redis.url",
-            Self::NoMaster => "redis.master",
-            Self::NoSentinels | Self::Sentinel(_) => "redis.sentinels",
-            Self::Ca(_) => "redis.ca",
-            Self::Client(..) => "redis.certificate",
-            Self::Half(key) | Self::File { key, .. } | Self::WithoutTls(key) => key,
-        }
-    }
 }
 
 impl RedisConfig {
@@ -259,6 +209,16 @@ impl RedisConfig {
         let system = rustls_native_certs::load_native_certs().certs.into_iter().filter(is_usable);
         let pem = own.into_iter().chain(system).map(|certificate| pem(&certificate)).collect::<String>();
         Ok(Some(pem.into_bytes()))
+    }
+}
+
+impl Options {
+    /// The server at a URL; the keys begin with `{prefix}:`.
+    ///
+    /// # Errors
+    /// When the URL is not one of Redis.
+    pub fn at(url: &str, prefix: &str) -> Result<Self, Fault> {
+        RedisConfig::at(url, prefix).options()
     }
 }
 

@@ -10,10 +10,7 @@ use redis::{
 use secrecy::{ExposeSecret, SecretString};
 use wire::Epoch;
 
-use crate::{
-    Error, Result,
-    config::{Fault, RedisConfig},
-};
+use crate::error::{Error, Result};
 
 /// How long a new connection may take, finding out who is the master included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,14 +50,6 @@ impl Options {
     /// By that way; the keys begin with `{prefix}:`.
     pub(crate) fn new(way: Way, prefix: &str) -> Self {
         Self { way, prefix: prefix.to_owned() }
-    }
-
-    /// The server at a URL; the keys begin with `{prefix}:`.
-    ///
-    /// # Errors
-    /// When the URL is not one of Redis.
-    pub fn at(url: &str, prefix: &str) -> std::result::Result<Self, Fault> {
-        RedisConfig::at(url, prefix).options()
     }
 
     /// For the keys of that database: `{prefix:database}:`, so that installations with one prefix share a Redis.

@@ -2,6 +2,9 @@
 
 use redis::RedisError;
 
+/// What a bus operation gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
 /// A failure of Redis or of the way to it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

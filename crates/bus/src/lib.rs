@@ -11,17 +11,15 @@ pub mod config;
 pub mod connect;
 pub mod entry_id;
 pub mod error;
+pub mod fault;
 pub mod memory;
 pub mod tail;
 
 pub use append::{Append, Appender, LastLeader, NewEntry};
-pub use config::{Fault, RedisConfig};
+pub use config::RedisConfig;
 pub use connect::Options;
 pub use entry_id::EntryId;
+pub use error::{Error, Result};
+pub use fault::Fault;
 pub use memory::{Memory, MemoryFault};
 pub use tail::{Read, StreamEntry, Tail};
-
-pub use error::Error;
-
-/// What a bus operation gives.
-pub type Result<T> = std::result::Result<T, Error>;

@@ -1,6 +1,9 @@
 //! Whether Redis has room for the stream, and leaves it there.
 
-use crate::{Error, Options, Result, error::Refusal};
+use crate::{
+    connect::Options,
+    error::{Error, Refusal, Result},
+};
 
 /// What a Redis must be allowed to hold: the stream at its fullest, beside the one of the epoch before it, and what
 /// gateways are reading of them (`a_full_stream_takes_less_than_half_of_what_is_said_to_be_needed`).

@@ -6,7 +6,11 @@ use bytes::Bytes;
 use redis::{Value, aio::MultiplexedConnection};
 use wire::{Epoch, Position};
 
-use crate::{EntryId, Error, Options, Result};
+use crate::{
+    connect::Options,
+    entry_id::EntryId,
+    error::{Error, Result},
+};
 
 /// The most entries that one read brings.
 const ENTRIES_PER_READ: usize = 64;

@@ -1,15 +1,14 @@
 //! Configuration in three layers: defaults in the code, then a TOML file, then the environment.
 
-mod faults;
 mod load;
 
 use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
 
-pub use self::faults::Faults;
 pub(crate) use self::load::{Layers, load};
 use crate::admin::AdminConfig;
+use crate::faults::Faults;
 use crate::logs::LogConfig;
 
 /// A service's whole configuration. Its sections refuse unknown keys (`#[serde(deny_unknown_fields)]`) and carry

@@ -10,6 +10,8 @@ mod boot;
 mod chain;
 mod config;
 mod cors;
+pub mod duration;
+mod faults;
 mod life;
 mod logs;
 mod metrics;
@@ -22,14 +24,13 @@ mod readiness;
 mod secret;
 pub mod traces;
 
-pub use humantime_serde as duration;
-
 pub use crate::accept::{Handover, Holds, HttpConfig, Seat, bind, into_tcp, serve};
 pub use crate::admin::AdminConfig;
 pub use crate::boot::{DRAIN_LIMIT, Service, main};
 pub use crate::chain::chain;
-pub use crate::config::{Faults, Settings, list};
+pub use crate::config::{Settings, list};
 pub use crate::cors::Cors;
+pub use crate::faults::Faults;
 pub use crate::life::Life;
 pub use crate::logs::{LogConfig, LogFormat};
 pub use crate::metrics::HttpMetrics;

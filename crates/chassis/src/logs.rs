@@ -7,7 +7,7 @@ use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use self::json::JsonLines;
-use crate::config::Faults;
+use crate::faults::Faults;
 
 /// The section `log`.
 #[derive(Debug, Clone, Deserialize)]

@@ -1,4 +1,4 @@
-//! The section `database` of a service, and what may be wrong with it.
+//! The section `database` of a service.
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -7,22 +7,11 @@ use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::{
-    Options,
+    connect::Options,
+    fault::Fault,
     hosts::{self, Hosts},
+    pooler::Pooler,
 };
-
-/// What stands between a service and the database.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooler {
-    /// Nothing.
-    #[default]
-    None,
-    /// A pooler that keeps a session for each of its clients: to them it is as if it were not there.
-    Session,
-    /// A pooler that lends a session for each transaction, as PgBouncer does with `pool_mode = transaction`.
-    Transaction,
-}
 
 /// The section `database` of a service: a URL, or the parts of one.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -50,59 +39,6 @@ pub struct DatabaseConfig {
     pub key: Option<PathBuf>,
     /// The pooler before it, if there is one.
     pub pooler: Pooler,
-}
-
-/// Something that is wrong with the section.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// Neither a URL nor a host.
-    #[error("is missing, and so is database.host")]
-    Missing,
-    /// A URL and parts of one.
-    #[error("is part of a URL: set it in database.url, or set database.host instead of the URL")]
-    Twice(&'static str),
-    /// The URL is not one of Postgres.
-    #[error("not a Postgres URL (postgres://user:password@host:5432/database)")]
-    Url,
-    /// Not as many ports as hosts.
-    #[error("needs one port for all hosts, or one for each")]
-    Ports,
-    /// A choice of hosts that would not do.
-    #[error("target_session_attrs must be read-write, primary or any")]
-    Target,
-    /// A pooler before a service that needs a session of its own.
-    #[error(
-        "must not be transaction here: this service listens or holds locks, in a session of its own; lead its URL past the pooler"
-    )]
-    Pooler,
-    /// A mode that there is not.
-    #[error("must be disable, allow, prefer, require, verify-ca or verify-full")]
-    SslMode,
-    /// A certificate without its key, or a key without its certificate.
-    #[error("is missing: a certificate and its key belong together")]
-    Half(&'static str),
-    /// A file that cannot be read.
-    #[error("{} cannot be read: {why}", .path.display())]
-    File {
-        /// The key that names it.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        why: std::io::Error,
-    },
-}
-
-impl Fault {
-    /// The key that is at fault.
-    pub const fn key(&self) -> &'static str {
-        match self {
-            Self::Missing | Self::Url | Self::Ports | Self::Target => "database.url",
-            Self::Pooler => "database.pooler",
-            Self::SslMode => "database.sslmode",
-            Self::Twice(key) | Self::Half(key) | Self::File { key, .. } => key,
-        }
-    }
 }
 
 impl DatabaseConfig {
@@ -181,6 +117,16 @@ impl DatabaseConfig {
             (Some(_), None) => Err(Fault::Half("database.key")),
             (None, Some(_)) => Err(Fault::Half("database.certificate")),
         }
+    }
+}
+
+impl Options {
+    /// From a URL alone; `application` is what `pg_stat_activity` shows.
+    ///
+    /// # Errors
+    /// When the URL is not one of Postgres.
+    pub fn new(url: &str, application: &str) -> std::result::Result<Self, Fault> {
+        DatabaseConfig::at(url).options(application)
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
 
 use crate::{
-    DatabaseConfig, Error, Result,
-    config::{Fault, Pooler},
-    hosts::{Hosts, NoneTaken},
+    deadline::within,
+    error::Result,
+    hosts::Hosts,
+    pooler::Pooler,
     session::{self, Access, Session},
 };
 
@@ -33,14 +34,6 @@ pub struct Options {
 }
 
 impl Options {
-    /// From a URL alone; `application` is what `pg_stat_activity` shows.
-    ///
-    /// # Errors
-    /// When the URL is not one of Postgres.
-    pub fn new(url: &str, application: &str) -> std::result::Result<Self, Fault> {
-        DatabaseConfig::at(url).options(application)
-    }
-
     pub(crate) fn of(hosts: Hosts, application: &str, pooler: Pooler) -> Self {
         let hosts = hosts.map(|pg| {
             // floats travel in binary: the setting would change nothing, and poolers refuse it
@@ -97,7 +90,7 @@ impl Options {
             }
             Ok(connection)
         });
-        timely(CONNECT_TIMEOUT, connect).await?
+        within(CONNECT_TIMEOUT, connect).await?
     }
 
     /// One connection, with a session of its own or a shared one.
@@ -106,7 +99,7 @@ impl Options {
             return Ok(Session::new(self.connect().await?, None));
         }
         let (_, connection) =
-            timely(CONNECT_TIMEOUT, Box::pin(self.hosts.connect(CONNECT_TIMEOUT))).await??;
+            within(CONNECT_TIMEOUT, Box::pin(self.hosts.connect(CONNECT_TIMEOUT))).await??;
         Ok(Session::new(connection, Some(session::opening(access, &self.settings))))
     }
 
@@ -125,41 +118,4 @@ impl Options {
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
         Ok(pool.connect_lazy_with(host.clone()))
     }
-}
-
-/// Waits for an answer no longer than `limit`: a host that is gone without a word never gives one.
-pub(crate) async fn timely<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T> {
-    let silent = |_| {
-        let silent = format!("no answer within {limit:?}");
-        Error(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, silent)))
-    };
-    tokio::time::timeout(limit, work).await.map_err(silent)
-}
-
-/// What a failure means for whoever set the database up; the driver's own words follow it as its source.
-pub(crate) fn sentence(error: &sqlx::Error) -> &'static str {
-    match error {
-        sqlx::Error::Io(why) if is_unknown_name(why) => "the database's host is not known",
-        sqlx::Error::Io(_) => "the database cannot be reached",
-        sqlx::Error::PoolTimedOut => "the database does not answer",
-        sqlx::Error::Configuration(why) if why.is::<NoneTaken>() => {
-            "none of the database's hosts can be used"
-        }
-        sqlx::Error::Tls(_) => "no TLS with the database that can be trusted",
-        sqlx::Error::Database(told) => match told.code().as_deref() {
-            Some("28P01" | "28000") => "the database refuses the user or the password",
-            Some("3D000") => "there is no such database",
-            Some("42501") => "the database's user may not do that",
-            Some("53300") => "the database has no connection left",
-            // names of statements that another has given, or that are known elsewhere
-            Some("26000" | "42P05") => "a pooler shares sessions: database.pooler must be transaction",
-            _ => "the database failed",
-        },
-        _ => "the database failed",
-    }
-}
-
-/// The resolver's errors have no kind of their own.
-fn is_unknown_name(why: &std::io::Error) -> bool {
-    why.to_string().starts_with("failed to lookup address information")
 }

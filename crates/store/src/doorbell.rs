@@ -5,7 +5,10 @@ use std::time::Duration;
 use sqlx::{Executor, postgres::PgListener};
 use tokio::time::timeout;
 
-use crate::{Error, Options, Result};
+use crate::{
+    connect::Options,
+    error::{Error, Result},
+};
 
 /// The channel that `notify_sensor_update()` rings.
 const CHANNEL: &str = "sensor_updates";

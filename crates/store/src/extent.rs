@@ -5,13 +5,19 @@ use wire::{
     resume::{EpochStart, LogExtent},
 };
 
-use crate::{Database, Error, Result, connect::timely, log::head, session::Session};
+use crate::{
+    deadline::within,
+    error::{Error, Result},
+    log::head,
+    pool::Database,
+    session::Session,
+};
 
 impl Database {
     /// How far the log reaches, and through which epochs.
     pub async fn log_extent(&self) -> Result<LogExtent> {
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), extent(lent.session())).await?;
+        let read = within(lent.limit(), extent(lent.session())).await?;
         lent.after(read).await
     }
 }

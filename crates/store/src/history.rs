@@ -1,5 +1,6 @@
 //! Readings of a span of time, whole or in buckets, in pages: every statement is bounded and read by index.
 
+mod order;
 pub mod statements;
 
 use std::time::Duration;
@@ -9,7 +10,14 @@ use sqlx::{FromRow, postgres::types::PgInterval};
 use time::{OffsetDateTime, macros::datetime};
 use wire::{Filter, Reading};
 
-use crate::{Database, Error, Result, connect::timely, latest::lists, readings::Row};
+pub use self::order::Order;
+use crate::{
+    deadline::within,
+    error::{Error, Result},
+    latest::lists,
+    pool::Database,
+    readings::Row,
+};
 
 /// Sensors that are read one by one at most; where a filter means more, the order of time is read and filtered.
 pub const SENSORS_AT_ONCE: usize = 256;
@@ -24,15 +32,6 @@ pub struct Span {
     pub from: OffsetDateTime,
     /// The first instant behind it.
     pub to: OffsetDateTime,
-}
-
-/// By time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Oldest first.
-    Ascending,
-    /// Newest first.
-    Descending,
 }
 
 /// Where a reading stands in the order of time.
@@ -161,7 +160,7 @@ impl Database {
             }
             Ok(false)
         };
-        let more = timely(self.limit(), read).await??;
+        let more = within(self.limit(), read).await??;
         // a page that was closed by its bytes leaves its connection: the rest may be many times as much
         if !more || rows.len() == limit {
             lent.give_back().await;
@@ -211,7 +210,7 @@ impl Database {
             .bind(near.bucket)
             .bind(near.sensor_id)
             .bind(one_more);
-        let read = timely(lent.limit(), lent.session().all(query)).await?;
+        let read = within(lent.limit(), lent.session().all(query)).await?;
         let mut rows: Vec<Bucket> = lent.after(read).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -222,7 +221,7 @@ impl Database {
     pub async fn sensor(&self, sensor_id: &str) -> Result<Option<Sensor>> {
         let mut lent = self.lend().await?;
         let query = sqlx::query_as(statements::SENSOR).bind(sensor_id);
-        let read = timely(lent.limit(), lent.session().all(query)).await?;
+        let read = within(lent.limit(), lent.session().all(query)).await?;
         let rows: Vec<Row> = lent.after(read).await?;
         let mut readings = rows.into_iter().map(Reading::from);
         Ok(readings.next().zip(readings.next()).map(|(newest, oldest)| Sensor { newest, oldest }))
@@ -246,7 +245,7 @@ impl Database {
         let one_more = i64::try_from(SENSORS_AT_ONCE).unwrap_or(i64::MAX).saturating_add(1);
         let mut lent = self.lend().await?;
         let query = sqlx::query_as(statements::WALK).bind(exact).bind(prefixes).bind(one_more);
-        let read = timely(lent.limit(), lent.session().all(query)).await?;
+        let read = within(lent.limit(), lent.session().all(query)).await?;
         let sensors: Vec<(String,)> = lent.after(read).await?;
         let sensors: Vec<String> = sensors.into_iter().map(|(sensor,)| sensor).collect();
         Ok(if sensors.len() > SENSORS_AT_ONCE { Whom::Many } else { Whom::These(sensors) })

@@ -11,7 +11,11 @@ use std::{
 
 use sqlx::{ConnectOptions, PgConnection, Row, postgres::PgConnectOptions};
 
-use crate::{Result, config::Fault, connect::timely};
+use crate::{
+    deadline::within,
+    error::{NoneTaken, Result},
+    fault::Fault,
+};
 
 /// What a host must be to be taken: `target_session_attrs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +64,6 @@ pub(crate) struct Hosts {
     /// The one to begin with where only one can fit: that which was tried last. Others that are gone cost no time then.
     first: Arc<AtomicUsize>,
 }
-
-/// Why no host was taken, of each of several.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct NoneTaken(String);
 
 /// Why one was not.
 enum Refusal {
@@ -142,7 +141,7 @@ impl Hosts {
             }
             Ok(connection)
         };
-        timely(limit, reach).await.map_err(|error| Refusal::Failed(error.0))?
+        within(limit, reach).await.map_err(|error| Refusal::Failed(error.0))?
     }
 }
 

@@ -5,7 +5,12 @@ use sqlx::FromRow;
 use wire::{Filter, Pattern, Position, Reading};
 
 use crate::{
-    Database, ReadError, Result, connect::timely, log::PAGE_BYTES, readings::MaybeRow, session::Session,
+    deadline::within,
+    error::Result,
+    log::{PAGE_BYTES, ReadError},
+    pool::Database,
+    readings::MaybeRow,
+    session::Session,
 };
 
 /// A page of the newest readings.
@@ -74,7 +79,7 @@ impl Database {
         limit: i64,
     ) -> std::result::Result<Latest, ReadError> {
         let mut lent = self.lend().await?;
-        let snaps = timely(lent.limit(), snapshots(lent.session(), at)).await?;
+        let snaps = within(lent.limit(), snapshots(lent.session(), at)).await?;
         let Some((snap, before)) = snaps? else {
             lent.give_back().await;
             return Err(ReadError::Forgotten(at));
@@ -104,7 +109,7 @@ impl Database {
             }
             Result::Ok(true)
         };
-        let whole = timely(self.limit(), read).await??;
+        let whole = within(self.limit(), read).await??;
         if whole {
             lent.give_back().await;
             latest.next = latest.next.filter(|_| count == limit);

@@ -7,9 +7,10 @@ use time::OffsetDateTime;
 use wire::{Epoch, Position, Tick, resume::Head};
 
 use crate::{
-    Budget, Error, Options, Page, ReadError, Result,
-    connect::timely,
-    log::{TickReadings, head, identity, read_page},
+    connect::Options,
+    deadline::within,
+    error::{Error, Result},
+    log::{Budget, Page, ReadError, TickReadings, head, identity, read_page},
     readings::MaybeRow,
     session::{Access, Session},
 };
@@ -81,14 +82,14 @@ impl Leader {
 
     /// What tells this database from all others: its keys in Redis are named after it.
     pub async fn identity(&mut self) -> Result<String> {
-        timely(self.limit, identity(&mut self.session)).await?
+        within(self.limit, identity(&mut self.session)).await?
     }
 
     /// Says to others of this database that the listener of that name leads, for as long as the connection lasts.
     pub async fn announce(&mut self, listener: &str) -> Result<()> {
         let lock = "select pg_advisory_lock_shared(hashtext('rowcast.leader'), hashtext($1))";
         let lock = sqlx::query(lock).bind(listener).execute(self.session.own());
-        timely(self.limit, lock).await??;
+        within(self.limit, lock).await??;
         Ok(())
     }
 
@@ -100,7 +101,7 @@ impl Leader {
                                and database = (select oid from pg_database where datname = current_database())
                                and classid = hashtext('rowcast.leader')::oid and objid = hashtext($1)::oid)",
         );
-        Ok(timely(self.limit, query.bind(listener).fetch_one(self.session.own())).await??)
+        Ok(within(self.limit, query.bind(listener).fetch_one(self.session.own())).await??)
     }
 
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
@@ -245,7 +246,7 @@ impl Leader {
             .bind(keep.map(interval))
             .bind(interval(replay))
             .bind(ahead);
-        let done: Vec<(String, String)> = timely(self.limit, query.fetch_all(self.session.own())).await??;
+        let done: Vec<(String, String)> = within(self.limit, query.fetch_all(self.session.own())).await??;
         Ok(done.into_iter().map(|(action, object)| format!("{action} {object}")).collect())
     }
 }

@@ -6,7 +6,14 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 use wire::{Epoch, Position, Reading, Tick, resume::Head};
 
-use crate::{Database, Error, Result, connect::timely, readings::Row, session::Session, snapshot::Snapshot};
+use crate::{
+    deadline::within,
+    error::{Error, Result},
+    pool::Database,
+    readings::Row,
+    session::Session,
+    snapshot::Snapshot,
+};
 
 /// A run of the log.
 #[derive(Debug, Default)]
@@ -251,14 +258,14 @@ impl Database {
     /// name has another.
     pub async fn identity(&self) -> Result<String> {
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), identity(lent.session())).await?;
+        let read = within(lent.limit(), identity(lent.session())).await?;
         lent.after(read).await
     }
 
     /// The log's end.
     pub async fn head(&self) -> Result<Head> {
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), head(lent.session())).await?;
+        let read = within(lent.limit(), head(lent.session())).await?;
         lent.after(read).await?.ok_or(Error(sqlx::Error::RowNotFound))
     }
 
@@ -271,7 +278,7 @@ impl Database {
     ) -> std::result::Result<Page, ReadError> {
         let mut lent = self.lend().await?;
         let page = read_page(lent.session(), after, upto, Budget::rows(limit));
-        let page = timely(self.limit(), page).await?;
+        let page = within(self.limit(), page).await?;
         if !matches!(&page, Err(ReadError::Database(error)) if !error.is_answer()) {
             lent.give_back().await;
         }
@@ -289,7 +296,7 @@ impl Database {
         )
         .bind(last.as_secs_f64());
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), lent.session().one(query)).await?;
+        let read = within(lent.limit(), lent.session().one(query)).await?;
         let (epoch, first_tick, tick, whole): (i64, i64, i64, bool) = lent.after(read).await?;
         let tick = Tick(tick.max(first_tick));
         Ok((Position::after_tick(Epoch(epoch), tick), whole && tick.0 > first_tick))

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use wire::{Epoch, Tick};
 
-use crate::{Leader, Result};
+use crate::{error::Result, leader::Leader};
 
 /// The log's end, and whether readings wait behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,16 +12,11 @@ use tokio::{
 };
 
 use crate::{
-    Error, Options, Result,
-    connect::{CONNECT_TIMEOUT, timely},
-    session::{Access, Session},
+    connect::{CONNECT_TIMEOUT, Options},
+    deadline::within,
+    error::{Error, Result},
+    session::{Access, PROBE, Session, TRUSTED_FOR},
 };
-
-/// A connection that was idle for longer is asked whether it is still there: servers, poolers and firewalls end idle ones.
-pub(crate) const TRUSTED_FOR: Duration = Duration::from_millis(500);
-
-/// How long that may take.
-pub(crate) const PROBE: Duration = Duration::from_millis(500);
 
 /// Connections for readers. They are made when they are first used, and again after a loss.
 #[derive(Clone)]
@@ -66,7 +61,7 @@ impl Database {
 
     /// A connection that works, as far as can be known.
     pub(crate) async fn lend(&self) -> Result<Lent> {
-        let permit = timely(CONNECT_TIMEOUT, self.inner.permits.clone().acquire_owned()).await?;
+        let permit = within(CONNECT_TIMEOUT, self.inner.permits.clone().acquire_owned()).await?;
         let permit = permit.map_err(|_closed| Error(sqlx::Error::PoolClosed))?;
         let session = match self.inner.working().await {
             Some(session) => session,
@@ -79,7 +74,7 @@ impl Database {
 impl Inner {
     async fn connect(&self) -> Result<Session> {
         let mut session = self.options.session(Access::Read).await?;
-        timely(self.options.limit(), session.begin()).await??;
+        within(self.options.limit(), session.begin()).await??;
         Ok(session)
     }
 
@@ -120,7 +115,7 @@ impl Lent {
     /// Gives it back.
     pub(crate) async fn give_back(self) {
         let Self { mut session, inner, _permit } = self;
-        if let Ok(Ok(())) = timely(PROBE, session.end()).await {
+        if let Ok(Ok(())) = within(PROBE, session.end()).await {
             inner.idle.lock().push((session, Instant::now()));
         }
     }

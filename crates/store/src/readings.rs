@@ -6,10 +6,11 @@ use tokio::time::Instant;
 use wire::Reading;
 
 use crate::{
-    Database, Error, Options, Result,
-    connect::timely,
-    pool::TRUSTED_FOR,
-    session::{Access, Session},
+    connect::Options,
+    deadline::within,
+    error::{Error, Result},
+    pool::Database,
+    session::{Access, Session, TRUSTED_FOR},
 };
 
 /// The constraint on the size of a reading's metadata as it is stored.
@@ -140,7 +141,7 @@ impl Inserter {
     /// Connects. Options should bound the statement's time. A shared session is ours from now until the first insert.
     pub async fn connect(options: &Options) -> Result<Self> {
         let mut session = options.session(Access::Write).await?;
-        let clock = timely(options.limit(), clock(&mut session)).await??;
+        let clock = within(options.limit(), clock(&mut session)).await??;
         Ok(Self { session, clock, read_at: Instant::now(), heard_at: Instant::now() })
     }
 
@@ -209,7 +210,7 @@ impl Database {
                     and has_any_column_privilege('public.sensor_readings', 'insert')",
         );
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), lent.session().scalar(query)).await?;
+        let read = within(lent.limit(), lent.session().scalar(query)).await?;
         lent.after(read).await
     }
 }

@@ -8,7 +8,13 @@ use sqlx::{
 };
 use tokio::time::Instant;
 
-use crate::{Database, Error, Options, Result, connect::timely, session::Session};
+use crate::{
+    connect::Options,
+    deadline::within,
+    error::{Error, Result},
+    pool::Database,
+    session::Session,
+};
 
 const MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -152,7 +158,7 @@ impl Database {
 
     async fn schema_version(&self) -> Result<i64> {
         let mut lent = self.lend().await?;
-        let read = timely(lent.limit(), version(lent.session())).await?;
+        let read = within(lent.limit(), version(lent.session())).await?;
         lent.after(read).await
     }
 }

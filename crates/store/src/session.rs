@@ -13,7 +13,16 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
-use crate::{Error, Result, connect::timely, pool::PROBE};
+use crate::{
+    deadline::within,
+    error::{Error, Result},
+};
+
+/// A connection that was idle for longer is asked whether it is still there: servers, poolers and firewalls end idle ones.
+pub(crate) const TRUSTED_FOR: Duration = Duration::from_millis(500);
+
+/// How long that may take.
+pub(crate) const PROBE: Duration = Duration::from_millis(500);
 
 /// What others may have set in a shared session that would change what is stored, or whether a statement is taken. Each is
 /// what the session began with, unless we set it ourselves. The role comes first: it decides what may be set.
@@ -139,12 +148,12 @@ impl Session {
                 (None, false) => Ok(self.connection.ping().await?),
             }
         };
-        matches!(timely(limit, asked).await, Ok(Ok(())))
+        matches!(within(limit, asked).await, Ok(Ok(())))
     }
 
     /// Closes it in good order.
     pub(crate) async fn close(self) {
-        let _ = timely(PROBE, self.connection.close()).await;
+        let _ = within(PROBE, self.connection.close()).await;
     }
 
     /// Whether statements keep a name: the next one with this session would find it taken, or that of another behind it.

@@ -1,12 +1,22 @@
 //! What a client says in v1.
 
-use std::{borrow::Cow, str::FromStr, time::Duration};
+mod body;
+mod start;
+mod subscribe;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize, de::DeserializeOwned, ser::SerializeMap};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{error::ErrorCode, frame::Empty, position::Position};
+use self::body::read_body;
+pub use self::{
+    start::Start,
+    subscribe::{Mode, Subscribe},
+};
+use crate::{
+    empty::Empty,
+    error::{Refusal, shortened},
+};
 
 /// One message of a client. Unknown fields are ignored; a message without a known verb has [`Verb::Unknown`].
 #[derive(Debug, Clone, PartialEq)]
@@ -32,215 +42,6 @@ pub enum Verb {
     Unknown(String),
     /// A known verb with a body that does not fit.
     Malformed(Refusal),
-}
-
-/// Why a command is refused, in code and words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The stable word.
-    pub code: ErrorCode,
-    /// A sentence for people.
-    pub message: String,
-}
-
-impl Refusal {
-    /// A code with its sentence.
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
-
-/// The body of `subscribe`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
-pub struct Subscribe {
-    /// Exact ids and `prefix*`; absent means all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sensors: Option<Vec<String>>,
-    /// Where to start.
-    pub from: Start,
-    /// Every reading, or the newest of each sensor.
-    #[serde(skip_serializing_if = "is_default")]
-    pub mode: Mode,
-    /// In mode `latest`, the most events a second for each sensor; absent, as many as the connection takes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.001, max = 1000.0))]
-    pub max_rate: Option<f64>,
-}
-
-/// The most that `max_rate` may ask for: above it every reading might as well be sent.
-const MAX_RATE: f64 = 1_000.0;
-
-/// The least: one event in 1,000 seconds.
-const MIN_RATE: f64 = 0.001;
-
-/// What a subscription is told of its sensors.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Every reading, in the one order.
-    #[default]
-    All,
-    /// The newest reading of each sensor, at most `max_rate` a second; older ones that wait are left out.
-    Latest,
-}
-
-impl FromStr for Mode {
-    type Err = Refusal;
-
-    fn from_str(text: &str) -> Result<Self, Refusal> {
-        match text {
-            "all" => Ok(Self::All),
-            "latest" => Ok(Self::Latest),
-            _ => Err(Refusal::new(ErrorCode::BadCommand, "`mode` must be all or latest")),
-        }
-    }
-}
-
-/// Where a subscription starts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Start {
-    /// With the next reading.
-    #[default]
-    Now,
-    /// With the newest reading of each sensor, then live.
-    Latest,
-    /// After this position.
-    After(Position),
-    /// With what was committed within this time before now.
-    Last(Duration),
-}
-
-impl FromStr for Start {
-    type Err = Refusal;
-
-    /// `now`, `latest` or a position.
-    fn from_str(text: &str) -> Result<Self, Refusal> {
-        match text {
-            "now" => Ok(Self::Now),
-            "latest" => Ok(Self::Latest),
-            token => token.parse().map(Self::After).map_err(|_| {
-                Refusal::new(ErrorCode::BadPosition, "`from` is neither now, latest nor a position")
-            }),
-        }
-    }
-}
-
-impl Start {
-    /// The time before now that `last` names, such as `15m`.
-    pub fn last(text: &str) -> Result<Self, Refusal> {
-        humantime::parse_duration(text).map(Self::Last).map_err(|_| {
-            Refusal::new(ErrorCode::BadCommand, "`last` must be a time such as 90s, 15m or 2h 30m")
-        })
-    }
-
-    fn read(value: &Value) -> Result<Self, Refusal> {
-        if let Some(text) = value.as_str() {
-            return text.parse();
-        }
-        match value.get("last").and_then(Value::as_str) {
-            Some(last) => Self::last(last),
-            None => Err(Refusal::new(
-                ErrorCode::BadCommand,
-                r#"`from` must be "now", "latest", a position or {"last":"15m"}"#,
-            )),
-        }
-    }
-}
-
-impl Serialize for Start {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Now => serializer.serialize_str("now"),
-            Self::Latest => serializer.serialize_str("latest"),
-            Self::After(pos) => serializer.collect_str(pos),
-            Self::Last(time) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("last", &humantime::format_duration(*time).to_string())?;
-                map.end()
-            }
-        }
-    }
-}
-
-impl JsonSchema for Start {
-    fn schema_name() -> Cow<'static, str> {
-        "Start".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let position = generator.subschema_for::<Position>();
-        json_schema!({
-            "description": "Where a subscription starts.",
-            "oneOf": [
-                { "const": "now", "description": "With the next reading." },
-                { "const": "latest", "description": "With the newest reading of each sensor, then live." },
-                position,
-                {
-                    "type": "object",
-                    "description": "With what was committed within this time before now.",
-                    "properties": { "last": { "type": "string", "examples": ["15m"] } },
-                    "required": ["last"]
-                }
-            ]
-        })
-    }
-}
-
-impl Subscribe {
-    /// Checks a rate, in events a second.
-    pub fn rate(rate: f64) -> Result<f64, Refusal> {
-        if (MIN_RATE..=MAX_RATE).contains(&rate) {
-            return Ok(rate);
-        }
-        Err(Refusal::new(
-            ErrorCode::BadCommand,
-            format!("`max_rate` must be a number from {MIN_RATE} to {MAX_RATE}"),
-        ))
-    }
-
-    fn read(body: Value) -> Result<Self, Refusal> {
-        #[derive(Deserialize)]
-        struct Body {
-            sensors: Option<Vec<String>>,
-            from: Option<Value>,
-            mode: Option<Mode>,
-            max_rate: Option<f64>,
-        }
-        let body: Body = read_body(body)?;
-        Ok(Self {
-            sensors: body.sensors,
-            from: body.from.as_ref().map(Start::read).transpose()?.unwrap_or_default(),
-            mode: body.mode.unwrap_or_default(),
-            max_rate: body.max_rate.map(Self::rate).transpose()?,
-        })
-    }
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// The fields of a body by their names: serde would also take a list for them.
-fn read_body<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
-    if !body.is_object() {
-        return Err(Refusal::new(ErrorCode::BadCommand, "the body of a command is an object"));
-    }
-    T::deserialize(body).map_err(bad_body)
-}
-
-fn bad_body(error: serde_json::Error) -> Refusal {
-    Refusal::new(ErrorCode::BadCommand, shortened(&error.to_string()).into_owned())
-}
-
-/// The most characters of a client's own words that an answer repeats.
-const REPEATED: usize = 80;
-
-/// A text of which a client may have made any length, as an answer repeats it.
-pub fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(REPEATED) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
-        None => Cow::Borrowed(text),
-    }
 }
 
 /// The body of `unsubscribe`.
@@ -330,8 +131,13 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::position::{Epoch, Tick};
+    use crate::{
+        error::ErrorCode,
+        position::{Epoch, Position, Tick},
+    };
 
     #[track_caller]
     fn check(text: &str, expected: &[Command]) {

@@ -1,5 +1,7 @@
 //! Why a command is refused: one table of stable words.
 
+use std::borrow::Cow;
+
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])* $name:ident = $word:literal $retry:literal;)*) => {
         /// Every refusal of a command; the connection lives on.
@@ -49,4 +51,31 @@ error_codes! {
     Unreadable = "unreadable" false;
     /// This gateway asks nobody who they are.
     AuthNotAsked = "auth-not-asked" false;
+}
+
+/// Why a command is refused, in code and words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stable word.
+    pub code: ErrorCode,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A code with its sentence.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// The most characters of a client's own words that an answer repeats.
+const REPEATED: usize = 80;
+
+/// A text of which a client may have made any length, as an answer repeats it.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(REPEATED) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
 }

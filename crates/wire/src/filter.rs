@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
 };
 
-use crate::SENSOR_ID_MAX;
+use crate::reading::SENSOR_ID_MAX;
 
 /// One sensor, or all whose id begins so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{close::Close, command::Refusal, position::Position};
+use crate::{close::Close, empty::Empty, error::Refusal, position::Position};
 
 /// One message of a server. Exactly one of its bodies is there; absent fields are not written.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -56,10 +56,6 @@ pub struct ServerMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bye: Option<Bye>,
 }
-
-/// `{}`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Empty {}
 
 /// The body of `hello`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -2,6 +2,7 @@
 
 pub mod close;
 pub mod command;
+pub mod empty;
 pub mod entry;
 pub mod error;
 pub mod filter;
@@ -13,16 +14,14 @@ pub mod stamp;
 
 pub use close::Close;
 pub use command::{Command, Mode, Start, Subscribe, Verb};
+pub use empty::Empty;
 pub use entry::{Entry, EntryBuilder};
-pub use error::ErrorCode;
+pub use error::{ErrorCode, Refusal};
 pub use filter::{Filter, Pattern, split_patterns};
 pub use frame::ServerMessage;
 pub use position::{Epoch, Position, Tick};
-pub use reading::Reading;
+pub use reading::{Reading, SENSOR_ID_MAX};
 pub use resume::Resume;
 
 /// The WebSocket subprotocol of v1.
 pub const SUBPROTOCOL: &str = "rowcast.v1";
-
-/// The longest `sensor_id`, in characters.
-pub const SENSOR_ID_MAX: usize = 100;

@@ -8,12 +8,15 @@ use time::OffsetDateTime;
 
 use crate::stamp;
 
+/// The longest `sensor_id`, in characters.
+pub const SENSOR_ID_MAX: usize = 100;
+
 /// One row of `sensor_readings`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// From the table's sequence.
     pub id: i64,
-    /// 1 to [`crate::SENSOR_ID_MAX`] characters, none of them a control character.
+    /// 1 to [`SENSOR_ID_MAX`] characters, none of them a control character.
     pub sensor_id: String,
     /// Finite.
     pub value: f64,

@@ -4,9 +4,10 @@
 use std::{fs, path::PathBuf};
 
 use wire::{
-    Close, Command, Epoch, ErrorCode, Mode, Position, ServerMessage, Start, Subscribe, Tick, Verb,
-    command::{Auth, Refusal},
-    frame::{self, Attached, Bye, Empty, Gap, GapReason, Hello, Limits, Live, Mark},
+    Close, Command, Empty, Epoch, ErrorCode, Mode, Position, Refusal, ServerMessage, Start, Subscribe, Tick,
+    Verb,
+    command::Auth,
+    frame::{self, Attached, Bye, Gap, GapReason, Hello, Limits, Live, Mark},
 };
 
 const DATA: &str = r#"{"id":9,"sensor_id":"a","value":1.5,"timestamp":"2026-11-23T08:15:30.250000Z","metadata":{},"created_at":"2026-11-23T08:15:31.000000Z","updated_at":"2026-11-23T08:15:31.000000Z"}"#;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use chassis::{AdminConfig, Faults, LogConfig, Service, Settings};
 use secrecy::SecretString;
 use serde::Deserialize;
-use store::{Options, Pooler, config::Fault, schema};
+use store::{Fault, Options, Pooler, schema};
 
 /// All of the job's configuration.
 #[derive(Debug, Deserialize)]

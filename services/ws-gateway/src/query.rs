@@ -2,7 +2,7 @@
 
 use chassis::Problem;
 use http::StatusCode;
-use wire::{ErrorCode, Filter, Start, Subscribe, command::Refusal, split_patterns};
+use wire::{ErrorCode, Filter, Refusal, Start, Subscribe, split_patterns};
 
 /// A query, taken apart.
 #[derive(Debug, Default)]

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use wire::{
-    Close, Command, ErrorCode, Filter, Mode, Position, Resume, ServerMessage, Start, Subscribe, Verb,
-    command::Refusal,
-    frame::{Attached, Empty, Hello, Limits},
+    Close, Command, Empty, ErrorCode, Filter, Mode, Position, Refusal, Resume, ServerMessage, Start,
+    Subscribe, Verb,
+    frame::{Attached, Hello, Limits},
 };
 
 pub use self::wish::{SnapshotPage, Wish};

@@ -27,10 +27,13 @@ use tracing::debug;
 
 use super::answer::{AnswerBody, NoRoom, Open, Room, Share};
 use super::body::{Late, TimedBody};
-use super::flow::{Alarm, Flow, Overdue};
+use super::config::HttpConfig;
+use super::flow::{Alarm, Flow};
+use super::guard;
 use super::handover::{Due, Handover};
 use super::io::{Heads, LARGE_HEADS, Watched};
-use super::{Limits, Seat, guard};
+use super::limits::{Limits, Overdue};
+use super::permit::Seat;
 use crate::life::Life;
 use crate::prefix::Prefix;
 use crate::problem::Refusal;
@@ -95,8 +98,9 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(
         life: Life,
-        (router, prefix): (Router, Prefix),
-        (limits, answer_bytes): (Limits, usize),
+        router: Router,
+        config: &HttpConfig,
+        limits: Limits,
         overdue: IntCounterVec,
     ) -> Self {
         let mut http1 = http1::Builder::new();
@@ -117,8 +121,9 @@ impl Server {
             .max_send_buf_size(SEND_BYTES)
             .max_header_list_size(HTTP2_HEADER_BYTES)
             .keep_alive_interval(PING_EVERY);
-        let (room, large_heads) = (Room::new(answer_bytes), Arc::new(Semaphore::new(LARGE_HEADS)));
+        let (room, large_heads) = (Room::new(config.answer_bytes), Arc::new(Semaphore::new(LARGE_HEADS)));
         let http2_connections = Semaphore::new(HTTP2_CONNECTIONS);
+        let prefix = config.prefix.clone();
         Self { life, router, prefix, limits, room, large_heads, http2_connections, overdue, http1, http2 }
     }
 

@@ -7,7 +7,7 @@ use std::{future::poll_fn, pin::Pin};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Limits;
+use super::limits::{Limits, Overdue};
 
 /// What one connection waits for. Its requests, its bodies and its socket tell; one timer watches.
 pub(super) struct Flow {
@@ -32,31 +32,6 @@ struct State {
     untaken: usize,
     /// When the peer last took something.
     taken_at: Instant,
-}
-
-/// Which deadline has passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Overdue {
-    /// The first byte, the handshake, or the rest of a head.
-    Head,
-    /// The next request.
-    Idle,
-    /// The next byte of an answer, to be taken.
-    Write,
-}
-
-impl Overdue {
-    /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Head, Self::Idle, Self::Write];
-
-    /// The word in metrics and logs.
-    pub(crate) const fn label(self) -> &'static str {
-        match self {
-            Self::Head => "head",
-            Self::Idle => "idle",
-            Self::Write => "write",
-        }
-    }
 }
 
 impl Flow {

@@ -18,7 +18,7 @@ use super::flow::Flow;
 
 /// In the extensions of a request over HTTP/1.1 without a body: its handler may ask for the socket. The port then writes the
 /// head of the answer, whose body is chunked (RFC 9112 §7.1) and the last of the connection, and leaves the rest to the
-/// handler. The connection's [`Seat`](super::Seat) is to be kept meanwhile.
+/// handler. The connection's [`Seat`](super::permit::Seat) is to be kept meanwhile.
 #[derive(Clone, Default)]
 pub struct Handover(Arc<Mutex<State>>);
 

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -122,6 +124,16 @@ impl AsyncWrite for Watched {
     }
 }
 
+/// The socket under an upgraded connection, with the bytes that came behind the request's head. The type inside is
+/// exactly ours, because the port looks for HTTP/2 by peeking and not by rewinding.
+///
+/// # Errors
+/// Gives back what did not come from [`serve`](crate::serve) as HTTP/1.
+pub fn into_tcp(upgraded: Upgraded) -> Result<(TcpStream, bytes::Bytes), Upgraded> {
+    let parts = upgraded.downcast::<TokioIo<Watched>>()?;
+    Ok((parts.io.into_inner().into_inner(), parts.read_buf))
+}
+
 #[cfg(test)]
 mod tests {
     use std::task::Wake;
@@ -129,7 +141,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::accept::Limits;
+    use crate::accept::limits::Limits;
 
     struct Task;
 

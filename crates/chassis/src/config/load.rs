@@ -7,7 +7,8 @@ use config::{Config, ConfigError, Environment, File, FileFormat, Map, Value, Val
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
-use super::{Faults, Settings};
+use super::Settings;
+use crate::faults::Faults;
 
 const PREFIX: &str = "ROWCAST_";
 const SEPARATOR: &str = "__";

@@ -1,6 +1,6 @@
 //! History's statements. They are public so that tests can ask Postgres how it would run the very text that runs.
 
-use super::Order;
+use super::order::Order;
 
 macro_rules! columns {
     () => {

@@ -1,0 +1,55 @@
+//! The section `http`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::faults::Faults;
+use crate::prefix::Prefix;
+
+/// The section `http`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    pub addr: SocketAddr,
+    /// The path prefix under which a proxy that does not rewrite paths exposes the service.
+    pub prefix: Prefix,
+    /// Open connections at most, upgraded ones included while they hold their [`Seat`](crate::Seat); each costs a descriptor.
+    pub max_connections: usize,
+    /// How long a connection may be without a request. Above the 60 s of most balancers, so that they close first.
+    #[serde(with = "crate::duration")]
+    pub idle_timeout: Duration,
+    /// Bytes of answers that may wait for their clients, all together; with more, a request is answered by 503.
+    pub answer_bytes: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            addr: (Ipv4Addr::UNSPECIFIED, 8080).into(),
+            prefix: Prefix::default(),
+            max_connections: 20_000,
+            idle_timeout: Duration::from_secs(75),
+            answer_bytes: 64 << 20,
+        }
+    }
+}
+
+impl HttpConfig {
+    /// What is wrong with it. `own` are the first segments of the paths that are served.
+    pub fn validate(&self, own: &[&str], faults: &mut Faults) {
+        if let Some(fault) = self.prefix.fault(own) {
+            faults.add("http.prefix", fault);
+        }
+        if self.max_connections == 0 {
+            faults.add("http.max_connections", "must be at least 1");
+        }
+        if self.idle_timeout < Duration::from_secs(1) {
+            faults.add("http.idle_timeout", "must be at least 1s");
+        }
+        if self.answer_bytes < 1 << 20 {
+            faults.add("http.answer_bytes", "must be at least 1048576");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Accepts connections, as many at a time as may be, and hands each to its server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::warn;
+
+use super::connection::Server;
+use super::permit::Seat;
+use crate::life::Life;
+use crate::metrics::HttpMetrics;
+use crate::problem::Refusal;
+
+/// A refused client gets this long to read why.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
+
+/// Refusals told at a time; past that a connection is closed without a word, so that a flood costs nothing.
+const REFUSALS: usize = 64;
+
+/// After an accept error that is the process's (no descriptors left): nothing gets better at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) struct Port {
+    life: Life,
+    listener: TcpListener,
+    seats: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    metrics: HttpMetrics,
+    server: Arc<Server>,
+}
+
+impl Port {
+    pub(super) fn new(
+        life: Life,
+        listener: TcpListener,
+        max_connections: usize,
+        metrics: HttpMetrics,
+        server: Server,
+    ) -> Self {
+        let (seats, refusals) =
+            (Arc::new(Semaphore::new(max_connections)), Arc::new(Semaphore::new(REFUSALS)));
+        Self { life, listener, seats, refusals, metrics, server: Arc::new(server) }
+    }
+
+    /// Accepts until the soft stop.
+    pub(super) async fn run(self) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = self.life.stopping() => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.seat(stream, peer),
+                Err(fault) if is_the_clients(&fault) => {}
+                Err(fault) => {
+                    warn!(%fault, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn seat(&self, stream: TcpStream, peer: SocketAddr) {
+        self.metrics.accepted.inc();
+        match Arc::clone(&self.seats).try_acquire_owned() {
+            Ok(permit) => {
+                let seat = Seat::take(permit, &self.metrics.open);
+                self.life.spawn_work(Arc::clone(&self.server).converse(stream, peer, seat));
+            }
+            Err(_) => {
+                self.metrics.refused.inc();
+                if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
+                    self.life.spawn_work(refuse(stream, permit));
+                }
+            }
+        }
+    }
+}
+
+/// A connection that died in the queue says nothing about the next one.
+fn is_the_clients(fault: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(fault.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Answers without reading the request, then reads it away: closing over unread bytes resets the connection, and
+/// the client would lose the answer.
+async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
+    let told = async {
+        stream.write_all(Refusal::TooManyConnections.raw().as_bytes()).await?;
+        stream.shutdown().await?;
+        let mut rest = [0; 1024];
+        while stream.read(&mut rest).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // A client that is gone, or that does not hang up, has been told all there is to tell.
+    let _ = tokio::time::timeout(REFUSAL_LIMIT, told).await;
+}

@@ -1,0 +1,86 @@
+//! What can go wrong with the database, and what may be done about it.
+
+/// What a store operation gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure of Postgres, of the way to it, or of a statement.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", sentence(.0))]
+pub struct Error(#[from] pub(crate) sqlx::Error);
+
+impl Error {
+    /// Whether the statement's data was at fault and not the database: repeating it fails again.
+    pub fn blames_data(&self) -> bool {
+        self.class().is_some_and(|class| class == "22" || class == "23")
+    }
+
+    /// Whether a row with the same key was there first.
+    pub fn is_conflict(&self) -> bool {
+        self.0.as_database_error().is_some_and(|e| e.is_unique_violation())
+    }
+
+    /// Whether the server cancelled the statement because it took too long.
+    pub fn is_timeout(&self) -> bool {
+        self.0.as_database_error().is_some_and(|e| e.code().as_deref() == Some("57014"))
+    }
+
+    /// Whether the same statement with the same values will fail again: its values or its text are at fault, or what
+    /// this user may do.
+    pub fn is_permanent(&self) -> bool {
+        const PERMANENT: [&str; 4] = ["0A", "22", "23", "42"];
+        self.class().is_some_and(|class| PERMANENT.contains(&class.as_str()))
+    }
+
+    /// Whether the server itself answered so, on a connection that still works.
+    pub(crate) fn is_answer(&self) -> bool {
+        // 57P0x: it ends the connection with its answer
+        self.code().is_some_and(|code| !code.starts_with("57P"))
+    }
+
+    /// The constraint that the data does not fit.
+    pub fn constraint(&self) -> Option<&str> {
+        self.0.as_database_error()?.constraint()
+    }
+
+    pub(crate) fn code(&self) -> Option<String> {
+        Some(self.0.as_database_error()?.code()?.into_owned())
+    }
+
+    /// The first two characters of the SQLSTATE.
+    fn class(&self) -> Option<String> {
+        self.code()?.get(..2).map(str::to_owned)
+    }
+}
+
+/// Why no host was taken, of each of several.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NoneTaken(pub(crate) String);
+
+/// What a failure means for whoever set the database up; the driver's own words follow it as its source.
+pub(crate) fn sentence(error: &sqlx::Error) -> &'static str {
+    match error {
+        sqlx::Error::Io(why) if is_unknown_name(why) => "the database's host is not known",
+        sqlx::Error::Io(_) => "the database cannot be reached",
+        sqlx::Error::PoolTimedOut => "the database does not answer",
+        sqlx::Error::Configuration(why) if why.is::<NoneTaken>() => {
+            "none of the database's hosts can be used"
+        }
+        sqlx::Error::Tls(_) => "no TLS with the database that can be trusted",
+        sqlx::Error::Database(told) => match told.code().as_deref() {
+            Some("28P01" | "28000") => "the database refuses the user or the password",
+            Some("3D000") => "there is no such database",
+            Some("42501") => "the database's user may not do that",
+            Some("53300") => "the database has no connection left",
+            // names of statements that another has given, or that are known elsewhere
+            Some("26000" | "42P05") => "a pooler shares sessions: database.pooler must be transaction",
+            _ => "the database failed",
+        },
+        _ => "the database failed",
+    }
+}
+
+/// The resolver's errors have no kind of their own.
+fn is_unknown_name(why: &std::io::Error) -> bool {
+    why.to_string().starts_with("failed to lookup address information")
+}
