@@ -74,11 +74,6 @@ pub(crate) fn content_coding() -> Problem {
         .header(header::ACCEPT_ENCODING, encoding::ACCEPTED)
 }
 
-pub(crate) fn bad_query(parameter: &str, detail: &str) -> Problem {
-    let fault = Fault { pointer: String::new(), detail: format!("{parameter}: {detail}") };
-    Problem::new(StatusCode::BAD_REQUEST, "bad-query", fault.detail.clone()).errors(&[fault])
-}
-
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let place = self.pointer.trim_start_matches('/');

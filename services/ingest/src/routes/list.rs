@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use chassis::{Holds, Problem};
+use chassis::{Holds, Problem, Query};
 use futures_util::stream;
 use http::{StatusCode, header};
 use store::{
@@ -18,7 +18,6 @@ use store::{
 use wire::{Filter, Pattern};
 
 use super::App;
-use crate::problems;
 
 /// How many readings are listed where the query does not say.
 const DEFAULT_LIMIT: usize = 100;
@@ -55,20 +54,15 @@ struct List {
 
 impl List {
     fn asked(database: &Database, query: &str) -> Result<Self, Problem> {
-        let (mut filter, mut left) = (Filter::All, DEFAULT_LIMIT);
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match name.as_ref() {
-                "sensor_id" => filter = Filter::Any(vec![Pattern::Exact(value.into_owned())]),
-                "limit" => left = parse_limit(&value)?,
-                _ => {}
-            }
-        }
-        if let Filter::Any(patterns) = &filter
-            && patterns.iter().any(|pattern| matches!(pattern, Pattern::Exact(id) if id.contains('\0')))
-        {
+        let mut query = Query::parse(query);
+        let mut left = query.take("limit", parse_limit).unwrap_or(DEFAULT_LIMIT);
+        let sensor_id = query.all("sensor_id").last().map(str::to_owned);
+        query.end()?;
+        if sensor_id.as_ref().is_some_and(|id| id.contains('\0')) {
             // no text of Postgres holds it, so no sensor has it
             left = 0;
         }
+        let filter = sensor_id.map_or(Filter::All, |id| Filter::Any(vec![Pattern::Exact(id)]));
         Ok(Self { database: database.clone(), filter, after: None, left })
     }
 
@@ -116,10 +110,10 @@ impl List {
     }
 }
 
-fn parse_limit(text: &str) -> Result<usize, Problem> {
+fn parse_limit(text: &str) -> Result<usize, &'static str> {
     match text.parse::<u64>() {
         Ok(limit) => Ok(usize::try_from(limit).unwrap_or(MAX_LIMIT).min(MAX_LIMIT)),
-        Err(_) => Err(problems::bad_query("limit", "must be a whole number from 0 to 1000")),
+        Err(_) => Err("must be a whole number from 0 to 1000"),
     }
 }
 
