@@ -13,8 +13,9 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::{
     connect::{Options, Sentinels, Way},
@@ -22,22 +23,24 @@ use crate::{
 };
 
 /// The section `redis` of a service.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
     /// `redis://user:password@host:6379/0`
+    #[schemars(with = "String")]
     pub url: SecretString,
     /// The user of an access list, where it is not part of the URL.
     #[serde(default)]
     pub user: Option<String>,
     /// The password, where it is not part of the URL: as it is, nothing in it is encoded.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub password: Option<SecretString>,
     /// What the keys begin with.
     #[serde(default = "default_prefix")]
     pub prefix: String,
     /// `host:port` of each Sentinel, `rediss://host:port` for TLS; with any, the URL's host is not used.
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default)]
     pub sentinels: Vec<String>,
     /// The name that the Sentinels know the master by.
     #[serde(default)]
@@ -47,6 +50,7 @@ pub struct RedisConfig {
     pub sentinel_user: Option<String>,
     /// What the Sentinels ask for, if anything; the master's password stands in the URL.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub sentinel_password: Option<SecretString>,
     /// A file of certificates in PEM that are believed beside the system's.
     #[serde(default)]
@@ -61,22 +65,6 @@ pub struct RedisConfig {
 
 fn default_prefix() -> String {
     "rowcast".to_owned()
-}
-
-/// A list of strings, which the environment gives as `a,b,c`.
-fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum List {
-        Text(String),
-        Items(Vec<String>),
-    }
-    Ok(match List::deserialize(from)? {
-        List::Items(items) => items,
-        List::Text(text) => {
-            text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-        }
-    })
 }
 
 impl RedisConfig {
@@ -329,15 +317,5 @@ mod tests {
         files[1].write_all(made.signing_key.serialize_pem().as_bytes()).unwrap();
         check(&of("rediss://x", &certificate, &key), &[]);
         check(&of("redis://x", &certificate, &key), &["redis.certificate"]);
-    }
-
-    #[test]
-    fn the_environment_gives_sentinels_with_commas() {
-        let read = |sentinels: serde_json::Value| {
-            let section = serde_json::json!({"url": "redis://x", "sentinels": sentinels});
-            serde_json::from_value::<RedisConfig>(section).unwrap().sentinels
-        };
-        assert_eq!(read("a:1, b:2,".into()), ["a:1", "b:2"]);
-        assert_eq!(read(vec!["a:1", "b:2"].into()), ["a:1", "b:2"]);
     }
 }

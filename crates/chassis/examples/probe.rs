@@ -4,26 +4,27 @@ use std::process::ExitCode;
 
 use axum::Router;
 use axum::routing::get;
-use chassis::{AdminConfig, Faults, HttpConfig, HttpMetrics, LogConfig, Secret, Service, Settings};
+use chassis::{Faults, HttpConfig, HttpMetrics, Service, Settings};
+use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::Deserialize;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
-    log: LogConfig,
-    admin: AdminConfig,
     http: HttpConfig,
     probe: Probe,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Probe {
     mode: Mode,
-    key: Secret,
+    #[schemars(with = "String")]
+    key: SecretString,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Mode {
     /// Serves until it is told to stop.
@@ -38,19 +39,11 @@ enum Mode {
 
 impl Default for Probe {
     fn default() -> Self {
-        Self { mode: Mode::Serve, key: Secret::from("unset") }
+        Self { mode: Mode::Serve, key: "unset".into() }
     }
 }
 
 impl Settings for Config {
-    fn log(&self) -> &LogConfig {
-        &self.log
-    }
-
-    fn admin(&self) -> Option<&AdminConfig> {
-        Some(&self.admin)
-    }
-
     fn validate(&self, faults: &mut Faults) {
         if self.http.max_connections == 0 {
             faults.add("http.max_connections", "must be at least 1");

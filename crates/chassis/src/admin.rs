@@ -9,6 +9,7 @@ use axum::{Json, Router};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -18,9 +19,11 @@ use crate::readiness::Readiness;
 pub(crate) const MAX_CONNECTIONS: usize = 256;
 
 /// The section `admin`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
+    /// Where it listens.
+    #[schemars(with = "String", extend("format" = "socket-address"))]
     pub addr: SocketAddr,
 }
 

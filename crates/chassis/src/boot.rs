@@ -19,8 +19,8 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::admin::{self, Admin};
-use crate::config::{Layers, Settings, load};
+use crate::admin::{self, Admin, AdminConfig};
+use crate::config::{Layers, Loaded, Settings, load};
 use crate::life::Life;
 use crate::logs::LogConfig;
 use crate::readiness::Readiness;
@@ -41,10 +41,17 @@ const EXIT_CONFIG: u8 = 2;
 
 /// What the service's `run` is given beside its configuration.
 pub struct Service {
+    /// Its name, as in logs, traces and `/version`.
     pub name: &'static str,
+    /// The release.
     pub version: &'static str,
+    /// The section `admin`.
+    pub admin: AdminConfig,
+    /// Its tasks and its stop.
     pub life: Life,
+    /// Where its metrics are registered.
     pub registry: Registry,
+    /// Its conditions.
     pub readiness: Readiness,
 }
 
@@ -73,7 +80,7 @@ where
             tell_valid();
             ExitCode::SUCCESS
         }
-        Ok(settings) => start(name, version, settings, run),
+        Ok(loaded) => start(name, version, loaded, run),
     }
 }
 
@@ -106,7 +113,7 @@ fn tell_valid() {
     println!("configuration is valid");
 }
 
-fn start<C, F, Fut>(name: &'static str, version: &'static str, settings: C, run: F) -> ExitCode
+fn start<C, F, Fut>(name: &'static str, version: &'static str, loaded: Loaded<C>, run: F) -> ExitCode
 where
     C: Settings,
     F: FnOnce(C, Service) -> Fut,
@@ -119,8 +126,8 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let traces = runtime.block_on(async { telemetry(name, version, settings.log()) });
-    let ended = runtime.block_on(live(name, version, settings, run));
+    let traces = runtime.block_on(async { telemetry(name, version, &loaded.log) });
+    let ended = runtime.block_on(live(name, version, loaded, run));
     if let Err(fault) = &ended {
         error!(service = name, "failed: {fault:#}");
     } else {
@@ -151,12 +158,18 @@ fn telemetry(name: &'static str, version: &'static str, log: &LogConfig) -> Trac
     traces
 }
 
-async fn live<C, F, Fut>(name: &'static str, version: &'static str, settings: C, run: F) -> anyhow::Result<()>
+async fn live<C, F, Fut>(
+    name: &'static str,
+    version: &'static str,
+    loaded: Loaded<C>,
+    run: F,
+) -> anyhow::Result<()>
 where
     C: Settings,
     F: FnOnce(C, Service) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
+    let Loaded { admin: config, service: settings, .. } = loaded;
     let signals = Signals::new()?;
     let life = Life::new();
     let registry = metrics::registry(name, version)?;
@@ -165,21 +178,21 @@ where
     watch_panics(&registry)?;
     // Not among the service's tasks: the drain would wait for it, and it answers until the exit.
     let mut side = JoinSet::new();
-    if let Some(config) = settings.admin() {
+    if C::HAS_ADMIN_PORT {
         let listener = accept::listen("admin", config.addr).await?;
         let admin = Admin { name, version, registry: registry.clone(), readiness: readiness.clone() };
-        let config = HttpConfig {
+        let http = HttpConfig {
             addr: config.addr,
             max_connections: admin::MAX_CONNECTIONS,
             ..HttpConfig::default()
         };
         // with the public port's limits, but beside its life
         let (beside, uncounted) = (Life::new(), HttpMetrics::register(&Registry::new())?);
-        accept::serve(&beside, listener, &config, admin::router(admin), &uncounted);
+        accept::serve(&beside, listener, &http, admin::router(admin), &uncounted);
     }
     side.spawn(signals.heed(life.clone()));
     info!(service = name, version, "started");
-    let service = Service { name, version, life: life.clone(), registry, readiness };
+    let service = Service { name, version, admin: config, life: life.clone(), registry, readiness };
     conduct(&life, run(settings, service)).await
 }
 

@@ -2,6 +2,7 @@
 
 mod json;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
@@ -10,19 +11,23 @@ use self::json::JsonLines;
 use crate::faults::Faults;
 
 /// The section `log`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
+    /// How a line is written.
     pub format: LogFormat,
     /// An `EnvFilter` directive: `info`, or `info,ingest=debug`.
     pub level: String,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
+    /// For machines: an object of JSON.
     #[default]
     Json,
+    /// For people.
     Text,
 }
 

@@ -4,10 +4,11 @@ use std::fmt;
 
 use http::Uri;
 use http::uri::PathAndQuery;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `http.prefix`: `/rowcast`, or empty. The paths below it are served as those without it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Prefix(String);
 
 impl Prefix {

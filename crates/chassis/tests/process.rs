@@ -226,7 +226,7 @@ fn the_version_is_told() {
 fn the_log_never_shows_a_secret() {
     let (_, log) =
         Running::start(probe().env("ROWCAST_PROBE__MODE", "job").env("ROWCAST_PROBE__KEY", "hunter2")).end();
-    assert!(log.contains("[redacted]"), "{log}");
+    assert!(log.contains("[REDACTED]"), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
 }
 

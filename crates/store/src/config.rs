@@ -1,7 +1,8 @@
 //! The section `database` of a service.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -14,10 +15,11 @@ use crate::{
 };
 
 /// The section `database` of a service: a URL, or the parts of one.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
     /// `postgres://user:password@host:5432/database`: the primary, or several hosts of which one is (`a,b:5433`).
+    #[schemars(with = "Option<String>")]
     pub url: Option<SecretString>,
     /// The host instead of a URL, or the folder of a socket; several with commas.
     pub host: Option<String>,
@@ -28,6 +30,7 @@ pub struct DatabaseConfig {
     /// The user, with `host`.
     pub user: Option<String>,
     /// The password, with `host`: as it is, nothing in it is encoded.
+    #[schemars(with = "Option<String>")]
     pub password: Option<SecretString>,
     /// `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`.
     pub sslmode: Option<String>,
@@ -39,6 +42,29 @@ pub struct DatabaseConfig {
     pub key: Option<PathBuf>,
     /// The pooler before it, if there is one.
     pub pooler: Pooler,
+    /// How long `migrate` waits for the database to answer, and for another migration to end.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
+    pub wait: Duration,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            host: None,
+            port: None,
+            name: None,
+            user: None,
+            password: None,
+            sslmode: None,
+            ca: None,
+            certificate: None,
+            key: None,
+            pooler: Pooler::None,
+            wait: Duration::from_secs(60),
+        }
+    }
 }
 
 impl DatabaseConfig {

@@ -1,9 +1,10 @@
 //! What may stand between a service and the database.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// What stands between a service and the database.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooler {
     /// Nothing.

@@ -1,14 +1,16 @@
 //! The configuration of ingest.
 
-use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Origins, Settings};
+use chassis::{Faults, HttpConfig, Origins, Settings};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use store::DatabaseConfig;
 
 /// All of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Postgres.
+    #[serde(default)]
     pub database: DatabaseConfig,
     /// How readings are committed.
     #[serde(default)]
@@ -16,16 +18,10 @@ pub struct Config {
     /// The public port.
     #[serde(default)]
     pub http: HttpConfig,
-    /// The admin port.
-    #[serde(default)]
-    pub admin: AdminConfig,
-    /// The log.
-    #[serde(default)]
-    pub log: LogConfig,
 }
 
 /// How readings are committed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngestConfig {
     /// INSERTs that may run at once. One is enough while commits are quick; more are used when they are slow.
@@ -36,11 +32,9 @@ pub struct IngestConfig {
     pub body_bytes: usize,
     /// Origins (`https://example.org`, `https://*.example.org`) whose pages may POST and read, beside pages of the host
     /// that is asked; `*` for any.
-    #[serde(deserialize_with = "chassis::list")]
     pub origins: Vec<String>,
     /// The names under which this service is asked; where they are listed, pages of other names are foreign, though they
     /// were made to point here. Empty: any name.
-    #[serde(deserialize_with = "chassis::list")]
     pub hosts: Vec<String>,
 }
 
@@ -61,14 +55,6 @@ impl Config {
 }
 
 impl Settings for Config {
-    fn log(&self) -> &LogConfig {
-        &self.log
-    }
-
-    fn admin(&self) -> Option<&AdminConfig> {
-        Some(&self.admin)
-    }
-
     fn validate(&self, faults: &mut Faults) {
         if let Err(error) = self.database.options("") {
             faults.add(error.key(), error.to_string());
@@ -86,5 +72,15 @@ impl Settings for Config {
             faults.add("ingest.origins", error);
         }
         self.http.validate(&["api"], faults);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_known_to_all_services() {
+        assert_eq!(chassis::unlisted_keys::<Config>(), [""; 0]);
     }
 }

@@ -1,57 +1,22 @@
 //! Brings a database to the schema of this release, and says what it did.
 
-use std::{path::PathBuf, time::Duration};
-
 use anyhow::Context;
-use chassis::{AdminConfig, Faults, LogConfig, Service, Settings};
-use secrecy::SecretString;
+use chassis::{Faults, Service, Settings};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use store::{Fault, Options, Pooler, schema};
+use store::{DatabaseConfig, Fault, Options, schema};
 
 /// All of the job's configuration.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Postgres.
+    /// Postgres, as a user that owns or may make its tables.
+    #[serde(default)]
     pub database: DatabaseConfig,
-    /// The log.
-    #[serde(default)]
-    pub log: LogConfig,
-}
-
-/// The database, as a user that owns or may make its tables: the keys of the services, and how long to wait.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseConfig {
-    pub url: Option<SecretString>,
-    pub host: Option<String>,
-    pub port: Option<u16>,
-    pub name: Option<String>,
-    pub user: Option<String>,
-    pub password: Option<SecretString>,
-    pub sslmode: Option<String>,
-    pub ca: Option<PathBuf>,
-    pub certificate: Option<PathBuf>,
-    pub key: Option<PathBuf>,
-    #[serde(default)]
-    pub pooler: Pooler,
-    /// How long to wait for the database to answer, and for another migration to end.
-    #[serde(with = "chassis::duration", default = "default_wait")]
-    pub wait: Duration,
-}
-
-fn default_wait() -> Duration {
-    Duration::from_secs(60)
 }
 
 impl Settings for Config {
-    fn log(&self) -> &LogConfig {
-        &self.log
-    }
-
-    fn admin(&self) -> Option<&AdminConfig> {
-        None
-    }
+    const HAS_ADMIN_PORT: bool = false;
 
     fn validate(&self, faults: &mut Faults) {
         if let Err(error) = self.options() {
@@ -62,34 +27,7 @@ impl Settings for Config {
 
 impl Config {
     fn options(&self) -> Result<Options, Fault> {
-        let DatabaseConfig {
-            url,
-            host,
-            port,
-            name,
-            user,
-            password,
-            sslmode,
-            ca,
-            certificate,
-            key,
-            pooler,
-            wait: _,
-        } = &self.database;
-        let config = store::DatabaseConfig {
-            url: url.clone(),
-            host: host.clone(),
-            port: *port,
-            name: name.clone(),
-            user: user.clone(),
-            password: password.clone(),
-            sslmode: sslmode.clone(),
-            ca: ca.clone(),
-            certificate: certificate.clone(),
-            key: key.clone(),
-            pooler: *pooler,
-        };
-        config.options_of_own_session("rowcast migrate")
+        self.database.options_of_own_session("rowcast migrate")
     }
 }
 
@@ -113,4 +51,14 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     }
     tracing::info!(version = migrated.version, applied = migrated.applied.len(), "the schema is current");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_known_to_all_services() {
+        assert_eq!(chassis::unlisted_keys::<Config>(), [""; 0]);
+    }
 }

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use bus::RedisConfig;
-use chassis::{AdminConfig, Faults, LogConfig, Settings};
+use chassis::{Faults, Settings};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use store::DatabaseConfig;
 
 /// All of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Postgres.
+    #[serde(default)]
     pub database: DatabaseConfig,
     /// Redis.
     pub redis: RedisConfig,
@@ -21,23 +23,19 @@ pub struct Config {
     /// How long things are kept.
     #[serde(default)]
     pub retention: Retention,
-    /// The admin port.
-    #[serde(default)]
-    pub admin: AdminConfig,
-    /// The log.
-    #[serde(default)]
-    pub log: LogConfig,
 }
 
 /// How long things are kept.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
     /// Readings inserted longer ago are dropped by whole days (UTC); absent, none ever is.
     #[serde(with = "chassis::duration")]
+    #[schemars(with = "Option<String>", extend("format" = "duration"))]
     pub readings: Option<Duration>,
     /// Clients can resume from positions this old.
     #[serde(with = "chassis::duration")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub replay: Duration,
 }
 
@@ -48,14 +46,6 @@ impl Default for Retention {
 }
 
 impl Settings for Config {
-    fn log(&self) -> &LogConfig {
-        &self.log
-    }
-
-    fn admin(&self) -> Option<&AdminConfig> {
-        Some(&self.admin)
-    }
-
     fn validate(&self, faults: &mut Faults) {
         if let Err(error) = self.database.options_of_own_session("") {
             faults.add(error.key(), error.to_string());
@@ -69,5 +59,15 @@ impl Settings for Config {
         if self.retention.replay < Duration::from_secs(60) {
             faults.add("retention.replay", "must be at least 1m");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_known_to_all_services() {
+        assert_eq!(chassis::unlisted_keys::<Config>(), [""; 0]);
     }
 }

@@ -74,7 +74,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         }
     };
     let forwarder =
-        Arc::new(Forwarder::new(database, stream, bell, metrics, forwarding, config.admin.addr.port()));
+        Arc::new(Forwarder::new(database, stream, bell, metrics, forwarding, service.admin.addr.port()));
     // A task like the others: what this function waits for itself is heard by one thread and done by another.
     life.spawn("forwarder", forward(candidacy, forwarder, life.clone()));
     life.stopping().await;

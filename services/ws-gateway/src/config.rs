@@ -3,16 +3,18 @@
 use std::{path::PathBuf, time::Duration};
 
 use bus::RedisConfig;
-use chassis::{AdminConfig, Faults, HttpConfig, LogConfig, Origins, Settings};
+use chassis::{Faults, HttpConfig, Origins, Settings};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use store::DatabaseConfig;
 use wire::frame::Limits;
 
 /// All of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Postgres, for replay and snapshots.
+    #[serde(default)]
     pub database: DatabaseConfig,
     /// Redis.
     pub redis: RedisConfig,
@@ -28,16 +30,10 @@ pub struct Config {
     /// The public port.
     #[serde(default)]
     pub http: HttpConfig,
-    /// The admin port.
-    #[serde(default)]
-    pub admin: AdminConfig,
-    /// The log.
-    #[serde(default)]
-    pub log: LogConfig,
 }
 
 /// What the gateway holds and serves.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GatewayConfig {
     /// Bytes of recent readings kept in memory: who resumes within them costs Postgres nothing.
@@ -48,15 +44,14 @@ pub struct GatewayConfig {
     pub ingest_url: String,
     /// Origins (`https://example.org`, `https://*.example.org`, `capacitor://localhost`, `null`) whose pages may connect,
     /// beside pages of the host that is asked; `*` for any.
-    #[serde(deserialize_with = "chassis::list")]
     pub origins: Vec<String>,
     /// The names under which this service is asked; where they are listed, pages of other names are foreign, though they
     /// were made to point here. Empty: any name.
-    #[serde(deserialize_with = "chassis::list")]
     pub hosts: Vec<String>,
     /// A connection is asked to move on when it is about this old, so that connections spread over gateways anew;
     /// absent, never.
     #[serde(with = "chassis::duration")]
+    #[schemars(with = "Option<String>", extend("format" = "duration"))]
     pub max_connection_age: Option<Duration>,
 }
 
@@ -74,7 +69,7 @@ impl Default for GatewayConfig {
 }
 
 /// What one connection, one address and all together may do.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// Sockets and event streams; with more, a client is told to come back (503).
@@ -128,14 +123,16 @@ impl LimitsConfig {
 }
 
 /// How long a silent peer is waited for.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PingConfig {
     /// Between two pings.
     #[serde(with = "chassis::duration")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub every: Duration,
     /// A peer that has neither said a thing nor taken a byte for so long after a ping was due is gone (4409).
     #[serde(with = "chassis::duration")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub deadline: Duration,
 }
 
@@ -172,14 +169,6 @@ impl Config {
 const OWN: [&str; 7] = ["api", "ws", "sse", "assets", "docs", "openapi.json", "asyncapi.json"];
 
 impl Settings for Config {
-    fn log(&self) -> &LogConfig {
-        &self.log
-    }
-
-    fn admin(&self) -> Option<&AdminConfig> {
-        Some(&self.admin)
-    }
-
     fn validate(&self, faults: &mut Faults) {
         if let Err(error) = self.database.options("") {
             faults.add(error.key(), error.to_string());
@@ -224,5 +213,15 @@ impl Settings for Config {
         if self.gateway.ingest_url.contains(['"', '<', '>', '&']) {
             faults.add("gateway.ingest_url", "must be a URL");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_known_to_all_services() {
+        assert_eq!(chassis::unlisted_keys::<Config>(), [""; 0]);
     }
 }

@@ -3,15 +3,18 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::faults::Faults;
 use crate::prefix::Prefix;
 
 /// The section `http`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
+    /// Where it listens.
+    #[schemars(with = "String", extend("format" = "socket-address"))]
     pub addr: SocketAddr,
     /// The path prefix under which a proxy that does not rewrite paths exposes the service.
     pub prefix: Prefix,
@@ -19,6 +22,7 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// How long a connection may be without a request. Above the 60 s of most balancers, so that they close first.
     #[serde(with = "crate::duration")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub idle_timeout: Duration,
     /// Bytes of answers that may wait for their clients, all together; with more, a request is answered by 503.
     pub answer_bytes: usize,

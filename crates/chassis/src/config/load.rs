@@ -1,241 +1,143 @@
-//! Reads the layers and finds every fault in one go.
+//! Reads the layers and finds every fault in one go: unknown keys, values that do not fit, keys that are missing, and then
+//! what the service's own check finds.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use config::{Config, ConfigError, Environment, File, FileFormat, Map, Value, ValueKind};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_path_to_error::Segment;
+use serde_json::{Map, Value};
 
-use super::Settings;
+use super::keys::{self, KEYS};
+use super::layers::{Entry, Layers, variable};
+use super::schema::{self, Key};
+use super::settings::Settings;
+use crate::admin::AdminConfig;
 use crate::faults::Faults;
+use crate::logs::LogConfig;
 
-const PREFIX: &str = "ROWCAST_";
-const SEPARATOR: &str = "__";
-
-/// Bounds the search for faults: nobody reads more, and each costs a pass over the tree.
-const MAX_PASSES: usize = 200;
-
-/// Where a missing key would hide the faults behind it, these stand in, one after the other until one fits. What
-/// loads with one is thrown away.
-const STAND_INS: usize = 6;
-
-fn stand_in(turn: usize) -> ValueKind {
-    match turn {
-        0 => ValueKind::Table(Map::new()),
-        1 => ValueKind::Array(Vec::new()),
-        2 => ValueKind::String("0".to_owned()),
-        3 => ValueKind::String("0s".to_owned()),
-        4 => ValueKind::String("127.0.0.1:0".to_owned()),
-        _ => ValueKind::Boolean(false),
-    }
+/// A configuration without faults.
+#[derive(Debug)]
+pub(crate) struct Loaded<C> {
+    pub(crate) log: LogConfig,
+    pub(crate) admin: AdminConfig,
+    /// The service's own sections.
+    pub(crate) service: C,
 }
 
-/// What lies over the defaults.
-#[derive(Debug, Default)]
-pub(crate) struct Layers {
-    pub(crate) file: Option<PathBuf>,
-    pub(crate) env: Vec<(String, String)>,
-}
-
-impl Layers {
-    /// The process's environment; of it, only names with the prefix and a `__` are configuration.
-    pub(crate) fn of_process(file: Option<PathBuf>) -> Self {
-        let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
-        Self { file, env: std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect() }
-    }
+/// The sections that every service has.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+struct Common {
+    log: LogConfig,
+    admin: AdminConfig,
 }
 
 /// # Errors
 /// Every fault of every layer, and those that the service's own check finds.
-pub(crate) fn load<C: Settings>(layers: &Layers) -> Result<C, Faults> {
+pub(crate) fn load<C: Settings>(layers: &Layers) -> Result<Loaded<C>, Faults> {
     let mut faults = Faults::default();
-    let reading = Reading::new(layers, &mut faults);
-    let settled = match reading {
-        Some(mut reading) => reading.settle::<C>(&mut faults),
-        None => None,
-    };
-    if let Some(settings) = &settled {
-        settings.log().validate(&mut faults);
-        settings.validate(&mut faults);
+    let (common, own) = (schema::keys::<Common>(), schema::keys::<C>());
+    let known = Known(common.iter().chain(&own).map(|key| (key.path.as_str(), key)).collect());
+    let Some(entries) = layers.entries(|path| known.has(path), &mut faults) else { return Err(faults) };
+    let mut values = known.read(entries, &mut faults);
+    let common: Option<Common> = take(&common, &mut values, &mut faults);
+    let service: Option<C> = take(&own, &mut values, &mut faults);
+    if let Some(common) = &common {
+        common.log.validate(&mut faults);
     }
-    match settled {
-        Some(settings) if faults.is_empty() => Ok(settings),
+    if let Some(service) = &service {
+        service.validate(&mut faults);
+    }
+    match (common, service) {
+        (Some(Common { log, admin }), Some(service)) if faults.is_empty() => {
+            Ok(Loaded { log, admin, service })
+        }
         _ => Err(faults),
     }
 }
 
-/// The merged tree, on its way to a value.
-struct Reading {
-    tree: Value,
-    file: String,
-    /// Key to the environment variable that set it.
-    variables: BTreeMap<String, String>,
-    /// Missing key to the number of the stand-in that is tried for it.
-    stand_ins: BTreeMap<String, usize>,
-}
+/// The keys that this service reads, by their paths.
+struct Known<'a>(BTreeMap<&'a str, &'a Key>);
 
-impl Reading {
-    fn new(layers: &Layers, faults: &mut Faults) -> Option<Self> {
-        let mut variables = BTreeMap::new();
-        let mut environment = Map::new();
-        for (name, value) in &layers.env {
-            let Some(key) = name.strip_prefix(PREFIX).filter(|key| key.contains(SEPARATOR)) else { continue };
-            variables.insert(key.to_lowercase().replace(SEPARATOR, "."), name.clone());
-            environment.insert(name.clone(), value.clone());
-        }
-        let file = layers.file.as_ref().map(|path| path.display().to_string());
-        let text = match &layers.file {
-            Some(path) => read_toml(path, faults)?,
-            None => String::new(),
-        };
-        // Without `prefix_separator` the separator would be the prefix's too, and nothing would match.
-        let environment = Environment::with_prefix("ROWCAST")
-            .prefix_separator("_")
-            .separator(SEPARATOR)
-            .source(Some(environment));
-        let merged = Config::builder()
-            .add_source(File::from_str(&text, FileFormat::Toml))
-            .add_source(environment)
-            .build();
-        match merged {
-            Ok(merged) => Some(Self {
-                tree: merged.cache,
-                file: file.unwrap_or_default(),
-                variables,
-                stand_ins: BTreeMap::new(),
-            }),
-            Err(fault) => {
-                faults.add("environment", own_words(&fault));
-                None
+impl Known<'_> {
+    /// Whether it is a key of this service or of another.
+    fn has(&self, path: &str) -> bool {
+        self.0.contains_key(path) || keys::is_listed(path)
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().copied().chain(KEYS.iter().copied())
+    }
+
+    fn is_section(&self, path: &str) -> bool {
+        self.paths().any(|key| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    }
+
+    /// The values of this service's keys that fit; the others are noted.
+    fn read(&self, entries: BTreeMap<String, Entry>, faults: &mut Faults) -> BTreeMap<String, Value> {
+        let mut values = BTreeMap::new();
+        for (path, Entry { value, origin }) in entries {
+            let read = match self.0.get(path.as_str()) {
+                Some(key) => key.kind.read(&value),
+                None if keys::is_listed(&path) => continue,
+                None if self.is_section(&path) && value.is_object() => continue,
+                None if self.is_section(&path) => Err("is a section: its keys are set one by one".to_owned()),
+                None => Err(match keys::nearest(&path, self.paths()) {
+                    Some(key) => format!("unknown key: did you mean {key}?"),
+                    None => "unknown key".to_owned(),
+                }),
+            };
+            match read {
+                Ok(value) => drop(values.insert(path, value)),
+                Err(why) => faults.add(path, format!("{why} (from {origin})")),
             }
         }
-    }
-
-    /// Deserialises; notes the fault, takes its key out, and tries again, until the value loads. It loads also
-    /// after faults, so that the service's own check can add its own.
-    fn settle<C: DeserializeOwned>(&mut self, faults: &mut Faults) -> Option<C> {
-        for _ in 0..MAX_PASSES {
-            let fault = match serde_path_to_error::deserialize(self.tree.clone()) {
-                Ok(settings) => return Some(settings),
-                Err(fault) => fault,
-            };
-            let mut path = keys(fault.path());
-            let goes_on = match missing(fault.inner()) {
-                Some(field) => {
-                    path.push(field.to_owned());
-                    self.miss(&path, faults)
-                }
-                None => self.refuse(&path, &own_words(fault.inner()), faults),
-            };
-            if !goes_on {
-                return None;
-            }
-        }
-        None
-    }
-
-    fn miss(&mut self, path: &[String], faults: &mut Faults) -> bool {
-        let key = path.join(".");
-        let variable = format!("{PREFIX}{}", path.join(SEPARATOR).to_uppercase());
-        faults.add(&key, format!("is missing (in the environment: {variable})"));
-        self.stand_ins.insert(key, 0);
-        put(&mut self.tree, path, stand_in(0))
-    }
-
-    fn refuse(&mut self, path: &[String], why: &str, faults: &mut Faults) -> bool {
-        let key = path.join(".");
-        if let Some(turn) = self.stand_ins.get_mut(&key) {
-            *turn += 1;
-            return *turn < STAND_INS && put(&mut self.tree, path, stand_in(*turn));
-        }
-        let shown = if key.is_empty() { "configuration" } else { &key };
-        faults.add(shown, format!("{why} ({})", self.layer(&key)));
-        take(&mut self.tree, path)
-    }
-
-    /// Which layer a key came from: the variables under it, or the file.
-    fn layer(&self, key: &str) -> String {
-        let inside = format!("{key}.");
-        let names: Vec<&str> = self
-            .variables
-            .iter()
-            .filter(|(known, _)| *known == key || known.starts_with(&inside))
-            .map(|(_, name)| name.as_str())
-            .collect();
-        if names.is_empty() { format!("from {}", self.file) } else { format!("from {}", names.join(", ")) }
+        values
     }
 }
 
-/// The file's text, when it is TOML. The parser's own rendering is not used: it shows the line, secrets too.
-fn read_toml(path: &PathBuf, faults: &mut Faults) -> Option<String> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+/// A value of the keys' own values. Required keys that are missing are noted, and filled in for the checks behind.
+fn take<T: DeserializeOwned>(
+    keys: &[Key],
+    values: &mut BTreeMap<String, Value>,
+    faults: &mut Faults,
+) -> Option<T> {
+    let mut tree = Map::new();
+    for key in keys {
+        let section = key.path.rsplit_once('.').map_or("", |(section, _)| section);
+        let is_needed = key.is_required && (key.in_required_section || has_keys_of(section, values));
+        match values.get(&key.path) {
+            Some(value) => put(&mut tree, &key.path, value.clone()),
+            None if is_needed => {
+                // a value that does not fit is noted already
+                faults.add(&key.path, format!("is missing (in the environment: {})", variable(&key.path)));
+                put(&mut tree, &key.path, key.kind.example());
+            }
+            None => {}
+        }
+    }
+    match serde_path_to_error::deserialize(Value::Object(tree)) {
+        Ok(settings) => Some(settings),
         Err(fault) => {
-            faults.add(path.display().to_string(), format!("cannot be read: {fault}"));
-            return None;
+            faults.add(fault.path().to_string(), fault.inner().to_string());
+            None
         }
-    };
-    if let Err(fault) = toml::from_str::<toml::Table>(&text) {
-        let before = fault.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        faults.add(format!("{}:{line}", path.display()), fault.message());
-        return None;
     }
-    Some(text)
 }
 
-/// The error without the key and origin that the library appends: the key is told once, before it.
-fn own_words(fault: &ConfigError) -> String {
-    match fault {
-        ConfigError::At { error, .. } => own_words(error),
-        ConfigError::Type { unexpected, expected, .. } => {
-            format!("invalid type: {unexpected}, expected {expected}")
+fn has_keys_of(section: &str, values: &BTreeMap<String, Value>) -> bool {
+    values.keys().any(|path| path.strip_prefix(section).is_some_and(|rest| rest.starts_with('.')))
+}
+
+fn put(tree: &mut Map<String, Value>, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => drop(tree.insert(path.to_owned(), value)),
+        Some((section, rest)) => {
+            let section = tree.entry(section).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(section) = section {
+                put(section, rest, value);
+            }
         }
-        other => other.to_string(),
     }
 }
-
-/// The name of the field that is missing, if that is the fault. The library may put its table's path before it.
-fn missing(fault: &ConfigError) -> Option<&str> {
-    match fault {
-        ConfigError::At { error, .. } => missing(error),
-        ConfigError::NotFound(key) => key.rsplit('.').next(),
-        _ => None,
-    }
-}
-
-/// The path's keys down to the first thing that is no table: a fault in a list is its list's.
-fn keys(path: &serde_path_to_error::Path) -> Vec<String> {
-    path.iter()
-        .map_while(|segment| match segment {
-            Segment::Map { key } => Some(key.clone()),
-            _ => None,
-        })
-        .collect()
-}
-
-fn table<'a>(tree: &'a mut Value, path: &[String]) -> Option<&'a mut Map<String, Value>> {
-    let mut at = tree;
-    for key in path {
-        let ValueKind::Table(entries) = &mut at.kind else { return None };
-        at = entries.get_mut(key)?;
-    }
-    match &mut at.kind {
-        ValueKind::Table(entries) => Some(entries),
-        _ => None,
-    }
-}
-
-fn put(tree: &mut Value, path: &[String], kind: ValueKind) -> bool {
-    let Some((last, parents)) = path.split_last() else { return false };
-    table(tree, parents).map(|entries| entries.insert(last.clone(), Value::new(None, kind))).is_some()
-}
-
-fn take(tree: &mut Value, path: &[String]) -> bool {
-    let Some((last, parents)) = path.split_last() else { return false };
-    table(tree, parents).and_then(|entries| entries.remove(last)).is_some()
-}
-
-#[cfg(test)]
-mod tests;
