@@ -17,7 +17,7 @@ fn run(name: &str, env: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String)
 
 #[test]
 fn a_configuration_with_faults_is_told_all_of_them_and_no_secret() {
-    for name in ["ingest", "ws-gateway", "notify-listener", "migrate"] {
+    for name in SERVICES {
         let (code, said) = run(
             name,
             &[
@@ -45,6 +45,68 @@ fn a_configuration_with_faults_is_told_all_of_them_and_no_secret() {
     }
 }
 
+const SERVICES: [&str; 4] = ["ingest", "ws-gateway", "notify-listener", "migrate"];
+
+/// What is set for keys that the page gives no value as a default; `None`: the key is not set. Of the two ways to name a
+/// database it is the parts that are set.
+fn fitting(key: &str) -> Option<&'static str> {
+    match key {
+        "database.host" => Some("127.0.0.1"),
+        "database.password" | "redis.password" => Some("hunter2"),
+        "redis.url" => Some("redis://127.0.0.1/"),
+        "redis.user" => Some("app"),
+        "gateway.ingest_url" => Some("https://ingest.example.org"),
+        "gateway.origins" | "ingest.origins" => Some("https://example.org,https://*.example.org"),
+        "gateway.hosts" | "ingest.hosts" => Some("example.org"),
+        "gateway.max_connection_age" => Some("1h"),
+        "http.prefix" => Some("/rowcast"),
+        "lease.namespace" => Some("default"),
+        "lease.pod" | "lease.pod_uid" => Some("listener-0"),
+        "retention.readings" => Some("720h"),
+        _ => None,
+    }
+}
+
+/// Each key of the page and its default, where that is a value.
+fn documented_keys() -> Vec<(String, Option<String>)> {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CONFIGURATION.md"));
+    let page = page.unwrap();
+    let value = |text: &str| Some(text.trim().strip_prefix('`')?.strip_suffix('`')?.to_owned());
+    let mut found = Vec::new();
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.split('|').collect();
+        let mut defaults = cells[3].split(',');
+        for key in cells[1].split(',').filter_map(value).filter(|key| key.contains('.')) {
+            found.push((key, defaults.next().and_then(value)));
+        }
+    }
+    found
+}
+
+#[test]
+fn one_environment_with_every_documented_key_is_taken_by_all_services() {
+    let keys = documented_keys();
+    let env: Vec<(String, String)> = keys
+        .into_iter()
+        .filter_map(|(key, default)| {
+            let value = default.or_else(|| fitting(&key).map(str::to_owned))?;
+            Some((format!("ROWCAST_{}", key.to_uppercase().replace('.', "__")), value))
+        })
+        .collect();
+    assert!(env.len() > 40, "{env:?}");
+    let env: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    for name in SERVICES {
+        let (code, said) = run(name, &env, &["--check-config"]);
+        assert_eq!(code, Some(0), "{name}: {said}");
+    }
+    let slip = [&env[..], &[("ROWCAST_REDIS__ULR", "redis://:hunter2@x")]].concat();
+    for name in SERVICES {
+        let (code, said) = run(name, &slip, &["--check-config"]);
+        let told = "redis.ulr: unknown key: did you mean redis.url? (from ROWCAST_REDIS__ULR)";
+        assert_eq!((code, said.contains(told), said.contains("hunter2")), (Some(2), true, false), "{said}");
+    }
+}
+
 #[test]
 fn who_listens_or_locks_refuses_a_pooler_that_shares_sessions() {
     for (name, is_refused) in
@@ -56,9 +118,7 @@ fn who_listens_or_locks_refuses_a_pooler_that_shares_sessions() {
                 ("ROWCAST_DATABASE__POOLER", pooler),
                 ("ROWCAST_REDIS__URL", "redis://127.0.0.1/"),
             ];
-            // who knows no Redis refuses its key
-            let env = if ["ingest", "migrate"].contains(&name) { &env[..2] } else { &env[..] };
-            let (code, said) = run(name, env, &["--check-config"]);
+            let (code, said) = run(name, &env, &["--check-config"]);
             match pooler {
                 "transaction" if is_refused => {
                     assert_eq!(code, Some(2), "{name}: {said}");
