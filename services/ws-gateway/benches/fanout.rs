@@ -13,12 +13,10 @@ use time::macros::datetime;
 use tokio::time::Instant;
 use wire::{EntryBuilder, Epoch, Position, Reading, Tick, frame::Limits};
 use ws_gateway::{
-    Form,
-    batch::Batch,
-    hub::Hub,
-    mailbox::Mailbox,
+    encode::Protocol,
+    fanout::{batch::Batch, hub::Hub, mailbox::Mailbox},
     outbox::Outbox,
-    session::{Session, Wish},
+    session::{Session, effect::Effect},
 };
 
 #[global_allocator]
@@ -65,16 +63,16 @@ impl Client {
         let (mailbox, mut outbox) = (Mailbox::new(), Outbox::default());
         let query = wire::Subscribe { sensors, ..wire::Subscribe::default() };
         let now = Instant::now();
-        let (mut session, wishes) = Session::begin(
-            Form::V1,
+        let (mut session, effects) = Session::begin(
+            Protocol::V1,
             mailbox.session,
             Arc::new(LIMITS),
             Some(&query),
             (hub.head().unwrap(), now),
             &mut outbox,
         );
-        for wish in wishes {
-            let Wish::Attach { sub, filter, after } = wish else { panic!("{wish:?}") };
+        for effect in effects {
+            let Effect::Attach { sub, filter, after } = effect else { panic!("{effect:?}") };
             let attach = hub.attach(&mailbox, sub, &filter, after);
             session.on_attach(sub, attach, now, &mut outbox);
         }

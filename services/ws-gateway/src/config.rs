@@ -144,15 +144,15 @@ impl Default for PingConfig {
 
 /// What a connection's clock goes by.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct Timers {
     pub(crate) ping_every: Duration,
     pub(crate) pong_deadline: Duration,
     pub(crate) max_age: Option<Duration>,
 }
 
 impl Config {
-    pub(crate) fn patience(&self) -> Patience {
-        Patience {
+    pub(crate) fn timers(&self) -> Timers {
+        Timers {
             ping_every: self.ping.every,
             pong_deadline: self.ping.deadline,
             max_age: self.gateway.max_connection_age,

@@ -1,9 +1,11 @@
-//! One connection, whatever carries it: hears the peer, writes the session's outbox, and does what the session
-//! wishes.
+//! One connection, whatever carries it: reads from the peer, writes the session's outbox, and applies the session's
+//! effects.
 
 mod clock;
 pub(crate) mod event_socket;
 pub(crate) mod event_stream;
+mod peer;
+pub(crate) mod pull;
 mod questions;
 pub(crate) mod web_socket;
 
@@ -14,63 +16,29 @@ use wire::{Close, Position, Subscribe};
 
 use self::{
     clock::{Clock, HEARTBEAT},
-    questions::{Answer, Questions, page, since, snapshot, verdict},
+    peer::{Peer, PeerEvent},
+    questions::{Answer, Questions, page, resolve, since, snapshot},
 };
 use crate::{
-    config::Patience,
-    drain,
-    form::Form,
-    hub::Feeding,
-    mailbox::Leave,
+    admission::roster::ConnectionPermit,
+    config::Timers,
+    encode::Protocol,
+    fanout::{hub::FeedState, mailbox::Leave},
+    gateway::App,
+    jitter::spread,
     outbox::Outbox,
-    roster::Place,
-    routes::App,
-    session::{Session, Wish},
+    session::{Session, effect::Effect},
 };
 
-/// From our last word to the end of the connection.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// From the close of this side to the end of the connection.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// What a peer may have said before it hears that the connection ends. One that floods is not heard out.
-const LAST_WORDS: usize = 64;
-
-/// What carries a connection.
-pub(crate) trait Peer: Send {
-    /// Whether a peer that was told of the end says that it has heard.
-    const ANSWERS_CLOSE: bool;
-
-    /// Writes what it takes of the outbox, or, if it `listens`, hears the peer, whichever can be done first. May be
-    /// dropped at any time without losing a byte.
-    fn exchange(
-        &mut self,
-        out: &mut Outbox,
-        listens: bool,
-    ) -> impl Future<Output = io::Result<Happened>> + Send;
-
-    /// Says that nothing follows, where there is a way to say it.
-    fn end(&mut self) -> impl Future<Output = io::Result<()>> + Send {
-        std::future::ready(Ok(()))
-    }
-}
-
-/// What an exchange came to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Happened {
-    /// The peer took bytes.
-    Wrote,
-    /// The peer said something that no session needs to know; its answer is in the outbox.
-    SignOfLife,
-    /// A text message.
-    Text(String),
-    /// The peer broke a rule; the connection ends with this code.
-    Fault(Close),
-    /// The peer closed, with its code.
-    Closed(Option<u16>),
-}
+/// What a peer may have sent before it reads the close. One that floods is cut off.
+const EVENTS_WHILE_CLOSING: usize = 64;
 
 /// Why a connection ended.
 enum End {
-    /// This side closes it, with a word if the peer can still be told.
+    /// This side closes it, and may say after how many milliseconds to come back.
     Close(Close, Option<u64>),
     /// The peer closed it.
     Closed(Option<u16>),
@@ -88,12 +56,12 @@ impl From<Close> for End {
 pub(crate) struct Connection<P> {
     app: App,
     peer: P,
-    place: Place,
+    permit: ConnectionPermit,
     session: Session,
     outbox: Outbox,
     questions: Questions,
     clock: Clock,
-    /// What its beginning came to.
+    /// Whether the first effects ended it already.
     begun: Result<(), End>,
 }
 
@@ -102,20 +70,20 @@ impl<P: Peer> Connection<P> {
     pub(crate) fn begin(
         app: App,
         peer: P,
-        place: Place,
-        form: Form,
+        permit: ConnectionPermit,
+        form: Protocol,
         query: Option<&Subscribe>,
         head: Position,
     ) -> Self {
-        let number = place.mailbox.session;
+        let number = permit.mailbox.session;
         let mut outbox = Outbox::new(app.backlog.clone());
         let now = Instant::now();
-        let (session, wishes) =
+        let (session, effects) =
             Session::begin(form, number, app.limits.clone(), query, (head, now), &mut outbox);
-        let clock = Clock::start(&app.patience, number);
+        let clock = Clock::start(&app.timers, number);
         let questions = Questions::default();
-        let mut connection = Self { app, peer, place, session, outbox, questions, clock, begun: Ok(()) };
-        connection.begun = connection.grant(wishes);
+        let mut connection = Self { app, peer, permit, session, outbox, questions, clock, begun: Ok(()) };
+        connection.begun = connection.apply(effects);
         connection
     }
 
@@ -125,8 +93,8 @@ impl<P: Peer> Connection<P> {
             Ok(()) => self.until_end().await,
             Err(end) => end,
         };
-        let session = self.place.mailbox.session;
-        // what is published during the last words is for others
+        let session = self.permit.mailbox.session;
+        // nothing is delivered any more while it closes
         self.app.hub.leave(session);
         let reason = match &end {
             End::Close(close, _) => close.reason(),
@@ -139,7 +107,7 @@ impl<P: Peer> Connection<P> {
             End::Close(close, after_ms) => {
                 let (code, unsent) = (close.code(), self.outbox.bytes());
                 tracing::info!(session, code, reason, position, unsent, "closed");
-                self.farewell(close, after_ms).await;
+                self.close(close, after_ms).await;
             }
             End::Closed(code) => {
                 tracing::debug!(session, code, position, "closed by the peer");
@@ -149,16 +117,16 @@ impl<P: Peer> Connection<P> {
         }
     }
 
-    /// Everything happens here: a closed set of events, each handled in a few lines, until one ends the connection.
+    /// Handles one event after the other until one ends the connection.
     async fn until_end(&mut self) -> End {
         loop {
-            self.clock.wind(&self.app.patience, self.session.next_due(&self.outbox));
-            // replies wait in the outbox, too: who does not read them is not heard
+            self.clock.wind(&self.app.timers, self.session.next_due(&self.outbox));
+            // replies wait in the outbox, too: a client that does not read them is not read from
             let listens = !self.outbox.is_full();
-            // in random order, so that no event keeps the others waiting
+            // in random order, so that no source of events starves the others
             let outcome = tokio::select! {
-                happened = self.peer.exchange(&mut self.outbox, listens) => self.on_exchange(happened),
-                () = self.place.mailbox.arrival() => self.take_mail(),
+                event = self.peer.exchange(&mut self.outbox, listens) => self.on_exchange(event),
+                () = self.permit.mailbox.arrival() => self.take_mail(),
                 answer = self.questions.next() => self.on_answer(answer),
                 () = self.clock.alarm.as_mut() => self.on_alarm(),
             };
@@ -168,33 +136,33 @@ impl<P: Peer> Connection<P> {
         }
     }
 
-    fn on_exchange(&mut self, happened: io::Result<Happened>) -> Result<(), End> {
+    fn on_exchange(&mut self, event: io::Result<PeerEvent>) -> Result<(), End> {
         let now = Instant::now();
-        // while output waits, a peer shows that it lives by taking some of it
-        if matches!(happened, Ok(Happened::Wrote)) || self.outbox.is_empty() {
+        // while output waits, a peer is alive only if it takes some of it
+        if matches!(event, Ok(PeerEvent::Wrote)) || self.outbox.is_empty() {
             self.clock.alive_at = now;
         }
-        match happened {
-            Ok(Happened::Wrote) => Ok(()),
-            Ok(Happened::SignOfLife) if self.session.on_control(now) => Ok(()),
-            Ok(Happened::SignOfLife) => Err(Close::TooMany.into()),
-            Ok(Happened::Text(text)) => {
+        match event {
+            Ok(PeerEvent::Wrote) => Ok(()),
+            Ok(PeerEvent::Control) if self.session.on_control(now) => Ok(()),
+            Ok(PeerEvent::Control) => Err(Close::TooMany.into()),
+            Ok(PeerEvent::Text(text)) => {
                 let head = self.app.hub.head().unwrap_or_default();
-                let wishes = self.session.on_text(&text, (head, now), &mut self.outbox);
-                self.grant(wishes)
+                let effects = self.session.on_text(&text, (head, now), &mut self.outbox);
+                self.apply(effects)
             }
-            Ok(Happened::Fault(close)) => Err(close.into()),
-            Ok(Happened::Closed(code)) => Err(End::Closed(code)),
+            Ok(PeerEvent::Fault(close)) => Err(close.into()),
+            Ok(PeerEvent::Closed(code)) => Err(End::Closed(code)),
             Err(error) => Err(End::Lost(error)),
         }
     }
 
     fn take_mail(&mut self) -> Result<(), End> {
-        let mail = self.place.mailbox.take();
+        let mail = self.permit.mailbox.take();
         let (now, kept_up) = (Instant::now(), !self.session.is_paused());
         for delivery in &mail.deliveries {
-            let wishes = self.session.on_delivery(delivery, now, &mut self.outbox);
-            self.grant(wishes)?;
+            let effects = self.session.on_delivery(delivery, now, &mut self.outbox);
+            self.apply(effects)?;
         }
         if mail.overflowed {
             self.session.on_overflow();
@@ -203,7 +171,7 @@ impl<P: Peer> Connection<P> {
             self.app.metrics.fell_behind.inc();
         }
         if mail.nudged {
-            let stale = self.app.hub.feeding() != Feeding::Current;
+            let stale = self.app.hub.feed_state() != FeedState::Current;
             self.session.on_heartbeat(Position::default(), stale, &mut self.outbox);
         }
         match mail.leave {
@@ -214,26 +182,26 @@ impl<P: Peer> Connection<P> {
 
     fn on_answer(&mut self, answer: Answer) -> Result<(), End> {
         let (now, out) = (Instant::now(), &mut self.outbox);
-        let wishes = match answer {
-            Answer::Verdict(sub, verdict) => self.session.on_verdict(sub, verdict, out),
+        let effects = match answer {
+            Answer::Resolve(sub, resume) => self.session.on_resolve(sub, resume, out),
             Answer::Since(sub, start) => self.session.on_since(sub, start, out),
-            Answer::Page(sub, piece) => self.session.on_page(sub, (&piece.batches, piece.covered), now, out),
+            Answer::Page(sub, page) => self.session.on_page(sub, (&page.batches, page.covered), now, out),
             Answer::Forgotten(sub) => self.session.on_forgotten(sub),
             Answer::Snapshot(sub, page) => self.session.on_snapshot(sub, &page, out),
             Answer::Failed(sub) => self.session.on_failed(sub, out),
         };
-        self.grant(wishes)
+        self.apply(effects)
     }
 
     fn on_alarm(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        let Patience { ping_every, pong_deadline, .. } = self.app.patience;
+        let Timers { ping_every, pong_deadline, .. } = self.app.timers;
         if now >= self.clock.alive_at + ping_every + pong_deadline {
             return Err(Close::NoPong.into());
         }
         if self.clock.old_at.is_some_and(|old_at| now >= old_at) {
-            let session = self.place.mailbox.session;
-            return Err(End::Close(Close::GoingAway, Some(drain::spread(session))));
+            let session = self.permit.mailbox.session;
+            return Err(End::Close(Close::GoingAway, Some(spread(session))));
         }
         if now >= self.clock.ping_at {
             self.clock.ping_at = now + ping_every;
@@ -246,12 +214,12 @@ impl<P: Peer> Connection<P> {
         Ok(())
     }
 
-    /// A gateway that is cut off from its feed says nothing, so that its clients go where others do better.
+    /// A gateway that alone is cut off from the stream sends no marks, so that its clients move to another.
     fn mark(&mut self) -> Result<(), End> {
-        let feeding = self.app.hub.feeding();
-        if let Some(head) = self.app.hub.head().filter(|_| feeding != Feeding::Cut) {
+        let feeding = self.app.hub.feed_state();
+        if let Some(head) = self.app.hub.head().filter(|_| feeding != FeedState::Cut) {
             self.take_mail()?;
-            self.session.on_heartbeat(head, feeding != Feeding::Current, &mut self.outbox);
+            self.session.on_heartbeat(head, feeding != FeedState::Current, &mut self.outbox);
         }
         Ok(())
     }
@@ -264,36 +232,36 @@ impl<P: Peer> Connection<P> {
         let now = Instant::now();
         let due = self.session.next_due(&self.outbox).is_some_and(|due| due <= now);
         if due || (self.session.is_paused() && self.outbox.has_room()) {
-            let wishes = self.session.on_moment(now, &mut self.outbox);
-            self.grant(wishes)?;
+            let effects = self.session.on_moment(now, &mut self.outbox);
+            self.apply(effects)?;
         }
         Ok(())
     }
 
-    fn grant(&mut self, wishes: Vec<Wish>) -> Result<(), End> {
-        let mut wishes = std::collections::VecDeque::from(wishes);
-        while let Some(wish) = wishes.pop_front() {
-            match wish {
-                Wish::Attach { sub, filter, after } => {
-                    let attach = self.app.hub.attach(&self.place.mailbox, sub, &filter, after);
+    fn apply(&mut self, effects: Vec<Effect>) -> Result<(), End> {
+        let mut effects = std::collections::VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Attach { sub, filter, after } => {
+                    let attach = self.app.hub.attach(&self.permit.mailbox, sub, &filter, after);
                     let now = Instant::now();
-                    wishes.extend(self.session.on_attach(sub, attach, now, &mut self.outbox));
-                    // a feed's change nudges only who is there when it comes
-                    if self.app.hub.feeding() != Feeding::Current {
-                        self.place.mailbox.nudge();
+                    effects.extend(self.session.on_attach(sub, attach, now, &mut self.outbox));
+                    // a change of the feed's state reaches only those who are attached when it comes
+                    if self.app.hub.feed_state() != FeedState::Current {
+                        self.permit.mailbox.nudge();
                     }
                 }
-                Wish::Detach { sub } => {
-                    self.app.hub.detach(self.place.mailbox.session, sub);
+                Effect::Detach { sub } => {
+                    self.app.hub.detach(self.permit.mailbox.session, sub);
                     self.questions.forget(sub);
                 }
-                Wish::Close(close) => return Err(close.into()),
-                Wish::Verdict { sub, from, first } => {
-                    self.ask(sub, verdict(self.app.clone(), sub, from, first))
+                Effect::Close(close) => return Err(close.into()),
+                Effect::Resolve { sub, from, first } => {
+                    self.ask(sub, resolve(self.app.clone(), sub, from, first))
                 }
-                Wish::Since { sub, last } => self.ask(sub, since(self.app.clone(), sub, last)),
-                Wish::Read { sub, after } => self.ask(sub, page(self.app.clone(), sub, after)),
-                Wish::Snapshot { sub, filter, at, after } => {
+                Effect::Since { sub, last } => self.ask(sub, since(self.app.clone(), sub, last)),
+                Effect::Read { sub, after } => self.ask(sub, page(self.app.clone(), sub, after)),
+                Effect::Snapshot { sub, filter, at, after } => {
                     self.ask(sub, snapshot(self.app.clone(), sub, filter, at, after));
                 }
             }
@@ -305,26 +273,26 @@ impl<P: Peer> Connection<P> {
         self.questions.ask(sub, Box::pin(question));
     }
 
-    /// Says why, writes what is left, and waits a moment for the peer's own close.
-    async fn farewell(&mut self, close: Close, after_ms: Option<u64>) {
+    /// Writes the close behind what is left, and waits a moment for the peer's own.
+    async fn close(&mut self, close: Close, after_ms: Option<u64>) {
         if self.outbox.is_full() {
-            // a peer that did not take what waits will not take this either
+            // a peer that did not take what waits will not take a close
             return;
         }
         self.session.on_close(close, after_ms, &mut self.outbox);
-        let said = async {
-            let mut heard = 0;
-            while (P::ANSWERS_CLOSE || !self.outbox.is_empty()) && heard < LAST_WORDS {
+        let closed = async {
+            let mut events = 0;
+            while (P::ANSWERS_CLOSE || !self.outbox.is_empty()) && events < EVENTS_WHILE_CLOSING {
                 match self.peer.exchange(&mut self.outbox, true).await? {
-                    Happened::Closed(_) => break,
-                    Happened::Wrote => {}
-                    Happened::SignOfLife | Happened::Text(_) | Happened::Fault(_) => heard += 1,
+                    PeerEvent::Closed(_) => break,
+                    PeerEvent::Wrote => {}
+                    PeerEvent::Control | PeerEvent::Text(_) | PeerEvent::Fault(_) => events += 1,
                 }
             }
             self.peer.end().await
         };
-        // a peer that is gone needs no goodbye
-        let _ = timeout(FAREWELL, said).await;
+        // a peer that is gone needs no close
+        let _ = timeout(CLOSE_WITHIN, closed).await;
     }
 
     /// Writes the answer to the peer's close, where it takes one.
@@ -335,8 +303,8 @@ impl<P: Peer> Connection<P> {
             }
             io::Result::Ok(())
         };
-        // the peer has said that it goes
-        let _ = timeout(FAREWELL, answered).await;
+        // the peer closes anyway
+        let _ = timeout(CLOSE_WITHIN, answered).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The end of a gateway's connections when the service stops: each is told to go, in paced slices.
+//! The end of a gateway's connections when the service stops: each is asked to leave, in paced slices.
 
 use std::time::Duration;
 
@@ -7,18 +7,19 @@ use prometheus::IntGauge;
 use tokio::time::sleep;
 use wire::Close;
 
-use crate::{mailbox::Leave, roster::Roster};
+use crate::{
+    admission::roster::Roster,
+    fanout::mailbox::{Leave, Mailbox},
+    jitter::spread,
+};
 
-/// From the first farewell to the last. Well within the demo's patience of 15 s and chassis' limit for a drain.
-const SPREAD: Duration = Duration::from_secs(5);
+/// From the first notice to the last. Well within the 15 s that the demo's clients wait and chassis' limit for a drain.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Slices of the spread.
+/// Slices of the drain.
 const SLICES: usize = 50;
 
-/// Clients come back spread over this time from their farewell on, in milliseconds.
-pub(crate) const COME_BACK_WITHIN_MS: u64 = 2_000;
-
-/// Waits for the stop, then says farewell to everyone who is connected.
+/// Waits for the stop, then asks everyone who is connected to leave.
 pub(crate) async fn drain(roster: Roster, life: Life, draining: IntGauge) {
     life.stopping().await;
     draining.set(1);
@@ -26,21 +27,15 @@ pub(crate) async fn drain(roster: Roster, life: Life, draining: IntGauge) {
     tracing::info!(connections = all.len(), "draining");
     let slice = all.len().div_ceil(SLICES).max(1);
     while !all.is_empty() {
-        for mailbox in all.drain(all.len().saturating_sub(slice)..) {
-            mailbox.leave(Leave { close: Close::Drain, after_ms: spread(mailbox.session) });
-        }
+        all.drain(all.len().saturating_sub(slice)..).for_each(|mailbox| ask_to_leave(&mailbox));
         if !all.is_empty() {
-            sleep(SPREAD / SLICES as u32).await;
+            sleep(DRAIN_WITHIN / SLICES as u32).await;
         }
     }
     // those whose handshake was under way when the list was made
-    for mailbox in roster.all() {
-        mailbox.leave(Leave { close: Close::Drain, after_ms: spread(mailbox.session) });
-    }
+    roster.all().iter().for_each(|mailbox| ask_to_leave(mailbox));
 }
 
-/// When a session's client should come back. A multiplicative hash spreads consecutive numbers evenly (Knuth, TAOCP
-/// vol. 3, 6.4).
-pub(crate) fn spread(session: u64) -> u64 {
-    (session.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % COME_BACK_WITHIN_MS
+fn ask_to_leave(mailbox: &Mailbox) {
+    mailbox.leave(Leave { close: Close::Drain, after_ms: spread(mailbox.session) });
 }

@@ -10,11 +10,11 @@ use wire::frame::Limits;
 
 use crate::{
     history::{
-        asked::{Latest, MAX_BUCKETS, MAX_LIMIT, Readings, Rows},
         cursor::{Cursor, LatestPlace},
+        query::{Latest, MAX_BUCKETS, MAX_LIMIT, Readings, Rows},
     },
-    query::Query,
-    ws_message::{Heard, Messages},
+    routes::query::Query,
+    websocket::message::{Incoming, Messages},
 };
 
 const LIMITS: Limits =
@@ -26,7 +26,7 @@ fn check(target: &str, property: impl Fn(&[u8])) {
 }
 
 /// All that is heard of bytes that come in pieces of so many.
-fn heard(bytes: &[u8], piece: usize) -> (Vec<Heard>, Option<wire::Close>) {
+fn heard(bytes: &[u8], piece: usize) -> (Vec<Incoming>, Option<wire::Close>) {
     let (mut messages, mut all) = (Messages::default(), Vec::new());
     for piece in bytes.chunks(piece) {
         messages.feed(piece);
@@ -52,9 +52,9 @@ fn fuzz_bytes_of_a_socket() {
         }
         for message in whole.0 {
             let size = match message {
-                Heard::Text(text) => text.len(),
-                Heard::Ping(pong) | Heard::Closed(_, pong) => pong.len(),
-                Heard::Pong => 0,
+                Incoming::Text(text) => text.len(),
+                Incoming::Ping(pong) | Incoming::Closed(_, pong) => pong.len(),
+                Incoming::Pong => 0,
             };
             assert!(size <= LIMITS.message_bytes, "{size} bytes");
         }
@@ -83,15 +83,15 @@ fn fuzz_history_queries() {
     let now = datetime!(2026-01-02 03:04:05 UTC);
     check("history", |bytes| {
         let query = String::from_utf8_lossy(bytes);
-        if let Ok(asked) = Readings::read(&query, now) {
-            assert!((1..=MAX_LIMIT).contains(&asked.limit), "{query}");
-            if let Rows::Buckets(length, _) = asked.rows {
-                let span = (asked.span.to - asked.span.from).whole_nanoseconds();
+        if let Ok(read) = Readings::read(&query, now) {
+            assert!((1..=MAX_LIMIT).contains(&read.limit), "{query}");
+            if let Rows::Buckets(length, _) = read.rows {
+                let span = (read.span.to - read.span.from).whole_nanoseconds();
                 assert!(span <= MAX_BUCKETS * length.as_nanos().cast_signed(), "{query}");
             }
         }
-        if let Ok(asked) = Latest::read(&query) {
-            assert!((1..=MAX_LIMIT).contains(&asked.limit), "{query}");
+        if let Ok(read) = Latest::read(&query) {
+            assert!((1..=MAX_LIMIT).contains(&read.limit), "{query}");
         }
     });
 }

@@ -1,34 +1,26 @@
 //! Reads: live sockets, replay from wherever a client left off, history, and the page.
 //!
-//! A reading's way: `feed` → `hub` (who wants it) → `mailbox` → `session` (what is said, in its `form`) → `outbox` →
-//! `connection`.
+//! The way of a reading: `fanout::feed` → `fanout::hub` (who wants it) → `fanout::mailbox` → `session` (what is sent, written by
+//! `encode`) → `outbox` → `connection`.
 
-pub mod batch;
+mod admission;
+pub mod budget;
 pub mod config;
 mod connection;
 mod drain;
-mod feed;
-mod form;
+pub mod encode;
+pub mod fanout;
 #[cfg(test)]
 mod fuzz;
+mod gateway;
 mod history;
-pub mod hub;
-mod interest;
-pub mod kept;
-mod lock;
-pub mod mailbox;
+mod history_reader;
+mod jitter;
 mod metrics;
 pub mod outbox;
-mod page;
-mod pull;
-mod query;
-mod replay;
-mod roster;
 mod routes;
 pub mod session;
-mod window;
-mod ws_frame;
-mod ws_message;
+mod websocket;
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,17 +28,14 @@ use chassis::{Fault, HttpMetrics, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
-pub use crate::form::Form;
 use crate::{
-    feed::Feed,
-    history::History,
-    hub::Hub,
-    kept::Kept,
+    admission::roster::Roster,
+    budget::Budget,
+    fanout::{feed::Feed, hub::Hub, replay::Replay},
+    gateway::{Documents, Gateway},
+    history_reader::HistoryReader,
     metrics::Metrics,
     outbox::Backlog,
-    replay::Replay,
-    roster::Roster,
-    routes::{Documents, Gateway},
 };
 
 /// Connections for replay, snapshots and readiness.
@@ -63,15 +52,15 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
     let database = config.database.options("rowcast ws-gateway")?.statement_timeout(READ_LIMIT);
     let database = Database::new(&database, READERS);
-    let history = History::new(config.database.options("rowcast ws-gateway history")?, metrics.clone());
+    let history = HistoryReader::new(config.database.options("rowcast ws-gateway history")?, metrics.clone());
     let hub = Hub::new(config.gateway.window_bytes);
     service.registry.register(Box::new(hub.attached().clone()))?;
     let condition = |name| service.readiness.condition(name);
     let (schema, feed, room) = (condition("schema"), condition("feed"), condition("room"));
     let life = service.life.clone();
     let limits = &config.limits;
-    let places = (limits.connections, limits.connections_per_address);
-    let roster = Roster::new(places, hub.clone(), room, metrics.sessions.clone());
+    let connections = (limits.connections, limits.connections_per_address);
+    let roster = Roster::new(connections, hub.clone(), room, metrics.sessions.clone());
 
     let listener = chassis::bind(config.http.addr).await?;
     let replay = Replay::new(hub.clone(), database.clone(), metrics.clone());
@@ -84,8 +73,8 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         life: life.clone(),
         metrics: metrics.clone(),
         limits: Arc::new(limits.of_connection()),
-        patience: config.patience(),
-        backlog: Backlog::new(limits.backlog_bytes, Kept::new(limits.pattern_bytes)),
+        timers: config.timers(),
+        backlog: Backlog::new(limits.backlog_bytes, Budget::new(limits.pattern_bytes)),
         prefix: config.http.prefix.clone(),
         documents: Documents::default(),
     });
@@ -101,11 +90,12 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     }
     let reader = database.clone();
     life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
-    Feed::new(config.redis.options()?, database, (hub, roster), feed, metrics).follow(life).await;
+    let tell_all = Box::new(move || roster.all().iter().for_each(|mailbox| mailbox.nudge()));
+    Feed::new(config.redis.options()?, database, (hub, tell_all), feed, metrics).follow(life).await;
     Ok(())
 }
 
-/// A database that is away is away for all replicas; a schema that is too old is for other releases.
+/// An unreachable database is no reason to be unready: it is so for all replicas. A schema that is too old is.
 async fn check_schema(database: &Database) -> Result<(), Fault> {
     database.check_schema().await.map_err(|error| Fault::of(&error, !error.is_too_old()))
 }

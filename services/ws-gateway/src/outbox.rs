@@ -11,7 +11,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::kept::Kept;
+use crate::budget::Budget;
 
 /// Slices in one write: far below IOV_MAX (1,024), far above what a burst needs.
 const SLICES: usize = 128;
@@ -34,23 +34,23 @@ const JOINED_BYTES: usize = 16 << 10;
 /// A waiting slice keeps its whole batch in memory. Below this share of the batch it is copied instead.
 const COPIED_SHARE: usize = 4;
 
-/// The bytes that wait for all clients together, and how many may; and room for what else they make the gateway keep.
+/// The bytes that wait for all clients together, and how many may; and what else they may make the gateway hold.
 #[derive(Debug)]
 pub struct Backlog {
     limit: usize,
     bytes: AtomicUsize,
-    kept: Arc<Kept>,
+    budget: Arc<Budget>,
 }
 
 impl Backlog {
     /// At the limit, sessions with more than 64 KiB to write read on from the log, at their own pace.
-    pub fn new(limit: usize, kept: Arc<Kept>) -> Arc<Self> {
-        Arc::new(Self { limit, bytes: AtomicUsize::new(0), kept })
+    pub fn new(limit: usize, budget: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Self { limit, bytes: AtomicUsize::new(0), budget })
     }
 
-    /// Room for what else they make the gateway keep.
-    pub(crate) fn kept(&self) -> &Kept {
-        &self.kept
+    /// What else they may make the gateway hold.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Bytes that wait, without outboxes of less than 64 KiB.
@@ -152,9 +152,9 @@ impl Outbox {
         Self { slices: VecDeque::new(), bytes: 0, share: Share::of(backlog), pong_left: 0, next_pong: None }
     }
 
-    /// Room for what its client makes the gateway keep.
-    pub(crate) fn kept(&self) -> &Kept {
-        self.share.backlog.kept()
+    /// What its client may make the gateway hold.
+    pub(crate) fn budget(&self) -> &Budget {
+        self.share.backlog.budget()
     }
 
     /// What is counted together with it.

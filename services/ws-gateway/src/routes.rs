@@ -3,61 +3,26 @@
 mod changes;
 mod documents;
 mod events;
-mod latest;
-mod readings;
-mod sensor;
+mod fallback;
+mod page;
+pub(crate) mod query;
 mod socket;
-
-use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
-    http::Uri,
-    response::IntoResponse,
     routing::{MethodRouter, get},
 };
-use chassis::{Cors, Life, Origins, Prefix, Problem};
-use http::{Method, StatusCode, header};
-use wire::{Position, frame::Limits};
+use chassis::{Cors, Origins};
 
-pub(crate) use self::documents::Documents;
+use self::fallback::{METHODS, unknown_path, wrong_method};
 use crate::{
-    config::{GatewayConfig, Patience},
-    history::History,
-    hub::{Feeding, Hub},
-    metrics::Metrics,
-    outbox::Backlog,
-    page,
-    replay::Replay,
-    roster::{NoPlace, Place, Roster},
+    config::GatewayConfig,
+    gateway::App,
+    history::{latest::latest, readings::readings, sensor::sensor},
 };
-
-/// What the handlers use.
-pub(crate) struct Gateway {
-    pub(crate) hub: Hub,
-    pub(crate) replay: Replay,
-    pub(crate) history: History,
-    pub(crate) roster: Roster,
-    pub(crate) life: Life,
-    pub(crate) metrics: Metrics,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) patience: Patience,
-    pub(crate) backlog: Arc<Backlog>,
-    /// Where clients find it.
-    pub(crate) prefix: Prefix,
-    pub(crate) documents: Documents,
-}
-
-pub(crate) type App = Arc<Gateway>;
 
 /// The demo's socket paths, from its README and from its code, with and without the slash.
 const SOCKETS: [&str; 4] = ["/ws/sensors/", "/ws/sensors", "/ws/sensor-readings/", "/ws/sensor-readings"];
-
-/// How everything is read.
-const METHODS: &str = "GET, HEAD";
-
-/// When to come back to a gateway that has no room or no feed, in seconds.
-const RETRY_AFTER: u32 = 2;
 
 /// Every path but the page's. All are read with GET and HEAD, and with nothing else.
 fn table() -> Vec<(&'static str, MethodRouter<App>)> {
@@ -66,16 +31,16 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/sse/sensors/", get(events::stream).head(events::head)),
         ("/sse/sensors", get(events::stream).head(events::head)),
         ("/api/changes", get(changes::changes).head(changes::head)),
-        ("/api/readings", get(readings::readings)),
-        ("/api/latest", get(latest::latest)),
-        ("/api/sensors/{sensor_id}", get(sensor::sensor)),
+        ("/api/readings", get(readings)),
+        ("/api/latest", get(latest)),
+        ("/api/sensors/{sensor_id}", get(sensor)),
         ("/openapi.json", get(documents::openapi)),
         ("/asyncapi.json", get(documents::asyncapi)),
     ]);
     table
 }
 
-/// All routes; what is none of them is the page's.
+/// All routes; any other path is the page's.
 pub(crate) fn router(app: App, config: &GatewayConfig, origins: Origins) -> anyhow::Result<Router> {
     let prefix = app.prefix.clone();
     let router = table()
@@ -89,53 +54,6 @@ pub(crate) fn router(app: App, config: &GatewayConfig, origins: Origins) -> anyh
     page::serve(router, &config.page, &config.ingest_url, &prefix)
 }
 
-pub(crate) async fn unknown_path(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {}", uri.path()))
-}
-
-async fn wrong_method(method: Method) -> impl IntoResponse {
-    let detail = format!("{method} is not allowed here");
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
-    ([(header::ALLOW, METHODS)], problem)
-}
-
-/// A client that may stay.
-pub(crate) struct Admitted {
-    pub(crate) place: Place,
-    /// The head at this moment.
-    pub(crate) head: Position,
-}
-
-impl Gateway {
-    /// Lets a client in that wants to stay, or says why not, before anything is upgraded.
-    pub(crate) fn admit(&self, peer: SocketAddr) -> Result<Admitted, Problem> {
-        let head = self.head()?;
-        let place = self.roster.admit(peer.ip()).map_err(|why| {
-            let (status, code, detail) = match why {
-                NoPlace::Full => {
-                    (StatusCode::SERVICE_UNAVAILABLE, "full", "this gateway has as many clients as it may")
-                }
-                NoPlace::AddressFull => (
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "too-many-connections",
-                    "this address has as many connections as it may",
-                ),
-            };
-            Problem::new(status, code, detail).retry_after(RETRY_AFTER)
-        })?;
-        Ok(Admitted { place, head })
-    }
-
-    /// The head, if the gateway follows the stream and goes on doing so.
-    pub(crate) fn head(&self) -> Result<Position, Problem> {
-        let follows = self.hub.feeding() != Feeding::Cut && !self.life.is_stopping();
-        self.hub.head().filter(|_| follows).ok_or_else(|| {
-            let detail = "this gateway has no feed now";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail).retry_after(RETRY_AFTER)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
@@ -143,7 +61,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::history::asked;
+    use crate::history::query;
 
     #[test]
     fn every_path_is_documented_and_every_documented_path_is_served() {
@@ -155,9 +73,9 @@ mod tests {
     fn the_parameters_of_history_are_those_of_the_document() {
         let openapi: Value = serde_json::from_str(&::documents::openapi()).unwrap();
         let expected: BTreeMap<&str, &[&str]> = BTreeMap::from([
-            ("/api/readings", asked::READINGS),
-            ("/api/latest", asked::LATEST),
-            ("/api/sensors/{sensor_id}", asked::SENSOR),
+            ("/api/readings", query::READINGS),
+            ("/api/latest", query::LATEST),
+            ("/api/sensors/{sensor_id}", query::SENSOR),
         ]);
         for (path, names) in expected {
             let parameters = openapi["paths"][path]["get"]["parameters"].as_array().unwrap();

@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Happened, Peer};
+use super::peer::{Peer, PeerEvent};
 use crate::outbox::Outbox;
 
 /// The most bytes of a chunk.
@@ -103,16 +103,16 @@ impl EventSocket {
 impl Peer for EventSocket {
     const ANSWERS_CLOSE: bool = false;
 
-    async fn exchange(&mut self, out: &mut Outbox, _: bool) -> io::Result<Happened> {
+    async fn exchange(&mut self, out: &mut Outbox, _: bool) -> io::Result<PeerEvent> {
         loop {
             let waits = !out.is_empty() || !self.chunk.is_written();
             let interest = if waits { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
             let ready = self.stream.ready(interest).await?;
             if waits && ready.is_writable() && self.write(out)? {
-                return Ok(Happened::Wrote);
+                return Ok(PeerEvent::Wrote);
             }
             if ready.is_readable() && self.has_closed()? {
-                return Ok(Happened::Closed(None));
+                return Ok(PeerEvent::Closed(None));
             }
         }
     }

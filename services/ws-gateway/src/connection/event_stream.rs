@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::sync::mpsc;
 
-use super::{Happened, Peer};
+use super::peer::{Peer, PeerEvent};
 use crate::outbox::Outbox;
 
 /// Bytes of one chunk of the body, about.
@@ -36,14 +36,14 @@ pub(crate) fn event_stream() -> (EventStream, EventBody) {
 impl Peer for EventStream {
     const ANSWERS_CLOSE: bool = false;
 
-    async fn exchange(&mut self, out: &mut Outbox, _: bool) -> io::Result<Happened> {
+    async fn exchange(&mut self, out: &mut Outbox, _: bool) -> io::Result<PeerEvent> {
         if out.is_empty() {
             self.chunks.closed().await;
-            return Ok(Happened::Closed(None));
+            return Ok(PeerEvent::Closed(None));
         }
-        let Ok(place) = self.chunks.reserve().await else { return Ok(Happened::Closed(None)) };
-        place.send(out.take(CHUNK_BYTES));
-        Ok(Happened::Wrote)
+        let Ok(slot) = self.chunks.reserve().await else { return Ok(PeerEvent::Closed(None)) };
+        slot.send(out.take(CHUNK_BYTES));
+        Ok(PeerEvent::Wrote)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a session asks the log, until it is answered: a database that is away is asked again, and what can never be
-//! answered is said to be that.
+//! What a session asks the log, until it is answered: a database that is away is asked again; a question that can never be
+//! answered fails.
 
 use std::{collections::VecDeque, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
@@ -7,7 +7,10 @@ use store::ReadError;
 use tokio::time::{Instant, sleep};
 use wire::{Filter, Position, Resume};
 
-use crate::{replay::Piece, routes::App, session::SnapshotPage};
+use crate::{
+    fanout::{log::LogPage, snapshot::SnapshotPage},
+    gateway::App,
+};
 
 /// Before the second try to read the log; twice as long before each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -23,11 +26,11 @@ const AHEAD_LIMIT: Duration = Duration::from_secs(30);
 /// readers.
 const AT_ONCE: usize = 2;
 
-/// What the log answered to a wish.
+/// The answer to an effect.
 pub(super) enum Answer {
-    Verdict(u32, Resume),
+    Resolve(u32, Resume),
     Since(u32, (Position, bool)),
-    Page(u32, Piece),
+    Page(u32, LogPage),
     Forgotten(u32),
     Snapshot(u32, SnapshotPage),
     /// It never will.
@@ -88,13 +91,13 @@ impl Pauses {
     }
 }
 
-/// What a position is worth. `first`: its client has had no answer yet, and hears at once that it is ahead.
-pub(super) async fn verdict(app: App, sub: u32, from: Position, first: bool) -> Answer {
+/// Whether the log can be read on from a position. `first`: its client has had no answer yet, and hears at once that it is ahead.
+pub(super) async fn resolve(app: App, sub: u32, from: Position, first: bool) -> Answer {
     let (mut pauses, asked_at) = (Pauses::new(), Instant::now());
     loop {
-        match app.replay.verdict(from).await {
+        match app.replay.resolve(from).await {
             Ok(Resume::Ahead) if !first && asked_at.elapsed() < AHEAD_LIMIT => {}
-            Ok(verdict) => return Answer::Verdict(sub, verdict),
+            Ok(resume) => return Answer::Resolve(sub, resume),
             Err(error) if is_final(&error) => return Answer::Failed(sub),
             Err(error) => note(&error),
         }
@@ -119,10 +122,10 @@ pub(super) async fn page(app: App, sub: u32, after: Position) -> Answer {
     loop {
         match app.replay.read(after).await {
             // the log has no more, and the hub could not attach: the feed stands elsewhere and will come
-            Ok(piece) if piece.covered <= after => {}
-            Ok(piece) => return Answer::Page(sub, piece),
+            Ok(page) if page.covered <= after => {}
+            Ok(page) => return Answer::Page(sub, page),
             Err(ReadError::Forgotten(_)) => {
-                app.replay.doubt().await;
+                app.replay.forget_extent().await;
                 return Answer::Forgotten(sub);
             }
             Err(ReadError::Database(error)) if is_final(&error) => return Answer::Failed(sub),

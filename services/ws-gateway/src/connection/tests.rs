@@ -10,15 +10,13 @@ use wire::{Epoch, Reading, Tick};
 
 use super::*;
 use crate::{
-    batch::Batch,
+    admission::roster::Roster,
     config::LimitsConfig,
-    history::History,
-    hub::Hub,
+    fanout::{batch::Batch, hub::Hub, replay::Replay},
+    gateway::{Documents, Gateway},
+    history_reader::HistoryReader,
     metrics::Metrics,
     outbox::Backlog,
-    replay::Replay,
-    roster::Roster,
-    routes::{Documents, Gateway},
 };
 
 /// So often a peer that always has something to say may say it before anything else has its turn: with a fair choice each
@@ -33,13 +31,13 @@ fn app() -> App {
     let options = Options::new("postgres://127.0.0.1:1/none", "test").unwrap();
     let (hub, life) = (Hub::new(64 << 20), Life::new());
     hub.start_at(Position::after_tick(EPOCH, Tick(1)));
-    hub.set_feeding(Feeding::Current);
+    hub.set_feed_state(FeedState::Current);
     let open = IntGauge::new("open", "open").unwrap();
     let room = Readiness::new(&life).condition("room");
     let second = Duration::from_secs(1);
     Arc::new(Gateway {
         replay: Replay::new(hub.clone(), Database::new(&options, 1), metrics.clone()),
-        history: History::new(options, metrics.clone()),
+        history: HistoryReader::new(options, metrics.clone()),
         roster: Roster::new((10, 10), hub.clone(), room, open),
         hub,
         life,
@@ -47,7 +45,7 @@ fn app() -> App {
         limits: Arc::new(
             LimitsConfig { commands_per_s: 1_000_000, ..LimitsConfig::default() }.of_connection(),
         ),
-        patience: Patience { ping_every: 25 * second, pong_deadline: 20 * second, max_age: None },
+        timers: Timers { ping_every: 25 * second, pong_deadline: 20 * second, max_age: None },
         backlog: Backlog::new(usize::MAX, Arc::default()),
         prefix: chassis::Prefix::default(),
         documents: Documents::default(),
@@ -55,9 +53,9 @@ fn app() -> App {
 }
 
 fn connection<P: Peer>(app: &App, peer: P) -> Connection<P> {
-    let place = app.roster.admit(Ipv4Addr::LOCALHOST.into()).unwrap();
+    let permit = app.roster.admit(Ipv4Addr::LOCALHOST.into()).unwrap();
     let (query, head) = (Subscribe::default(), app.hub.head().unwrap());
-    Connection::begin(app.clone(), peer, place, Form::V1, Some(&query), head)
+    Connection::begin(app.clone(), peer, permit, Protocol::V1, Some(&query), head)
 }
 
 /// The next tick, with so many readings of so much metadata.
@@ -92,7 +90,7 @@ struct Talker {
 impl Peer for Talker {
     const ANSWERS_CLOSE: bool = false;
 
-    async fn exchange(&mut self, out: &mut Outbox, _: bool) -> io::Result<Happened> {
+    async fn exchange(&mut self, out: &mut Outbox, _: bool) -> io::Result<PeerEvent> {
         if self.turns == 0 {
             self.app.hub.publish(batch(&self.app, 1, 1));
         }
@@ -103,7 +101,7 @@ impl Peer for Talker {
         let is_told = self.heard.windows(4).any(|bytes| bytes == b"told");
         self.heard.clear();
         assert!(self.turns < TURNS, "the reading had no turn");
-        Ok(if is_told { Happened::Closed(None) } else { Happened::Text(r#"{"ping":{}}"#.to_owned()) })
+        Ok(if is_told { PeerEvent::Closed(None) } else { PeerEvent::Text(r#"{"ping":{}}"#.to_owned()) })
     }
 }
 
@@ -124,7 +122,7 @@ struct Deaf {
 impl Peer for Deaf {
     const ANSWERS_CLOSE: bool = true;
 
-    async fn exchange(&mut self, _: &mut Outbox, _: bool) -> io::Result<Happened> {
+    async fn exchange(&mut self, _: &mut Outbox, _: bool) -> io::Result<PeerEvent> {
         if let Some(batch) = self.batch.take() {
             self.app.hub.publish(batch);
         }
@@ -148,7 +146,7 @@ struct Broken;
 impl Peer for Broken {
     const ANSWERS_CLOSE: bool = false;
 
-    async fn exchange(&mut self, _: &mut Outbox, _: bool) -> io::Result<Happened> {
+    async fn exchange(&mut self, _: &mut Outbox, _: bool) -> io::Result<PeerEvent> {
         panic!("as a fault would")
     }
 }

@@ -1,4 +1,4 @@
-//! A WebSocket as a peer. It reads into a buffer on the stack and keeps only what is no whole message yet.
+//! A WebSocket as a peer. It reads into a buffer on the stack and holds only incomplete messages.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -9,17 +9,17 @@ use tokio::{
 };
 use wire::{Close, frame::Limits};
 
-use super::{Happened, Peer};
+use super::peer::{Peer, PeerEvent};
 use crate::{
-    kept::{Room, SHORT_BYTES},
+    budget::{MemoryPermit, SHORT_BYTES},
     outbox::Outbox,
-    ws_message::{Heard, Messages},
+    websocket::message::{Incoming, Messages},
 };
 
 /// What one read takes. Commands are short.
 const READ_BYTES: usize = 4 << 10;
 
-/// What a peer may have sent before it hears that the connection ends: read away, so that it does hear it.
+/// What a peer may have sent before it reads the close: discarded, so that the close reaches it.
 const DISCARDED_BYTES: usize = 256 << 10;
 
 /// From the beginning of a long message to its end.
@@ -30,18 +30,18 @@ pub(crate) struct WebSocket {
     stream: TcpStream,
     messages: Messages,
     limits: Arc<Limits>,
-    /// A long message that is not whole.
+    /// A long message that is incomplete.
     long: Option<Long>,
-    /// Nothing that comes is a message any more.
-    deaf: bool,
+    /// What comes is no longer read as messages.
+    closing: bool,
     /// How much of that came.
     discarded: usize,
 }
 
-/// Since when a long message is under way, with its room.
+/// Since when a long message is incomplete, with its permit.
 struct Long {
     began_at: Instant,
-    _room: Room,
+    _permit: MemoryPermit,
 }
 
 impl WebSocket {
@@ -49,51 +49,51 @@ impl WebSocket {
     pub(crate) fn new(stream: TcpStream, read_ahead: &[u8], limits: Arc<Limits>) -> Self {
         let mut messages = Messages::default();
         messages.feed(read_ahead);
-        Self { stream, messages, limits, long: None, deaf: false, discarded: 0 }
+        Self { stream, messages, limits, long: None, closing: false, discarded: 0 }
     }
 
-    /// The next thing that has been read.
-    fn heard(&mut self, out: &mut Outbox) -> Option<Happened> {
-        if self.deaf {
+    /// The next of what has been read.
+    fn next_event(&mut self, out: &mut Outbox) -> Option<PeerEvent> {
+        if self.closing {
             return None;
         }
-        let happened = match self.messages.next(&self.limits) {
-            Ok(None) => Happened::Fault(self.await_rest(out)?),
-            Ok(Some(Heard::Text(text))) => {
+        let event = match self.messages.next(&self.limits) {
+            Ok(None) => PeerEvent::Fault(self.await_rest(out)?),
+            Ok(Some(Incoming::Text(text))) => {
                 self.long = None;
-                Happened::Text(text)
+                PeerEvent::Text(text)
             }
-            Ok(Some(Heard::Pong)) => Happened::SignOfLife,
-            Ok(Some(Heard::Ping(pong))) => {
+            Ok(Some(Incoming::Pong)) => PeerEvent::Control,
+            Ok(Some(Incoming::Ping(pong))) => {
                 out.push_pong(pong);
-                Happened::SignOfLife
+                PeerEvent::Control
             }
-            Ok(Some(Heard::Closed(code, echo))) => {
+            Ok(Some(Incoming::Closed(code, echo))) => {
                 out.push(echo);
-                Happened::Closed(code)
+                PeerEvent::Closed(code)
             }
-            Err(close) => Happened::Fault(close),
+            Err(close) => PeerEvent::Fault(close),
         };
-        self.deaf = matches!(happened, Happened::Closed(_) | Happened::Fault(_));
-        Some(happened)
+        self.closing = matches!(event, PeerEvent::Closed(_) | PeerEvent::Fault(_));
+        Some(event)
     }
 
-    /// What has come of a message is kept; a long one takes room that all clients share, for some seconds.
+    /// An incomplete message is held; a long one takes a permit that all clients share, for some seconds.
     fn await_rest(&mut self, out: &Outbox) -> Option<Close> {
         if self.messages.held() <= SHORT_BYTES || self.long.is_some() {
             return None;
         }
-        let Some(room) = out.kept().long_message() else { return Some(Close::Overloaded) };
-        self.long = Some(Long { began_at: Instant::now(), _room: room });
+        let Some(permit) = out.budget().long_message() else { return Some(Close::Overloaded) };
+        self.long = Some(Long { began_at: Instant::now(), _permit: permit });
         None
     }
 
-    /// Reads once. Where a wait for readiness was in vain, nothing happened.
+    /// Reads once. Where a wait for readiness was in vain, nothing event.
     fn read(&mut self) -> io::Result<()> {
         let mut buffer = [0; READ_BYTES];
         match self.stream.try_read(&mut buffer) {
             Ok(0) => Err(io::ErrorKind::ConnectionReset.into()),
-            Ok(read) if self.deaf => {
+            Ok(read) if self.closing => {
                 self.discarded += read;
                 if self.discarded > DISCARDED_BYTES {
                     Err(io::ErrorKind::ConnectionReset.into())
@@ -126,10 +126,10 @@ impl WebSocket {
 impl Peer for WebSocket {
     const ANSWERS_CLOSE: bool = true;
 
-    async fn exchange(&mut self, out: &mut Outbox, listens: bool) -> io::Result<Happened> {
+    async fn exchange(&mut self, out: &mut Outbox, listens: bool) -> io::Result<PeerEvent> {
         loop {
-            if listens && let Some(happened) = self.heard(out) {
-                return Ok(happened);
+            if listens && let Some(event) = self.next_event(out) {
+                return Ok(event);
             }
             let interest = match (listens, out.is_empty()) {
                 (_, true) => Interest::READABLE,
@@ -144,13 +144,13 @@ impl Peer for WebSocket {
                 Some(deadline) => match timeout_at(deadline, ready).await {
                     Ok(ready) => ready?,
                     Err(_) => {
-                        self.deaf = true;
-                        return Ok(Happened::Fault(Close::Policy));
+                        self.closing = true;
+                        return Ok(PeerEvent::Fault(Close::Policy));
                     }
                 },
             };
             if ready.is_writable() && !out.is_empty() && self.write(out)? {
-                return Ok(Happened::Wrote);
+                return Ok(PeerEvent::Wrote);
             }
             if ready.is_readable() {
                 self.read()?;

@@ -1,14 +1,15 @@
-//! An answer: its rows in one form, what it may be compared by, and where it goes on.
+//! An answer: its rows in one media type, its ETag, and the link to its next page.
 
 use std::fmt::Write;
 
 use axum::response::{IntoResponse, Response};
 use chassis::{Prefix, Problem};
+use headers::{CacheControl, HeaderMapExt, IfNoneMatch};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use sha2::{Digest, Sha256};
 use wire::Position;
 
-use super::media::{Media, Told};
+use super::media::{Media, Row};
 
 /// Which position the answer is as of.
 const POSITION: HeaderName = HeaderName::from_static("rowcast-position");
@@ -17,19 +18,19 @@ const POSITION: HeaderName = HeaderName::from_static("rowcast-position");
 pub(crate) struct Answer {
     content_type: &'static str,
     body: Vec<u8>,
-    etag: String,
+    etag: ETag,
     link: Option<String>,
     position: Option<Position>,
 }
 
 impl Answer {
-    /// Rows in the form that is wanted. `next` is the cursor of what comes behind them.
-    pub(crate) fn rows<T: Told>(
+    /// Rows in a media type. `next` is the cursor of the page that follows.
+    pub(crate) fn rows<T: Row>(
         media: Media,
         rows: &[T],
         next: Option<&str>,
         position: Option<Position>,
-        asked: (&Prefix, &Uri),
+        request: (&Prefix, &Uri),
     ) -> Self {
         let mut body = Vec::with_capacity(64 + rows.len() * 200);
         match media {
@@ -49,29 +50,29 @@ impl Answer {
                 }
             }
         }
-        let link = next.map(|cursor| link(asked, cursor));
-        let etag = etag(&[&body, link.as_deref().unwrap_or_default().as_bytes()]);
+        let link = next.map(|cursor| link(request, cursor));
+        let etag = ETag::of(&[&body, link.as_deref().unwrap_or_default().as_bytes()]);
         Self { content_type: media.content_type(), body, etag, link, position }
     }
 
     /// A whole document of JSON.
     pub(crate) fn json(body: Vec<u8>) -> Self {
-        let etag = etag(&[&body]);
+        let etag = ETag::of(&[&body]);
         Self { content_type: Media::Json.content_type(), body, etag, link: None, position: None }
     }
 
-    /// What it may be compared by where that is known before the body is.
-    pub(crate) fn with_etag(self, etag: String) -> Self {
+    /// With an ETag that was known before the body.
+    pub(crate) fn with_etag(self, etag: ETag) -> Self {
         Self { etag, ..self }
     }
 
-    /// Known to be what the client has.
-    pub(crate) fn unchanged(etag: String) -> Self {
+    /// What the client has already.
+    pub(crate) fn unchanged(etag: ETag) -> Self {
         Self { content_type: "", body: Vec::new(), etag, link: None, position: None }
     }
 
     fn into_response(self, headers: &HeaderMap) -> Response {
-        let known = has(headers, &self.etag);
+        let known = self.etag.is_known_to(headers);
         let mut response = if known {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
@@ -83,11 +84,10 @@ impl Answer {
                 own.insert(name, value);
             }
         };
-        insert(header::ETAG, Some(self.etag));
         insert(header::LINK, self.link);
         insert(POSITION, self.position.map(|position| position.to_string()));
-        // it may be kept, and asked for again before it is used
-        insert(header::CACHE_CONTROL, Some("no-cache".to_owned()));
+        own.typed_insert(self.etag.0);
+        own.typed_insert(CacheControl::new().with_no_cache());
         response
     }
 }
@@ -109,7 +109,7 @@ fn refusal(problem: Problem) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], problem).into_response()
 }
 
-fn write_json<T: Told>(body: &mut Vec<u8>, rows: &[T], next: Option<&str>, position: Option<Position>) {
+fn write_json<T: Row>(body: &mut Vec<u8>, rows: &[T], next: Option<&str>, position: Option<Position>) {
     body.push(b'{');
     if let Some(position) = position {
         body.extend_from_slice(format!(r#""pos":"{position}","#).as_bytes());
@@ -134,26 +134,30 @@ fn link((prefix, uri): (&Prefix, &Uri), cursor: &str) -> String {
     format!(r#"<{prefix}{}?{}>; rel="next""#, uri.path(), query.finish())
 }
 
-/// What answers of the same bytes share.
-pub(crate) fn etag(parts: &[&[u8]]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    let mut etag = String::from("\"");
-    for byte in hasher.finalize().iter().take(16) {
-        let _ = write!(etag, "{byte:02x}");
-    }
-    etag.push('"');
-    etag
-}
+/// Tells answers of different bytes apart (RFC 9110 §8.8.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ETag(headers::ETag);
 
-/// Whether the client says that it has what bears this tag (RFC 9110 §13.1.2).
-pub(crate) fn has(headers: &HeaderMap, etag: &str) -> bool {
-    let values = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
-    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
-    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+impl ETag {
+    /// A hash of the parts, each with its length.
+    pub(crate) fn of(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        let mut quoted = String::from("\"");
+        for byte in hasher.finalize().iter().take(16) {
+            let _ = write!(quoted, "{byte:02x}");
+        }
+        quoted.push('"');
+        Self(quoted.parse().expect("quoted hexadecimal digits are an ETag"))
+    }
+
+    /// Whether the client says that it has an answer with this ETag (RFC 9110 §13.1.2).
+    pub(crate) fn is_known_to(&self, request: &HeaderMap) -> bool {
+        request.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&self.0))
+    }
 }
 
 #[cfg(test)]
@@ -162,6 +166,7 @@ mod tests {
 
     #[test]
     fn a_tag_is_known_among_others_weak_or_strong() {
+        let etag = ETag(r#""a""#.parse().unwrap());
         for (given, known) in [
             (r#""a""#, true),
             (r#"W/"a""#, true),
@@ -172,10 +177,10 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, given.parse().unwrap());
-            assert_eq!(has(&headers, r#""a""#), known, "{given}");
+            assert_eq!(etag.is_known_to(&headers), known, "{given}");
         }
-        assert!(!has(&HeaderMap::new(), r#""a""#));
-        assert_ne!(etag(&[b"ab", b"c"]), etag(&[b"a", b"bc"]));
+        assert!(!etag.is_known_to(&HeaderMap::new()));
+        assert_ne!(ETag::of(&[b"ab", b"c"]), ETag::of(&[b"a", b"bc"]));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The forms of an answer, and which of them a client accepts (RFC 9110 §12.5.1).
+//! The media types of an answer, and which of them a client accepts (RFC 9110 §12.5.1).
 
 use chassis::Problem;
 use http::{HeaderMap, StatusCode, header};
@@ -17,7 +17,7 @@ pub(crate) enum Media {
 impl Media {
     const ALL: [Self; 3] = [Self::Json, Self::Lines, Self::Csv];
 
-    /// The one that is accepted most, the first of equals.
+    /// The one with the highest quality value, the first of equals.
     pub(crate) fn accepted(headers: &HeaderMap) -> Result<Self, Problem> {
         let ranges: Vec<&str> = headers
             .get_all(header::ACCEPT)
@@ -37,12 +37,12 @@ impl Media {
             }
         }
         best.1.ok_or_else(|| {
-            let detail = "there are application/json, application/x-ndjson and text/csv";
+            let detail = "supported: application/json, application/x-ndjson and text/csv";
             Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", detail)
         })
     }
 
-    /// How much it is wanted: the most exact of the ranges that hold it says.
+    /// Its quality value: that of the most specific range that matches it.
     fn quality(self, ranges: &[&str]) -> f32 {
         let (name, group) = match self {
             Self::Json => ("application/json", "application/*"),
@@ -74,16 +74,16 @@ impl Media {
 }
 
 /// A row of an answer.
-pub(crate) trait Told {
-    /// What a list of them is called.
+pub(crate) trait Row {
+    /// The name of a list of them in JSON.
     const LIST: &'static str;
-    /// The columns of its table.
+    /// The columns of CSV.
     const COLUMNS: &'static str;
     fn write_json(&self, out: &mut Vec<u8>);
     fn write_csv(&self, out: &mut Vec<u8>);
 }
 
-impl Told for Reading {
+impl Row for Reading {
     const LIST: &'static str = "readings";
     const COLUMNS: &'static str = "id,sensor_id,value,timestamp,metadata,created_at,updated_at";
 
@@ -109,7 +109,7 @@ impl Told for Reading {
     }
 }
 
-impl Told for Bucket {
+impl Row for Bucket {
     const LIST: &'static str = "buckets";
     const COLUMNS: &'static str = "sensor_id,bucket,count,min,max,avg";
 
@@ -131,7 +131,7 @@ impl Told for Bucket {
     }
 }
 
-/// A field of a table (RFC 4180 §2): in quotes where it must be.
+/// A field of CSV (RFC 4180 §2): in quotes where it must be.
 fn write_quoted(field: &[u8], out: &mut Vec<u8>) {
     if !field.iter().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n')) {
         out.extend_from_slice(field);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_that_is_wanted_most_is_given() {
+    fn the_most_acceptable_media_type_is_given() {
         check(&[], Some(Media::Json));
         check(&["*/*"], Some(Media::Json));
         check(&["text/html,application/xhtml+xml,*/*;q=0.8"], Some(Media::Json));

@@ -10,22 +10,22 @@ use chassis::Problem;
 use http::{StatusCode, header};
 use wire::{Filter, Position};
 
-use super::{Admitted, App};
+use super::query::{Query, bad_position, bad_query};
 use crate::{
-    pull::{Failed, Pull, Pulled},
-    query::{Query, bad_position, bad_query},
+    connection::pull::{Failed, Pull, Pulled},
+    gateway::{Admitted, App},
 };
 
-/// How many readings are given where the query does not say.
+/// Readings of an answer, unless the query says otherwise.
 const DEFAULT_LIMIT: usize = 1_000;
 
-/// How many are given at most, whatever it says.
+/// The most readings of an answer.
 const MAX_LIMIT: usize = 10_000;
 
 /// The longest wait; proxies give up at 60 s.
 const MAX_WAIT: Duration = Duration::from_secs(50);
 
-struct Asked {
+struct Request {
     since: Option<Position>,
     filter: Filter,
     limit: usize,
@@ -54,21 +54,21 @@ fn answer(lines: Vec<u8>) -> Response {
 }
 
 async fn pull(app: &App, peer: SocketAddr, query: &str) -> Result<Vec<u8>, Problem> {
-    let asked = Asked::read(query, app.limits.patterns)?;
-    // a poll that waits holds a place as a socket does
-    let Admitted { place, head } = app.admit(peer)?;
-    let _room = app
+    let request = Request::read(query, app.limits.patterns)?;
+    // a poll that waits is a connection as a socket is
+    let Admitted { permit, head } = app.admit(peer)?;
+    let _memory = app
         .backlog
-        .kept()
-        .patterns(&asked.filter)
+        .budget()
+        .patterns(&request.filter)
         .ok_or_else(|| busy("pattern memory is full; try again later"))?;
-    let Some(since) = asked.since else {
+    let Some(since) = request.since else {
         return Ok(Pulled::nothing(head).into_lines());
     };
-    let pull = Pull { app, mailbox: &place.mailbox, filter: asked.filter, limit: asked.limit };
-    let pulled = pull.after(since, asked.wait).await.map_err(|failed| match failed {
+    let pull = Pull { app, mailbox: &permit.mailbox, filter: request.filter, limit: request.limit };
+    let pulled = pull.after(since, request.wait).await.map_err(|failed| match failed {
         Failed::Ahead => bad_position("the log does not reach this position yet"),
-        Failed::Busy => busy("this gateway reads for as many polls as it may"),
+        Failed::Busy => busy("too many polls read at once"),
         Failed::Log(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "changes could not be read");
             let detail = "the database does not answer in time";
@@ -82,29 +82,29 @@ fn busy(detail: &str) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
 }
 
-impl Asked {
+impl Request {
     fn read(query: &str, patterns: usize) -> Result<Self, Problem> {
         let filter = Query::parse(query)?.filter(patterns)?;
-        let mut asked = Self { since: None, filter, limit: DEFAULT_LIMIT, wait: Duration::ZERO };
+        let mut request = Self { since: None, filter, limit: DEFAULT_LIMIT, wait: Duration::ZERO };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
                 "since" => {
                     let since = value.parse().map_err(|_| bad_position("since: invalid position"))?;
-                    asked.since = Some(since);
+                    request.since = Some(since);
                 }
                 "limit" => {
                     let limit = value.parse::<usize>().ok().filter(|limit| *limit > 0);
                     let limit = limit.ok_or_else(|| bad_query("limit: must be a whole number from 1"))?;
-                    asked.limit = limit.min(MAX_LIMIT);
+                    request.limit = limit.min(MAX_LIMIT);
                 }
                 "wait" => {
                     let wait = humantime::parse_duration(&value);
                     let wait = wait.map_err(|_| bad_query("wait: must be a time such as 30s"))?;
-                    asked.wait = wait.min(MAX_WAIT);
+                    request.wait = wait.min(MAX_WAIT);
                 }
                 _ => {}
             }
         }
-        Ok(asked)
+        Ok(request)
     }
 }

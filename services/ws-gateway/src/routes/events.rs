@@ -12,11 +12,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::timeout;
 use wire::{Resume, Start};
 
-use super::{Admitted, App};
+use super::query::{Query, bad_position};
 use crate::{
     connection::{Connection, event_socket::EventSocket, event_stream::event_stream},
-    form::Form,
-    query::{Query, bad_position},
+    encode::Protocol,
+    gateway::{Admitted, App},
 };
 
 /// What a browser sends when it comes back by itself.
@@ -25,8 +25,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The same in a query: what `EventSource` replacements send, which cannot set headers.
 const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
-/// How long the log may take to say what a position is worth before the stream begins without its word.
-const VERDICT_LIMIT: Duration = Duration::from_secs(2);
+/// How long the log may take to resolve a position before the stream begins without its answer.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) async fn stream(
     State(app): State<App>,
@@ -65,19 +65,19 @@ async fn begin(
         asked.subscribe.from = Start::After(position);
     }
     if let Start::After(from) = asked.subscribe.from
-        && let Ok(Ok(Resume::Ahead)) = timeout(VERDICT_LIMIT, app.replay.verdict(from)).await
+        && let Ok(Ok(Resume::Ahead)) = timeout(RESOLVE_LIMIT, app.replay.resolve(from)).await
     {
         // coming back cannot help: an `EventSource` stops at 204, and one that is opened anew is told why
         let came_back = last_event_id.is_some();
         let ahead = || bad_position("the log does not reach this position yet");
         return if came_back { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(ahead()) };
     }
-    let Admitted { place, head } = app.admit(peer)?;
+    let Admitted { permit, head } = app.admit(peer)?;
     let (life, subscribe) = (app.life.clone(), asked.subscribe);
     let Some(Extension(handover)) = handover else {
         let (stream, body) = event_stream();
         let mut connection =
-            Box::new(Connection::begin(app, stream, place, Form::Sse, Some(&subscribe), head));
+            Box::new(Connection::begin(app, stream, permit, Protocol::Sse, Some(&subscribe), head));
         life.spawn_work(async move { connection.serve().await });
         return Ok(opened(Body::new(body)));
     };
@@ -85,7 +85,8 @@ async fn begin(
     life.spawn_work(async move {
         let Some(socket) = socket.await else { return };
         let peer = EventSocket::new(socket);
-        let mut connection = Box::new(Connection::begin(app, peer, place, Form::Sse, Some(&subscribe), head));
+        let mut connection =
+            Box::new(Connection::begin(app, peer, permit, Protocol::Sse, Some(&subscribe), head));
         drop(subscribe);
         connection.serve().await;
         drop(seat);

@@ -13,11 +13,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wire::{SUBPROTOCOL, Subscribe};
 
-use super::{Admitted, App};
+use super::query::{Query, bad_query};
 use crate::{
     connection::{Connection, web_socket::WebSocket},
-    form::Form,
-    query::{Query, bad_query},
+    encode::Protocol,
+    gateway::{Admitted, App},
 };
 
 /// Answers the handshake and hands the socket to its session.
@@ -28,7 +28,7 @@ pub(super) async fn upgrade(
     mut request: Request,
 ) -> Response {
     let admitted = Handshake::read(&request).and_then(|handshake| Ok((handshake, app.admit(peer)?)));
-    let (handshake, Admitted { place, head }) = match admitted {
+    let (handshake, Admitted { permit, head }) = match admitted {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
@@ -41,8 +41,8 @@ pub(super) async fn upgrade(
         let socket = WebSocket::new(stream, &read_ahead, app.limits.clone());
         // the read buffer of the handshake would live as long as the socket, which may be for days
         drop(read_ahead);
-        let Handshake { form, query, .. } = handshake;
-        let mut connection = Box::new(Connection::begin(app, socket, place, form, query.as_ref(), head));
+        let Handshake { protocol, query, .. } = handshake;
+        let mut connection = Box::new(Connection::begin(app, socket, permit, protocol, query.as_ref(), head));
         drop(query);
         connection.serve().await;
         drop(seat);
@@ -54,7 +54,7 @@ struct Handshake {
     accept: String,
     subprotocol: bool,
     /// What the connection speaks from its first frame.
-    form: Form,
+    protocol: Protocol,
     /// The subscription of the query, if it has one.
     query: Option<Subscribe>,
 }
@@ -87,8 +87,8 @@ impl Handshake {
             refuse(StatusCode::BAD_REQUEST, "the request needs one Sec-WebSocket-Key, of 16 bytes in base64")
         })?;
         let subprotocol = has_token(headers, header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
-        let (form, query) = asked(request.uri().query().unwrap_or(""), subprotocol)?;
-        Ok(Self { accept: derive_accept_key(key.as_bytes()), subprotocol, form, query })
+        let (protocol, query) = requested(request.uri().query().unwrap_or(""), subprotocol)?;
+        Ok(Self { accept: derive_accept_key(key.as_bytes()), subprotocol, protocol, query })
     }
 
     fn answer(&self) -> Response {
@@ -118,17 +118,17 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
 }
 
 /// What the query and the subprotocol choose: the demo's protocol, until a v1 message says otherwise, or v1.
-fn asked(query: &str, subprotocol: bool) -> Result<(Form, Option<Subscribe>), Problem> {
+fn requested(query: &str, subprotocol: bool) -> Result<(Protocol, Option<Subscribe>), Problem> {
     let query = match Query::parse(query) {
         Ok(query) => query,
         // an old client's query may say anything
-        Err(_) if !subprotocol && !says_version(query) => return Ok((Form::Demo, None)),
+        Err(_) if !subprotocol && !says_version(query) => return Ok((Protocol::Demo, None)),
         Err(problem) => return Err(problem),
     };
     match query.version.as_deref() {
-        None if !subprotocol => Ok((Form::Demo, None)),
-        None | Some("1") => Ok((Form::V1, query.subscribes.then_some(query.subscribe))),
-        Some(_) => Err(bad_query("v: there is only version 1")),
+        None if !subprotocol => Ok((Protocol::Demo, None)),
+        None | Some("1") => Ok((Protocol::V1, query.subscribes.then_some(query.subscribe))),
+        Some(_) => Err(bad_query("v: the only version is 1")),
     }
 }
 
@@ -142,14 +142,14 @@ mod tests {
 
     #[test]
     fn the_query_and_the_subprotocol_choose_what_is_spoken() {
-        assert_eq!(asked("", false).unwrap(), (Form::Demo, None));
-        assert_eq!(asked("token=x&sensor=a&from=there", false).unwrap(), (Form::Demo, None));
-        assert_eq!(asked("", true).unwrap(), (Form::V1, None));
-        assert_eq!(asked("v=1&token=x", false).unwrap(), (Form::V1, None));
-        let (form, query) = asked("v=1&sensor=a,b*&from=latest", false).unwrap();
-        assert_eq!((form, query.unwrap().sensors.unwrap().len()), (Form::V1, 2));
+        assert_eq!(requested("", false).unwrap(), (Protocol::Demo, None));
+        assert_eq!(requested("token=x&sensor=a&from=there", false).unwrap(), (Protocol::Demo, None));
+        assert_eq!(requested("", true).unwrap(), (Protocol::V1, None));
+        assert_eq!(requested("v=1&token=x", false).unwrap(), (Protocol::V1, None));
+        let (protocol, query) = requested("v=1&sensor=a,b*&from=latest", false).unwrap();
+        assert_eq!((protocol, query.unwrap().sensors.unwrap().len()), (Protocol::V1, 2));
         for wrong in ["v=2", "v=1&from=yesterday"] {
-            assert!(asked(wrong, false).is_err(), "{wrong}");
+            assert!(requested(wrong, false).is_err(), "{wrong}");
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use wire::Position;
 
 use crate::{
-    form::{Form, text, write_latest},
+    encode::LatestEvents,
     outbox::{Backlog, Outbox, Share},
 };
 
@@ -136,11 +136,10 @@ impl Latest {
         self.waiting.insert(name, Waiting { data: data.into(), merged: 0, first: pos });
     }
 
-    /// Sends, in one frame, what is due and fits; how many events that were.
-    pub(super) fn flush(&mut self, form: Form, sub: u32, now: Instant, out: &mut Outbox) -> u64 {
-        let (mut events, mut count) = (Vec::new(), 0);
+    /// Sends at once what is due and fits; how many events that were.
+    pub(super) fn flush(&mut self, mut events: LatestEvents, now: Instant, out: &mut Outbox) -> u64 {
         while !out.is_full()
-            && out.bytes() + events.len() < crate::outbox::HIGH_BYTES
+            && out.bytes() + events.bytes() < crate::outbox::HIGH_BYTES
             && let Some(Reverse((at, _))) = self.due.peek()
             && *at <= now
         {
@@ -148,22 +147,9 @@ impl Latest {
             let Some(Waiting { data, merged, .. }) = self.waiting.remove(&name) else { continue };
             self.held.change(&self.held.waiting, 0, cost(&name, &data));
             self.note_time(&name, now);
-            if form == Form::V1 {
-                events.push(if count == 0 { b'[' } else { b',' });
-            }
-            write_latest(form, sub, merged, &data, &mut events);
-            count += 1;
+            events.add(merged, &data);
         }
-        match (form, count) {
-            (_, 0) => {}
-            (Form::Sse, _) => out.push(events),
-            (_, 1) => text(&events[1..], out),
-            _ => {
-                events.push(b']');
-                text(&events, out);
-            }
-        }
-        count
+        events.push(out)
     }
 
     /// Everything that matches up to here has been sent or merged into what was.
@@ -206,6 +192,7 @@ mod tests {
     use wire::{Epoch, Tick};
 
     use super::*;
+    use crate::encode::Protocol;
 
     fn at(id: i64) -> Position {
         Position::new(Epoch(1), Tick(1), id)
@@ -217,7 +204,7 @@ mod tests {
 
     fn flushed(latest: &mut Latest, now: Instant) -> String {
         let mut out = Outbox::default();
-        latest.flush(Form::Sse, 1, now, &mut out);
+        latest.flush(Protocol::Sse.latest(1), now, &mut out);
         String::from_utf8(out.chunks(usize::MAX).iter().flat_map(|slice| slice.to_vec()).collect()).unwrap()
     }
 
@@ -251,11 +238,11 @@ mod tests {
             latest.take(&format!("s{sensor}"), at(sensor), &[b'7'; 10_000], now);
         }
         let mut out = Outbox::default();
-        let sent = latest.flush(Form::V1, 1, now, &mut out);
+        let sent = latest.flush(Protocol::V1.latest(1), now, &mut out);
         assert!(out.is_full() && sent < sensor as u64, "{sent} of {sensor}");
-        assert_eq!(latest.flush(Form::V1, 1, now, &mut out), 0);
+        assert_eq!(latest.flush(Protocol::V1.latest(1), now, &mut out), 0);
         out.advance(out.bytes());
-        assert!(latest.flush(Form::V1, 1, now, &mut out) > 0);
+        assert!(latest.flush(Protocol::V1.latest(1), now, &mut out) > 0);
     }
 
     #[test]
@@ -278,7 +265,7 @@ mod tests {
         for sensor in 0..40_000 {
             for latest in &mut subscriptions {
                 latest.take(&format!("sensor-{sensor}"), at(sensor), b"1", now);
-                latest.flush(Form::V1, 1, now, &mut Outbox::default());
+                latest.flush(Protocol::V1.latest(1), now, &mut Outbox::default());
             }
         }
         let times: usize = subscriptions.iter().map(|latest| latest.times.len()).sum();

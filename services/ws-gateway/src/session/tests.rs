@@ -1,13 +1,14 @@
 mod schedules;
 
-use store::log::TickReadings;
+use store::{Resume, log::TickReadings};
 use time::macros::datetime;
 use wire::{
-    Epoch, Reading, Tick,
+    Epoch, Filter, Reading, Tick,
     frame::{Gap, GapReason},
 };
 
 use super::*;
+use crate::fanout::{batch::Batch, hub::Attach, mailbox::Selection, snapshot::SnapshotPage};
 
 const LIMITS: Limits = Limits {
     message_bytes: 64 << 10,
@@ -22,7 +23,7 @@ fn now() -> (Position, Instant) {
     (at(5, 50), Instant::now())
 }
 
-fn begin(form: Form, query: Option<&Subscribe>, out: &mut Outbox) -> (Session, Vec<Wish>) {
+fn begin(form: Protocol, query: Option<&Subscribe>, out: &mut Outbox) -> (Session, Vec<Effect>) {
     Session::begin(form, 7, Arc::new(LIMITS), query, now(), out)
 }
 
@@ -83,14 +84,14 @@ fn ids(messages: &[ServerMessage]) -> Vec<i64> {
 }
 
 fn v1(out: &mut Outbox) -> Session {
-    let (session, wishes) = begin(Form::V1, None, out);
-    assert_eq!(wishes, []);
+    let (session, effects) = begin(Protocol::V1, None, out);
+    assert_eq!(effects, []);
     let hello = messages(out);
     assert_eq!(hello[0].hello.as_ref().unwrap().pos, at(5, 50));
     session
 }
 
-fn subscribe(session: &mut Session, body: &str, out: &mut Outbox) -> Vec<Wish> {
+fn subscribe(session: &mut Session, body: &str, out: &mut Outbox) -> Vec<Effect> {
     session.on_text(&format!(r#"{{"id":9,"subscribe":{body}}}"#), now(), out)
 }
 
@@ -98,16 +99,16 @@ fn live(head: Position, missing: Vec<Arc<Batch>>) -> Attach {
     Attach::Live { head, missing }
 }
 
-fn deliver(session: &mut Session, sub: u32, batch: &Arc<Batch>, out: &mut Outbox) -> Vec<Wish> {
-    session.on_delivery(&Delivery { sub, batch: batch.clone(), rows: Rows::All }, now().1, out)
+fn deliver(session: &mut Session, sub: u32, batch: &Arc<Batch>, out: &mut Outbox) -> Vec<Effect> {
+    session.on_delivery(&Delivery { sub, batch: batch.clone(), selection: Selection::All }, now().1, out)
 }
 
 #[test]
 fn from_now_is_ok_at_the_head_and_then_events() {
     let out = &mut Outbox::default();
     let mut session = v1(out);
-    let wishes = subscribe(&mut session, "{}", out);
-    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Arc::new(Filter::All), after: None }]);
+    let effects = subscribe(&mut session, "{}", out);
+    assert_eq!(effects, [Effect::Attach { sub: 1, filter: Arc::new(Filter::All), after: None }]);
     assert!(said(out).is_empty(), "nothing is said before it is attached");
     session.on_attach(1, live(at(5, 50), vec![]), now().1, out);
     let ok = messages(out).remove(0);
@@ -127,13 +128,13 @@ fn a_resume_replays_from_its_position_and_says_when_it_is_live() {
     let out = &mut Outbox::default();
     let mut session = v1(out);
     let from = at(3, 31);
-    let wishes = subscribe(&mut session, &format!(r#"{{"from":"{from}"}}"#), out);
-    assert_eq!(wishes, [Wish::Verdict { sub: 1, from, first: true }]);
-    let wishes = session.on_verdict(1, Resume::From(from), out);
+    let effects = subscribe(&mut session, &format!(r#"{{"from":"{from}"}}"#), out);
+    assert_eq!(effects, [Effect::Resolve { sub: 1, from, first: true }]);
+    let effects = session.on_resolve(1, Resume::From(from), out);
     let ok = messages(out).remove(0).ok.unwrap();
     assert_eq!((ok.pos, ok.resumed), (Some(from), Some(true)));
-    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Arc::new(Filter::All), after: Some(from) }]);
-    assert_eq!(session.on_attach(1, Attach::TooFar, now().1, out), [Wish::Read { sub: 1, after: from }]);
+    assert_eq!(effects, [Effect::Attach { sub: 1, filter: Arc::new(Filter::All), after: Some(from) }]);
+    assert_eq!(session.on_attach(1, Attach::TooFar, now().1, out), [Effect::Read { sub: 1, after: from }]);
     // the page begins before the position: the log is read by ticks
     let page = [batch(at(2, 20), 3, &[30, 31, 32]), batch(at(3, 32), 4, &[40])];
     session.on_page(1, (&page, Position::after_tick(EPOCH, Tick(4))), now().1, out);
@@ -149,7 +150,7 @@ fn past_retention_a_gap_comes_before_ok() {
     let mut session = v1(out);
     subscribe(&mut session, r#"{"from":"7.1.1"}"#, out);
     let gap = Gap { from: at(1, 1), to: Position::after_tick(EPOCH, Tick(3)), reason: GapReason::Retention };
-    session.on_verdict(1, Resume::Gap(gap), out);
+    session.on_resolve(1, Resume::Gap(gap), out);
     let messages = messages(out);
     assert_eq!(messages[0].gap, Some(gap));
     let ok = messages[1].ok.unwrap();
@@ -161,7 +162,7 @@ fn a_position_of_the_future_is_refused_and_leaves_nothing_behind() {
     let out = &mut Outbox::default();
     let mut session = v1(out);
     subscribe(&mut session, r#"{"from":"7.99.1"}"#, out);
-    assert_eq!(session.on_verdict(1, Resume::Ahead, out), []);
+    assert_eq!(session.on_resolve(1, Resume::Ahead, out), []);
     assert_eq!(messages(out)[0].error.as_ref().unwrap().code, "bad-position");
     assert!(session.subscriptions.is_empty());
 }
@@ -173,9 +174,9 @@ fn a_position_of_the_future_in_a_running_subscription_ends_the_connection() {
     subscribe(&mut session, "{}", out);
     session.on_attach(1, live(at(5, 50), vec![]), now().1, out);
     session.on_overflow();
-    assert_eq!(session.on_moment(now().1, out), [Wish::Verdict { sub: 1, from: at(5, 50), first: false }]);
+    assert_eq!(session.on_moment(now().1, out), [Effect::Resolve { sub: 1, from: at(5, 50), first: false }]);
     said(out);
-    assert_eq!(session.on_verdict(1, Resume::Ahead, out), [Wish::Close(Close::Overloaded)]);
+    assert_eq!(session.on_resolve(1, Resume::Ahead, out), [Effect::Close(Close::Overloaded)]);
     assert!(said(out).is_empty(), "no error of a command that was answered long ago");
 }
 
@@ -212,7 +213,7 @@ fn pages_for_many_subscriptions_do_not_pile_up() {
     let mut most = 0;
     for sub in 1..=64 {
         subscribe(&mut session, r#"{"from":"7.5.50"}"#, out);
-        session.on_verdict(sub, Resume::From(at(5, 50)), out);
+        session.on_resolve(sub, Resume::From(at(5, 50)), out);
         let before = out.bytes();
         session.on_page(sub, (&page, at(55, 100)), now().1, out);
         most = most.max(out.bytes() - before);
@@ -240,9 +241,9 @@ fn control_frames_are_counted_and_answers_repeat_little() {
 fn a_snapshot_carries_no_positions_and_ends_with_live() {
     let out = &mut Outbox::default();
     let mut session = v1(out);
-    let wishes = subscribe(&mut session, r#"{"sensors":["s*"],"from":"latest"}"#, out);
+    let effects = subscribe(&mut session, r#"{"sensors":["s*"],"from":"latest"}"#, out);
     let filter = Arc::new(Filter::parse(Some(&["s*"])).unwrap());
-    assert_eq!(wishes, [Wish::Snapshot { sub: 1, filter, at: None, after: None }]);
+    assert_eq!(effects, [Effect::Snapshot { sub: 1, filter, at: None, after: None }]);
     let time = datetime!(2026-11-23 08:00 UTC);
     let reading = Reading {
         id: 3,
@@ -258,9 +259,9 @@ fn a_snapshot_carries_no_positions_and_ends_with_live() {
         newest: [reading.clone()].into(),
         next: next.map(str::to_owned),
     };
-    let wishes = session.on_snapshot(1, &page(Some("s0")), out);
+    let effects = session.on_snapshot(1, &page(Some("s0")), out);
     let (at, after) = (Some(at(5, 50)), Some("s0".to_owned()));
-    assert!(matches!(&wishes[..], [Wish::Snapshot { at: a, after: b, .. }] if (*a, b) == (at, &after)));
+    assert!(matches!(&effects[..], [Effect::Snapshot { at: a, after: b, .. }] if (*a, b) == (at, &after)));
     session.on_snapshot(1, &page(None), out);
     let at = self::at;
     session.on_attach(1, live(at(6, 51), vec![batch(at(5, 50), 6, &[51])]), now().1, out);
@@ -274,8 +275,8 @@ fn a_snapshot_carries_no_positions_and_ends_with_live() {
 #[test]
 fn an_old_client_gets_the_demo_s_frames_and_nothing_else() {
     let out = &mut Outbox::default();
-    let (mut session, wishes) = begin(Form::Demo, None, out);
-    assert_eq!(wishes, [Wish::Attach { sub: 0, filter: Arc::new(Filter::All), after: None }]);
+    let (mut session, effects) = begin(Protocol::Demo, None, out);
+    assert_eq!(effects, [Effect::Attach { sub: 0, filter: Arc::new(Filter::All), after: None }]);
     session.on_attach(0, live(at(5, 50), vec![]), now().1, out);
     for noise in ["hello", "{}", r#"{"type":"x"}"#, "[1]", "{"] {
         assert_eq!(session.on_text(noise, now(), out), [], "{noise}");
@@ -290,10 +291,10 @@ fn an_old_client_gets_the_demo_s_frames_and_nothing_else() {
 #[test]
 fn a_v1_message_turns_an_old_connection_into_a_new_one() {
     let out = &mut Outbox::default();
-    let (mut session, _) = begin(Form::Demo, None, out);
+    let (mut session, _) = begin(Protocol::Demo, None, out);
     session.on_attach(0, live(at(5, 50), vec![]), now().1, out);
-    let wishes = session.on_text(r#"{"ping":{}}"#, now(), out);
-    assert_eq!(wishes, [Wish::Detach { sub: 0 }]);
+    let effects = session.on_text(r#"{"ping":{}}"#, now(), out);
+    assert_eq!(effects, [Effect::Detach { sub: 0 }]);
     let messages = messages(out);
     assert!(messages[0].hello.is_some() && messages[1].pong.is_some());
     deliver(&mut session, 0, &batch(at(5, 50), 6, &[51]), out);
@@ -316,7 +317,7 @@ fn what_is_wrong_with_a_command_is_answered_and_the_socket_lives() {
         let error = messages(out).remove(0);
         assert_eq!((error.id, error.error.unwrap().code.as_str()), (Some(1), code), "{text}");
     }
-    assert_eq!(session.on_text("not json", now(), out), [Wish::Close(Close::BadMessage)]);
+    assert_eq!(session.on_text("not json", now(), out), [Effect::Close(Close::BadMessage)]);
     let many = format!(r#"{{"sensors":[{}]}}"#, vec![r#""a""#; LIMITS.patterns + 1].join(","));
     subscribe(&mut session, &many, out);
     assert_eq!(messages(out)[0].error.as_ref().unwrap().code, "too-many-patterns");
@@ -338,7 +339,7 @@ fn two_subscriptions_are_two_lives() {
     said(out);
     let tick = batch(at(5, 50), 6, &[51, 52, 54]);
     session.on_delivery(
-        &Delivery { sub: 1, batch: tick.clone(), rows: Rows::Some([0, 2].into()) },
+        &Delivery { sub: 1, batch: tick.clone(), selection: Selection::These([0, 2].into()) },
         now().1,
         out,
     );
@@ -346,7 +347,10 @@ fn two_subscriptions_are_two_lives() {
     let events: Vec<_> =
         messages(out).into_iter().map(|event| (event.sub.unwrap(), event.pos.unwrap().id)).collect();
     assert_eq!(events, [(1, 51), (1, 54), (2, 51), (2, 52), (2, 54)]);
-    assert_eq!(session.on_text(r#"{"id":3,"unsubscribe":{"sub":1}}"#, now(), out), [Wish::Detach { sub: 1 }]);
+    assert_eq!(
+        session.on_text(r#"{"id":3,"unsubscribe":{"sub":1}}"#, now(), out),
+        [Effect::Detach { sub: 1 }]
+    );
     assert_eq!(messages(out)[0].ok.unwrap().sub, 1);
     session.on_heartbeat(at(6, 54), false, out);
     assert_eq!(messages(out).len(), 1, "marks only for what is subscribed");
@@ -359,13 +363,13 @@ fn a_full_outbox_turns_a_session_to_the_log_and_back() {
     subscribe(&mut session, "{}", out);
     session.on_attach(1, live(at(5, 50), vec![]), now().1, out);
     out.push(vec![0x8a; 1 << 20]);
-    let wishes = deliver(&mut session, 1, &batch(at(5, 50), 6, &[51]), out);
-    assert_eq!(wishes, [Wish::Detach { sub: 1 }]);
+    let effects = deliver(&mut session, 1, &batch(at(5, 50), 6, &[51]), out);
+    assert_eq!(effects, [Effect::Detach { sub: 1 }]);
     assert!(session.is_paused());
     out.advance(out.bytes());
-    assert_eq!(session.on_moment(now().1, out), [Wish::Verdict { sub: 1, from: at(5, 50), first: false }]);
-    let wishes = session.on_verdict(1, Resume::From(at(5, 50)), out);
-    assert_eq!(wishes, [Wish::Attach { sub: 1, filter: Arc::new(Filter::All), after: Some(at(5, 50)) }]);
+    assert_eq!(session.on_moment(now().1, out), [Effect::Resolve { sub: 1, from: at(5, 50), first: false }]);
+    let effects = session.on_resolve(1, Resume::From(at(5, 50)), out);
+    assert_eq!(effects, [Effect::Attach { sub: 1, filter: Arc::new(Filter::All), after: Some(at(5, 50)) }]);
     session.on_attach(1, live(at(6, 51), vec![batch(at(5, 50), 6, &[51])]), now().1, out);
     let messages = messages(out);
     assert_eq!(ids(&messages), [51], "nothing was lost");

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{hub::Hub, mailbox::Mailbox};
+use crate::fanout::{hub::Hub, mailbox::Mailbox};
 
 /// A log of ticks, a hub that follows it, and one session that is driven as a socket would.
 struct World {
@@ -13,7 +13,7 @@ struct World {
     mailbox: Arc<Mailbox>,
     session: Session,
     out: Outbox,
-    wishes: Vec<Wish>,
+    effects: Vec<Effect>,
     got: Vec<i64>,
 }
 
@@ -22,7 +22,7 @@ enum Move {
     Commit(usize),
     Publish,
     TakeMail,
-    Grant(usize),
+    Apply(usize),
     ReadSocket,
     Clog,
     LoseFeed,
@@ -33,7 +33,7 @@ fn moves() -> impl Strategy<Value = Move> {
         4 => (1..4usize).prop_map(Move::Commit),
         6 => Just(Move::Publish),
         4 => Just(Move::TakeMail),
-        6 => (0..3usize).prop_map(Move::Grant),
+        6 => (0..3usize).prop_map(Move::Apply),
         3 => Just(Move::ReadSocket),
         1 => Just(Move::Clog),
         1 => Just(Move::LoseFeed),
@@ -46,7 +46,7 @@ impl World {
         hub.start_at(at(0, 0));
         let mut out = Outbox::default();
         let start = (at(0, 0), Instant::now());
-        let (session, _) = Session::begin(Form::V1, 7, Arc::new(LIMITS), None, start, &mut out);
+        let (session, _) = Session::begin(Protocol::V1, 7, Arc::new(LIMITS), None, start, &mut out);
         Self {
             log: Vec::new(),
             published: 0,
@@ -54,7 +54,7 @@ impl World {
             mailbox: Mailbox::new(),
             session,
             out,
-            wishes: Vec::new(),
+            effects: Vec::new(),
             got: Vec::new(),
         }
     }
@@ -85,49 +85,49 @@ impl World {
     fn take_mail(&mut self) {
         let mail = self.mailbox.take();
         for delivery in &mail.deliveries {
-            self.wishes.extend(self.session.on_delivery(delivery, now().1, &mut self.out));
+            self.effects.extend(self.session.on_delivery(delivery, now().1, &mut self.out));
         }
         if mail.overflowed {
             self.session.on_overflow();
         }
     }
 
-    /// Grants one wish. Attaching and detaching are immediate in a socket, so they go first here too.
-    fn grant(&mut self, which: usize) {
-        let immediate = |wish: &Wish| matches!(wish, Wish::Attach { .. } | Wish::Detach { .. });
-        let at = self.wishes.iter().position(immediate).unwrap_or(which);
-        if at >= self.wishes.len() {
+    /// Applies one effect. Attaching and detaching are immediate in a socket, so they go first here too.
+    fn apply(&mut self, which: usize) {
+        let immediate = |effect: &Effect| matches!(effect, Effect::Attach { .. } | Effect::Detach { .. });
+        let at = self.effects.iter().position(immediate).unwrap_or(which);
+        if at >= self.effects.len() {
             return;
         }
-        let more = match self.wishes.remove(at) {
-            Wish::Attach { sub, filter, after } => {
+        let more = match self.effects.remove(at) {
+            Effect::Attach { sub, filter, after } => {
                 let attach = self.hub.attach(&self.mailbox, sub, &filter, after);
                 self.session.on_attach(sub, attach, now().1, &mut self.out)
             }
-            Wish::Detach { sub } => {
+            Effect::Detach { sub } => {
                 self.hub.detach(self.mailbox.session, sub);
                 Vec::new()
             }
-            Wish::Verdict { sub, from, .. } => {
-                self.session.on_verdict(sub, Resume::From(from), &mut self.out)
+            Effect::Resolve { sub, from, .. } => {
+                self.session.on_resolve(sub, Resume::From(from), &mut self.out)
             }
-            Wish::Read { sub, after } => {
+            Effect::Read { sub, after } => {
                 let page: Vec<_> =
                     self.log.iter().filter(|batch| batch.end > after).take(2).cloned().collect();
                 let covered = page.last().map_or(after, |batch| batch.end);
                 self.session.on_page(sub, (&page, covered), now().1, &mut self.out)
             }
-            Wish::Snapshot { .. } | Wish::Since { .. } | Wish::Close(_) => {
+            Effect::Snapshot { .. } | Effect::Since { .. } | Effect::Close(_) => {
                 panic!("nobody asks for this here")
             }
         };
-        self.wishes.extend(more);
+        self.effects.extend(more);
     }
 
     fn read_socket(&mut self) {
         self.got.extend(ids(&messages(&mut self.out)));
         if self.session.is_paused() {
-            self.wishes.extend(self.session.on_moment(now().1, &mut self.out));
+            self.effects.extend(self.session.on_moment(now().1, &mut self.out));
         }
     }
 
@@ -136,7 +136,7 @@ impl World {
             Move::Commit(rows) => self.commit(*rows),
             Move::Publish => self.publish(),
             Move::TakeMail => self.take_mail(),
-            Move::Grant(which) => self.grant(*which),
+            Move::Apply(which) => self.apply(*which),
             Move::ReadSocket => self.read_socket(),
             Move::Clog => {
                 self.out.push([&[0x8a, 127, 0, 0, 0, 0, 0, 0x10, 0, 0][..], &vec![0; 1 << 20]].concat())
@@ -146,8 +146,12 @@ impl World {
                 self.hub.start_at(self.end());
             }
         }
-        while self.wishes.iter().any(|wish| matches!(wish, Wish::Attach { .. } | Wish::Detach { .. })) {
-            self.grant(0);
+        while self
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Attach { .. } | Effect::Detach { .. }))
+        {
+            self.apply(0);
         }
     }
 }
@@ -172,18 +176,18 @@ proptest! {
                 let sensors = if only_s0 { r#""sensors":["s0","s0*"],"# } else { "" };
                 let start = if resumes { start.to_string() } else { "now".to_owned() };
                 let text = format!(r#"{{"id":1,"subscribe":{{{sensors}"from":"{start}"}}}}"#);
-                let wishes = world.session.on_text(&text, now(), &mut world.out);
-                world.wishes.extend(wishes);
+                let effects = world.session.on_text(&text, now(), &mut world.out);
+                world.effects.extend(effects);
                 // a subscription from now is attached before anything else happens
-                while world.wishes.iter().any(|wish| matches!(wish, Wish::Attach { .. })) {
-                    world.grant(0);
+                while world.effects.iter().any(|effect| matches!(effect, Effect::Attach { .. })) {
+                    world.apply(0);
                 }
             }
             world.play(step);
         }
         world.commit(1);
         for _ in 0..world.log.len() + 400 {
-            for step in [Move::Publish, Move::TakeMail, Move::ReadSocket, Move::Grant(0)] {
+            for step in [Move::Publish, Move::TakeMail, Move::ReadSocket, Move::Apply(0)] {
                 world.play(&step);
             }
         }

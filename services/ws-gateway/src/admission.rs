@@ -1,0 +1,3 @@
+//! Who may connect, and how many at once.
+
+pub(crate) mod roster;

@@ -1,0 +1,12 @@
+//! From the stream to the sessions that want a reading: the live feed, its recent past, and replay from the log.
+
+pub mod batch;
+pub(crate) mod feed;
+pub mod hub;
+mod interest;
+mod lock;
+pub(crate) mod log;
+pub mod mailbox;
+pub(crate) mod replay;
+pub mod snapshot;
+mod window;

@@ -1,0 +1,111 @@
+//! A run of one tick's readings, as the sessions share it.
+
+use std::{
+    mem::size_of,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use store::log::TickReadings;
+use wire::{Entry, EntryBuilder, Position, entry::BadEntry};
+
+use crate::encode::frames::Frames;
+
+/// Readings with their positions. Everything that a session sends of them is a slice of its [`Frames`].
+#[derive(Debug)]
+pub struct Batch {
+    /// Where the readings before it end.
+    pub predecessor: Position,
+    /// The position of its last reading.
+    pub end: Position,
+    entry: Arc<Entry>,
+    frames: OnceLock<Box<Frames>>,
+}
+
+/// A batch takes so much beside its readings: itself, its entry's head and both counters.
+const BATCH_BYTES: usize = size_of::<Batch>() + size_of::<Entry>() + 4 * size_of::<usize>();
+
+/// Where a reading lies in its entry.
+const ROW_BYTES: usize = 40;
+
+impl Batch {
+    /// From the bytes of a stream entry.
+    pub fn decode(predecessor: Position, end: Position, readings: Bytes) -> Result<Self, BadEntry> {
+        Ok(Self { predecessor, end, entry: Arc::new(Entry::decode(readings)?), frames: OnceLock::new() })
+    }
+
+    /// The same readings, without what was encoded of them.
+    pub fn bare(&self) -> Self {
+        Self {
+            predecessor: self.predecessor,
+            end: self.end,
+            entry: self.entry.clone(),
+            frames: OnceLock::new(),
+        }
+    }
+
+    /// From readings of the log, encoded as the leader does.
+    pub fn from_log(predecessor: Position, tick: &TickReadings) -> Option<Self> {
+        let last = tick.readings.last()?;
+        let at_micros = i64::try_from(tick.at.unix_timestamp_nanos() / 1_000).unwrap_or(0);
+        let mut entry = EntryBuilder::new(at_micros);
+        for reading in &tick.readings {
+            entry.push(reading.id, &reading.sensor_id, |out| reading.write_json(out));
+        }
+        let end = Position::new(tick.epoch, tick.tick, last.id);
+        Some(Self::decode(predecessor, end, entry.finish().into()).expect("what was just encoded decodes"))
+    }
+
+    /// How many readings it holds.
+    pub fn count(&self) -> usize {
+        self.entry.rows().len()
+    }
+
+    /// Its size in bytes, without what is encoded for sessions.
+    pub fn size(&self) -> usize {
+        self.entry.size()
+    }
+
+    /// The memory that it takes, without what is encoded of it.
+    pub fn cost(&self) -> usize {
+        BATCH_BYTES + self.entry.size() + ROW_BYTES * self.count()
+    }
+
+    /// The memory that what is encoded of it takes now.
+    pub fn encoded_cost(&self) -> usize {
+        self.frames.get().map_or(0, |frames| frames.cost())
+    }
+
+    /// What is encoded of it.
+    pub fn frames(&self) -> &Frames {
+        self.frames.get_or_init(|| Box::new(Frames::new(self.entry.clone(), self.end)))
+    }
+
+    /// When its tick was committed, in microseconds since 1970.
+    pub fn at_micros(&self) -> i64 {
+        self.entry.at_micros
+    }
+
+    /// The sensor of each reading.
+    pub fn sensors(&self) -> impl Iterator<Item = &str> {
+        self.entry.rows().map(|row| row.sensor_id)
+    }
+
+    /// A reading's sensor, position and JSON.
+    pub fn row(&self, index: usize) -> (&str, Position, &[u8]) {
+        let row = self.entry.row(index);
+        (row.sensor_id, self.position(row.id), row.data)
+    }
+
+    /// The index of the first reading behind a position.
+    pub fn first_after(&self, after: Position) -> usize {
+        if after <= self.predecessor {
+            return 0;
+        }
+        self.entry.rows().take_while(|row| self.position(row.id) <= after).count()
+    }
+
+    fn position(&self, id: i64) -> Position {
+        Position { id, ..self.end }
+    }
+}

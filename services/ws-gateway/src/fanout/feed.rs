@@ -1,0 +1,252 @@
+//! Follows the stream, fills its gaps from Postgres, and publishes in the one order.
+
+mod loss;
+mod pulse;
+
+use std::{sync::Arc, time::Duration};
+
+use bus::{Read, StreamEntry, Tail};
+use chassis::{Condition, Fault, Life};
+use store::{Database, ReadError};
+use tokio::time::{Instant, sleep, timeout};
+use wire::{Epoch, Position};
+
+use self::{
+    loss::Loss,
+    pulse::{Pulse, STALE_AFTER},
+};
+use super::{
+    batch::Batch,
+    hub::{FeedState, Hub},
+    log::read_log,
+};
+use crate::metrics::Metrics;
+
+/// How long one read waits for an entry before the leader's beat is looked at.
+const BLOCK: Duration = Duration::from_secs(1);
+
+/// The same while no leader has been heard yet.
+const FIRST_BLOCK: Duration = Duration::from_millis(100);
+
+/// Before the second try to follow again; twice as long before each further one.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+
+/// Between tries at most.
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
+
+/// How long the database may take to say which it is.
+const READ_LIMIT: Duration = Duration::from_secs(1);
+
+/// Why the feed stopped following.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("the database is another one than that whose stream was followed")]
+    OtherDatabase,
+    #[error(transparent)]
+    Bus(#[from] bus::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("a stream entry cannot be read")]
+    Entry(#[from] wire::entry::BadEntry),
+}
+
+/// A gateway's tail of the stream.
+pub(crate) struct Feed {
+    stream: bus::Options,
+    database: Database,
+    hub: Hub,
+    /// Called when what the feed can promise has changed.
+    on_change: Box<dyn Fn() + Send + Sync>,
+    ready: Condition,
+    metrics: Metrics,
+}
+
+impl Feed {
+    pub(crate) fn new(
+        stream: bus::Options,
+        database: Database,
+        (hub, on_change): (Hub, Box<dyn Fn() + Send + Sync>),
+        ready: Condition,
+        metrics: Metrics,
+    ) -> Self {
+        Self { stream, database, hub, on_change, ready, metrics }
+    }
+
+    /// Follows until the process stops and no session is left.
+    pub(crate) async fn follow(self, life: Life) {
+        let sessions_gone = async {
+            life.stopping().await;
+            while self.metrics.sessions.get() > 0 {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            () = self.follow_for_ever() => {}
+            () = sessions_gone => {}
+        }
+    }
+
+    async fn follow_for_ever(&self) {
+        let (mut loss, mut retry) = (Loss::new(), FIRST_RETRY);
+        loop {
+            let Err(lost) = self.until_lost(&mut loss).await;
+            if loss.begins(Instant::now()) {
+                self.metrics.feed_losses.inc();
+                retry = FIRST_RETRY;
+            }
+            let why = loss.outage.fails(&lost);
+            if loss.is_ours_alone(&self.database).await {
+                self.note(FeedState::Cut);
+                self.ready.fail(Fault::Own(format!("cut off from the stream: {why}")));
+            } else {
+                self.note(FeedState::Away);
+                self.ready.fail(Fault::Shared(why));
+            }
+            sleep(retry).await;
+            retry = (2 * retry).min(LONGEST_RETRY);
+        }
+    }
+
+    async fn until_lost(&self, loss: &mut Loss) -> Result<std::convert::Infallible, Lost> {
+        let identity = self.identity(loss).await?;
+        let mut tail = Tail::connect(&self.stream.of(&identity)).await?;
+        let mut cursor = match self.hub.head() {
+            Some(head) => head,
+            None => self.begin(&mut tail).await?,
+        };
+        let mut pulse = Pulse::new(tail.beat(cursor.epoch).await?);
+        loop {
+            let block = if pulse.was_heard() { BLOCK } else { FIRST_BLOCK };
+            match tail.read(cursor, block).await? {
+                Read::Quiet => {
+                    pulse.observe(tail.beat(cursor.epoch).await?);
+                    if pulse.feed_state() == FeedState::Stale && self.database_is_another(&identity).await {
+                        return Err(Lost::OtherDatabase);
+                    }
+                }
+                Read::Entries(entries) => {
+                    pulse.hear();
+                    for entry in entries {
+                        cursor = self.take(cursor, entry).await?;
+                    }
+                }
+                Read::NewEpoch(epoch) => {
+                    pulse.hear();
+                    cursor = self.enter(&tail, epoch).await?;
+                }
+            }
+            // only now is it known that the stream can be read
+            if loss.ends(Instant::now()) {
+                tracing::info!(position = %cursor, "following the stream");
+            }
+            if !loss.over {
+                continue;
+            }
+            // a gateway that starts waits until it has heard a leader, so that its first clients are not told of staleness
+            if pulse.is_known() {
+                self.ready.hold();
+            }
+            self.note(pulse.feed_state());
+        }
+    }
+
+    /// Whose stream it is. While the database is away, its stream may still hold readings that were not delivered.
+    async fn identity(&self, loss: &mut Loss) -> store::Result<String> {
+        match (self.database.identity().await, &loss.identity) {
+            (Err(_), Some(known)) => Ok(known.clone()),
+            (read, _) => Ok(loss.identity.insert(read?).clone()),
+        }
+    }
+
+    /// Whether the database was replaced by another, made anew or restored. One that does not answer is taken for the same.
+    async fn database_is_another(&self, identity: &str) -> bool {
+        matches!(timeout(READ_LIMIT, self.database.identity()).await, Ok(Ok(now)) if now != identity)
+    }
+
+    /// Tells everyone at once when what the feed can promise changes.
+    fn note(&self, feeding: FeedState) {
+        if self.hub.set_feed_state(feeding) {
+            self.metrics.stale.set(i64::from(feeding != FeedState::Current));
+            if feeding == FeedState::Stale {
+                tracing::warn!("no leader heard for {STALE_AFTER:?}: readings may be late");
+            }
+            (self.on_change)();
+        }
+    }
+
+    /// Where a gateway starts: at the stream's end, or the log's where the stream is empty.
+    async fn begin(&self, tail: &mut Tail) -> Result<Position, Lost> {
+        let head = self.database.head().await?;
+        let end = tail.end(head.epoch).await?;
+        let cursor = end.unwrap_or(Position::after_tick(head.epoch, head.last_tick));
+        self.hub.start_at(cursor);
+        if end.is_some() {
+            // what the stream still has: clients that come over from another gateway need no read of Postgres
+            let past = tail.past(cursor, self.hub.window_bytes()).await?;
+            let past = past
+                .into_iter()
+                .filter_map(|entry| Batch::decode(entry.predecessor, entry.end, entry.readings).ok());
+            self.hub.remember(past.collect());
+        }
+        Ok(cursor)
+    }
+
+    /// A restore or a promotion: begin at the new epoch's start; sessions resolve their positions in it.
+    async fn enter(&self, tail: &Tail, epoch: Epoch) -> Result<Position, Lost> {
+        let head = self.database.head().await?;
+        if head.epoch < epoch {
+            return Err(Lost::Bus(tail.foreign(epoch)));
+        }
+        let cursor = Position::after_tick(head.epoch, head.first_tick);
+        tracing::warn!(epoch = head.epoch.0, "a new epoch");
+        self.hub.start_at(cursor);
+        Ok(cursor)
+    }
+
+    async fn take(&self, cursor: Position, entry: StreamEntry) -> Result<Position, Lost> {
+        let cursor =
+            if entry.predecessor > cursor { self.fill(cursor, entry.predecessor).await? } else { cursor };
+        if entry.end <= cursor {
+            return Ok(cursor);
+        }
+        let batch = Batch::decode(entry.predecessor, entry.end, entry.readings)?;
+        // an entry that another leader cut elsewhere may begin before the cursor; sessions drop what they had
+        self.publish(Arc::new(batch));
+        Ok(entry.end)
+    }
+
+    /// The stream was trimmed past us: what lies between comes from the log.
+    async fn fill(&self, mut cursor: Position, upto: Position) -> Result<Position, Lost> {
+        tracing::info!(from = %cursor, to = %upto, "the stream has a gap; filling it from the log");
+        self.metrics.gaps.inc();
+        while cursor < upto {
+            let page = match read_log(&self.database, cursor).await {
+                Ok(page) => page,
+                Err(ReadError::Database(error)) => return Err(error.into()),
+                Err(ReadError::Forgotten(_)) => {
+                    // past retention: sessions learn of the gap from the log
+                    self.hub.start_at(upto);
+                    return Ok(upto);
+                }
+            };
+            let before = cursor;
+            for batch in page.batches.iter().take_while(|batch| batch.predecessor < upto) {
+                cursor = batch.end;
+                self.publish(batch.clone());
+            }
+            cursor = cursor.max(page.covered.min(upto));
+            if cursor == before {
+                // the log has not got there yet, which only a database that lags behind the stream can say
+                sleep(FIRST_RETRY).await;
+            }
+        }
+        Ok(cursor)
+    }
+
+    fn publish(&self, batch: Arc<Batch>) {
+        self.metrics.readings.inc_by(batch.count() as u64);
+        self.metrics.observe_age(batch.at_micros());
+        let deliveries = self.hub.publish(batch);
+        self.metrics.deliveries.inc_by(deliveries as u64);
+    }
+}

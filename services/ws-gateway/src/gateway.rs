@@ -1,0 +1,87 @@
+//! What all handlers and connections of a gateway share.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use chassis::{Life, Prefix, Problem};
+use http::StatusCode;
+use wire::{Position, frame::Limits};
+
+use crate::{
+    admission::roster::{ConnectionPermit, Full, Roster},
+    config::Timers,
+    fanout::{
+        hub::{FeedState, Hub},
+        replay::Replay,
+    },
+    history_reader::HistoryReader,
+    metrics::Metrics,
+    outbox::Backlog,
+};
+
+/// When to come back to a gateway that has no room or no feed, in seconds.
+const RETRY_AFTER: u32 = 2;
+
+/// The shared state.
+pub(crate) struct Gateway {
+    pub(crate) hub: Hub,
+    pub(crate) replay: Replay,
+    pub(crate) history: HistoryReader,
+    pub(crate) roster: Roster,
+    pub(crate) life: Life,
+    pub(crate) metrics: Metrics,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) timers: Timers,
+    pub(crate) backlog: Arc<Backlog>,
+    /// The path under which clients find it.
+    pub(crate) prefix: Prefix,
+    pub(crate) documents: Documents,
+}
+
+pub(crate) type App = Arc<Gateway>;
+
+/// The OpenAPI and AsyncAPI documents, made at the first request.
+#[derive(Default)]
+pub(crate) struct Documents {
+    pub(crate) openapi: OnceLock<String>,
+    pub(crate) asyncapi: OnceLock<String>,
+}
+
+/// A client that may stay.
+pub(crate) struct Admitted {
+    pub(crate) permit: ConnectionPermit,
+    /// The head at this moment.
+    pub(crate) head: Position,
+}
+
+impl Gateway {
+    /// Admits a client that wants to stay, or says why not, before anything is upgraded.
+    pub(crate) fn admit(&self, peer: SocketAddr) -> Result<Admitted, Problem> {
+        let head = self.head()?;
+        let permit = self.roster.admit(peer.ip()).map_err(|full| {
+            let (status, code, detail) = match full {
+                Full::Gateway => {
+                    (StatusCode::SERVICE_UNAVAILABLE, "full", "too many connections to this gateway")
+                }
+                Full::Address => (
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too-many-connections",
+                    "too many connections from this address",
+                ),
+            };
+            Problem::new(status, code, detail).retry_after(RETRY_AFTER)
+        })?;
+        Ok(Admitted { permit, head })
+    }
+
+    /// The head, if the gateway follows the stream and is not stopping.
+    pub(crate) fn head(&self) -> Result<Position, Problem> {
+        let follows = self.hub.feed_state() != FeedState::Cut && !self.life.is_stopping();
+        self.hub.head().filter(|_| follows).ok_or_else(|| {
+            let detail = "this gateway does not follow the stream at present";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail).retry_after(RETRY_AFTER)
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! The newest reading of each sensor as of a position, from which a client can go on live.
+
+use axum::{extract::State, response::Response};
+use chassis::Problem;
+use http::{HeaderMap, Uri};
+use store::ReadError;
+use wire::Position;
+
+use super::{
+    answer::{Answer, ETag, reply},
+    cursor::{Cursor, LatestPlace},
+    media::Media,
+    query::Latest,
+    refusal::{cursor_expired, no_latest, unreadable},
+};
+use crate::gateway::App;
+
+pub(crate) async fn latest(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+    reply(&headers, read(&app, &uri, &headers)).await
+}
+
+async fn read(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Problem> {
+    let query = uri.query().unwrap_or_default();
+    let request = Latest::read(query)?;
+    let media = Media::accepted(headers)?;
+    let head = app.head()?;
+    let at = request.after.as_ref().map_or(head, |after| after.at);
+    if at.epoch != head.epoch {
+        return Err(cursor_expired());
+    }
+    // as of one position, the same query has the same answer: readings are inserted and, when old, dropped, not changed
+    let etag = |at: Position| {
+        ETag::of(&[at.to_string().as_bytes(), query.as_bytes(), media.content_type().as_bytes()])
+    };
+    if etag(at).is_known_to(headers) {
+        return Ok(Answer::unchanged(etag(at)));
+    }
+    let after = request.after.as_ref().map(|after| after.sensor_id.as_str());
+    let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
+    let permit = app.history.permit().await?;
+    let read = async |at| permit.database.latest(&request.filter, at, after, limit).await;
+    let (at, latest) = match read(at).await {
+        // a new epoch has begun, and none of its readings was delivered yet
+        Err(ReadError::Forgotten(_)) if after.is_none() => {
+            let head = permit.database.head().await.map_err(|error| unreadable(&error))?;
+            let at = Position::after_tick(head.epoch, head.last_tick);
+            (at, read(at).await)
+        }
+        latest => (at, latest),
+    };
+    let latest = latest.map_err(|error| no_latest(&error))?;
+    let next = latest.next.map(|sensor_id| LatestPlace { at, sensor_id }.token());
+    Ok(Answer::rows(media, &latest.newest, next.as_deref(), Some(at), (&app.prefix, uri)).with_etag(etag(at)))
+}

@@ -1,0 +1,141 @@
+//! What a session does at its client's commands.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wire::{
+    Close, Command, ErrorCode, Filter, Mode, Position, ServerMessage, Start, Subscribe, Verb,
+    command::Refusal,
+    frame::{Attached, Empty},
+};
+
+use super::{
+    DEMO_SUB, Session,
+    effect::Effect,
+    latest::{Held, Latest},
+    subscription::{State, Subscription},
+};
+use crate::{budget::MemoryPermit, encode::Protocol, outbox::Outbox};
+
+impl Session {
+    /// A text message of the client.
+    pub fn on_text(&mut self, text: &str, (head, now): (Position, Instant), out: &mut Outbox) -> Vec<Effect> {
+        let commands = Command::parse_frame(text);
+        let mut effects = Vec::new();
+        if !self.allowance.take(commands.as_ref().map_or(1, Vec::len), now) {
+            return vec![Effect::Close(Close::TooMany)];
+        }
+        if self.protocol == Protocol::Demo {
+            // an old client's messages are ignored, unless it turns out to speak v1
+            let Ok(commands) = &commands else { return effects };
+            if !commands.first().is_some_and(Command::is_v1) {
+                return effects;
+            }
+            self.protocol = Protocol::V1;
+            self.subscriptions.clear();
+            effects.push(Effect::Detach { sub: DEMO_SUB });
+            self.hello(head, out);
+        }
+        match commands {
+            Ok(commands) => {
+                for command in commands {
+                    effects.extend(self.on_command(command, out));
+                }
+            }
+            Err(_) => effects.push(Effect::Close(Close::BadMessage)),
+        }
+        effects
+    }
+
+    /// A control frame of the client; false when these are more than it may send.
+    pub fn on_control(&mut self, now: Instant) -> bool {
+        self.allowance.take(1, now)
+    }
+
+    fn on_command(&mut self, command: Command, out: &mut Outbox) -> Vec<Effect> {
+        let id = command.id;
+        let refusal = match command.verb {
+            Verb::Subscribe(subscribe) => return self.subscribe(id, &subscribe, out),
+            Verb::Unsubscribe(sub) => match self.find(sub) {
+                Some(at) => {
+                    self.subscriptions.remove(at);
+                    let ok = Attached { sub, ..Attached::default() };
+                    self.write(ServerMessage { id, ok: Some(ok), ..ServerMessage::default() }, out);
+                    return vec![Effect::Detach { sub }];
+                }
+                None => Refusal::new(ErrorCode::UnknownSubscription, format!("unknown subscription {sub}")),
+            },
+            Verb::Ping => {
+                self.write(ServerMessage { id, pong: Some(Empty {}), ..ServerMessage::default() }, out);
+                return Vec::new();
+            }
+            Verb::Auth(_) => Refusal::new(ErrorCode::AuthNotAsked, "authentication is not enabled"),
+            Verb::Unknown(verb) => Refusal::new(ErrorCode::UnknownVerb, format!("unknown verb {verb:?}")),
+            Verb::Malformed(refusal) => refusal,
+        };
+        self.refuse(id, refusal, out);
+        Vec::new()
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        id: Option<u64>,
+        request: &Subscribe,
+        out: &mut Outbox,
+    ) -> Vec<Effect> {
+        let (filter, permit) = match self.check(request, out) {
+            Ok((filter, permit)) => (Arc::new(filter), permit),
+            Err(_) if self.protocol.is_one_subscription() => return vec![Effect::Close(Close::Overloaded)],
+            Err(refusal) => {
+                self.refuse(id, refusal, out);
+                return Vec::new();
+            }
+        };
+        let sub = self.next_sub;
+        self.next_sub += 1;
+        let latest = (request.mode == Mode::Latest).then(|| Latest::new(request.max_rate, self.held(out)));
+        let mut own = Subscription::new(sub, self.protocol, filter.clone(), id, latest);
+        own.permit = Some(permit);
+        let effect = match request.from {
+            Start::Now => Effect::Attach { sub, filter, after: None },
+            Start::After(from) => {
+                (own.sent, own.state) = (from, State::Resolving);
+                Effect::Resolve { sub, from, first: true }
+            }
+            Start::Last(last) => {
+                own.state = State::Resolving;
+                Effect::Since { sub, last }
+            }
+            Start::Latest => {
+                own.state = State::Snapshot { after: None, paused: false };
+                own.write_ok(None, None, out);
+                Effect::Snapshot { sub, filter, at: None, after: None }
+            }
+        };
+        self.subscriptions.push(own);
+        vec![effect]
+    }
+
+    /// What this connection's subscriptions of mode `latest` are counted by.
+    fn held(&self, out: &Outbox) -> Arc<Held> {
+        let known = self.subscriptions.iter().find_map(|own| own.latest.as_ref());
+        known.map_or_else(|| Held::new(out.backlog()), |latest| latest.held())
+    }
+
+    fn check(&self, request: &Subscribe, out: &Outbox) -> Result<(Filter, MemoryPermit), Refusal> {
+        let sensors = request.sensors.as_deref();
+        if self.subscriptions.len() >= self.limits.subscriptions {
+            let detail = "too many subscriptions on this connection";
+            return Err(Refusal::new(ErrorCode::TooManySubscriptions, detail));
+        }
+        if sensors.is_some_and(|sensors| sensors.len() > self.limits.patterns) {
+            return Err(Refusal::new(ErrorCode::TooManyPatterns, "too many patterns in this subscription"));
+        }
+        let filter =
+            Filter::parse(sensors).map_err(|error| Refusal::new(ErrorCode::BadPattern, error.to_string()))?;
+        let permit = out.budget().patterns(&filter);
+        let permit =
+            permit.ok_or_else(|| Refusal::new(ErrorCode::Busy, "pattern memory is full; try again later"))?;
+        Ok((filter, permit))
+    }
+}

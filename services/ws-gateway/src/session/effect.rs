@@ -1,0 +1,60 @@
+//! What a session asks of the connection around it.
+
+use std::{sync::Arc, time::Duration};
+
+use wire::{Close, Filter, Position};
+
+/// What is to be done. Each but the last two is answered by the session's `on_…` of its name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Attach a subscription to the hub, behind a position or at the head.
+    Attach {
+        /// Its number.
+        sub: u32,
+        /// What it wants.
+        filter: Arc<Filter>,
+        /// Behind this; none: at the head.
+        after: Option<Position>,
+    },
+    /// Ask the log whether it can be read on from a position.
+    Resolve {
+        /// For this subscription.
+        sub: u32,
+        /// The position.
+        from: Position,
+        /// Whether its client has had no answer yet: only then may it hear that the position is ahead.
+        first: bool,
+    },
+    /// Ask the log for the position of a time before now.
+    Since {
+        /// For this subscription.
+        sub: u32,
+        /// How long before now.
+        last: Duration,
+    },
+    /// Read the log on.
+    Read {
+        /// For this subscription.
+        sub: u32,
+        /// Behind this.
+        after: Position,
+    },
+    /// Read the newest reading of each sensor, a page of sensors at a time.
+    Snapshot {
+        /// For this subscription.
+        sub: u32,
+        /// What it wants.
+        filter: Arc<Filter>,
+        /// As of this; none: as of now, which the first page says.
+        at: Option<Position>,
+        /// Of the sensors behind this one.
+        after: Option<String>,
+    },
+    /// End a subscription in the hub.
+    Detach {
+        /// Its number.
+        sub: u32,
+    },
+    /// End the connection, after what is in the outbox.
+    Close(Close),
+}
