@@ -36,7 +36,7 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GatewayConfig {
-    /// Bytes of recent readings kept in memory: who resumes within them costs Postgres nothing.
+    /// Bytes of recent readings kept in memory: resumes within them need no read of Postgres.
     pub window_bytes: usize,
     /// The folder of the built page; empty: no page is served.
     pub page: PathBuf,

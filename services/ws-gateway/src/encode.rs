@@ -12,7 +12,7 @@ use wire::{Close, Reading, ServerMessage};
 use self::{frames::Frames, rows::Rows, v1::EventHead};
 use crate::{outbox::Outbox, websocket::frame};
 
-/// What a connection speaks.
+/// The protocol of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// A text frame for each reading, and no other message, as the demo did.
@@ -34,7 +34,7 @@ impl Protocol {
         matches!(self, Self::V1)
     }
 
-    /// Whether a client can be told of a gap.
+    /// Whether it has a message for a gap.
     pub(crate) const fn has_gap(self) -> bool {
         !matches!(self, Self::Demo)
     }

@@ -25,14 +25,14 @@ fn check(target: &str, property: impl Fn(&[u8])) {
     fuzz(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target), property);
 }
 
-/// All that is heard of bytes that come in pieces of so many.
-fn heard(bytes: &[u8], piece: usize) -> (Vec<Incoming>, Option<wire::Close>) {
+/// The messages in bytes that come in pieces of so many.
+fn received(bytes: &[u8], piece: usize) -> (Vec<Incoming>, Option<wire::Close>) {
     let (mut messages, mut all) = (Messages::default(), Vec::new());
     for piece in bytes.chunks(piece) {
         messages.feed(piece);
         loop {
             match messages.next(&LIMITS) {
-                Ok(Some(heard)) => all.push(heard),
+                Ok(Some(received)) => all.push(received),
                 Ok(None) => break,
                 Err(close) => return (all, Some(close)),
             }
@@ -46,9 +46,9 @@ fn heard(bytes: &[u8], piece: usize) -> (Vec<Incoming>, Option<wire::Close>) {
 #[test]
 fn fuzz_bytes_of_a_socket() {
     check("socket", |bytes| {
-        let whole = heard(bytes, bytes.len().max(1));
+        let whole = received(bytes, bytes.len().max(1));
         for piece in [1, 3, 64] {
-            assert_eq!(heard(bytes, piece), whole, "in pieces of {piece}");
+            assert_eq!(received(bytes, piece), whole, "in pieces of {piece}");
         }
         for message in whole.0 {
             let size = match message {
@@ -69,11 +69,11 @@ fn fuzz_queries() {
         let Ok(filter) = parsed.filter(LIMITS.patterns) else { return };
         let wire::Filter::Any(patterns) = filter else { return };
         assert!(patterns.len() <= LIMITS.patterns);
-        // the same subscription, said in full
-        let said: String = form_urlencoded::Serializer::new(String::new())
+        // the same subscription, with a parameter for each pattern
+        let query: String = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(patterns.iter().map(|pattern| ("sensor", pattern.to_string())))
             .finish();
-        let again = Query::parse(&said).unwrap().filter(LIMITS.patterns).unwrap();
+        let again = Query::parse(&query).unwrap().filter(LIMITS.patterns).unwrap();
         assert_eq!(again, wire::Filter::Any(patterns), "{query}");
     });
 }

@@ -56,7 +56,7 @@ impl HistoryReader {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Waits for a permit, if there is room to wait and it comes soon.
+    /// Waits for a permit, if not too many wait already, and for a bounded time.
     pub(crate) async fn permit(&self) -> Result<ReadPermit<'_>, Problem> {
         let busy = || {
             let detail = "too many history queries at once";

@@ -9,15 +9,15 @@ use wire::Close;
 pub(crate) struct Metrics {
     /// Open sockets and event streams.
     pub(crate) sessions: IntGauge,
-    /// Whether the gateway says farewell to them.
+    /// Whether the gateway is draining.
     pub(crate) draining: IntGauge,
     /// Whether clients are told that readings may be late.
     pub(crate) stale: IntGauge,
     /// Sockets that ended, by the reason of their close.
     pub(crate) closes: IntCounterVec,
-    /// Readings that the feed took.
+    /// Readings received from the stream.
     pub(crate) readings: IntCounter,
-    /// Readings handed to subscriptions, once for each.
+    /// Readings delivered to subscriptions, once for each.
     pub(crate) deliveries: IntCounter,
     /// From a tick's commit to its publication here.
     pub(crate) age: Histogram,
@@ -47,7 +47,7 @@ impl Metrics {
             prometheus::Result::Ok(gauge)
         };
         let closes = IntCounterVec::new(
-            Opts::new("rowcast_gateway_closes_total", "Sockets and event streams that ended, by the reason"),
+            Opts::new("rowcast_gateway_closes_total", "Closed sockets and event streams by reason"),
             &["reason"],
         )?;
         for close in Close::ALL {
@@ -62,23 +62,17 @@ impl Metrics {
         registry.register(Box::new(age.clone()))?;
         Ok(Self {
             sessions: gauge("sessions", "Open sockets and event streams")?,
-            draining: gauge("draining", "1 while the gateway says farewell to its clients")?,
-            stale: gauge(
-                "stale",
-                "1 while no leader is heard and clients are told that readings may be late",
-            )?,
+            draining: gauge("draining", "1 while draining")?,
+            stale: gauge("stale", "1 while no leader is active and readings may be late")?,
             closes,
-            readings: counter("readings_total", "Readings that the feed took")?,
-            deliveries: counter("deliveries_total", "Readings handed to subscriptions, once for each")?,
+            readings: counter("readings_total", "Readings received from the stream")?,
+            deliveries: counter("deliveries_total", "Readings delivered to subscriptions, once for each")?,
             age,
-            gaps: counter("stream_gaps_total", "Gaps of the stream that were filled from Postgres")?,
-            feed_losses: counter("feed_losses_total", "Times that the feed was lost")?,
-            replay_reads: counter("replay_reads_total", "Reads of Postgres for sessions")?,
+            gaps: counter("stream_gaps_total", "Gaps in the stream that were filled from Postgres")?,
+            feed_losses: counter("feed_losses_total", "Losses of the stream")?,
+            replay_reads: counter("replay_reads_total", "Reads of Postgres for replay and snapshots")?,
             history_reads: counter("history_reads_total", "Reads of Postgres for history")?,
-            fell_behind: counter(
-                "fell_behind_total",
-                "Times that a session went on from the log, too slow for the feed",
-            )?,
+            fell_behind: counter("fell_behind_total", "Sessions that fell behind and read on from the log")?,
         })
     }
 

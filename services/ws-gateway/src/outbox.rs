@@ -63,11 +63,11 @@ impl Backlog {
     }
 }
 
-/// How much of the backlog is one holder's, who counts in steps.
+/// How much of the backlog is one holder's, counted in steps.
 #[derive(Debug)]
 pub(crate) struct Share {
     backlog: Arc<Backlog>,
-    /// What of the holder's bytes the backlog knows. One task writes it.
+    /// The holder's bytes that the backlog counts. One task writes it.
     counted: AtomicUsize,
 }
 
@@ -85,7 +85,7 @@ impl Share {
         }
     }
 
-    /// Whether the holder must wait for its turn: the backlog is full, and it has a part in that.
+    /// Whether the holder must wait: the backlog is full, and the holder has a part in that.
     pub(crate) fn is_too_much(&self) -> bool {
         self.counted.load(Ordering::Relaxed) > 0 && self.backlog.is_full()
     }

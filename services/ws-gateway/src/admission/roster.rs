@@ -81,7 +81,7 @@ impl Roster {
         Ok(ConnectionPermit { mailbox, address, roster: self.clone() })
     }
 
-    /// Everyone who is connected now.
+    /// The mailboxes of all open connections.
     pub(crate) fn all(&self) -> Vec<Arc<Mailbox>> {
         self.inner.state.lock().mailboxes.values().cloned().collect()
     }

@@ -13,7 +13,7 @@ use crate::outbox::Outbox;
 /// The most bytes of a chunk.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// A client has nothing to say while it listens; what it sent ahead may be a request for later, but no more.
+/// A client sends nothing while it listens; what it sent ahead may be its next request, but no more.
 const UNASKED_BYTES: usize = 16 << 10;
 
 const LINE_END: &[u8] = b"\r\n";
@@ -118,7 +118,7 @@ impl Peer for EventSocket {
     }
 
     async fn end(&mut self) -> io::Result<()> {
-        // within a chunk there is no end that could be told
+        // within a chunk there is no way to mark the end
         if self.chunk.data == 0 {
             let rest = [&LINE_END[LINE_END.len() - self.chunk.end..], LAST_CHUNK].concat();
             self.stream.write_all(&rest).await?;

@@ -22,7 +22,7 @@ pub(crate) struct EventStream {
     chunks: mpsc::Sender<Bytes>,
 }
 
-/// The side that the HTTP connection reads; it ends when this side is dropped, and this side hears when it is.
+/// The side that the HTTP connection reads; it ends when the other is dropped, and the other sees when it is.
 pub(crate) struct EventBody {
     chunks: mpsc::Receiver<Bytes>,
 }

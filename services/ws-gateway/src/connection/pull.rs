@@ -57,7 +57,7 @@ pub(crate) enum Failed {
 
 /// How a wait ended.
 enum Waited {
-    /// There is something to say, or the gateway stops and says what it has.
+    /// There is something to answer, or the gateway stops.
     Enough,
     /// The hub cannot attach here, or has let go: the log is to be read on.
     Interrupted,
@@ -91,7 +91,7 @@ impl Pull<'_> {
             let permit = self.app.replay.permit().await.ok_or(Failed::Busy)?;
             self.read_on(&mut pulled, began + MAX_SCAN).await?;
             drop(permit);
-            // a gateway that stops says what it has
+            // a gateway that stops answers with what it has
             let over = Instant::now() >= began + wait || self.app.life.is_stopping();
             if pulled.count > 0 || pulled.more || over {
                 return Ok(pulled);
@@ -127,7 +127,7 @@ impl Pull<'_> {
                 Err(ReadError::Forgotten(_)) => {
                     self.app.replay.forget_extent().await;
                     match self.resolve(pulled).await {
-                        // it was good when it was asked for: the log will get there
+                        // the position was valid before: the log will reach it
                         Err(Failed::Ahead) => return Ok(()),
                         resolved => resolved?,
                     }

@@ -91,7 +91,7 @@ impl Pauses {
     }
 }
 
-/// Whether the log can be read on from a position. `first`: its client has had no answer yet, and hears at once that it is ahead.
+/// Whether the log can be read on from a position. `first`: its client has had no answer yet, and is refused at once if it is ahead.
 pub(super) async fn resolve(app: App, sub: u32, from: Position, first: bool) -> Answer {
     let (mut pauses, asked_at) = (Pauses::new(), Instant::now());
     loop {
@@ -121,7 +121,7 @@ pub(super) async fn page(app: App, sub: u32, after: Position) -> Answer {
     let mut pauses = Pauses::new();
     loop {
         match app.replay.read(after).await {
-            // the log has no more, and the hub could not attach: the feed stands elsewhere and will come
+            // the log has no more, and the hub could not attach: the feed will reach this position
             Ok(page) if page.covered <= after => {}
             Ok(page) => return Answer::Page(sub, page),
             Err(ReadError::Forgotten(_)) => {

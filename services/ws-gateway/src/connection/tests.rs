@@ -19,13 +19,13 @@ use crate::{
     outbox::Backlog,
 };
 
-/// So often a peer that always has something to say may say it before anything else has its turn: with a fair choice each
+/// How many messages of a peer that never pauses may be read before another event is handled: with a fair choice each
 /// of several has, long before.
-const TURNS: usize = 1_000;
+const MAX_MESSAGES: usize = 1_000;
 
 const EPOCH: Epoch = Epoch(7);
 
-/// A gateway whose database nobody asks.
+/// A gateway without a database.
 fn app() -> App {
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let options = Options::new("postgres://127.0.0.1:1/none", "test").unwrap();
@@ -64,7 +64,7 @@ fn batch(app: &App, count: i64, bytes: usize) -> Arc<Batch> {
     let at = OffsetDateTime::UNIX_EPOCH;
     let reading = |id: i64| Reading {
         id,
-        sensor_id: "told".to_owned(),
+        sensor_id: "delivered".to_owned(),
         value: 1.0,
         timestamp: at,
         metadata: format!("\"{}\"", "x".repeat(bytes)),
@@ -80,46 +80,46 @@ fn batch(app: &App, count: i64, bytes: usize) -> Arc<Batch> {
     Arc::new(Batch::from_log(head, &tick).unwrap())
 }
 
-/// Takes everything at once, and always has something to say.
-struct Talker {
+/// Takes everything at once, and never pauses sending.
+struct NeverPauses {
     app: App,
-    turns: usize,
-    heard: Vec<u8>,
+    messages: usize,
+    received: Vec<u8>,
 }
 
-impl Peer for Talker {
+impl Peer for NeverPauses {
     const ANSWERS_CLOSE: bool = false;
 
     async fn exchange(&mut self, out: &mut Outbox, _: bool) -> io::Result<PeerEvent> {
-        if self.turns == 0 {
+        if self.messages == 0 {
             self.app.hub.publish(batch(&self.app, 1, 1));
         }
-        self.turns += 1;
+        self.messages += 1;
         let bytes = out.bytes();
-        self.heard.extend(out.chunks(usize::MAX).iter().flat_map(|chunk| chunk.to_vec()));
-        out.advance(bytes.min(self.heard.len()));
-        let is_told = self.heard.windows(4).any(|bytes| bytes == b"told");
-        self.heard.clear();
-        assert!(self.turns < TURNS, "the reading had no turn");
-        Ok(if is_told { PeerEvent::Closed(None) } else { PeerEvent::Text(r#"{"ping":{}}"#.to_owned()) })
+        self.received.extend(out.chunks(usize::MAX).iter().flat_map(|chunk| chunk.to_vec()));
+        out.advance(bytes.min(self.received.len()));
+        let is_delivered = self.received.windows(9).any(|bytes| bytes == b"delivered");
+        self.received.clear();
+        assert!(self.messages < MAX_MESSAGES, "the reading was not delivered");
+        Ok(if is_delivered { PeerEvent::Closed(None) } else { PeerEvent::Text(r#"{"ping":{}}"#.to_owned()) })
     }
 }
 
 #[tokio::test]
-async fn a_client_that_always_talks_is_told_of_readings_all_the_same() {
+async fn a_client_that_never_pauses_gets_readings_all_the_same() {
     let app = app();
-    let peer = Talker { app: app.clone(), turns: 0, heard: Vec::new() };
+    let peer = NeverPauses { app: app.clone(), messages: 0, received: Vec::new() };
     connection(&app, peer).serve().await;
     assert_eq!(app.hub.attached().get(), 0);
 }
 
 /// Never takes a byte.
-struct Deaf {
+struct NeverReads {
     app: App,
     batch: Option<Arc<Batch>>,
 }
 
-impl Peer for Deaf {
+impl Peer for NeverReads {
     const ANSWERS_CLOSE: bool = true;
 
     async fn exchange(&mut self, _: &mut Outbox, _: bool) -> io::Result<PeerEvent> {
@@ -134,7 +134,7 @@ impl Peer for Deaf {
 async fn more_than_any_session_needs_ends_the_connection() {
     let app = app();
     // no tick's page is so large
-    let peer = Deaf { app: app.clone(), batch: Some(batch(&app, 20, 1_000_000)) };
+    let peer = NeverReads { app: app.clone(), batch: Some(batch(&app, 20, 1_000_000)) };
     connection(&app, peer).serve().await;
     assert_eq!(app.metrics.closes.with_label_values(&[Close::Overloaded.reason()]).get(), 1);
     assert_eq!(app.hub.attached().get(), 0);

@@ -34,7 +34,7 @@ const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// Between tries at most.
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
 
-/// How long the database may take to say which it is.
+/// How long a read of the database's identity may take.
 const READ_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why the feed stopped following.
@@ -236,7 +236,7 @@ impl Feed {
             }
             cursor = cursor.max(page.covered.min(upto));
             if cursor == before {
-                // the log has not got there yet, which only a database that lags behind the stream can say
+                // the log does not reach this far: the database lags behind the stream
                 sleep(FIRST_RETRY).await;
             }
         }

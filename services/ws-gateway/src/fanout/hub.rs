@@ -42,9 +42,9 @@ pub enum FeedState {
     /// It does not follow the stream, though the log goes on: other gateways do better.
     #[default]
     Cut,
-    /// It does not follow the stream, and as far as can be told no gateway does.
+    /// It does not follow the stream, and as far as it can see no gateway does.
     Away,
-    /// It follows a stream that no leader has been heard on for some seconds.
+    /// It follows a stream on which no leader was active for some seconds.
     Stale,
     /// It follows a stream that a leader keeps up.
     Current,
@@ -92,7 +92,7 @@ impl Hub {
         let sessions = std::mem::take(&mut state.sessions);
         state.interest = Interest::default();
         self.attached.set(0);
-        // under the lock: who sees the new head knows that it has missed what lies before it
+        // under the lock: a session that sees the new head knows that it missed what lies before it
         sessions.values().for_each(|attached| attached.mailbox.overflow());
     }
 
@@ -123,7 +123,7 @@ impl Hub {
         self.window_bytes
     }
 
-    /// Adds what comes next and hands it to whoever wants it; how many readings it handed over, each counted once
+    /// Adds what comes next and delivers it to the sessions that want it; how many readings it delivered, each counted once
     /// for each subscription.
     pub fn publish(&self, batch: Arc<Batch>) -> usize {
         let mut state = self.state.lock();

@@ -91,7 +91,7 @@ impl Interest {
         self.exact.get(sensor).into_iter().chain(by_prefix).flatten()
     }
 
-    /// Whether nobody wants anything by name or prefix.
+    /// Whether no subscription names a sensor or a prefix.
     pub(crate) fn is_all_or_nothing(&self) -> bool {
         self.exact.is_empty() && self.prefix.is_empty()
     }

@@ -40,7 +40,7 @@ pub struct Mail {
     pub deliveries: Vec<Delivery>,
     /// Deliveries were left out from here on, and the hub has forgotten the session's subscriptions.
     pub overflowed: bool,
-    /// The client is to be told at once whether the feed is current.
+    /// Tell the client at once whether the feed is current.
     pub nudged: bool,
     /// The connection is to end.
     pub leave: Option<Leave>,

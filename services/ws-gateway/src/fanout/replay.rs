@@ -44,10 +44,10 @@ const SNAPSHOT_SENSORS: i64 = 1_000;
 /// How long the extent of the log may be taken from memory.
 const CHRONICLE_LIVES: Duration = Duration::from_secs(1);
 
-/// How often what has become old is dropped, though nobody asks.
+/// How often old pages are dropped, even without requests.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a read waits for another's that may serve it, too.
+/// How long a read waits for another one that may serve it, too.
 const WAIT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Reads the log.
@@ -61,7 +61,7 @@ struct Inner {
     database: Database,
     reads: Semaphore,
     answers: Semaphore,
-    /// One reader at a time: whoever waited finds what the one before has read.
+    /// One reader at a time: those that waited find what the one before has read.
     paging: tokio::sync::Mutex<()>,
     pages: Mutex<Pages>,
     chronicle: tokio::sync::Mutex<Option<(Instant, Arc<Chronicle>)>>,
@@ -105,7 +105,7 @@ impl Replay {
         }
         let asked = Instant::now();
         let kept = self.chronicle(asked - CHRONICLE_LIVES).await?.judge(from);
-        // the read checks again that a position can be read on from; that it cannot is final, and said only from fresh knowledge
+        // the read checks again that a position can be read on from; that it cannot is final, and decided only by a fresh read
         if let Resume::From(_) = kept { Ok(kept) } else { Ok(self.chronicle(asked).await?.judge(from)) }
     }
 

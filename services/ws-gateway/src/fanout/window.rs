@@ -168,7 +168,7 @@ mod tests {
                 window.push(new);
             }
             assert!(total(&window) <= share, "{} of {LIMIT}", total(&window));
-            // somebody reads all of it again
+            // a session reads all of it again
             let mut after = window.start;
             while after < window.head() {
                 let found = window.after(after, 64 << 10);

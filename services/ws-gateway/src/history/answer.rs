@@ -92,7 +92,7 @@ impl Answer {
     }
 }
 
-/// The response to a request whose answer comes of `read`, for those that may have one.
+/// The response to a request whose answer is `read`.
 pub(crate) async fn reply(
     headers: &HeaderMap,
     read: impl Future<Output = Result<Answer, Problem>>,
@@ -125,7 +125,7 @@ fn write_json<T: Row>(body: &mut Vec<u8>, rows: &[T], next: Option<&str>, positi
     body.extend_from_slice(format!(r#"],"next":{next}}}"#).as_bytes());
 }
 
-/// The same query behind a cursor (RFC 8288), at the path where clients ask.
+/// The same query behind a cursor (RFC 8288), at the path that clients use.
 fn link((prefix, uri): (&Prefix, &Uri), cursor: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     let given = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
@@ -134,7 +134,7 @@ fn link((prefix, uri): (&Prefix, &Uri), cursor: &str) -> String {
     format!(r#"<{prefix}{}?{}>; rel="next""#, uri.path(), query.finish())
 }
 
-/// Tells answers of different bytes apart (RFC 9110 §8.8.3).
+/// Identifies the bytes of an answer (RFC 9110 §8.8.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ETag(headers::ETag);
 
@@ -154,7 +154,7 @@ impl ETag {
         Self(quoted.parse().expect("quoted hexadecimal digits are an ETag"))
     }
 
-    /// Whether the client says that it has an answer with this ETag (RFC 9110 §13.1.2).
+    /// Whether the client has an answer with this ETag (RFC 9110 §13.1.2).
     pub(crate) fn is_known_to(&self, request: &HeaderMap) -> bool {
         request.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&self.0))
     }

@@ -7,9 +7,9 @@ use wire::Position;
 
 /// What a page may end with, and how that is a token.
 pub(crate) trait Cursor: Sized {
-    /// Told apart by its first word: a cursor of one list means nothing in another.
+    /// The first word of a token: a cursor of one list is invalid in another.
     const KIND: &'static str;
-    /// What stands behind the word.
+    /// The rest of the token.
     fn write(&self) -> String;
     /// The same, read; none if it is not what was written.
     fn read(text: &str) -> Option<Self>;
@@ -26,7 +26,7 @@ pub(crate) trait Cursor: Sized {
     }
 }
 
-/// Where a page of the newest readings ended, and as of when it was told.
+/// Where a page of the newest readings ended, and as of which position it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LatestPlace {
     pub(crate) at: Position,

@@ -58,8 +58,8 @@ impl Media {
                 "*/*" => 0,
                 _ => return None,
             };
-            let said = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
-            Some((exact, said.map_or(1.0, |q| q.parse::<f32>().unwrap_or(0.0).clamp(0.0, 1.0))))
+            let quality = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+            Some((exact, quality.map_or(1.0, |q| q.parse::<f32>().unwrap_or(0.0).clamp(0.0, 1.0))))
         });
         held.max_by_key(|(exact, _)| *exact).map_or(0.0, |(_, quality)| quality)
     }

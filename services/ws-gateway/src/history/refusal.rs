@@ -9,7 +9,7 @@ use super::query;
 /// When to come back, in seconds.
 const RETRY_AFTER: u32 = 1;
 
-/// The database could not be read. A query that took too long is said to be that.
+/// The database could not be read. A query that took too long has a code of its own.
 pub(super) fn unreadable(error: &store::Error) -> Problem {
     if error.is_timeout() {
         let detail = "the query takes too long: ask for fewer sensors or less time";

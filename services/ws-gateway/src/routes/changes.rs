@@ -43,7 +43,7 @@ pub(super) async fn changes(
     }
 }
 
-/// The head of an answer, for which nothing is read and nobody waits.
+/// The head of an answer; nothing is read for it.
 pub(super) async fn head() -> Response {
     answer(Vec::new())
 }

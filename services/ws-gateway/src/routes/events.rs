@@ -47,7 +47,7 @@ pub(super) async fn head() -> Response {
     opened(Body::empty())
 }
 
-/// The client's address, its seat, and its socket, where that can be had.
+/// The client's address, its permit, and its socket, where there is one.
 type Client = (SocketAddr, Seat, Option<Extension<Handover>>);
 
 async fn begin(
@@ -60,14 +60,14 @@ async fn begin(
     asked.filter(app.limits.patterns)?;
     let last_event_id = last_event_id(query, headers);
     if let Some(id) = &last_event_id {
-        // the query still says what it said at first
+        // the query is still the one of the first request
         let Ok(position) = id.parse() else { return Ok(StatusCode::NO_CONTENT.into_response()) };
         asked.subscribe.from = Start::After(position);
     }
     if let Start::After(from) = asked.subscribe.from
         && let Ok(Ok(Resume::Ahead)) = timeout(RESOLVE_LIMIT, app.replay.resolve(from)).await
     {
-        // coming back cannot help: an `EventSource` stops at 204, and one that is opened anew is told why
+        // coming back cannot help: an `EventSource` stops at 204, and one that is opened anew is refused with the reason
         let came_back = last_event_id.is_some();
         let ahead = || bad_position("the log does not reach this position yet");
         return if came_back { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(ahead()) };
@@ -94,7 +94,7 @@ async fn begin(
     Ok(opened(Body::empty()))
 }
 
-/// What the client had when its stream ended; an empty one says that it had nothing.
+/// What the client had when its stream ended; empty: it had nothing.
 fn last_event_id(query: &str, headers: &HeaderMap) -> Option<String> {
     let parameter = || {
         let mut parameters = form_urlencoded::parse(query.as_bytes());

@@ -22,13 +22,13 @@ const INGEST_PLACEHOLDER: &str = "%ROWCAST_INGEST%";
 /// How the document names its files.
 const ROOT_ASSETS: &str = "\"/assets/";
 
-/// What the document tells the page's router of its place.
+/// How the document names the path of its router.
 const ROOT_BASENAME: &str = "\"basename\":\"/\"";
 
 /// The files' names carry a hash of their content.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// What the page may load: its own files and the scripts that stand in its document, known by their hashes.
+/// What the page may load: its own files and the scripts in its document, by their hashes.
 fn policy(document: &str) -> String {
     let hashes: String = inline_scripts(document)
         .map(|script| format!(" 'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(script))))
@@ -48,7 +48,7 @@ fn inline_scripts(document: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The document as the build left it, for an address of ingest and a place under a prefix. What it loads finds the rest
+/// The document as it was built, for an address of ingest and a prefix. What it loads finds the rest
 /// from its own address.
 fn fill_in(document: &str, ingest_url: &str, prefix: &Prefix) -> String {
     let document = document.replace(INGEST_PLACEHOLDER, ingest_url);

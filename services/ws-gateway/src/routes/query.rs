@@ -7,7 +7,7 @@ use wire::{ErrorCode, Filter, Refusal, Start, Subscribe, split_patterns};
 /// A parsed query.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
-    /// `v`, whatever it says.
+    /// `v`, whatever its value.
     pub(crate) version: Option<String>,
     /// `sensor`, `from`, `last`, `mode` and `max_rate`.
     pub(crate) subscribe: Subscribe,
@@ -16,7 +16,7 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Reads a query. Parameters that it does not know are left to others.
+    /// Reads a query. Unknown parameters are ignored: other readers may know them.
     pub(crate) fn parse(query: &str) -> Result<Self, Problem> {
         let mut parsed = Self::default();
         let subscribe = &mut parsed.subscribe;

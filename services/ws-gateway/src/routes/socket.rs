@@ -53,7 +53,7 @@ pub(super) async fn upgrade(
 struct Handshake {
     accept: String,
     subprotocol: bool,
-    /// What the connection speaks from its first frame.
+    /// The protocol from the first frame on.
     protocol: Protocol,
     /// The subscription of the query, if it has one.
     query: Option<Subscribe>,
@@ -76,7 +76,7 @@ impl Handshake {
         if !has_token(headers, header::CONNECTION, "upgrade")
             || !has_token(headers, header::UPGRADE, "websocket")
         {
-            return Err(upgrade("this is a WebSocket: ask for an upgrade"));
+            return Err(upgrade("a WebSocket needs an upgrade"));
         }
         if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(upgrade("the WebSocket version must be 13"));
@@ -117,12 +117,12 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
-/// What the query and the subprotocol choose: the demo's protocol, until a v1 message says otherwise, or v1.
+/// The protocol that the query and the subprotocol choose: the demo's, until the first v1 message, or v1.
 fn requested(query: &str, subprotocol: bool) -> Result<(Protocol, Option<Subscribe>), Problem> {
     let query = match Query::parse(query) {
         Ok(query) => query,
-        // an old client's query may say anything
-        Err(_) if !subprotocol && !says_version(query) => return Ok((Protocol::Demo, None)),
+        // an old client's query may be anything
+        Err(_) if !subprotocol && !has_version(query) => return Ok((Protocol::Demo, None)),
         Err(problem) => return Err(problem),
     };
     match query.version.as_deref() {
@@ -132,7 +132,7 @@ fn requested(query: &str, subprotocol: bool) -> Result<(Protocol, Option<Subscri
     }
 }
 
-fn says_version(query: &str) -> bool {
+fn has_version(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "v")
 }
 
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_query_and_the_subprotocol_choose_what_is_spoken() {
+    fn the_query_and_the_subprotocol_choose_the_protocol() {
         assert_eq!(requested("", false).unwrap(), (Protocol::Demo, None));
         assert_eq!(requested("token=x&sensor=a&from=there", false).unwrap(), (Protocol::Demo, None));
         assert_eq!(requested("", true).unwrap(), (Protocol::V1, None));

@@ -22,7 +22,7 @@ pub enum Effect {
         sub: u32,
         /// The position.
         from: Position,
-        /// Whether its client has had no answer yet: only then may it hear that the position is ahead.
+        /// Whether its client has had no answer yet: only then can it be refused because the position is ahead.
         first: bool,
     },
     /// Ask the log for the position of a time before now.
@@ -45,7 +45,7 @@ pub enum Effect {
         sub: u32,
         /// What it wants.
         filter: Arc<Filter>,
-        /// As of this; none: as of now, which the first page says.
+        /// As of this; none: as of now, which the first page defines.
         at: Option<Position>,
         /// Of the sensors behind this one.
         after: Option<String>,

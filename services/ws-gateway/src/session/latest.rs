@@ -22,13 +22,13 @@ use crate::{
 /// With so many bytes that a connection's subscriptions hold back, they take no more until some are sent.
 const HIGH_BYTES: usize = 8 << 20;
 
-/// What times may take of it. With more sensors than that, some are told earlier than their rate says.
+/// What times may take of it. With more sensors than that, some are sent more often than their rate.
 const TIMES_BYTES: usize = 2 << 20;
 
 /// A sensor that waits costs so much beside its name and its reading: two map entries and a place in the heap.
 const WAITING_BYTES: usize = 160;
 
-/// A time at which a sensor may be told again.
+/// The time from which a sensor may be sent again.
 const TIME_BYTES: usize = 32;
 
 /// Times that have passed are forgotten when so many are known.
@@ -70,9 +70,9 @@ pub(super) struct Latest {
     /// Between two events of a sensor; zero where only a slow connection makes them wait.
     interval: Duration,
     waiting: AHashMap<Arc<str>, Waiting>,
-    /// When each sensor that waits may be told.
+    /// From when each waiting sensor may be sent.
     due: BinaryHeap<Reverse<(Instant, Arc<str>)>>,
-    /// When each sensor that was told may be told again, by the hash of its name. Two names of one hash would only
+    /// From when each sensor that was sent may be sent again, by the hash of its name. Two names of one hash would only
     /// wait for each other.
     times: AHashMap<u64, Instant>,
     hasher: RandomState,
@@ -86,7 +86,7 @@ struct Waiting {
     /// Its own bytes: a slice of its batch would keep the whole batch in memory.
     data: Box<[u8]>,
     merged: u64,
-    /// Where the first reading that waited stands: nothing from it on is safe to resume after.
+    /// The position of the first reading that waited: no position from it on is safe to resume after.
     first: Position,
 }
 

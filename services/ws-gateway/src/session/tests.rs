@@ -18,7 +18,7 @@ const LIMITS: Limits = Limits {
     commands_per_s: 1_000,
 };
 
-/// The moment and the head that most tests speak at.
+/// The time and the head of most tests.
 fn now() -> (Position, Instant) {
     (at(5, 50), Instant::now())
 }
@@ -50,7 +50,7 @@ fn batch(predecessor: Position, tick: i64, ids: &[i64]) -> Arc<Batch> {
 }
 
 /// The text frames in an outbox, which is emptied.
-fn said(out: &mut Outbox) -> Vec<String> {
+fn frames(out: &mut Outbox) -> Vec<String> {
     let mut bytes: Vec<u8> = Vec::new();
     while !out.is_empty() {
         let chunk: Vec<u8> = out.chunks(usize::MAX).iter().flat_map(|slice| slice.to_vec()).collect();
@@ -74,7 +74,7 @@ fn said(out: &mut Outbox) -> Vec<String> {
 }
 
 fn messages(out: &mut Outbox) -> Vec<ServerMessage> {
-    said(out).iter().flat_map(|text| ServerMessage::parse_frame(text).unwrap()).collect()
+    frames(out).iter().flat_map(|text| ServerMessage::parse_frame(text).unwrap()).collect()
 }
 
 fn ids(messages: &[ServerMessage]) -> Vec<i64> {
@@ -109,18 +109,18 @@ fn from_now_is_ok_at_the_head_and_then_events() {
     let mut session = v1(out);
     let effects = subscribe(&mut session, "{}", out);
     assert_eq!(effects, [Effect::Attach { sub: 1, filter: Arc::new(Filter::All), after: None }]);
-    assert!(said(out).is_empty(), "nothing is said before it is attached");
+    assert!(frames(out).is_empty(), "nothing is written before it is attached");
     session.on_attach(1, live(at(5, 50), vec![]), now().1, out);
     let ok = messages(out).remove(0);
     assert_eq!((ok.id, ok.ok.unwrap().pos), (Some(9), Some(at(5, 50))));
     deliver(&mut session, 1, &batch(at(5, 50), 6, &[51, 52]), out);
-    let frames = said(out);
-    assert_eq!(frames.len(), 1, "a tick's readings are one frame");
-    let events = ServerMessage::parse_frame(&frames[0]).unwrap();
+    let written = frames(out);
+    assert_eq!(written.len(), 1, "a tick's readings are one frame");
+    let events = ServerMessage::parse_frame(&written[0]).unwrap();
     assert_eq!(events.iter().map(|event| event.pos).collect::<Vec<_>>(), [Some(at(6, 51)), Some(at(6, 52))]);
     session.on_heartbeat(at(7, 60), false, out);
     let mark = messages(out).remove(0).mark.unwrap();
-    assert_eq!((mark.pos, mark.n), (at(7, 60), 2), "a mark says the head and the count");
+    assert_eq!((mark.pos, mark.n), (at(7, 60), 2), "a mark has the head and the count");
 }
 
 #[test]
@@ -175,9 +175,9 @@ fn a_position_of_the_future_in_a_running_subscription_ends_the_connection() {
     session.on_attach(1, live(at(5, 50), vec![]), now().1, out);
     session.on_overflow();
     assert_eq!(session.on_moment(now().1, out), [Effect::Resolve { sub: 1, from: at(5, 50), first: false }]);
-    said(out);
+    frames(out);
     assert_eq!(session.on_resolve(1, Resume::Ahead, out), [Effect::Close(Close::Overloaded)]);
-    assert!(said(out).is_empty(), "no error of a command that was answered long ago");
+    assert!(frames(out).is_empty(), "no error of a command that was answered long ago");
 }
 
 #[test]
@@ -283,9 +283,9 @@ fn an_old_client_gets_the_demo_s_frames_and_nothing_else() {
     }
     deliver(&mut session, 0, &batch(at(5, 50), 6, &[51, 52]), out);
     session.on_heartbeat(at(6, 52), false, out);
-    let frames = said(out);
-    assert_eq!(frames.len(), 2, "a frame for each reading");
-    assert!(frames[0].starts_with(r#"{"data":{"id":51,"sensor_id":"s0","value":1.0,"#), "{}", frames[0]);
+    let written = frames(out);
+    assert_eq!(written.len(), 2, "a frame for each reading");
+    assert!(written[0].starts_with(r#"{"data":{"id":51,"sensor_id":"s0","value":1.0,"#), "{}", written[0]);
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn a_v1_message_turns_an_old_connection_into_a_new_one() {
     let messages = messages(out);
     assert!(messages[0].hello.is_some() && messages[1].pong.is_some());
     deliver(&mut session, 0, &batch(at(5, 50), 6, &[51]), out);
-    assert!(said(out).is_empty(), "the implicit subscription has ended");
+    assert!(frames(out).is_empty(), "the implicit subscription has ended");
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn two_subscriptions_are_two_lives() {
         subscribe(&mut session, body, out);
         session.on_attach(sub, live(at(5, 50), vec![]), now().1, out);
     }
-    said(out);
+    frames(out);
     let tick = batch(at(5, 50), 6, &[51, 52, 54]);
     session.on_delivery(
         &Delivery { sub: 1, batch: tick.clone(), selection: Selection::These([0, 2].into()) },

@@ -16,7 +16,7 @@ const SETTLED_AFTER: Duration = Duration::from_secs(5);
 /// A leader without Redis makes one tick that it cannot append. With more than that, Redis is there for others.
 const TICKS_WITHOUT_REDIS: i64 = 1;
 
-/// How long the log may take to say how far it is.
+/// How long a read of the log's end may take.
 const READ_LIMIT: Duration = Duration::from_secs(1);
 
 /// A loss, or that there is none.

@@ -1,5 +1,5 @@
 //! The hub's registration against its publishing, under thousands of schedules of their threads: nothing is missed,
-//! nothing comes twice, and nobody waits for ever.
+//! nothing comes twice, and no session waits for ever.
 
 use shuttle::thread;
 use store::log::TickReadings;
@@ -125,7 +125,7 @@ fn registration_against_publishing() {
     }
 }
 
-/// The feed starts anew past a gap that it cannot fill: a session that is told of a head has either got everything up
+/// The feed starts anew past a gap that it cannot fill: a session that sees a head has either got everything up
 /// to it, or knows that it must read the log.
 fn marks_against_a_new_start() {
     let hub = Hub::new(1 << 20);

@@ -29,7 +29,7 @@ impl Pages {
 
     /// Keeps a page that begins behind `after`.
     pub(super) fn keep(&mut self, after: Position, page: LogPage) {
-        // the end of the log moves on, and nothing is not worth keeping
+        // the end of the log moves on, and an empty page is of no use to others
         if page.covered <= after || page.batches.is_empty() {
             return;
         }

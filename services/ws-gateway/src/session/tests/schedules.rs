@@ -118,7 +118,7 @@ impl World {
                 self.session.on_page(sub, (&page, covered), now().1, &mut self.out)
             }
             Effect::Snapshot { .. } | Effect::Since { .. } | Effect::Close(_) => {
-                panic!("nobody asks for this here")
+                panic!("not expected here")
             }
         };
         self.effects.extend(more);

@@ -34,7 +34,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 /// All that comes of these bytes, and the code that ends it, if one does; the same in pieces of any size.
 #[track_caller]
-fn heard(bytes: &[u8]) -> (Vec<Incoming>, Option<Close>) {
+fn received(bytes: &[u8]) -> (Vec<Incoming>, Option<Close>) {
     let whole = in_pieces(bytes, bytes.len().max(1));
     for size in [1, 2, 7] {
         assert_eq!(in_pieces(bytes, size), whole, "in pieces of {size}");
@@ -48,7 +48,7 @@ fn in_pieces(bytes: &[u8], size: usize) -> (Vec<Incoming>, Option<Close>) {
         messages.feed(piece);
         loop {
             match messages.next(&LIMITS) {
-                Ok(Some(heard)) => all.push(heard),
+                Ok(Some(received)) => all.push(received),
                 Ok(None) => break,
                 Err(close) => return (all, Some(close)),
             }
@@ -63,11 +63,11 @@ fn text(text: &str) -> Incoming {
 
 #[track_caller]
 fn check(frames: &[Vec<u8>], messages: &[Incoming], end: Option<Close>) {
-    assert_eq!(heard(&frames.concat()), (messages.iter().map(copy).collect(), end));
+    assert_eq!(received(&frames.concat()), (messages.iter().map(copy).collect(), end));
 }
 
-fn copy(heard: &Incoming) -> Incoming {
-    match heard {
+fn copy(received: &Incoming) -> Incoming {
+    match received {
         Incoming::Text(text) => Incoming::Text(text.clone()),
         Incoming::Ping(pong) => Incoming::Ping(pong.clone()),
         Incoming::Pong => Incoming::Pong,
@@ -78,9 +78,9 @@ fn copy(heard: &Incoming) -> Incoming {
 #[test]
 fn texts_of_any_length_arrive() {
     for length in [0, 1, 125, 126, 127, 128, 65_535, 65_536] {
-        let said = "*".repeat(length);
-        let bytes = frame(FIN | TEXT, said.as_bytes());
-        assert_eq!(in_pieces(&bytes, 997), (vec![text(&said)], None), "{length}");
+        let sent = "*".repeat(length);
+        let bytes = frame(FIN | TEXT, sent.as_bytes());
+        assert_eq!(in_pieces(&bytes, 997), (vec![text(&sent)], None), "{length}");
     }
 }
 
