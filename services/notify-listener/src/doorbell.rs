@@ -1,4 +1,4 @@
-//! Keeps a LISTEN session, and rings for every notification and every doubt.
+//! Keeps a LISTEN session, and wakes the forwarder at every notification, and whenever one may have been missed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ async fn listen(options: store::Options, bell: Arc<Notify>, metrics: Metrics) ->
         match Doorbell::listen(&options).await {
             Ok(mut doorbell) => {
                 outage.ends();
-                // what was committed while nobody listened rang for nobody
+                // what was committed without a session notified nobody
                 bell.notify_one();
                 if let Err(error) = ring_while(&mut doorbell, &bell, &metrics).await {
                     outage.fails(&error);

@@ -1,13 +1,14 @@
 //! Forwards: takes numbered snapshots of Postgres and appends what is new in each to the stream.
 //!
-//! `planner` decides, `forwarder` does what it decided, `doorbell` wakes it, `upkeep` looks after partitions, `memory` after
-//! the room that Redis has. Of several replicas one forwards (`leadership`); the others keep connections and watch (`standby`,
+//! `planner` decides, `forwarder` performs, `doorbell` wakes it, `upkeep` maintains partitions, `memory` checks the memory of
+//! Redis. Of several replicas one forwards (`leadership`); the others keep connections and check the leader's work (`standby`,
 //! `lag`).
 
 pub mod chunk;
 pub mod config;
 mod doorbell;
 mod forwarder;
+mod hostname;
 pub mod lag;
 mod leadership;
 mod memory;
@@ -27,16 +28,17 @@ use tokio::sync::Notify;
 
 pub use crate::config::Config;
 use crate::{
-    forwarder::{Forwarder, STATEMENT_LIMIT, hostname},
+    forwarder::{Forwarder, STATEMENT_LIMIT},
+    hostname::hostname,
     leadership::Candidacy,
     metrics::Metrics,
     standby::Standby,
 };
 
-/// How often the schema and the way to the database are looked at.
+/// How often the schema is checked.
 const SCHEMA_PACE: Pace = Pace { holding: Duration::from_secs(5), failing: Duration::from_millis(250) };
 
-/// The service's story: wait for the schema, stand for election, listen for the bell, forward while leading.
+/// Waits for the schema, stands for election, listens for notifications, forwards while leading.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
     let database =
@@ -54,16 +56,16 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
 
     let bell = Arc::new(Notify::new());
     life.spawn("doorbell", doorbell::answer(database.clone(), bell.clone(), metrics.clone(), life.clone()));
-    let told = upkeep::Told {
+    let report = upkeep::Report {
         condition: service.readiness.condition("upkeep"),
         failures: metrics.upkeep_failures.clone(),
     };
-    let upkeep = upkeep::keep(database.clone(), config.retention, told, life.clone());
+    let upkeep = upkeep::keep(database.clone(), config.retention, report, life.clone());
     life.spawn("upkeep", upkeep);
     let room = service.readiness.condition("redis");
     life.spawn("memory", memory::watch(stream.clone(), room, life.clone()));
     let forwarding = service.readiness.condition("forwarding");
-    // whoever leads, or looks at the leader, can fail at it
+    // the leader and a standby both set it
     forwarding.hold();
 
     let candidacy = match config.lease.mode {
@@ -75,7 +77,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     };
     let forwarder =
         Arc::new(Forwarder::new(database, stream, bell, metrics, forwarding, service.admin.addr.port()));
-    // A task like the others: what this function waits for itself is heard by one thread and done by another.
+    // a task of its own: what this function awaits would wake one thread and run on another
     life.spawn("forwarder", forward(candidacy, forwarder, life.clone()));
     life.stopping().await;
     Ok(())
@@ -110,7 +112,7 @@ async fn stand(config: &lease::Config, service: &Service, standby: Standby) -> a
     Ok(Candidacy::Elected { elections, standby: Box::new(standby) })
 }
 
-/// A database that is away is away for all replicas; a schema that is too old is for other releases.
+/// An unreachable database is no reason to be unready: it is so for all replicas. A schema that is too old is.
 async fn check_schema(database: &Database) -> Result<(), Fault> {
     database.check_schema().await.map_err(|error| Fault::of(&error, !error.is_too_old()))
 }

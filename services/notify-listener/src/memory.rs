@@ -1,19 +1,19 @@
-//! Says so when the memory of Redis is too small for the stream, or the stream may be evicted from it.
+//! Checks that the memory of Redis is large enough for the stream, and that the stream is not evicted from it.
 
 use std::time::Duration;
 
 use bus::Memory;
 use chassis::{Condition, Fault, Life};
 
-/// How often the server is asked.
+/// How often the server is checked.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// Looks now and from time to time, until the process stops. Forwarding goes on as well as it can, so that this replica stays
+/// Checks now and from time to time, until the process stops. Forwarding goes on as well as it can, so this replica stays
 /// ready.
 pub(crate) async fn watch(stream: bus::Options, condition: Condition, life: Life) {
     condition.hold();
     loop {
-        // what cannot be asked is told by whoever forwards
+        // a Redis that does not answer is reported by the forwarder
         if let Ok(Some(memory)) = Memory::of(&stream).await {
             condition.set(memory.check().map_err(|fault| Fault::of(&fault, true)));
         }

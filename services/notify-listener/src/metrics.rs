@@ -2,7 +2,7 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 
-/// All of it, registered at zero when the process starts.
+/// The metrics, registered at zero when the process starts.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     /// Readings appended to the stream.
@@ -21,13 +21,13 @@ pub(crate) struct Metrics {
     pub(crate) fenced: IntCounter,
     /// Notifications from Postgres.
     pub(crate) bells: IntCounter,
-    /// Times that Postgres or Redis was lost.
+    /// Losses of Postgres or Redis.
     pub(crate) losses: IntCounter,
-    /// Looks of this replica as a standby at a leader whose work was not done.
-    pub(crate) lags: IntCounter,
-    /// Looks of this replica as a standby that Postgres or Redis did not answer.
-    pub(crate) blind: IntCounter,
-    /// Upkeep of partitions and retention that failed.
+    /// Standby checks that found a stalled leader.
+    pub(crate) stalls: IntCounter,
+    /// Standby checks that Postgres or Redis did not answer.
+    pub(crate) failed_checks: IntCounter,
+    /// Failed upkeep of partitions and retention.
     pub(crate) upkeep_failures: IntCounter,
 }
 
@@ -63,16 +63,13 @@ impl Metrics {
             lag,
             fenced: counter("fenced_total", "Ticks and appends refused because another leader was first")?,
             bells: counter("notifications_total", "Notifications from Postgres")?,
-            losses: counter("losses_total", "Times that Postgres or Redis was lost")?,
-            lags: counter("standby_lags_total", "Looks of this standby at a leader whose work was not done")?,
-            blind: counter(
+            losses: counter("losses_total", "Losses of Postgres or Redis")?,
+            stalls: counter("standby_lags_total", "Standby checks that found a stalled leader")?,
+            failed_checks: counter(
                 "standby_blind_total",
-                "Looks of this standby that Postgres or Redis did not answer",
+                "Standby checks that Postgres or Redis did not answer",
             )?,
-            upkeep_failures: counter(
-                "upkeep_failures_total",
-                "Upkeep of partitions and retention that failed",
-            )?,
+            upkeep_failures: counter("upkeep_failures_total", "Failed upkeep of partitions and retention")?,
         })
     }
 }

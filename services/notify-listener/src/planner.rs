@@ -1,17 +1,17 @@
 //! What the leader does next: a pure state machine from what happened to the next step.
 //!
 //! It knows where the ticks end (`head`), where the stream ends (`end`) and how far everything is in the stream
-//! (`covered`). It never acts on more than it has just been told: whatever goes wrong leads back to [`Step::Load`].
+//! (`covered`). It never acts on more than it has just learned: whatever goes wrong leads back to [`Step::Load`].
 
 use std::time::Duration;
 
-use bus::{EntryId, NewEntry};
+use bus::EntryId;
 use wire::{Epoch, Position, Tick};
 
-/// Data is late by this much at most when no bell rings.
+/// How late data may be when no notification comes.
 pub const POLL: Duration = Duration::from_secs(1);
 
-/// Pauses between looks at a database that has nothing new but may have soon.
+/// Pauses between snapshots while nothing is new but may be soon.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(1),
     Duration::from_millis(3),
@@ -20,20 +20,20 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(25),
 ];
 
-/// Between two ticks under load the leader rests so many times as long as the last one took: a tick has its price
-/// however little it holds, and where the writers need the whole machine they would pay a fifth of it.
+/// Between two ticks under load the leader rests so many times as long as the last one took: a tick costs the
+/// same however little it holds, and where the writers need the whole machine they would lose a fifth of it.
 const REST_TIMES: u32 = 4;
 
-/// The shortest rest. A quick machine has no use for more ticks.
+/// The shortest rest. More ticks are of no use, even on a quick machine.
 const REST_MIN: Duration = Duration::from_millis(3);
 
 /// The longest: what a busy machine may cost the readings that wait.
 const REST_MAX: Duration = Duration::from_millis(10);
 
-/// After so many bells without a wait between them, writers are told not to ring.
+/// After so many notifications without a wait between them, writers are told not to notify.
 const STREAK: u32 = 3;
 
-/// After so many looks at nothing new, they are told to ring again.
+/// After so many snapshots with nothing new, they are told to notify again.
 const CALM: usize = 3;
 
 /// What the forwarder is to do. Each step gives one [`Event`].
@@ -57,25 +57,25 @@ pub enum Step {
         /// The last tick.
         prev: Tick,
     },
-    /// Extend the stream.
+    /// Append the entries of the last page or tick to the stream.
     Append {
         /// The epoch whose stream it is.
         epoch: Epoch,
-        /// Where it must end.
+        /// Where the stream must end.
         expected: Option<EntryId>,
-        /// What to append.
-        entries: Vec<NewEntry>,
+        /// What the first entry names as its predecessor.
+        predecessor: Position,
     },
     /// Compare the stream's end.
     Verify {
         /// The epoch whose stream it is.
         epoch: Epoch,
     },
-    /// Tell writers not to ring.
+    /// Tell writers not to notify.
     OpenGate,
-    /// Tell writers to ring.
+    /// Tell writers to notify.
     CloseGate,
-    /// Wait, at most so long, until the bell rings.
+    /// Wait for a notification, at most so long.
     Wait(Duration),
     /// Wait for [`rest_after`] the last tick: there will be more.
     Rest,
@@ -102,21 +102,21 @@ pub enum Event {
         /// Where the stream ends.
         end: Option<EntryId>,
     },
-    /// Readings to append, as entries; everything up to `covered` is in them or before them.
+    /// A page was read and cut into entries; everything up to `covered` is in them or before them.
     Page {
-        /// The entries.
-        entries: Vec<NewEntry>,
+        /// The last entry; none: there is nothing to append.
+        last: Option<EntryId>,
         /// How far they go.
         covered: Position,
     },
     /// The log no longer reaches back so far.
     Forgotten,
-    /// A tick was made; a huge one gives only its first entries.
+    /// A tick was made and cut into entries; a huge one gives only its first ones.
     Made {
         /// Its number.
         tick: Tick,
-        /// Its first entries.
-        entries: Vec<NewEntry>,
+        /// The last of its entries.
+        last: Option<EntryId>,
         /// How far they go.
         covered: Position,
     },
@@ -133,13 +133,13 @@ pub enum Event {
     End(Option<EntryId>),
     /// The gate is set.
     Gated,
-    /// The bell rang; `at_once` says that it had rung before the wait began.
-    Rang {
-        /// Nobody had to wait.
+    /// A notification came.
+    Notified {
+        /// It had come before the wait began.
         at_once: bool,
     },
-    /// The wait was over without a bell.
-    Quiet,
+    /// The wait was over without a notification.
+    TimedOut,
 }
 
 /// The state between an event and the next.
@@ -155,11 +155,11 @@ pub struct Planner {
     forgotten: bool,
     /// Where `end` and `covered` will be when the append under way has succeeded.
     pending: Option<(EntryId, Position)>,
-    /// Writers do not ring.
+    /// Writers do not notify.
     awake: bool,
-    /// A writer that is under way may have seen an open gate.
-    doubt: bool,
-    /// The next look at the database is the first since the gate was closed.
+    /// An open transaction may have seen an open gate, and so did not notify.
+    unnotified: bool,
+    /// The next snapshot is the first since the gate was closed.
     just_closed: bool,
     streak: u32,
     calm: usize,
@@ -180,12 +180,12 @@ impl Planner {
                 Step::Load
             }
             Event::Loaded { epoch, head, window_start, end } => self.loaded(epoch, head, window_start, end),
-            Event::Made { tick, entries, covered } => {
+            Event::Made { tick, last, covered } => {
                 self.head = tick;
                 self.calm = 0;
-                self.append(entries, covered)
+                self.append(last, covered)
             }
-            Event::Page { entries, covered } => self.append(entries, covered),
+            Event::Page { last, covered } => self.append(last, covered),
             Event::Appended => self.appended(),
             Event::Fenced => Step::Load,
             Event::Forgotten => {
@@ -196,9 +196,9 @@ impl Planner {
             Event::End(end) if end == self.end => self.forward(),
             Event::End(_) => Step::Load,
             Event::Gated => self.forward(),
-            Event::Rang { at_once } => self.rang(at_once),
-            Event::Quiet if self.awake || self.doubt => self.forward(),
-            Event::Quiet => Step::Verify { epoch: self.epoch },
+            Event::Notified { at_once } => self.notified(at_once),
+            Event::TimedOut if self.awake || self.unnotified => self.forward(),
+            Event::TimedOut => Step::Verify { epoch: self.epoch },
         }
     }
 
@@ -229,20 +229,13 @@ impl Planner {
         }
     }
 
-    fn append(&mut self, mut entries: Vec<NewEntry>, covered: Position) -> Step {
-        if let Some(first) = entries.first_mut() {
-            first.predecessor = self.predecessor;
-        }
-        match entries.last() {
-            None => {
-                self.covered = covered;
-                self.forward()
-            }
-            Some(last) => {
-                self.pending = Some((last.id, covered));
-                Step::Append { epoch: self.epoch, expected: self.end, entries }
-            }
-        }
+    fn append(&mut self, last: Option<EntryId>, covered: Position) -> Step {
+        let Some(last) = last else {
+            self.covered = covered;
+            return self.forward();
+        };
+        self.pending = Some((last, covered));
+        Step::Append { epoch: self.epoch, expected: self.end, predecessor: self.predecessor }
     }
 
     fn appended(&mut self) -> Step {
@@ -253,21 +246,21 @@ impl Planner {
         if self.covered < self.head_end() {
             return self.forward();
         }
-        match (self.awake, self.doubt || self.just_closed) {
+        match (self.awake, self.unnotified || self.just_closed) {
             (true, _) => Step::Rest,
             (false, true) => self.forward(),
-            // every writer rings, so nothing can be there that the wait would miss
+            // every writer notifies, so the wait can miss nothing
             (false, false) => Step::Wait(POLL),
         }
     }
 
     fn nothing(&mut self, open: bool) -> Step {
         if std::mem::take(&mut self.just_closed) || !open {
-            self.doubt = open && !self.awake;
+            self.unnotified = open && !self.awake;
         }
         self.calm += 1;
         let pause = PAUSES[self.calm.min(PAUSES.len()) - 1];
-        match (self.awake, self.doubt) {
+        match (self.awake, self.unnotified) {
             (true, _) if self.calm < CALM => Step::Wait(pause),
             (true, _) => {
                 (self.awake, self.just_closed) = (false, true);
@@ -278,10 +271,10 @@ impl Planner {
         }
     }
 
-    fn rang(&mut self, at_once: bool) -> Step {
+    fn notified(&mut self, at_once: bool) -> Step {
         self.streak = if at_once { self.streak + 1 } else { 0 };
         if self.streak >= STREAK && !self.awake {
-            (self.awake, self.doubt, self.calm, self.streak) = (true, false, 0, 0);
+            (self.awake, self.unnotified, self.calm, self.streak) = (true, false, 0, 0);
             return Step::OpenGate;
         }
         self.forward()

@@ -1,4 +1,4 @@
-//! A replica that does not lead: connected, with an eye on the leader's work.
+//! A replica that does not lead: connected, and checking the leader's work.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use store::Leader;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    lag::{Lag, Look},
+    lag::{Lag, Observation},
     metrics::Metrics,
 };
 
-/// Between two looks.
-const EVERY: Duration = Duration::from_millis(250);
+/// Between two checks.
+const CHECK_EVERY: Duration = Duration::from_millis(250);
 
 /// After one that failed.
-const BLIND: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A look that takes longer has failed.
-const WITHIN: Duration = Duration::from_secs(2);
+/// A check that takes longer has failed.
+const CHECK_WITHIN: Duration = Duration::from_secs(2);
 
 /// Connections to work with at once.
 pub(crate) struct Warm {
@@ -40,25 +40,25 @@ impl Warm {
     }
 }
 
-/// Why a look failed.
+/// Why a check failed.
 #[derive(Debug, thiserror::Error)]
-enum Blind {
+enum CheckFailed {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
     Bus(#[from] bus::Error),
-    #[error("no answer within {WITHIN:?}")]
+    #[error("no answer within {CHECK_WITHIN:?}")]
     Silent,
 }
 
-/// Looks at the leader's work.
+/// Checks the leader's work.
 pub(crate) struct Standby {
     database: store::Options,
     stream: bus::Options,
     metrics: Metrics,
     warm: Option<Warm>,
     lag: Lag,
-    /// Fails while it cannot look.
+    /// Fails while it cannot check.
     condition: Condition,
 }
 
@@ -72,31 +72,31 @@ impl Standby {
         Self { database, stream, metrics, warm: None, lag: Lag::default(), condition }
     }
 
-    /// Returns when the leader's work is not being done.
+    /// Returns when the leader has stalled.
     pub(crate) async fn until_lag(&mut self) {
         loop {
-            sleep(EVERY).await;
-            let seen = timeout(WITHIN, self.look()).await.unwrap_or(Err(Blind::Silent));
+            sleep(CHECK_EVERY).await;
+            let seen = timeout(CHECK_WITHIN, self.check()).await.unwrap_or(Err(CheckFailed::Silent));
             match seen {
-                Ok(look) => {
+                Ok(observation) => {
                     self.condition.hold();
-                    if self.lag.saw(look, Instant::now()) {
-                        self.metrics.lags.inc();
-                        tracing::debug!(?look, "readings wait, and no leader takes them");
+                    if self.lag.observe(observation, Instant::now()) {
+                        self.metrics.stalls.inc();
+                        tracing::debug!(?observation, "readings wait and no leader forwards them");
                         return;
                     }
                 }
-                Err(error) => self.lose_sight(&error).await,
+                Err(error) => self.on_failed(&error).await,
             }
         }
     }
 
-    async fn lose_sight(&mut self, error: &Blind) {
-        self.metrics.blind.inc();
-        // all replicas look at the same servers
+    async fn on_failed(&mut self, error: &CheckFailed) {
+        self.metrics.failed_checks.inc();
+        // all replicas check the same servers
         self.condition.fail(Fault::of(error, true));
         (self.warm, self.lag) = (None, Lag::default());
-        sleep(BLIND).await;
+        sleep(RETRY_AFTER).await;
     }
 
     /// The connections, for this replica leads now.
@@ -105,17 +105,17 @@ impl Standby {
         self.warm.take()
     }
 
-    async fn look(&mut self) -> Result<Look, Blind> {
+    async fn check(&mut self) -> Result<Observation, CheckFailed> {
         let mut warm = match self.warm.take() {
             Some(warm) => warm,
-            None => Warm::connect::<Blind>(&self.database, &self.stream, "standby").await?,
+            None => Warm::connect::<CheckFailed>(&self.database, &self.stream, "standby").await?,
         };
         let began = Instant::now();
         let outlook = warm.leader.look().await?;
         let end = warm.appender.end(outlook.epoch).await?;
         let beats = warm.appender.beats(outlook.epoch).await?;
-        // only now: a look that was broken off leaves no connection with half an answer in it
+        // only now: a check that was cancelled leaves no connection with half an answer in it
         self.warm = Some(warm);
-        Ok(Look { outlook, end, beats, took: began.elapsed() })
+        Ok(Observation { outlook, end, beats, took: began.elapsed() })
     }
 }

@@ -1,4 +1,4 @@
-//! Partitions ahead of time, and an end to what is past its retention.
+//! Upkeep: makes partitions ahead of time, and deletes what is past its retention.
 
 use std::time::Duration;
 
@@ -11,40 +11,40 @@ use crate::config::Retention;
 /// Partitions are made for this many days ahead: a weekend without a leader finds them there.
 const DAYS_AHEAD: i32 = 3;
 
-/// How often there is upkeep.
+/// Between two runs.
 const EVERY: Duration = Duration::from_secs(600);
 
-/// How soon after one that failed.
+/// Pause after a failure.
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// How long it may take: the first day may have its readings moved from the default partition.
 const WITHIN: Duration = Duration::from_secs(600);
 
-/// Where it is told how upkeep goes.
-pub(crate) struct Told {
+/// Where the result of upkeep is reported.
+pub(crate) struct Report {
     /// Fails while no partitions are made and none dropped.
     pub(crate) condition: Condition,
     /// How often it failed.
     pub(crate) failures: IntCounter,
 }
 
-/// Does it now and from time to time, until the process stops. Another replica would fare no better, so what fails
-/// leaves this one ready.
-pub(crate) async fn keep(options: store::Options, retention: Retention, told: Told, life: Life) {
+/// Runs now and from time to time, until the process stops. Another replica would fail too, so a failure leaves this one
+/// ready.
+pub(crate) async fn keep(options: store::Options, retention: Retention, report: Report, life: Life) {
     let options = options.statement_timeout(WITHIN);
     let mut outage = Outage::new("upkeep");
-    told.condition.hold();
+    report.condition.hold();
     loop {
         let pause = match once(&options, retention).await {
             Ok(done) => {
                 outage.ends();
-                told.condition.hold();
+                report.condition.hold();
                 done.iter().for_each(|what| tracing::info!(what, "upkeep"));
                 EVERY
             }
             Err(error) => {
-                told.failures.inc();
-                told.condition.fail(Fault::Shared(outage.fails(&error)));
+                report.failures.inc();
+                report.condition.fail(Fault::Shared(outage.fails(&error)));
                 AGAIN
             }
         };

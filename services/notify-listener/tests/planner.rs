@@ -27,8 +27,8 @@ struct Database {
     gate_open: bool,
     /// Writers under way that saw the gate open when they wrote.
     silent: BTreeSet<u32>,
-    /// A bell that nobody has heard yet.
-    rung: bool,
+    /// A notification that no leader has taken yet.
+    notified: bool,
 }
 
 impl Database {
@@ -63,7 +63,7 @@ impl Database {
         let rows = self.open.remove(&xid).unwrap();
         if commit && !rows.is_empty() {
             self.committed.push((xid, rows));
-            self.rung |= !self.silent.remove(&xid);
+            self.notified |= !self.silent.remove(&xid);
         }
     }
 
@@ -116,10 +116,17 @@ fn entries(log: &[(Tick, i64)]) -> Vec<NewEntry> {
         .collect()
 }
 
+/// A replica between two steps, with the entries that it is about to append.
+struct Leader {
+    planner: Planner,
+    step: Step,
+    entries: Vec<NewEntry>,
+}
+
 struct World {
     database: Database,
     stream: Vec<NewEntry>,
-    leaders: Vec<(Planner, Step)>,
+    leaders: Vec<Leader>,
     gateway: Position,
     delivered: Vec<Position>,
 }
@@ -137,10 +144,10 @@ impl World {
         world
     }
 
-    fn fresh() -> (Planner, Step) {
+    fn fresh() -> Leader {
         let mut planner = Planner::default();
         let step = planner.next(Event::Connected);
-        (planner, step)
+        Leader { planner, step, entries: Vec::new() }
     }
 
     fn end(&self) -> Option<EntryId> {
@@ -148,7 +155,8 @@ impl World {
     }
 
     /// What a step does to the world.
-    fn perform(&mut self, step: &Step) -> Event {
+    fn perform(&mut self, leader: usize) -> Event {
+        let step = &self.leaders[leader].step.clone();
         match step {
             Step::Load => {
                 let window_start = Tick((self.database.head().0 - 2).max(1));
@@ -157,14 +165,16 @@ impl World {
             Step::BeginEpoch => panic!("this history never goes back"),
             Step::Read { after, upto } => {
                 let (log, covered) = self.database.read(*after, *upto);
-                Event::Page { entries: entries(&log), covered }
+                Event::Page { last: self.cut(leader, &log), covered }
             }
-            Step::Advance { prev, .. } => self.advance(*prev),
-            Step::Append { expected, entries, .. } => {
+            Step::Advance { prev, .. } => self.advance(leader, *prev),
+            Step::Append { expected, predecessor, .. } => {
                 if *expected != self.end() {
                     return Event::Fenced;
                 }
-                self.stream.extend(entries.iter().cloned());
+                let mut entries = std::mem::take(&mut self.leaders[leader].entries);
+                entries.first_mut().unwrap().predecessor = *predecessor;
+                self.stream.extend(entries);
                 Event::Appended
             }
             Step::Verify { .. } => Event::End(self.end()),
@@ -176,11 +186,16 @@ impl World {
                 self.database.gate_open = false;
                 Event::Gated
             }
-            Step::Wait(_) | Step::Rest => Event::Quiet,
+            Step::Wait(_) | Step::Rest => Event::TimedOut,
         }
     }
 
-    fn advance(&mut self, prev: Tick) -> Event {
+    fn cut(&mut self, leader: usize, log: &[(Tick, i64)]) -> Option<EntryId> {
+        self.leaders[leader].entries = entries(log);
+        self.leaders[leader].entries.last().map(|entry| entry.id)
+    }
+
+    fn advance(&mut self, leader: usize, prev: Tick) -> Event {
         let shown: BTreeSet<u32> = self.database.committed.iter().map(|(xid, _)| *xid).collect();
         let open = !self.database.open.is_empty();
         if shown == self.database.ticks[prev.0 as usize - 1] {
@@ -192,21 +207,21 @@ impl World {
         self.database.ticks.push(shown);
         let tick = prev.next();
         let (log, covered) = self.database.read(Position::after_tick(EPOCH, prev), tick);
-        Event::Made { tick, entries: entries(&log), covered }
+        Event::Made { tick, last: self.cut(leader, &log), covered }
     }
 
     fn leader(&mut self, leader: usize, crash: Crash) {
         let leader = leader % self.leaders.len();
-        let step = self.leaders[leader].1.clone();
         let event = match crash {
             Crash::Before => return self.leaders[leader] = Self::fresh(),
             Crash::After => {
-                self.perform(&step);
+                self.perform(leader);
                 return self.leaders[leader] = Self::fresh();
             }
-            Crash::No => self.perform(&step),
+            Crash::No => self.perform(leader),
         };
-        self.leaders[leader].1 = self.leaders[leader].0.next(event);
+        let leader = &mut self.leaders[leader];
+        leader.step = leader.planner.next(event);
     }
 
     /// A gateway reads the stream behind its cursor and fills gaps from the database.
@@ -327,22 +342,23 @@ proptest! {
         prop_assert!(world.delivered.is_sorted(), "in the one order");
     }
 
-    /// I6 says that the gate costs latency only. This is the latency: a leader that waits for the bell, with no
-    /// writer in doubt, never sleeps through a commit.
+    /// The gate affects latency only (I6). This is the latency: a leader that waits for a notification, with every
+    /// writer notifying, never sleeps through a commit.
     #[test]
     fn a_sleeping_leader_misses_no_commit(schedule in prop::collection::vec(calm_moves(), 1..200)) {
         let mut world = World::new(1);
         for step in schedule {
-            if let (Move::Leader(..), Step::Wait(at_most)) = (&step, world.leaders[0].1.clone()) {
+            if let (Move::Leader(..), Step::Wait(at_most)) = (&step, world.leaders[0].step.clone()) {
                 let shown: BTreeSet<u32> = world.database.committed.iter().map(|(xid, _)| *xid).collect();
                 let fresh = shown != *world.database.ticks.last().unwrap();
-                let rung = std::mem::take(&mut world.database.rung);
+                let notified = std::mem::take(&mut world.database.notified);
                 prop_assert!(
-                    at_most < POLL || rung || !fresh,
+                    at_most < POLL || notified || !fresh,
                     "a committed row waits for the poll"
                 );
-                let event = if rung { Event::Rang { at_once: true } } else { Event::Quiet };
-                world.leaders[0].1 = world.leaders[0].0.next(event);
+                let event = if notified { Event::Notified { at_once: true } } else { Event::TimedOut };
+                let leader = &mut world.leaders[0];
+                leader.step = leader.planner.next(event);
                 continue;
             }
             play(&mut world, step);
@@ -355,25 +371,30 @@ fn commit_and_forward(world: &mut World) -> Step {
     world.database.begin();
     world.database.insert(0);
     world.database.end(0, true);
-    let rung = std::mem::take(&mut world.database.rung);
-    let (planner, step) = &mut world.leaders[0];
-    if matches!(step, Step::Wait(_)) {
-        *step = planner.next(if rung { Event::Rang { at_once: false } } else { Event::Quiet });
+    let notified = std::mem::take(&mut world.database.notified);
+    let leader = &mut world.leaders[0];
+    if matches!(leader.step, Step::Wait(_)) {
+        leader.step =
+            leader.planner.next(if notified { Event::Notified { at_once: false } } else { Event::TimedOut });
     }
-    while !matches!(world.leaders[0].1, Step::Wait(_) | Step::Rest) {
+    while !matches!(world.leaders[0].step, Step::Wait(_) | Step::Rest) {
         world.leader(0, Crash::No);
     }
-    world.leaders[0].1.clone()
+    world.leaders[0].step.clone()
 }
 
 #[test]
-fn a_leader_rests_between_ticks_while_writers_do_not_ring() {
+fn a_leader_rests_between_ticks_while_writers_do_not_notify() {
     let mut world = World::new(1);
     assert_eq!(commit_and_forward(&mut world), Step::Rest, "it begins awake");
-    while world.leaders[0].1 != Step::Wait(POLL) {
+    while world.leaders[0].step != Step::Wait(POLL) {
         world.leader(0, Crash::No);
     }
-    assert_eq!(commit_and_forward(&mut world), Step::Wait(POLL), "asleep, it waits for the bell at once");
+    assert_eq!(
+        commit_and_forward(&mut world),
+        Step::Wait(POLL),
+        "asleep, it waits for a notification at once"
+    );
 }
 
 #[test]

@@ -5,18 +5,21 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use wire::Epoch;
 
-use super::{BEAT_EVERY, Hands, Lost};
+use super::{
+    lost::Lost,
+    runner::{BEAT_EVERY, Runner},
+};
 use crate::planner::POLL;
 
-/// A leader is heard at least so often: by a beat at each poll, or by what it appends.
+/// A leader shows itself at least so often: by a beat at each poll, or by an append.
 const HEARD_EVERY: Duration = Duration::from_millis(1_900);
 
-/// Between two looks at one that may have ended.
+/// Between two checks of one that may have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-impl Hands<'_> {
-    /// An epoch's first append or beat tells those of the epoch before to stop. Where that one's leader is still at work, this
-    /// database is a copy of its, and must not.
+impl Runner<'_> {
+    /// An epoch's first append or beat stops the leader of the epoch before. If that leader is still active, this database is a
+    /// copy of its own, and must not stop it.
     pub(super) async fn check_is_alone(&mut self, epoch: Epoch) -> Result<(), Lost> {
         let appender = &mut self.appender;
         let Some(newest) = appender.newest_epoch().await?.filter(|newest| *newest < epoch) else {
@@ -30,8 +33,8 @@ impl Hands<'_> {
         Err(Lost::Copy { key: appender.stream_of(newest) })
     }
 
-    /// The same where the epoch is one that goes on: a copy of a running database has its ticks as well. Whoever was at work on
-    /// the stream a moment ago leads in this database, too, or has ended.
+    /// The same for an epoch that goes on: a copy of a running database has its ticks as well. A leader that was active on the
+    /// stream a moment ago holds its lock in this database, or has ended.
     pub(super) async fn check_last_leader(&mut self, epoch: Epoch) -> Result<(), Lost> {
         let until = Instant::now() + HEARD_EVERY + POLL;
         while let Some(last) = self.appender.last_leader(epoch).await? {

@@ -1,0 +1,263 @@
+//! Performs the planner's steps: calls Postgres and Redis, and reports what came of each.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use bus::{Append, Appender, EntryId, NewEntry};
+use futures_util::FutureExt;
+use store::{
+    Advance, Budget, Leader, ReadError,
+    log::{PAGE_BYTES, TickReadings},
+};
+use time::OffsetDateTime;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
+use wire::{Epoch, Position, Tick};
+
+use super::lost::Lost;
+use crate::{
+    chunk::entries,
+    leadership::Leadership,
+    metrics::Metrics,
+    planner::{Event, Step, rest_after},
+};
+
+/// The most readings that one query brings.
+const PAGE: i64 = 5_000;
+
+/// The fewest bytes that a page is cut to when the stream's server was too slow for a larger one.
+const PAGE_BYTES_MIN: usize = 64 << 10;
+
+/// A stream that was lost begins again about so many readings, or bytes, back.
+const WINDOW: Budget = Budget { rows: 20_000, bytes: 64 << 20 };
+
+/// How long one statement may take before its connection counts as lost: a huge tick is counted in one. The server
+/// has cancelled it by then, by its own clock, so a statement that this side gave up is not executed later.
+const DATABASE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long one command of Redis may take.
+const STREAM_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often the beat is moved while there is nothing to append; a little less than the poll, so that each poll moves it.
+pub(super) const BEAT_EVERY: Duration = Duration::from_millis(900);
+
+/// Performs steps over the connections of one run.
+pub(super) struct Runner<'a> {
+    pub(super) leader: Leader,
+    pub(super) appender: Appender,
+    pub(super) leadership: &'a Leadership,
+    pub(super) bell: &'a Notify,
+    pub(super) metrics: &'a Metrics,
+    /// The name in the stream of the forwarder.
+    pub(super) known_as: &'a str,
+    pub(super) page_bytes: &'a AtomicUsize,
+    /// The epoch that was loaded.
+    pub(super) epoch: Option<Epoch>,
+    /// The entries of the last page or tick.
+    pub(super) entries: Vec<NewEntry>,
+    /// When the oldest reading was inserted of those about to be appended.
+    pub(super) oldest: Option<OffsetDateTime>,
+    /// When gateways last saw that this leader is active.
+    pub(super) announced_at: Option<Instant>,
+    /// When the last tick was begun.
+    pub(super) tick_began: Instant,
+}
+
+impl Runner<'_> {
+    pub(super) async fn perform(&mut self, step: Step) -> Result<Event, Lost> {
+        let leadership = self.leadership;
+        match step {
+            Step::Load => within(leadership, DATABASE_WITHIN, self.load(false)).await,
+            Step::BeginEpoch => within(leadership, DATABASE_WITHIN, self.load(true)).await,
+            Step::Read { after, upto } => within(leadership, DATABASE_WITHIN, self.read(after, upto)).await,
+            Step::Advance { epoch, prev } => {
+                self.tick_began = Instant::now();
+                within(leadership, DATABASE_WITHIN, self.advance(epoch, prev)).await
+            }
+            Step::Append { epoch, expected, predecessor } => self.append(epoch, expected, predecessor).await,
+            Step::Verify { epoch } => Ok(Event::End(self.end(epoch).await?)),
+            Step::OpenGate => {
+                within(leadership, DATABASE_WITHIN, async { Ok(self.leader.wake().await?) }).await?;
+                Ok(Event::Gated)
+            }
+            Step::CloseGate => {
+                within(leadership, DATABASE_WITHIN, async { Ok(self.leader.sleep().await?) }).await?;
+                Ok(Event::Gated)
+            }
+            Step::Wait(at_most) => {
+                self.beat().await?;
+                Ok(self.wait(at_most).await)
+            }
+            Step::Rest => Ok(self.wait(rest_after(self.tick_began.elapsed())).await),
+        }
+    }
+
+    fn budget(&self) -> Budget {
+        Budget { rows: PAGE, bytes: self.page_bytes.load(Ordering::Relaxed) }
+    }
+
+    /// A page that was too large for its deadline is cut smaller the next time, and grows again with each that was not.
+    fn learn(&self, too_slow: bool) {
+        let bytes = self.budget().bytes;
+        let bytes = if too_slow { bytes / 2 } else { bytes.saturating_mul(2) };
+        self.page_bytes.store(bytes.clamp(PAGE_BYTES_MIN, PAGE_BYTES), Ordering::Relaxed);
+    }
+
+    async fn end(&mut self, epoch: Epoch) -> Result<Option<EntryId>, Lost> {
+        within(self.leadership, STREAM_WITHIN, async { Ok(self.appender.end(epoch).await?) }).await
+    }
+
+    async fn load(&mut self, rolled_back: bool) -> Result<Event, Lost> {
+        if self.leader.begin_epoch(rolled_back).await? {
+            tracing::warn!(rolled_back, "the database's history changed: a new epoch begins");
+        }
+        // the stream first: a tick is committed before it is appended, so ticks that are read later are never behind it
+        let before = self.leader.load(WINDOW).await?.head.epoch;
+        let end = self.end(before).await?;
+        let loaded = self.leader.load(WINDOW).await?;
+        if loaded.head.epoch != before {
+            return Ok(Event::Fenced);
+        }
+        if self.epoch != Some(before) {
+            match end {
+                None => self.check_is_alone(before).await?,
+                Some(_) => self.check_last_leader(before).await?,
+            }
+            self.leader.announce(self.known_as).await?;
+        }
+        self.appender.sign(before, self.known_as).await?;
+        self.epoch = Some(before);
+        Ok(Event::Loaded {
+            epoch: loaded.head.epoch,
+            head: loaded.head.last_tick,
+            window_start: loaded.window_start,
+            end,
+        })
+    }
+
+    async fn read(&mut self, after: Position, upto: Tick) -> Result<Event, Lost> {
+        match self.leader.read(after, upto, self.budget()).await {
+            Ok(page) => Ok(Event::Page { last: self.cut(&page.ticks), covered: page.covered }),
+            Err(ReadError::Forgotten(_)) => Ok(Event::Forgotten),
+            Err(ReadError::Database(error)) => Err(error.into()),
+        }
+    }
+
+    async fn advance(&mut self, epoch: Epoch, prev: Tick) -> Result<Event, Lost> {
+        match self.leader.advance(epoch, prev, self.budget()).await? {
+            Advance::Nothing { open_transactions } => Ok(Event::Nothing { open: open_transactions > 0 }),
+            Advance::Conflict => self.fenced(),
+            Advance::Made { rows, first } => {
+                self.metrics.ticks.inc();
+                self.metrics.last_tick.set(first.at.unix_timestamp());
+                self.metrics.backlog_readings.set(rows);
+                let tick = first.tick;
+                let whole = rows <= i64::try_from(first.readings.len()).unwrap_or(i64::MAX);
+                let covered = match first.readings.last() {
+                    Some(last) if !whole => Position::new(epoch, tick, last.id),
+                    _ => Position::after_tick(epoch, tick),
+                };
+                Ok(Event::Made { tick, last: self.cut(&[first]), covered })
+            }
+        }
+    }
+
+    /// Cuts readings into the entries of the next append; the last one's id.
+    fn cut(&mut self, ticks: &[TickReadings]) -> Option<EntryId> {
+        self.note(ticks);
+        self.entries = entries(ticks);
+        self.entries.last().map(|last| last.id)
+    }
+
+    async fn append(
+        &mut self,
+        epoch: Epoch,
+        expected: Option<EntryId>,
+        predecessor: Position,
+    ) -> Result<Event, Lost> {
+        let mut entries = std::mem::take(&mut self.entries);
+        if let Some(first) = entries.first_mut() {
+            first.predecessor = predecessor;
+        }
+        let append = async { Ok(self.appender.append(epoch, expected, &entries).await?) };
+        let append = within(self.leadership, STREAM_WITHIN, append).await;
+        self.learn(matches!(append, Err(Lost::Silent(_))));
+        self.appended(append?)
+    }
+
+    fn note(&mut self, ticks: &[TickReadings]) {
+        let readings = ticks.iter().flat_map(|tick| &tick.readings);
+        self.oldest = readings.map(|reading| reading.created_at).min();
+        let count: usize = ticks.iter().map(|tick| tick.readings.len()).sum();
+        self.metrics.readings.inc_by(count as u64);
+    }
+
+    fn appended(&mut self, append: Append) -> Result<Event, Lost> {
+        match append {
+            Append::Appended => {
+                self.announced_at = Some(Instant::now());
+                if let Some(oldest) = self.oldest.take() {
+                    self.metrics.lag.observe((OffsetDateTime::now_utc() - oldest).as_seconds_f64().max(0.0));
+                }
+                Ok(Event::Appended)
+            }
+            Append::Mismatch(end) => {
+                tracing::info!(?end, "the stream ends elsewhere");
+                self.fenced()
+            }
+            Append::Superseded(later) => Err(self.appender.foreign(later).into()),
+        }
+    }
+
+    /// Another leader was first, or the stream was lost. A leader without the Lease gives way.
+    fn fenced(&self) -> Result<Event, Lost> {
+        self.metrics.fenced.inc();
+        if self.leadership.is_interim() { Err(Lost::Rival) } else { Ok(Event::Fenced) }
+    }
+
+    /// Moves the beat before a wait, unless an append has shown a moment ago that this leader is active.
+    async fn beat(&mut self) -> Result<(), Lost> {
+        let Some(epoch) = self.epoch else { return Ok(()) };
+        if self.announced_at.is_none_or(|at| at.elapsed() >= BEAT_EVERY) {
+            let beat = async { Ok(self.appender.beat(epoch).await?) };
+            if let Some(later) = within(self.leadership, STREAM_WITHIN, beat).await? {
+                return Err(self.appender.foreign(later).into());
+            }
+            self.announced_at = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, at_most: Duration) -> Event {
+        let mut notified = std::pin::pin!(self.bell.notified());
+        if notified.as_mut().now_or_never().is_some() {
+            return Event::Notified { at_once: true };
+        }
+        tokio::select! {
+            biased;
+            // after a long stop both are due, and the notification tells more
+            () = notified => Event::Notified { at_once: false },
+            () = sleep(at_most) => Event::TimedOut,
+            // no step follows it
+            () = self.leadership.lost() => Event::TimedOut,
+        }
+    }
+}
+
+/// Enforces the timeout while leading; after leadership ends, lets the call in flight finish.
+async fn within<T>(
+    leadership: &Leadership,
+    limit: Duration,
+    work: impl Future<Output = Result<T, Lost>>,
+) -> Result<T, Lost> {
+    let mut work = std::pin::pin!(work);
+    match timeout(limit, &mut work).await {
+        Ok(done) => done,
+        Err(_) if leadership.holds() => Err(Lost::Silent(limit)),
+        Err(_) => work.await,
+    }
+}
