@@ -12,8 +12,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use wire::{
-    Close, Position, ServerMessage, Subscribe,
-    command::Refusal,
+    Close, Position, Refusal, ServerMessage, Subscribe,
     frame::{Bye, Hello, Limits},
 };
 

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use store::{ReadError, Resume};
+use store::ReadError;
 use tokio::time::{Instant, sleep, timeout_at};
-use wire::{Filter, Position, frame::Gap};
+use wire::{Filter, Position, Resume, frame::Gap};
 
 use crate::{
     encode::lines,

@@ -10,12 +10,12 @@ use std::{sync::Arc, time::Duration};
 
 use chassis::Life;
 use parking_lot::Mutex;
-use store::{Chronicle, Database, ReadError, Resume};
+use store::{Database, ReadError};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, sleep, timeout},
 };
-use wire::{Filter, Position};
+use wire::{Filter, Position, Resume, resume::LogExtent};
 
 use self::pages::Pages;
 use super::{
@@ -42,7 +42,7 @@ const PAGE_BYTES: usize = 256 << 10;
 const SNAPSHOT_SENSORS: i64 = 1_000;
 
 /// How long the extent of the log may be taken from memory.
-const CHRONICLE_LIVES: Duration = Duration::from_secs(1);
+const EXTENT_KEPT_FOR: Duration = Duration::from_secs(1);
 
 /// How often old pages are dropped, even without requests.
 const PURGE_EVERY: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ struct Inner {
     /// One reader at a time: those that waited find what the one before has read.
     paging: tokio::sync::Mutex<()>,
     pages: Mutex<Pages>,
-    chronicle: tokio::sync::Mutex<Option<(Instant, Arc<Chronicle>)>>,
+    extent: tokio::sync::Mutex<Option<(Instant, Arc<LogExtent>)>>,
     snapshots: tokio::sync::Mutex<Snapshots>,
     metrics: Metrics,
 }
@@ -79,7 +79,7 @@ impl Replay {
             answers: Semaphore::new(ANSWERS_AT_ONCE),
             paging: tokio::sync::Mutex::default(),
             pages: Mutex::default(),
-            chronicle: tokio::sync::Mutex::default(),
+            extent: tokio::sync::Mutex::default(),
             snapshots: tokio::sync::Mutex::default(),
             metrics,
         };
@@ -104,32 +104,32 @@ impl Replay {
             return Ok(Resume::From(from));
         }
         let asked = Instant::now();
-        let kept = self.chronicle(asked - CHRONICLE_LIVES).await?.judge(from);
+        let kept = self.extent(asked - EXTENT_KEPT_FOR).await?.resolve(from);
         // the read checks again that a position can be read on from; that it cannot is final, and decided only by a fresh read
-        if let Resume::From(_) = kept { Ok(kept) } else { Ok(self.chronicle(asked).await?.judge(from)) }
+        if let Resume::From(_) = kept { Ok(kept) } else { Ok(self.extent(asked).await?.resolve(from)) }
     }
 
-    /// The chronicle as it was at `not_before` or later.
-    async fn chronicle(&self, not_before: Instant) -> store::Result<Arc<Chronicle>> {
-        let Ok(mut kept) = timeout(WAIT_LIMIT, self.inner.chronicle.lock()).await else {
+    /// The extent as it was at `not_before` or later.
+    async fn extent(&self, not_before: Instant) -> store::Result<Arc<LogExtent>> {
+        let Ok(mut kept) = timeout(WAIT_LIMIT, self.inner.extent.lock()).await else {
             // the one reader gets no answer; another connection may get one
-            return Ok(Arc::new(self.inner.database.chronicle().await?));
+            return Ok(Arc::new(self.inner.database.log_extent().await?));
         };
-        if let Some((at, chronicle)) = &*kept
+        if let Some((at, extent)) = &*kept
             && *at >= not_before
         {
-            return Ok(chronicle.clone());
+            return Ok(extent.clone());
         }
         let asked = Instant::now();
         self.inner.metrics.replay_reads.inc();
-        let chronicle = Arc::new(self.inner.database.chronicle().await?);
-        *kept = Some((asked, chronicle.clone()));
-        Ok(chronicle)
+        let extent = Arc::new(self.inner.database.log_extent().await?);
+        *kept = Some((asked, extent.clone()));
+        Ok(extent)
     }
 
     /// The log no longer reaches back to where it was believed to: forgets what is known of its extent.
     pub(crate) async fn forget_extent(&self) {
-        *self.inner.chronicle.lock().await = None;
+        *self.inner.extent.lock().await = None;
     }
 
     /// Where a time before now began, and whether the log reaches back so far.

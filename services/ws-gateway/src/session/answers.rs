@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use store::Resume;
 use tokio::time::Instant;
-use wire::{Close, ErrorCode, Position, command::Refusal};
+use wire::{Close, ErrorCode, Position, Refusal, Resume};
 
 use super::{
     Session,

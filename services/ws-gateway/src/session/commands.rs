@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use wire::{
-    Close, Command, ErrorCode, Filter, Mode, Position, ServerMessage, Start, Subscribe, Verb,
-    command::Refusal,
-    frame::{Attached, Empty},
+    Close, Command, Empty, ErrorCode, Filter, Mode, Position, Refusal, ServerMessage, Start, Subscribe, Verb,
+    frame::Attached,
 };
 
 use super::{

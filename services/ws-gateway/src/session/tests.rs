@@ -1,9 +1,9 @@
 mod schedules;
 
-use store::{Resume, log::TickReadings};
+use store::log::TickReadings;
 use time::macros::datetime;
 use wire::{
-    Epoch, Filter, Reading, Tick,
+    Epoch, Filter, Reading, Resume, Tick,
     frame::{Gap, GapReason},
 };
 
