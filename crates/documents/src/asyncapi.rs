@@ -7,7 +7,7 @@ use wire::{
     reading::ReadingObject,
 };
 
-use crate::VERSION;
+use crate::api::VERSION;
 
 pub(crate) fn document() -> Value {
     json!({
@@ -120,13 +120,14 @@ fn close_codes() -> Vec<Value> {
     let row = |close: &Close| {
         json!({
             "code": close.code(), "reason": close.reason(), "description": close.meaning().trim(),
-            "next": next(close.next())
+            "next": next_word(close.next())
         })
     };
     Close::ALL.iter().map(row).collect()
 }
 
-const fn next(next: Next) -> &'static str {
+/// The word for what a client does after a close.
+pub const fn next_word(next: Next) -> &'static str {
     match next {
         Next::Resume => "resume",
         Next::BackOff => "back-off",

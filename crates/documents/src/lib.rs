@@ -2,21 +2,19 @@
 //!
 //! The services' tests hold their routes against it, so a path or a parameter is in both or in neither.
 
+mod api;
 mod asyncapi;
+mod json;
 mod openapi;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-/// The tag of what `ws-gateway` serves.
-pub const GATEWAY: &str = "ws-gateway";
-
-/// The tag of what `ingest` serves.
-pub const INGEST: &str = "ingest";
-
-/// The version of both documents: that of the API, not of the software.
-const VERSION: &str = "1.0.0";
+pub use self::{
+    api::{GATEWAY, INGEST},
+    asyncapi::next_word,
+};
 
 /// The HTTP of both services, OpenAPI 3.1.
 pub fn openapi() -> String {
@@ -66,11 +64,6 @@ fn operations(item: &Value) -> impl Iterator<Item = &Value> {
 
 fn text(document: &Value) -> String {
     format!("{document:#}\n")
-}
-
-/// The member of an object, for documents that are put together from several.
-fn members(parts: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
-    Value::Object(parts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
 }
 
 #[cfg(test)]

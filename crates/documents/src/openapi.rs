@@ -6,7 +6,7 @@ mod parts;
 
 use serde_json::{Value, json};
 
-use crate::{GATEWAY, INGEST, VERSION};
+use crate::api::{GATEWAY, INGEST, VERSION};
 
 pub(crate) fn document() -> Value {
     let mut paths = gateway::paths();

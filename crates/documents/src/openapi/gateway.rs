@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::parts::{operation, parameter, refusals, schema};
-use crate::{GATEWAY, members};
+use crate::{api::GATEWAY, json::members};
 
 pub(super) fn paths() -> Value {
     members([

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::parts::{operation, refusals, schema};
-use crate::{INGEST, members};
+use crate::{api::INGEST, json::members};
 
 pub(super) fn paths() -> Value {
     members([(

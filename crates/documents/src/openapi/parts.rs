@@ -4,7 +4,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use wire::{Position, reading::ReadingObject};
 
-use crate::members;
+use crate::json::members;
 
 /// A stretch of a sensor's readings.
 #[derive(JsonSchema)]
