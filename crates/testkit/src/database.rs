@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::Postgres;
+use crate::postgres::Postgres;
 
 static SERVER: OnceLock<Postgres> = OnceLock::new();
 static NEXT: AtomicU32 = AtomicU32::new(0);

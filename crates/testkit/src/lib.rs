@@ -12,6 +12,7 @@ pub mod process;
 pub mod proxy;
 pub mod redis;
 pub mod sentinel;
+pub mod server;
 pub mod wait;
 
 #[cfg(feature = "databases")]
@@ -23,4 +24,5 @@ pub use process::Process;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use sentinel::Sentinel;
+pub use server::Server;
 pub use wait::wait_for;

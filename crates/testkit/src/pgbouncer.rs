@@ -1,17 +1,15 @@
 //! A private PgBouncer from the system's packages.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, ops::Deref};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::{
-    Postgres,
-    postgres::{free_port, psql},
-    process::{Process, Program, find_program},
+    postgres::{Postgres, free_port, open_to_others, psql, url},
+    process::{Program, find_program},
+    server::Server,
 };
 
 /// The user that root hands it to: it refuses to run as root.
@@ -29,8 +27,7 @@ pub enum PoolMode {
 /// A pooler before a [`Postgres`], which it knows by the names of its databases.
 #[derive(Debug)]
 pub struct PgBouncer {
-    process: Process,
-    port: u16,
+    server: Server,
     _scratch: TempDir,
 }
 
@@ -59,51 +56,36 @@ impl PgBouncer {
         ];
         let config = scratch.path().join("pgbouncer.ini");
         fs::write(&config, lines.join("\n"))?;
-        crate::postgres::open_to_others(scratch.path())?;
+        open_to_others(scratch.path())?;
         let program = Program {
             user: Some(USER),
             ..Program::new(program, scratch.path().join("pgbouncer.log")).args([config.display().to_string()])
         };
-        let pooler = Self { process: Process::start(program)?, port, _scratch: scratch };
-        pooler.await_ready()?;
-        Ok(pooler)
+        let server =
+            Server::start(program, port, |port| psql(&url(port, "pgbouncer"), "show version").map(drop))?;
+        Ok(Self { server, _scratch: scratch })
     }
 
     /// The URL of a database behind it.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
-    }
-
-    /// Its port on the loopback address.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Its process.
-    pub fn process(&self) -> &Process {
-        &self.process
+        url(self.port(), database)
     }
 
     /// Kills it and starts it again.
     pub fn crash_and_start(&mut self) -> Result<()> {
-        self.process.kill()?;
-        self.process.restart()?;
-        self.await_ready()
+        self.server.end_and_start(Signal::SIGKILL)
     }
 
     /// A command of its console, such as `show pools`.
     pub fn command(&self, words: &str) -> Result<String> {
         psql(&self.url("pgbouncer"), words)
     }
+}
 
-    fn await_ready(&self) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(30);
-        while let Err(error) = self.command("show version") {
-            if !self.process.is_running() || Instant::now() > until {
-                bail!("PgBouncer did not start: {error:#}\n{}", self.process.tail());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
+impl Deref for PgBouncer {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
     }
 }

@@ -3,10 +3,10 @@
 use std::{
     fs,
     net::TcpListener,
+    ops::Deref,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +16,10 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::process::{Process, Program, find_program};
+use crate::{
+    process::{Program, find_program},
+    server::Server,
+};
 
 /// Where Debian keeps the server's programs, newest first.
 const PLACES: &[&str] = &[
@@ -41,8 +44,7 @@ pub enum Durability {
 /// A server of its own, with the superuser `postgres` and no password, on a loopback port.
 #[derive(Debug)]
 pub struct Postgres {
-    process: Process,
-    port: u16,
+    server: Server,
     _scratch: Option<TempDir>,
 }
 
@@ -133,7 +135,7 @@ impl Postgres {
     pub fn promote(&self) -> Result<()> {
         match self.psql("postgres", "select pg_promote()")?.as_str() {
             "t" => Ok(()),
-            _ => bail!("the standby is not promoted:\n{}", self.process.tail()),
+            _ => bail!("the standby is not promoted:\n{}", self.process().tail()),
         }
     }
 
@@ -141,7 +143,7 @@ impl Postgres {
         if !data.join("PG_VERSION").exists() {
             init(data)?;
         }
-        let server = find_program("postgres", PLACES).context("Postgres is not installed")?;
+        let program = find_program("postgres", PLACES).context("Postgres is not installed")?;
         let log = data.with_extension("log");
         let mut settings = vec![
             format!("port={port}"),
@@ -158,26 +160,14 @@ impl Postgres {
             .into_iter()
             .chain(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
         let program =
-            Program { last_signal: "QUIT", user: Some(USER), ..Program::new(server, log) }.args(args);
-        let process = Process::start(program)?;
-        let postgres = Self { process, port, _scratch: None };
-        postgres.await_ready()?;
-        Ok(postgres)
+            Program { last_signal: "QUIT", user: Some(USER), ..Program::new(program, log) }.args(args);
+        let server = Server::start(program, port, |port| psql(&url(port, "postgres"), "select 1").map(drop))?;
+        Ok(Self { server, _scratch: None })
     }
 
     /// The URL of one of its databases.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
-    }
-
-    /// Its port on the loopback address.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Its main process.
-    pub fn process(&self) -> &Process {
-        &self.process
+        url(self.port(), database)
     }
 
     /// Runs SQL with `psql` in a database and gives what it printed, unaligned and without headers.
@@ -187,21 +177,20 @@ impl Postgres {
 
     /// Ends it at once, as a crash would, and starts it again on the same data and port.
     pub fn crash_and_start(&mut self) -> Result<()> {
-        self.process.end(Signal::SIGQUIT, Duration::from_secs(10))?;
-        self.process.restart()?;
-        self.await_ready()
+        self.server.end_and_start(Signal::SIGQUIT)
     }
+}
 
-    fn await_ready(&self) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(30);
-        while psql(&self.url("postgres"), "select 1").is_err() {
-            if !self.process.is_running() || Instant::now() > until {
-                bail!("Postgres did not start:\n{}", self.process.tail());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
+impl Deref for Postgres {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
     }
+}
+
+pub(crate) fn url(port: u16, database: &str) -> String {
+    format!("postgres://postgres@127.0.0.1:{port}/{database}")
 }
 
 /// Runs SQL with `psql` and gives what it printed, unaligned and without headers.

@@ -3,30 +3,32 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    ops::Deref,
     path::Path,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::{
     postgres::free_port,
-    process::{Process, Program, find_program},
+    process::{Program, find_program},
+    server::Server,
 };
 
 /// A server of its own that keeps nothing on disk.
 #[derive(Debug)]
 pub struct Redis {
-    process: Process,
-    port: u16,
+    server: Server,
     _scratch: Option<TempDir>,
 }
 
 impl Redis {
     /// Whether the program is installed.
     pub fn is_installed() -> bool {
-        server().is_some()
+        program().is_some()
     }
 
     /// Starts one on a free port.
@@ -48,9 +50,9 @@ impl Redis {
     }
 
     fn start_at(folder: &Path, port: u16, arguments: &[&str]) -> Result<Self> {
-        let server = server().context("Redis is not installed")?;
+        let program = program().context("Redis is not installed")?;
         let port_text = port.to_string();
-        let program = Program::new(server, folder.join("redis.log")).args([
+        let program = Program::new(program, folder.join("redis.log")).args([
             "--port",
             &port_text,
             "--bind",
@@ -65,40 +67,30 @@ impl Redis {
             "warning",
         ]);
         let program = program.args(arguments.iter().copied());
-        let redis = Self { process: Process::start(program)?, port, _scratch: None };
-        redis.await_ready()?;
-        Ok(redis)
+        Ok(Self { server: Server::start(program, port, answers_ping)?, _scratch: None })
     }
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
-    }
-
-    /// Its port on the loopback address.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Its process.
-    pub fn process(&self) -> &Process {
-        &self.process
+        format!("redis://127.0.0.1:{}/", self.port())
     }
 
     /// Kills it and starts it again, empty, on the same port.
     pub fn crash_and_start(&mut self) -> Result<()> {
-        self.process.kill()?;
-        self.process.restart()?;
-        self.await_ready()
+        self.server.end_and_start(Signal::SIGKILL)
     }
 
     /// Sends one command and gives the raw reply's first part: enough for `FLUSHALL`, `XLEN` and their like.
     pub fn command(&self, words: &[&str]) -> Result<String> {
-        ask(self.port, words)
+        ask(self.port(), words)
     }
+}
 
-    fn await_ready(&self) -> Result<()> {
-        await_pong(&self.process, self.port)
+impl Deref for Redis {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
     }
 }
 
@@ -115,20 +107,13 @@ pub(crate) fn ask(port: u16, words: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&reply[..length]).into_owned())
 }
 
-pub(crate) fn await_pong(process: &Process, port: u16) -> Result<()> {
-    let until = Instant::now() + Duration::from_secs(30);
-    loop {
-        let running = process.is_running();
-        match ask(port, &["PING"]) {
-            Ok(reply) if reply.starts_with("+PONG") => return Ok(()),
-            answer if !running || Instant::now() > until => {
-                bail!("Redis did not start; running: {running}, PING: {answer:?}\n{}", process.tail())
-            }
-            _ => std::thread::sleep(Duration::from_millis(5)),
-        }
-    }
+/// Whether the server or Sentinel at a port answers `PING`.
+pub(crate) fn answers_ping(port: u16) -> Result<()> {
+    let reply = ask(port, &["PING"])?;
+    ensure!(reply.starts_with("+PONG"), "PING: {reply:?}");
+    Ok(())
 }
 
-pub(crate) fn server() -> Option<std::path::PathBuf> {
+pub(crate) fn program() -> Option<std::path::PathBuf> {
     find_program("redis-server", &["/usr/bin"]).or_else(|| find_program("valkey-server", &["/usr/bin"]))
 }

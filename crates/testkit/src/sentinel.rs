@@ -6,17 +6,16 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::{
-    Redis,
     postgres::free_port,
-    process::{Process, Program},
-    redis::{ask, await_pong, server},
+    process::Program,
+    redis::{Redis, answers_ping, ask, program},
+    server::Server,
 };
 
 /// One that alone decides, and soon.
 #[derive(Debug)]
 pub struct Sentinel {
-    _process: Process,
-    port: u16,
+    server: Server,
     _scratch: TempDir,
 }
 
@@ -33,19 +32,18 @@ impl Sentinel {
             format!("sentinel failover-timeout {master} 3000\n"),
         ];
         fs::write(&config, lines.join("\n"))?;
-        let program = Program::new(server().context("Redis is not installed")?, folder.join("sentinel.log"));
-        let process = Process::start(program.args([&config.display().to_string(), "--sentinel"]))?;
-        await_pong(&process, port)?;
-        Ok(Self { _process: process, port, _scratch: scratch })
+        let program = Program::new(program().context("Redis is not installed")?, folder.join("sentinel.log"));
+        let program = program.args([&config.display().to_string(), "--sentinel"]);
+        Ok(Self { server: Server::start(program, port, answers_ping)?, _scratch: scratch })
     }
 
     /// `host:port`.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.server.port())
     }
 
     /// Sends one command and gives the raw reply's first part.
     pub fn command(&self, words: &[&str]) -> Result<String> {
-        ask(self.port, words)
+        ask(self.server.port(), words)
     }
 }
