@@ -4,6 +4,7 @@ mod admin;
 mod audience;
 mod burst;
 mod clock;
+mod evaluate;
 mod follows;
 mod frames;
 mod handshakes;
@@ -12,6 +13,7 @@ mod http;
 mod idle;
 mod ledger;
 mod limit;
+mod limits;
 mod load;
 mod pgbench;
 mod processes;
@@ -19,6 +21,7 @@ mod replay;
 mod report;
 mod resume;
 mod resumer;
+mod round;
 mod scan;
 mod slow;
 mod socket;
@@ -35,7 +38,7 @@ use self::{
     clock::Clock,
     follows::Follows,
     ledger::Ledger,
-    limit::Limits,
+    limits::Limits,
     load::{Pace, Plan},
     processes::{Usage, Watched},
     report::Report,
@@ -121,7 +124,7 @@ async fn measure(options: &BenchRun, settle_limit: Duration) -> anyhow::Result<R
     audience.settle(ledger.clone(), settle_limit).await;
     let slow = slow.leave().await;
     let heard = audience.leave().await?;
-    let mut report = report::evaluate(&plan, &sent, &ledger, &heard);
+    let mut report = evaluate::evaluate(&plan, &sent, &ledger, &heard);
     let (watched, before, after) = usage;
     let deliveries = report.deliveries_in_window;
     report.processes = watched.rows(&before, &after, plan.window.seconds(), deliveries);

@@ -13,10 +13,11 @@ use super::{
     clock::Clock,
     follows::Follows,
     ledger::Ledger,
-    limit::{Fanout, fanout},
+    limit::fanout,
+    limits::Fanout,
     load::{Plan, Sent},
     processes,
-    report::round,
+    round::round,
     socket::Address,
     verdict::Verdict,
 };

@@ -14,7 +14,7 @@ use super::{
     clock::Clock,
     histogram::{Histogram, Summary},
     processes,
-    report::round,
+    round::round,
     socket::{Address, SCRATCH_BYTES, Socket},
 };
 use crate::{args::BenchHandshakes, live::Live};

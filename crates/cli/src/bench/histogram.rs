@@ -1,15 +1,17 @@
-//! Latencies in buckets that are at most 0.8 % wide, so that memory does not grow with the run.
+//! Latencies in buckets of at most 0.1 %, so that memory does not grow with the run.
 
 use serde::Serialize;
 
-/// Buckets per power of two.
-const FINE: u64 = 128;
+use super::round::round;
+
+/// Digits that a bucket keeps.
+const DIGITS: u8 = 3;
 
 /// Counts of microseconds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Histogram {
-    counts: Vec<u64>,
-    total: u64,
+    counts: hdrhistogram::Histogram<u64>,
+    /// Exact, where the buckets are not.
     sum: u64,
     max: u64,
 }
@@ -25,37 +27,31 @@ pub(super) struct Summary {
     pub(super) max: f64,
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        let counts = hdrhistogram::Histogram::new(DIGITS).expect("three digits are supported");
+        Self { counts, sum: 0, max: 0 }
+    }
+}
+
 impl Histogram {
     pub(super) fn record(&mut self, micros: u64) {
-        let bucket = bucket(micros);
-        if self.counts.len() <= bucket {
-            self.counts.resize(bucket + 1, 0);
-        }
-        self.counts[bucket] += 1;
-        self.total += 1;
+        self.counts.record(micros).expect("the histogram grows with its values");
         self.sum = self.sum.saturating_add(micros);
         self.max = self.max.max(micros);
     }
 
     /// The smallest recorded value, rounded up to its bucket, that at least this share does not exceed.
     fn percentile(&self, share: f64) -> u64 {
-        // a count of samples fits f64 exactly up to 2^53
-        let rank = ((self.total as f64 * share).ceil() as u64).clamp(1, self.total.max(1));
-        let mut passed = 0;
-        for (bucket, count) in self.counts.iter().enumerate() {
-            passed += count;
-            if passed >= rank {
-                return upper(bucket).min(self.max);
-            }
-        }
-        self.max
+        self.counts.value_at_quantile(share).min(self.max)
     }
 
     pub(super) fn summary(&self) -> Summary {
         let ms = |micros: u64| micros as f64 / 1_000.0;
+        let count = self.counts.len();
         Summary {
-            count: self.total,
-            mean: super::report::round(self.sum as f64 / self.total.max(1) as f64 / 1_000.0),
+            count,
+            mean: round(self.sum as f64 / count.max(1) as f64 / 1_000.0),
             p50: ms(self.percentile(0.5)),
             p99: ms(self.percentile(0.99)),
             p99_9: ms(self.percentile(0.999)),
@@ -64,34 +60,27 @@ impl Histogram {
     }
 }
 
-/// Exact below [`FINE`], then [`FINE`] buckets for each doubling.
-fn bucket(micros: u64) -> usize {
-    let shift = (u64::BITS - micros.leading_zeros()).saturating_sub(FINE.trailing_zeros() + 1);
-    (u64::from(shift) * FINE + (micros >> shift)) as usize
-}
-
-/// The largest value of a bucket.
-fn upper(bucket: usize) -> u64 {
-    let bucket = bucket as u64;
-    let shift = (bucket / FINE).saturating_sub(1);
-    ((bucket - shift * FINE + 1) << shift) - 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_value_lies_in_its_bucket_within_0_8_percent() {
+        let mut histogram = Histogram::default();
+        histogram.record(1 << 40);
         for micros in (0..100_000).chain((0..40).map(|n| 1_u64 << n)) {
-            let upper = upper(bucket(micros));
+            let upper = histogram.counts.highest_equivalent(micros);
             assert!(upper >= micros && upper as f64 <= micros as f64 * 1.008 + 0.5, "{micros}: {upper}");
         }
     }
 
     #[test]
     fn buckets_leave_no_hole() {
-        assert!((0..100_000).all(|micros| bucket(micros + 1) - bucket(micros) <= 1));
+        let mut histogram = Histogram::default();
+        histogram.record(1 << 40);
+        let counts = &histogram.counts;
+        let is_next = |micros| counts.lowest_equivalent(micros + 1) <= counts.highest_equivalent(micros) + 1;
+        assert!((0..100_000).all(is_next));
     }
 
     #[test]
@@ -105,6 +94,13 @@ mod tests {
         histogram.record(1_000_000);
         assert_eq!(histogram.summary().max, 1_000.0);
         assert_eq!(histogram.summary().count, 101);
+    }
+
+    #[test]
+    fn any_value_can_be_recorded() {
+        let mut histogram = Histogram::default();
+        histogram.record(u64::MAX);
+        assert_eq!(histogram.percentile(0.5), u64::MAX);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use wire::Start;
 
 use super::{
     processes,
-    report::round,
+    round::round,
     socket::{Address, SCRATCH_BYTES, Socket},
 };
 use crate::{

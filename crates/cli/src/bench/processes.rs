@@ -79,7 +79,7 @@ impl Watched {
         seconds: f64,
         deliveries: u64,
     ) -> Vec<Row> {
-        let round = super::report::round;
+        let round = super::round::round;
         let row = |(name, pids): (&String, &Vec<u32>)| {
             let (before, after) = (before.get(name)?, after.get(name)?);
             let cpu = (after.cpu_seconds - before.cpu_seconds).max(0.0);

@@ -13,8 +13,8 @@ use super::{
     follows::Follows,
     ledger::{Account, Ledger},
     load::Plan,
-    report::round,
     resumer::Resumer,
+    round::round,
     socket::{Address, SCRATCH_BYTES, Socket},
     verdict::Verdict,
 };

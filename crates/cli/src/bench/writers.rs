@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     pgbench::{CREATE, DROP, TABLE, Tools, single},
-    report::round,
+    round::round,
 };
 use crate::args::BenchWriters;
 

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::Context;
 
-use super::{Database, Inserts};
 use crate::{
     args::Load,
     bench::{
+        limits::{Database, Inserts},
         pgbench::{CREATE, DROP, TABLE, Tools, single},
-        report::round,
+        round::round,
     },
 };
 

@@ -15,7 +15,7 @@ use wire::{
     frame::{write_event_head, write_event_tail},
 };
 
-use super::Fanout;
+use super::server::serve;
 use crate::{
     args::Load,
     bench::{
@@ -23,7 +23,8 @@ use crate::{
         clock::{Clock, Window},
         follows::Follows,
         frames::write_server_text,
-        report,
+        limits::Fanout,
+        round::round,
         socket::Address,
     },
 };
@@ -46,7 +47,7 @@ pub(in crate::bench) async fn measure(clients: u32, load: &Load) -> anyhow::Resu
     let frame = frame();
     let event_bytes = frame.len() / EVENTS;
     let (phase, phases) = watch::channel(Phase::Attach);
-    let server = super::serve(move || write_all(listener, clients, frame, phases))?;
+    let server = serve(move || write_all(listener, clients, frame, phases))?;
     let clock = Clock::start();
     let audience = Audience::open(gateway, clients as usize, clock, |_| Follows::Everything).await?;
     let window = Window::after(clock.micros(), load.warmup, load.duration);
@@ -60,7 +61,7 @@ pub(in crate::bench) async fn measure(clients: u32, load: &Load) -> anyhow::Resu
         clients,
         events_per_frame: EVENTS,
         bytes_per_event: event_bytes,
-        deliveries_per_s: report::round(deliveries as f64 / window.seconds()),
+        deliveries_per_s: round(deliveries as f64 / window.seconds()),
     })
 }
 

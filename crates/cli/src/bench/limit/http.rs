@@ -9,14 +9,15 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::oneshot};
 
-use super::Http;
+use super::server::serve;
 use crate::{
     args::Load,
     bench::{
         clock::Clock,
+        evaluate::evaluate,
         ledger::Ledger,
+        limits::Http,
         load::{Pace, Plan},
-        report,
         socket::Address,
     },
 };
@@ -28,7 +29,7 @@ pub(super) async fn measure(load: &Load) -> anyhow::Result<Http> {
     let ingest = Address::parse(&format!("http://{}", listener.local_addr()?))?;
     let answer = answer(load.readings);
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = super::serve(move || async move {
+    let server = serve(move || async move {
         let post = move |_: Bytes| {
             std::future::ready((StatusCode::CREATED, [(CONTENT_TYPE, "application/json")], answer.clone()))
         };
@@ -46,7 +47,7 @@ pub(super) async fn measure(load: &Load) -> anyhow::Result<Http> {
     let sent = plan.run().await;
     drop(stop);
     server.join().ok().context("the bare handler died")??;
-    let report = report::evaluate(&plan, &sent, &Ledger::default(), &[]);
+    let report = evaluate(&plan, &sent, &Ledger::default(), &[]);
     Ok(Http {
         connections: load.connections,
         readings_per_post: load.readings,
