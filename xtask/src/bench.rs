@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: `rowcast bench` against a release build of everything and an empty database.
 
+mod arguments;
 mod catch_up;
-mod told;
 mod wal;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -12,10 +12,10 @@ use testkit::postgres::Durability;
 use tokio::process::Command;
 
 use crate::{
-    inside::{Inside, Signals, runtime_of_the_second},
+    child::{ChildProcess, Signals, runtime_in_child},
     ports::Ports,
     setup,
-    stack::{self, Plan, Servers, Stack, data::Passing},
+    stack::{self, Plan, Servers, Stack, data::TemporaryFolder},
     workspace::Workspace,
 };
 
@@ -40,16 +40,16 @@ enum Part {
     CatchUp(catch_up::Options),
 }
 
-pub(crate) fn run(workspace: &Workspace, options: Options, inside: Inside) -> Result<()> {
-    match inside.data() {
+pub(crate) fn run(workspace: &Workspace, options: Options, child: ChildProcess) -> Result<()> {
+    match child.data() {
         None => {
             options.ports.check_free()?;
             setup::set_up(workspace, Servers::from_outside().needs())?;
             stack::build(workspace, true)?;
-            let passing = Passing::new(workspace)?;
-            inside.enter(passing.folder.clone())
+            let temporary = TemporaryFolder::new(workspace)?;
+            child.run(temporary.folder.clone())
         }
-        Some(data) => runtime_of_the_second()?.block_on(measure(data, options)),
+        Some(data) => runtime_in_child()?.block_on(measure(data, options)),
     }
 }
 
@@ -78,7 +78,7 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
     if let Some(Part::CatchUp(part)) = options.part {
         let measuring = tokio::task::spawn_blocking(move || {
             let measured = catch_up::measure(&mut stack, part);
-            stack.tell_lost();
+            stack.report_ended();
             stack.stop().and(measured)
         });
         return tokio::select! {
@@ -90,7 +90,7 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
     let mut command = Command::new(stack.binary("rowcast"));
     command
         .arg("bench")
-        .args(told::Stack::of(&stack).tell(options.args))
+        .args(arguments::Known::of(&stack).complete(options.args))
         .env("ROWCAST_INGEST_URL", options.ports.ingest())
         .env("ROWCAST_GATEWAY_URL", options.ports.gateway())
         .kill_on_drop(true);
@@ -98,7 +98,7 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         measured = command.status() => Some(measured.context("running rowcast bench")?),
         () = signals.next() => None,
     };
-    stack.tell_lost();
+    stack.report_ended();
     stack.stop()?;
     match measured {
         Some(status) if status.success() => Ok(()),

@@ -1,5 +1,5 @@
-//! A second process that holds the servers, out of the terminal's reach: Ctrl-C goes to every process in the
-//! foreground, and Postgres must not hear of it before the services have drained.
+//! A child process that holds the servers, in a process group of its own: Ctrl-C signals every process in the
+//! foreground, and Postgres must stop after the services have drained.
 
 use std::{
     path::PathBuf,
@@ -18,30 +18,30 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-/// What the first process tells the second.
+/// What the parent passes to the child.
 #[derive(Debug, Args)]
-pub(crate) struct Inside {
-    /// Where the data goes; given, this is the second process
+pub(crate) struct ChildProcess {
+    /// Where the data goes; if given, this is the child
     #[arg(long, hide = true)]
     data: Option<PathBuf>,
-    /// When the first began, in milliseconds since 1970
+    /// When the parent began, in milliseconds since 1970
     #[arg(long, hide = true, default_value_t = now())]
     began: u64,
 }
 
-impl Inside {
-    /// The folder for the data, in the second process.
+impl ChildProcess {
+    /// The folder for the data, in the child.
     pub(crate) fn data(&self) -> Option<PathBuf> {
         self.data.clone()
     }
 
-    /// Since the first process began.
+    /// Since the parent began.
     pub(crate) fn elapsed(&self) -> Duration {
         Duration::from_millis(now().saturating_sub(self.began))
     }
 
     /// Runs this program again with the same arguments, and passes signals on to it.
-    pub(crate) fn enter(&self, data: PathBuf) -> Result<()> {
+    pub(crate) fn run(&self, data: PathBuf) -> Result<()> {
         // not by its name: building everything has put a newer file there
         let mut command = Command::new("/proc/self/exe");
         command
@@ -50,28 +50,28 @@ impl Inside {
             .args(["--began", &self.began.to_string()])
             .args(std::env::args_os().skip(1));
         command.process_group(0).stdin(Stdio::null());
-        let status = runtime()?.block_on(attend(command))?;
+        let status = runtime()?.block_on(wait(command))?;
         match status.code() {
             Some(0) => Ok(()),
-            Some(_) => Err(Told.into()),
+            Some(_) => Err(Reported.into()),
             None => bail!("ended by a signal: {status}"),
         }
     }
 }
 
-/// The second process failed and has said why.
+/// The child failed and has printed why.
 #[derive(Debug)]
-pub(crate) struct Told;
+pub(crate) struct Reported;
 
-impl std::fmt::Display for Told {
+impl std::fmt::Display for Reported {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("failed")
     }
 }
 
-impl std::error::Error for Told {}
+impl std::error::Error for Reported {}
 
-async fn attend(mut command: Command) -> Result<ExitStatus> {
+async fn wait(mut command: Command) -> Result<ExitStatus> {
     let mut signals = Signals::new()?;
     let mut child = command.spawn().context("cannot start the process that holds the servers")?;
     loop {
@@ -113,8 +113,8 @@ impl Signals {
     }
 }
 
-/// In the second process: it stops when the first dies, by whatever means.
-pub(crate) fn runtime_of_the_second() -> Result<tokio::runtime::Runtime> {
+/// In the child: it stops when the parent dies, by whatever means.
+pub(crate) fn runtime_in_child() -> Result<tokio::runtime::Runtime> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)
         .context("cannot ask for a signal at the parent's death")?;
     // the server's user may not be allowed to enter the folder that we were started in

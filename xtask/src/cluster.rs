@@ -11,8 +11,8 @@ use self::provider::{Cluster, Provider};
 use crate::{
     command::{self, cargo},
     image, page,
-    say::say,
     setup::{self, Needs, Tools},
+    terminal::print,
     workspace::Workspace,
 };
 
@@ -55,11 +55,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let archives = image::archives(workspace, IMAGE, &TAGS, options.docker)?;
     let mut cluster = options.provider.start()?;
     if options.docker {
-        cluster.say("ROWCAST_CLUSTER_IMAGE_OPTIONS", "--docker");
+        cluster.set("ROWCAST_CLUSTER_IMAGE_OPTIONS", "--docker");
     }
     let tested = test(workspace, options, &tools, &cluster, &archives);
     if options.keep {
-        say("the cluster is left as it is");
+        print("the cluster is left as it is");
         return tested;
     }
     tested.and(cluster.stop())
@@ -83,7 +83,7 @@ fn test(
     };
     for (part, package, test) in [("chart", "e2e", "chart"), ("elections", "lease", "api_server")] {
         if wanted(part) {
-            say(part);
+            print(part);
             let mut command = cargo(workspace);
             command.args(["test", "--quiet", "--package", package, "--test", test, "--", "--nocapture"]);
             command::run(surroundings(&mut command, workspace, tools, cluster))?;

@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: the files that are written from code.
 
 mod chart;
+pub(crate) mod generated;
 mod typescript;
 
 use std::{fs, path::Path};
@@ -8,16 +9,8 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 use wire::close::Next;
 
+use self::generated::{Generated, splice};
 use crate::workspace::Workspace;
-
-/// A file that is committed and made from code.
-#[derive(Debug)]
-pub(crate) struct Generated {
-    /// From the workspace's root.
-    pub(crate) path: &'static str,
-    /// What it must hold.
-    pub(crate) text: String,
-}
 
 /// All of them.
 pub(crate) fn files(root: &Path) -> Vec<Generated> {
@@ -49,16 +42,6 @@ fn protocol_page(root: &Path) -> Generated {
     let page = splice(&page, "<!-- close codes:", &close_codes());
     let text = splice(&page, "<!-- error codes:", &error_codes());
     Generated { path, text }
-}
-
-/// Puts a table between the line that begins with `mark` and the next `<!-- end -->`.
-fn splice(page: &str, mark: &str, table: &str) -> String {
-    let parts = page.split_once(mark).and_then(|(before, rest)| {
-        let (line, rest) = rest.split_once('\n')?;
-        let (_, after) = rest.split_once("<!-- end -->")?;
-        Some(format!("{before}{mark}{line}\n\n{table}\n<!-- end -->{after}"))
-    });
-    parts.unwrap_or_else(|| format!("{page}\n{mark} is missing\n"))
 }
 
 fn close_codes() -> String {
@@ -95,15 +78,6 @@ fn what_to_do(next: Next) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_table_stands_between_its_marks_and_a_missing_mark_shows() {
-        let page = "before\n<!-- x: by hand -->\n\nold\n<!-- end -->\nafter\n";
-        let spliced = splice(page, "<!-- x:", "| new |\n");
-        assert_eq!(spliced, "before\n<!-- x: by hand -->\n\n| new |\n\n<!-- end -->\nafter\n");
-        assert_eq!(splice(&spliced, "<!-- x:", "| new |\n"), spliced);
-        assert_ne!(splice("no mark", "<!-- x:", "| new |\n"), "no mark");
-    }
 
     #[test]
     fn every_code_has_a_row() {

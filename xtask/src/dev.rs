@@ -7,21 +7,21 @@ use clap::Args;
 use testkit::postgres::Durability;
 
 use crate::{
-    inside::{Inside, Signals, runtime_of_the_second},
+    child::{ChildProcess, Signals, runtime_in_child},
     page,
     ports::Ports,
     probe,
-    say::say,
     setup::{self, Needs},
     stack::{
         self, Plan, Servers, Stack,
-        data::{self, Passing},
+        data::{self, TemporaryFolder},
     },
+    terminal::print,
     workspace::Workspace,
 };
 
 /// How often the services are looked at.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The simulated sensors report twice a second.
 const EVENT_WITHIN: Duration = Duration::from_secs(30);
@@ -44,17 +44,17 @@ pub(crate) struct Options {
     ports: Ports,
 }
 
-pub(crate) fn run(workspace: &Workspace, options: Options, inside: Inside) -> Result<()> {
-    match inside.data() {
-        None => prepare(workspace, &options, &inside),
+pub(crate) fn run(workspace: &Workspace, options: Options, child: ChildProcess) -> Result<()> {
+    match child.data() {
+        None => prepare(workspace, &options, &child),
         Some(data) => {
             let page = (!options.no_page).then(|| workspace.page());
-            runtime_of_the_second()?.block_on(hold(page, data, &options, &inside))
+            runtime_in_child()?.block_on(hold(page, data, &options, &child))
         }
     }
 }
 
-fn prepare(workspace: &Workspace, options: &Options, inside: &Inside) -> Result<()> {
+fn prepare(workspace: &Workspace, options: &Options, child: &ChildProcess) -> Result<()> {
     options.ports.check_free()?;
     let needs = Needs { page: !options.no_page, ..Servers::from_outside().needs() };
     let tools = setup::set_up(workspace, needs)?;
@@ -64,14 +64,14 @@ fn prepare(workspace: &Workspace, options: &Options, inside: &Inside) -> Result<
         page::build(workspace, &node)?;
     }
     if options.ephemeral {
-        let passing = Passing::new(workspace)?;
-        inside.enter(passing.folder.clone())
+        let temporary = TemporaryFolder::new(workspace)?;
+        child.run(temporary.folder.clone())
     } else {
-        inside.enter(data::lasting(workspace)?)
+        child.run(data::permanent(workspace)?)
     }
 }
 
-async fn hold(page: Option<PathBuf>, data: PathBuf, options: &Options, inside: &Inside) -> Result<()> {
+async fn hold(page: Option<PathBuf>, data: PathBuf, options: &Options, child: &ChildProcess) -> Result<()> {
     let mut signals = Signals::new()?;
     let has_page = page.is_some();
     let plan = Plan {
@@ -92,9 +92,9 @@ async fn hold(page: Option<PathBuf>, data: PathBuf, options: &Options, inside: &
     let gateway_port = options.ports.gateway_port;
     let first_event = tokio::task::spawn_blocking(move || probe::await_event(gateway_port, EVENT_WITHIN));
     stack.simulate(options.sensors)?;
-    tell_addresses(&stack, has_page, &data);
-    let lost = attend(&mut stack, &mut signals, first_event, inside).await;
-    say("stopping");
+    print_addresses(&stack, has_page, &data);
+    let lost = attend(&mut stack, &mut signals, first_event, child).await;
+    print("stopping");
     let stopping = tokio::task::spawn_blocking(move || stack.stop());
     tokio::select! {
         stopped = stopping => stopped.context("stopping")??,
@@ -111,7 +111,7 @@ async fn attend(
     stack: &mut Stack,
     signals: &mut Signals,
     mut first_event: tokio::task::JoinHandle<Result<()>>,
-    inside: &Inside,
+    child: &ChildProcess,
 ) -> usize {
     let mut lost = 0;
     let mut waiting = true;
@@ -120,29 +120,29 @@ async fn attend(
             () = signals.next() => return lost,
             event = &mut first_event, if waiting => {
                 waiting = false;
-                say(&match event {
-                    Ok(Ok(())) => format!("first event after {:.1} s; Ctrl-C stops everything", inside.elapsed().as_secs_f64()),
+                print(&match event {
+                    Ok(Ok(())) => format!("first event after {:.1} s; Ctrl-C stops everything", child.elapsed().as_secs_f64()),
                     Ok(Err(error)) => format!("no event came: {error:#}"),
                     Err(error) => format!("no event came: {error}"),
                 });
             }
-            () = tokio::time::sleep(LOOK) => lost += stack.tell_lost(),
+            () = tokio::time::sleep(POLL_INTERVAL) => lost += stack.report_ended(),
         }
     }
 }
 
-fn tell_addresses(stack: &Stack, has_page: bool, data: &std::path::Path) {
+fn print_addresses(stack: &Stack, has_page: bool, data: &std::path::Path) {
     let (gateway, ingest, admin) = (stack.ports.gateway(), stack.ports.ingest(), stack.ports.admin_port);
     if has_page {
-        say(&format!("page     {gateway}/"));
+        print(&format!("page     {gateway}/"));
     }
-    say(&format!("sockets  {}/ws/sensors/", gateway.replacen("http", "ws", 1)));
-    say(&format!(
+    print(&format!("sockets  {}/ws/sensors/", gateway.replacen("http", "ws", 1)));
+    print(&format!(
         "post     curl {ingest}/api/sensors/ -H 'content-type: application/json' -d '{{\"sensor_id\":\"s-1\",\"value\":21.5}}'"
     ));
-    say(&format!("psql     psql {}", stack.database));
+    print(&format!("psql     psql {}", stack.database));
     for (port, name) in (admin..).zip(["ingest", "ws-gateway", "notify-listener"]) {
-        say(&format!("metrics  http://127.0.0.1:{port}/metrics ({name})"));
+        print(&format!("metrics  http://127.0.0.1:{port}/metrics ({name})"));
     }
-    say(&format!("logs     {}/*.log", data.display()));
+    print(&format!("logs     {}/*.log", data.display()));
 }

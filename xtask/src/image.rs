@@ -6,7 +6,10 @@ mod debian;
 mod docker;
 mod layer;
 mod libraries;
+mod package;
 mod programs;
+pub(crate) mod properties;
+mod revision;
 mod sbom;
 mod system;
 mod tree;
@@ -18,36 +21,25 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use self::{archive::Image, debian::Package, layer::Layer, tree::Tree};
+use self::{
+    archive::Image,
+    layer::Layer,
+    package::Package,
+    programs::Profile,
+    properties::{PAGE_LAYER, SYSTEM_LAYER},
+    tree::Tree,
+};
 use crate::{
-    command::answer,
     page,
-    say::say,
     setup::{self, Needs},
+    terminal::print,
     workspace::Workspace,
 };
 
-/// The user whom the image runs as, by number, so that a cluster can see that it is not root.
-pub(crate) const USER: &str = "65532:65532";
-/// What runs when nothing else is said.
-pub(crate) const ENTRYPOINT: &str = "/usr/local/bin/rowcast";
-/// The public and the admin port.
-pub(crate) const PORTS: [u16; 2] = [8080, 9090];
-/// What the image says of itself in any version.
-pub(crate) const LABELS: [(&str, &str); 3] = [
-    ("title", "rowcast"),
-    ("description", "Carries rows from Postgres to every live client"),
-    ("licenses", "Apache-2.0"),
-];
-/// Where programs are looked for.
-pub(crate) const PATH: &str = "/usr/local/bin";
 /// Where the page lies in the image: what the gateway's `gateway.page` is set to.
 const PAGE: &str = "usr/share/rowcast/page";
-
-const SYSTEM: &str = "system";
-const PAGE_LAYER: &str = "page";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -72,17 +64,6 @@ pub(crate) struct Options {
     /// Build it by services/Dockerfile, where what this system compiles would not run in it (macOS)
     #[arg(long, conflicts_with_all = ["tree", "profile", "no_build"])]
     docker: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Profile {
-    Release,
-    Dev,
-}
-
-/// The layers' names, the one that changes least first.
-pub(crate) fn layers() -> impl Iterator<Item = &'static str> {
-    [SYSTEM, PAGE_LAYER].into_iter().chain(programs::SHIPPED)
 }
 
 /// A layer's name and its files.
@@ -161,7 +142,7 @@ fn parts(workspace: &Workspace, programs: &[(&'static str, PathBuf)]) -> Result<
     let libraries = libraries::of(programs.iter().map(|(_, file)| file.as_path()))?;
     let packages =
         debian::owners(libraries.iter().map(PathBuf::as_path).chain([Path::new(system::CERTIFICATES)]))?;
-    let mut parts = vec![(SYSTEM, system::tree(&libraries, &packages)?)];
+    let mut parts = vec![(SYSTEM_LAYER, system::tree(&libraries, &packages)?)];
     let mut page = Tree::default();
     page.folder_of(PAGE, &workspace.page()).context("the built page")?;
     parts.push((PAGE_LAYER, page));
@@ -177,7 +158,7 @@ fn lay_out(parts: &[Part], folder: &Path) -> Result<()> {
     for (name, tree) in parts {
         tree.write_to(&folder.join(name))?;
     }
-    say(&format!("{}", folder.display()));
+    print(&format!("{}", folder.display()));
     Ok(())
 }
 
@@ -197,7 +178,7 @@ fn pack(workspace: &Workspace, named: &Named<'_>, parts: Vec<Part>, packages: &[
     let image = Image {
         name: name.to_owned(),
         tag: tag.to_owned(),
-        revision: revision(workspace.root()),
+        revision: revision::of(workspace.root()),
         made,
         layers: layers?,
     };
@@ -212,7 +193,7 @@ fn pack(workspace: &Workspace, named: &Named<'_>, parts: Vec<Part>, packages: &[
     components.extend(packages.iter().map(sbom::Component::debian));
     let bill = sbom::bill(&image.name, &image.tag, &digest, components);
     write(&output.with_added_extension("cdx.json"), bill.as_bytes())?;
-    say(&format!(
+    print(&format!(
         "{}: {}:{}, {} MB, sha256:{digest}, packed in {:.1} s",
         output.display(),
         image.name,
@@ -240,12 +221,4 @@ fn made_at() -> Result<u64> {
         Ok(text) => text.trim().parse().context("SOURCE_DATE_EPOCH is no number of seconds"),
         Err(_) => Ok(0),
     }
-}
-
-/// The commit that is checked out, and whether the files are others.
-fn revision(root: &Path) -> Option<String> {
-    let git = |args: &[&str]| answer(Path::new("git"), &[&["-C", root.to_str()?], args].concat());
-    let commit = git(&["rev-parse", "HEAD"])?;
-    let clean = git(&["status", "--porcelain"])?.is_empty();
-    Some(if clean { commit } else { format!("{commit}-dirty") })
 }

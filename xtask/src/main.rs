@@ -2,38 +2,40 @@
 
 mod bench;
 mod chaos;
+mod child;
 mod cluster;
 mod codegen;
 mod command;
 mod dev;
 mod fuzz;
+mod help;
 mod image;
-mod inside;
 mod page;
 mod ports;
 mod probe;
-mod say;
 mod setup;
 mod stack;
+mod terminal;
 mod test;
 mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    inside::{Inside, Told},
+    child::{ChildProcess, Reported},
     setup::Needs,
     workspace::Workspace,
 };
 
 #[derive(Debug, Parser)]
-#[command(name = "xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+#[command(name = "xtask", bin_name = "cargo xtask", about = "Runs, tests, measures and checks Rowcast")]
+#[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(flatten)]
-    inside: Inside,
+    child: ChildProcess,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -55,7 +57,7 @@ enum Verb {
     /// Make the container image, without Docker
     Image(image::Options),
     /// Check what neither the compiler nor clippy checks
-    Tidy,
+    Tidy(tidy::Options),
     /// Write the generated files
     Codegen,
     /// Install what `dev` and `test` need, or say what to install
@@ -63,25 +65,26 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let Cli { inside, verb } = Cli::parse();
+    let arguments = help::grouped(Cli::command()).get_matches();
+    let Cli { child, verb } = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
     let workspace = Workspace::here();
     let ended = match verb {
-        Verb::Dev(options) => dev::run(&workspace, options, inside),
-        Verb::Bench(options) => bench::run(&workspace, options, inside),
+        Verb::Dev(options) => dev::run(&workspace, options, child),
+        Verb::Bench(options) => bench::run(&workspace, options, child),
         Verb::Test(options) => test::run(&workspace, &options),
         Verb::Chaos(options) => chaos::run(&workspace, &options),
         Verb::Fuzz(options) => fuzz::run(&workspace, &options),
         Verb::ClusterTest(options) => cluster::run(&workspace, &options),
         Verb::Image(options) => image::run(&workspace, &options),
-        Verb::Tidy => tidy::run(&workspace),
+        Verb::Tidy(options) => tidy::run(&workspace, &options),
         Verb::Codegen => codegen::write(&workspace),
         Verb::Setup => setup::set_up(&workspace, Needs::EVERYTHING).map(drop),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Told>() => ExitCode::FAILURE,
+        Err(error) if error.is::<Reported>() => ExitCode::FAILURE,
         Err(error) => {
-            say::fault(&format!("{error:#}"));
+            terminal::print_error(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

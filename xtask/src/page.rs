@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
-use crate::{command::run, say::say, setup::node::Node, workspace::Workspace};
+use crate::{command::run, setup::node::Node, terminal::print, workspace::Workspace};
 
 /// Folders of `frontend` that do not go into the page.
 const NOT_INPUT: [&str; 5] = ["node_modules", "build", "dist", ".react-router", "e2e"];
@@ -24,7 +24,7 @@ pub(crate) fn install(workspace: &Workspace, node: &Node) -> Result<()> {
     if installed.is_some_and(|installed| is_installed(&locked, &installed)) {
         return Ok(());
     }
-    say("installing the page's packages");
+    print("installing the page's packages");
     run(&mut node.npm(&frontend, &["ci", "--include=dev"])?)
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<()> {
     if is_built && fs::read_to_string(&stamp).is_ok_and(|built| built == input) {
         return Ok(());
     }
-    say("building the page");
+    print("building the page");
     run(&mut node.npm(&workspace.frontend(), &["run", "build"])?)?;
     fs::write(&stamp, input).context("noting what the page was built from")
 }

@@ -21,8 +21,8 @@ use crate::{
     command::{cargo, run},
     ports::Ports,
     probe,
-    say::say,
     setup::Needs,
+    terminal::print,
     workspace::Workspace,
 };
 
@@ -32,7 +32,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// The services promise to be gone 25 s after SIGTERM.
 const STOPPED_WITHIN: Duration = Duration::from_secs(26);
 
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What to start.
 #[derive(Debug)]
@@ -102,14 +102,14 @@ struct Service {
     name: &'static str,
     admin: Option<u16>,
     process: Process,
-    lost: bool,
+    reported: bool,
 }
 
 impl Stack {
     /// Starts everything and waits until it is ready.
     pub(crate) fn start(plan: Plan) -> Result<Self> {
         let Plan { binaries, page, data, durability, ports, servers, window_bytes } = plan;
-        data::forget_logs(&data)?;
+        data::remove_logs(&data)?;
         let postgres = match &servers.database {
             None => Some(Postgres::start_in(&data.join("postgres"), free_port()?, durability)?),
             Some(_) => None,
@@ -153,13 +153,13 @@ impl Stack {
         services.chain(postgres).chain(redis).collect()
     }
 
-    /// Ends a service, until it is started again.
-    pub(crate) fn end(&mut self, name: &str) -> Result<()> {
+    /// Stops a service until it is restarted.
+    pub(crate) fn stop_service(&mut self, name: &str) -> Result<()> {
         self.service(name)?.process.end(Signal::SIGTERM, STOPPED_WITHIN)
     }
 
-    /// Starts a service that was ended.
-    pub(crate) fn start_again(&mut self, name: &str) -> Result<()> {
+    /// Starts a service that was stopped.
+    pub(crate) fn restart_service(&mut self, name: &str) -> Result<()> {
         self.service(name)?.process.restart()
     }
 
@@ -168,13 +168,14 @@ impl Stack {
         found.with_context(|| format!("no service is called {name}"))
     }
 
-    /// Says which services have ended since it was asked last, with their last words. How many that were.
-    pub(crate) fn tell_lost(&mut self) -> usize {
-        let lost = self.services.iter_mut().filter(|service| !service.lost && !service.process.is_running());
+    /// Prints which services have ended since the last call, with the end of their logs. Returns how many.
+    pub(crate) fn report_ended(&mut self) -> usize {
+        let lost =
+            self.services.iter_mut().filter(|service| !service.reported && !service.process.is_running());
         lost.map(|service| {
-            service.lost = true;
-            say(&format!("{} has ended; the others go on. Its last lines:", service.name));
-            say(&indented(&service.process.tail()));
+            service.reported = true;
+            print(&format!("{} has ended; the others go on. Its last lines:", service.name));
+            print(&indented(&service.process.tail()));
         })
         .count()
     }
@@ -186,10 +187,10 @@ impl Stack {
         }
         let until = Instant::now() + STOPPED_WITHIN;
         while self.services.iter().any(|service| service.process.is_running()) && Instant::now() < until {
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
         for service in self.services.iter().filter(|service| service.process.is_running()) {
-            say(&format!("{} does not stop; it is killed", service.name));
+            print(&format!("{} does not stop; it is killed", service.name));
             service.process.kill()?;
         }
         if let Some(redis) = &self.redis {
@@ -263,7 +264,7 @@ impl Stack {
                 let tails = tails.collect::<Vec<_>>().join("\n");
                 bail!("not ready within {READY_WITHIN:?}: ask 127.0.0.1:{waiting:?}/readyz\n{tails}");
             }
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
     }
 
@@ -272,7 +273,7 @@ impl Stack {
     }
 
     fn add(&mut self, name: &'static str, admin: Option<u16>, program: Program) -> Result<()> {
-        self.services.push(Service { name, admin, process: Process::start(program)?, lost: false });
+        self.services.push(Service { name, admin, process: Process::start(program)?, reported: false });
         Ok(())
     }
 }

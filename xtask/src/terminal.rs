@@ -1,13 +1,13 @@
-//! What the person at the terminal is told, for as long as they listen.
+//! Output on the terminal; a reader that has gone away is no error.
 
 use std::io::{self, Write};
 
-/// A line of what they asked for.
-pub(crate) fn say(line: &str) {
+/// A line on standard output.
+pub(crate) fn print(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
-/// What went wrong.
-pub(crate) fn fault(text: &str) {
+/// An error on standard error.
+pub(crate) fn print_error(text: &str) {
     let _ = writeln!(io::stderr().lock(), "error: {text}");
 }

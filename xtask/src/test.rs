@@ -6,8 +6,8 @@ use clap::Args;
 use crate::{
     command::{self, cargo},
     page,
-    say::say,
     setup::{self, Needs, Tools, node::Node},
+    terminal::print,
     workspace::Workspace,
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         let failed: Vec<String> = failed.iter().map(|error| format!("{error:#}")).collect();
         bail!("{}", failed.join("\n       "));
     }
-    say("all tests passed");
+    print("all tests passed");
     Ok(())
 }
 

@@ -1,65 +1,64 @@
 //! `cargo xtask tidy`: what neither the compiler nor clippy checks.
 
+mod contents;
 mod dockerfile;
 mod edges;
 mod fences;
+mod finding;
 mod generated;
+mod graph;
+mod imports;
+mod layout;
+mod measures;
+mod modules;
+mod pages;
+mod report;
 mod sources;
-
-use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::MetadataCommand;
+use clap::Args;
 
-use crate::{say::say, workspace::Workspace};
+use crate::{terminal::print, workspace::Workspace};
 
-/// Something that is not as it must be.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
-    path: String,
-    what: String,
+/// Whether circles of files and imports through a crate's root are findings, beside figures of the report.
+const LAYOUT_MUST_HOLD: bool = false;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Print figures of the layout and of sizes instead of checking
+    #[arg(long)]
+    report: bool,
 }
 
-impl Finding {
-    fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { path: path.into(), what: what.into() }
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let root = workspace.root();
+    let metadata = MetadataCommand::new()
+        .manifest_path(root.join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .context("cargo metadata")?;
+    if options.report {
+        return report::print_all(root, &metadata.packages);
     }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.what)
-    }
-}
-
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let manifest = workspace.root().join("Cargo.toml");
-    let metadata =
-        MetadataCommand::new().manifest_path(manifest).no_deps().exec().context("cargo metadata")?;
     let mut findings = Vec::new();
     for package in &metadata.packages {
         findings.extend(edges::check(package, &metadata.packages));
         findings.extend(fences::check(package));
+        if LAYOUT_MUST_HOLD {
+            findings.extend(layout::check(root, package)?);
+        }
     }
-    findings.extend(sources::check(workspace.root())?);
-    findings.extend(generated::check(workspace.root()));
-    findings.extend(dockerfile::check(workspace.root()));
+    let files = sources::files(root)?;
+    findings.extend(sources::check(root, &files)?);
+    findings.extend(pages::check(root, &files)?);
+    findings.extend(generated::check(root));
+    findings.extend(dockerfile::check(root));
     for finding in &findings {
-        say(&finding.to_string());
+        print(&finding.to_string());
     }
     if !findings.is_empty() {
         bail!("{} findings", findings.len());
     }
     Ok(())
-}
-
-/// Where a package is declared, from the workspace's root.
-fn manifest(package: &cargo_metadata::Package) -> String {
-    let path = &package.manifest_path;
-    let components: Vec<&str> = path.components().rev().take(3).map(|part| part.as_str()).collect();
-    match components[..] {
-        [file, package, group @ ("crates" | "services")] => format!("{group}/{package}/{file}"),
-        [file, package, ..] => format!("{package}/{file}"),
-        _ => path.to_string(),
-    }
 }

@@ -1,40 +1,40 @@
-//! What `rowcast bench` is told of the stack that it measures, beside the two addresses.
+//! The arguments that `rowcast bench` gets beside the two addresses: what is known of the stack that it measures.
 
 use std::ffi::OsString;
 
 use crate::{ports::Ports, stack};
 
-/// What there is to tell.
+/// What is known of it.
 #[derive(Debug)]
-pub(super) struct Stack {
+pub(super) struct Known {
     database: String,
     ports: Ports,
     pids: Vec<(&'static str, i32)>,
 }
 
-impl Stack {
+impl Known {
     pub(super) fn of(stack: &stack::Stack) -> Self {
         Self { database: stack.database.clone(), ports: stack.ports, pids: stack.pids() }
     }
 
-    /// The arguments, with what their kind of measurement wants to know and they do not say themselves.
-    pub(super) fn tell(&self, mut args: Vec<OsString>) -> Vec<OsString> {
+    /// Adds what this kind of measurement needs and the arguments lack.
+    pub(super) fn complete(&self, mut args: Vec<OsString>) -> Vec<OsString> {
         let kind = args.first().and_then(|first| first.to_str()).filter(|first| !first.starts_with('-'));
-        let told = match kind {
+        let known = match kind {
             Some(kind) => self.of_kind(kind),
             None => self.of_the_whole_way(&args),
         };
         // to the processes of the whole way others may be added
         let adds = |option: &str| kind.is_none() && option == "--pid";
-        let unsaid = told.into_iter().filter(|(option, _)| adds(option) || !says(&args, option));
-        for (option, value) in unsaid.collect::<Vec<_>>() {
+        let missing = known.into_iter().filter(|(option, _)| adds(option) || !has(&args, option));
+        for (option, value) in missing.collect::<Vec<_>>() {
             args.push(option.into());
             args.extend(value.map(OsString::from));
         }
         args
     }
 
-    fn of_kind(&self, kind: &str) -> Vec<Told> {
+    fn of_kind(&self, kind: &str) -> Vec<Argument> {
         let (ports, further) = (self.ports, self.ports.further_gateways().next());
         let pid = self.pids.iter().find(|(name, _)| *name == "ws-gateway");
         let pid = ("--pid", pid.map(|(_, pid)| pid.to_string()));
@@ -53,22 +53,22 @@ impl Stack {
     }
 
     /// Its own processes are watched and no others: another stack may run on this machine.
-    fn of_the_whole_way(&self, args: &[OsString]) -> Vec<Told> {
-        let limit = says(args, "--with-limit").then(|| self.database());
+    fn of_the_whole_way(&self, args: &[OsString]) -> Vec<Argument> {
+        let limit = has(args, "--with-limit").then(|| self.database());
         let pids = self.pids.iter().map(|(name, pid)| ("--pid", Some(format!("{name}={pid}"))));
-        let watched = pids.chain([("--no-processes", None)]).filter(|_| !says(args, "--no-processes"));
+        let watched = pids.chain([("--no-processes", None)]).filter(|_| !has(args, "--no-processes"));
         limit.into_iter().chain(watched).collect()
     }
 
-    fn database(&self) -> Told {
+    fn database(&self) -> Argument {
         ("--database-url", Some(self.database.clone()))
     }
 }
 
 /// An option with its value.
-type Told = (&'static str, Option<String>);
+type Argument = (&'static str, Option<String>);
 
-fn says(args: &[OsString], option: &str) -> bool {
+fn has(args: &[OsString], option: &str) -> bool {
     let is_option =
         |arg: &str| arg.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
     args.iter().filter_map(|arg| arg.to_str()).any(is_option)
@@ -83,16 +83,16 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(args: &str, told: &str) {
-        let stack = Stack {
+    fn check(args: &str, added: &str) {
+        let known = Known {
             database: "db".to_owned(),
             ports: Ports { gateway_port: 80, ingest_port: 81, admin_port: 90, gateways: 2 },
             pids: vec![("ingest", 1), ("ws-gateway", 2), ("ws-gateway", 3)],
         };
         let args: Vec<OsString> = args.split_whitespace().map(OsString::from).collect();
-        let all = stack.tell(args.clone()).into_iter().skip(args.len()).collect::<Vec<_>>();
+        let all = known.complete(args.clone()).into_iter().skip(args.len()).collect::<Vec<_>>();
         let all: Vec<_> = all.iter().map(|arg| arg.to_string_lossy()).collect();
-        assert_eq!(all.join(" "), told, "{args:?}");
+        assert_eq!(all.join(" "), added, "{args:?}");
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_what_it_asks_for() {
+    fn each_kind_gets_what_it_needs() {
         check("limit", "--database-url db");
         check("limit --database-url other", "");
         check("writers --pairs 5", "--database-url db");

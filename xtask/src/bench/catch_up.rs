@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use testkit::postgres::psql;
 
-use crate::{probe, say::say, stack::Stack};
+use crate::{probe, stack::Stack, terminal::print};
 
 /// The readings of one transaction.
 const TOGETHER: u32 = 1_000;
@@ -17,7 +17,7 @@ const TOGETHER: u32 = 1_000;
 /// Nobody waits for a listener that is slower than a hundredth of what is expected.
 const WITHIN: Duration = Duration::from_secs(600);
 
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Options {
@@ -34,13 +34,13 @@ pub(super) fn measure(stack: &mut Stack, options: Options) -> Result<()> {
     let transactions = options.rows.div_ceil(TOGETHER);
     let rows = f64::from(transactions * TOGETHER);
     for _ in 0..options.times {
-        stack.end("notify-listener")?;
+        stack.stop_service("notify-listener")?;
         write(&stack.database, transactions)?;
         let began = Instant::now();
-        stack.start_again("notify-listener")?;
+        stack.restart_service("notify-listener")?;
         await_forwarded(stack, rows, began)?;
         let seconds = began.elapsed().as_secs_f64();
-        say(&format!(
+        print(&format!(
             "{rows} readings were in the stream {seconds:.2} s after the listener's start: {:.0}/s",
             rows / seconds
         ));
@@ -69,13 +69,13 @@ fn await_forwarded(stack: &mut Stack, rows: f64, began: Instant) -> Result<()> {
     let all_forwarded =
         || Ok::<_, anyhow::Error>(metric("readings_total")? >= rows && metric("backlog_ticks")? == 0.0);
     while !all_forwarded().unwrap_or(false) {
-        if stack.tell_lost() > 0 {
+        if stack.report_ended() > 0 {
             bail!("a service has ended");
         }
         if began.elapsed() > WITHIN {
             bail!("{rows} readings are not in the stream after {WITHIN:?}");
         }
-        sleep(LOOK);
+        sleep(POLL_INTERVAL);
     }
     Ok(())
 }

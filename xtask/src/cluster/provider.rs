@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::{command, say::say};
+use crate::{command, terminal::print};
 
 /// The port at which a started cluster has its ingress, on every node.
 const INGRESS_PORT: u16 = 30080;
@@ -71,7 +71,7 @@ impl Provider {
     pub(crate) fn start(&self) -> Result<Cluster> {
         let mut cluster = Cluster { environment: BTreeMap::new(), tool: self.tool.clone() };
         if let Some(tool) = &self.tool {
-            say("starting the cluster");
+            print("starting the cluster");
             self.build()?;
             cluster.start(&found(tool)?)?;
         }
@@ -107,8 +107,8 @@ impl Cluster {
         &self.environment
     }
 
-    /// Tells the tests one thing more.
-    pub(crate) fn say(&mut self, name: &str, value: &str) {
+    /// Sets one more variable of the tests.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.insert(name.to_owned(), value.to_owned());
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
 use self::values::{Key, Kind, Mark};
-use super::{Generated, splice};
+use super::generated::{Generated, splice};
 
 const SCHEMA: &str = "charts/rowcast/values.schema.json";
 const README: &str = "charts/rowcast/README.md";

@@ -4,11 +4,7 @@ use std::fmt::Write;
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
-use wire::{
-    ServerMessage,
-    close::{Close, Next},
-    command::ClientMessage,
-};
+use wire::{ServerMessage, close::Close, command::ClientMessage};
 
 /// The whole module.
 pub(super) fn module() -> String {
@@ -123,21 +119,11 @@ export const CLOSE_CODES: Readonly<Record<number, { reason: string; next: Next }
 "
     .to_owned();
     for close in Close::ALL {
-        let (code, reason, next) = (close.code(), close.reason(), word(close.next()));
+        let (code, reason, next) = (close.code(), close.reason(), documents::next_word(close.next()));
         let _ = writeln!(table, "  {code}: {{ reason: \"{reason}\", next: \"{next}\" }},");
     }
     table.push_str("};\n");
     table
-}
-
-const fn word(next: Next) -> &'static str {
-    match next {
-        Next::Resume => "resume",
-        Next::BackOff => "back-off",
-        Next::Snapshot => "snapshot",
-        Next::Authenticate => "authenticate",
-        Next::Stop => "stop",
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    ENTRYPOINT, LABELS, PATH, PORTS, USER,
     layer::{Layer, digest},
+    properties::{ENTRYPOINT, LABELS, PATH, PORTS, USER},
     tree::Tree,
 };
 

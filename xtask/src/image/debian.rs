@@ -7,17 +7,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::system::CERTIFICATES;
+use super::{package::Package, system::CERTIFICATES};
 use crate::command::answer;
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Package {
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) architecture: String,
-    /// What dpkg knows of it.
-    pub(super) status: String,
-}
 
 /// The packages of these files; none where there is no dpkg.
 pub(super) fn owners<'a>(files: impl Iterator<Item = &'a Path>) -> Result<Vec<Package>> {

@@ -5,12 +5,12 @@ use std::{fs, path::Path, process::Command};
 use anyhow::{Context, Result};
 
 use super::revision;
-use crate::{command::run, say::say, workspace::Workspace};
+use crate::{command::run, terminal::print, workspace::Workspace};
 
 /// Builds `name:tag` and saves it.
 pub(super) fn build(workspace: &Workspace, name: &str, tag: &str, output: &Path) -> Result<()> {
     let image = format!("{name}:{tag}");
-    let revision = revision(workspace.root()).unwrap_or_else(|| "unknown".to_owned());
+    let revision = revision::of(workspace.root()).unwrap_or_else(|| "unknown".to_owned());
     run(Command::new("docker")
         .current_dir(workspace.root())
         .args(["build", "--file", "services/Dockerfile", "--tag", &image])
@@ -19,6 +19,6 @@ pub(super) fn build(workspace: &Workspace, name: &str, tag: &str, output: &Path)
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
     run(Command::new("docker").arg("save").arg("--output").arg(output).arg(&image))?;
-    say(&format!("{}: {image}", output.display()));
+    print(&format!("{}: {image}", output.display()));
     Ok(())
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use clap::ValueEnum;
 
-use super::Profile;
 use crate::{
     command::{cargo, run},
     workspace::Workspace,
@@ -16,6 +16,12 @@ use crate::{
 
 /// What users are given.
 pub(super) const SHIPPED: [&str; 5] = ["ingest", "migrate", "notify-listener", "rowcast", "ws-gateway"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Profile {
+    Release,
+    Dev,
+}
 
 /// Builds them. All packages are chosen, as for `dev` and `test`, so that the dependencies have the same features.
 pub(super) fn build(workspace: &Workspace, profile: Profile) -> Result<()> {

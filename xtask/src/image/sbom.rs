@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{archive::architecture, debian::Package};
+use super::{archive::architecture, package::Package};
 
 /// Something in the image that has a name and a version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{debian::Package, tree::Tree};
+use super::{package::Package, tree::Tree};
 
 /// The roots that are believed, where Debian's programs and rustls look for them.
 pub(super) const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -55,7 +55,7 @@ fn inside(path: &Path) -> Result<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::USER;
+    use crate::image::properties::USER;
 
     #[test]
     fn the_image_s_user_is_one_of_its_users() {

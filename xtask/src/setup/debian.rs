@@ -6,14 +6,14 @@ use anyhow::{Result, bail};
 use nix::unistd::geteuid;
 use testkit::process::find_program;
 
-use crate::{command::run, say::say};
+use crate::{command::run, terminal::print};
 
 /// Installs packages where we may, otherwise says what to install.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let apt = find_program("apt-get", &["/usr/bin"]);
     match (apt, geteuid().is_root()) {
         (Some(apt), true) => {
-            say(&format!("installing {}", packages.join(" ")));
+            print(&format!("installing {}", packages.join(" ")));
             let apt = || {
                 let mut command = Command::new(&apt);
                 command.env("DEBIAN_FRONTEND", "noninteractive");

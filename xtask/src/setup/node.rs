@@ -12,7 +12,7 @@ use testkit::process::find_program;
 
 use crate::{
     command::{answer, run},
-    say::say,
+    terminal::print,
     workspace::Workspace,
 };
 
@@ -44,7 +44,7 @@ impl Node {
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
         let kept = workspace.kept()?;
         let folder = installed(&kept);
-        say(&format!("installing Node ({WHEEL}) into {}", folder.display()));
+        print(&format!("installing Node ({WHEEL}) into {}", folder.display()));
         let scratch = kept.join("node-download");
         let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&scratch)?;

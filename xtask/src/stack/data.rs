@@ -15,10 +15,10 @@ use nix::unistd::geteuid;
 use crate::workspace::Workspace;
 
 /// How the folders are named that go with the process of that number.
-const PASSING: &str = "ephemeral-";
+const TEMPORARY: &str = "ephemeral-";
 
 /// The folder of `dev`, made if it is not there: in the checkout, unless Postgres' own user may not enter that.
-pub(crate) fn lasting(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn permanent(workspace: &Workspace) -> Result<PathBuf> {
     let beside = workspace.kept()?.join("dev");
     make(if !geteuid().is_root() || others_may_enter(workspace.root()) {
         beside
@@ -31,25 +31,25 @@ pub(crate) fn lasting(workspace: &Workspace) -> Result<PathBuf> {
 
 /// A folder that goes when its owner does.
 #[derive(Debug)]
-pub(crate) struct Passing {
+pub(crate) struct TemporaryFolder {
     pub(crate) folder: PathBuf,
 }
 
-impl Passing {
+impl TemporaryFolder {
     /// A new one; those of owners that were killed go.
     pub(crate) fn new(workspace: &Workspace) -> Result<Self> {
-        let around = lasting(workspace)?;
+        let around = permanent(workspace)?;
         for entry in fs::read_dir(&around)?.flatten() {
             if entry.file_name().to_str().is_some_and(is_orphan) {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
-        let folder = make(around.join(format!("{PASSING}{}", std::process::id())))?;
+        let folder = make(around.join(format!("{TEMPORARY}{}", std::process::id())))?;
         Ok(Self { folder })
     }
 }
 
-impl Drop for Passing {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         // a server that was killed may still be writing
         for _ in 0..50 {
@@ -62,12 +62,12 @@ impl Drop for Passing {
 }
 
 fn is_orphan(name: &str) -> bool {
-    let owner = name.strip_prefix(PASSING);
+    let owner = name.strip_prefix(TEMPORARY);
     owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists())
 }
 
 /// Removes the logs of the last run.
-pub(crate) fn forget_logs(folder: &Path) -> Result<()> {
+pub(crate) fn remove_logs(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let file = entry?.path();
         if file.extension().is_some_and(|extension| extension == "log") {
@@ -115,7 +115,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ingest.log"), "x").unwrap();
         fs::write(folder.path().join("kept"), "x").unwrap();
-        forget_logs(folder.path()).unwrap();
+        remove_logs(folder.path()).unwrap();
         let left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["kept"]);

@@ -2,8 +2,8 @@
 
 use std::{fs, path::Path};
 
-use super::Finding;
-use crate::image::{self, ENTRYPOINT, LABELS, PATH, PORTS, USER};
+use super::finding::Finding;
+use crate::image::properties::{ENTRYPOINT, LABELS, PATH, PORTS, USER, layers};
 
 const FILE: &str = "services/Dockerfile";
 
@@ -62,7 +62,7 @@ fn expected() -> Vec<String> {
         "WORKDIR /".to_owned(),
         format!("ENTRYPOINT [\"{ENTRYPOINT}\"]"),
     ];
-    lines.extend(image::layers().map(|layer| format!("COPY --from=build /out/{layer}/ /")));
+    lines.extend(layers().map(|layer| format!("COPY --from=build /out/{layer}/ /")));
     lines
 }
 

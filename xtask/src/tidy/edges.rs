@@ -2,7 +2,7 @@
 
 use cargo_metadata::{Dependency, DependencyKind, Package};
 
-use super::{Finding, manifest};
+use super::finding::{Finding, manifest};
 
 /// Each crate with those that it may use; a crate that is not here may use none.
 const EDGES: &[(&str, &[&str])] = &[

@@ -2,7 +2,7 @@
 
 use cargo_metadata::{DependencyKind, Package};
 
-use super::{Finding, manifest};
+use super::finding::{Finding, manifest};
 
 /// The dependency, or how its name begins, and who may name it.
 const FENCES: &[(&str, &[&str])] = &[

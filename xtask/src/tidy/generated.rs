@@ -2,8 +2,8 @@
 
 use std::{fs, path::Path};
 
-use super::Finding;
-use crate::codegen::{self, Generated};
+use super::finding::Finding;
+use crate::codegen::{self, generated::Generated};
 
 /// The files that are not.
 pub(super) fn check(root: &Path) -> Vec<Finding> {

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::Finding;
+use super::finding::Finding;
 
 const ROOMS: [&str; 4] = ["crates", "services", "xtask", "frontend"];
 const NOT_OURS: [&str; 5] = ["node_modules", "build", "dist", "target", ".react-router"];
@@ -24,17 +24,22 @@ const UNFINISHED: [&str; 5] = [
     concat!("unimple", "mented!("),
 ];
 
-/// Everything about the sources that is not as it must be.
-pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
+/// All source files, in the order of their paths.
+pub(super) fn files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for room in ROOMS {
         collect(&root.join(room), &mut files)?;
     }
     files.sort();
+    Ok(files)
+}
+
+/// Everything about the sources that is not as it must be.
+pub(super) fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for file in files {
-        let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-        let path = file.strip_prefix(root).unwrap_or(&file);
+        let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        let path = file.strip_prefix(root).unwrap_or(file);
         findings
             .extend(judge(path, &text).into_iter().map(|what| Finding::new(path.to_string_lossy(), what)));
     }

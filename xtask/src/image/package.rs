@@ -1,0 +1,11 @@
+//! A package of the system that the image's files come from.
+
+/// As a package manager knows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Package {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) architecture: String,
+    /// What dpkg knows of it.
+    pub(super) status: String,
+}
