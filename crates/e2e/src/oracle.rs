@@ -19,7 +19,11 @@ use self::{
     life::{Life, Places},
     truth::Truth,
 };
-use crate::{Fault, Stack, Writers, stack::DATABASE};
+use crate::{
+    fault::Fault,
+    stack::{DATABASE, Stack},
+    writer::Writers,
+};
 
 /// Clients at a time.
 const CLIENTS: u64 = 8;

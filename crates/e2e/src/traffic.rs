@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use anyhow::{Context, Result, ensure};
 use testkit::wait_for;
 
-use crate::{Client, Writers, ledger};
+use crate::{client::Client, ledger, writer::Writers};
 
 /// How long clients may take to have everything, once whatever went wrong is healed.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);

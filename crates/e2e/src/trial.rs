@@ -5,7 +5,13 @@ use std::{collections::BTreeSet, time::Duration};
 use anyhow::Result;
 use tokio::time::Instant;
 
-use crate::{Client, Fault, Stack, Summary, Traffic, Writers, stack::DATABASE};
+use crate::{
+    client::Client,
+    fault::Fault,
+    stack::{DATABASE, Stack},
+    traffic::{Summary, Traffic},
+    writer::Writers,
+};
 
 /// Devices that POST during a trial.
 const DEVICES: usize = 3;

@@ -13,26 +13,27 @@ use tokio::time::{Instant, sleep};
 const FAULTS_PER_TRIAL: usize = 8;
 
 #[derive(Parser)]
-#[command(about = "Strikes a real installation with random faults and checks that nothing is lost")]
+#[command(bin_name = "cargo xtask chaos")]
+#[command(about = "Injects random faults into a real installation and checks that nothing is lost")]
 struct Arguments {
-    /// How long to go on.
+    /// How long to go on
     #[arg(long, default_value_t = 5.0)]
     minutes: f64,
-    /// Repeats the faults of an earlier run.
+    /// Repeat the faults of an earlier run
     #[arg(long)]
     seed: Option<u64>,
-    /// Random clients against the truth, instead of one fault after the other against the ledger.
+    /// Random clients against the truth, instead of one fault after the other against the ledger
     #[arg(long)]
     oracle: bool,
-    /// Strangers at the doors meanwhile: peers that never read, lie, flood, or stop half-way
+    /// Add hostile peers: they never read, send bad input, flood, or stop half-way
     #[arg(long)]
     strangers: bool,
-    /// How long one run of the oracle goes on before its clients are held against the truth, in minutes.
+    /// Minutes of one run of the oracle, after which its clients are compared with the truth
     #[arg(long, default_value_t = 1.0)]
     run: f64,
 }
 
-/// How often the services' memory is told during a run of the oracle that lasts longer.
+/// How often the services' memory is printed during a run of the oracle that lasts longer.
 const MEMORY_EVERY: Duration = Duration::from_secs(60);
 
 #[tokio::main]
@@ -48,7 +49,7 @@ async fn main() -> Result<()> {
             trial(seed, &arguments, &mut recoveries).await?;
         }
         if Instant::now() > until || arguments.seed.is_some() {
-            recoveries.tell();
+            recoveries.print();
             return Ok(());
         }
         seed += 1;
@@ -64,11 +65,11 @@ impl Recoveries {
         self.0.entry(format!("{fault:?}")).or_default().push(time);
     }
 
-    fn tell(&mut self) {
+    fn print(&mut self) {
         for (fault, times) in &mut self.0 {
             times.sort_unstable();
             let [median, longest] = [times[times.len() / 2], times[times.len() - 1]];
-            say(&format!(
+            print(&format!(
                 "{fault:<28}{:>4} times, median {median:>8.0?}, longest {longest:>8.0?}",
                 times.len()
             ));
@@ -77,7 +78,7 @@ impl Recoveries {
 }
 
 async fn trial(seed: u64, arguments: &Arguments, recoveries: &mut Recoveries) -> Result<()> {
-    say(&format!("seed {seed}: rerun with --seed {seed}"));
+    print(&format!("seed {seed}: rerun with --seed {seed}"));
     let mut rng = StdRng::seed_from_u64(seed);
     let listeners = rng.random_range(1..=2);
     let mut trial = Trial::begin(Stack::start(Plan { gateways: 2, listeners }).await?).await;
@@ -85,17 +86,20 @@ async fn trial(seed: u64, arguments: &Arguments, recoveries: &mut Recoveries) ->
     let faults = Fault::all();
     for _ in 0..FAULTS_PER_TRIAL {
         let Some(fault) = faults.choose(&mut rng) else { continue };
-        say(&format!("  {fault:?}"));
+        print(&format!("  {fault:?}"));
         recoveries.note(*fault, trial.suffer(*fault).await?);
     }
     drop(strangers);
     let summary = trial.end().await?;
-    say(&format!("  {} readings at {} clients, each once, in one order", summary.readings, summary.clients));
+    print(&format!(
+        "  {} readings at {} clients, each once, in one order",
+        summary.readings, summary.clients
+    ));
     Ok(())
 }
 
 async fn oracle(seed: u64, arguments: &Arguments) -> Result<()> {
-    say(&format!("seed {seed}: rerun with --oracle --seed {seed}"));
+    print(&format!("seed {seed}: rerun with --oracle --seed {seed}"));
     let stack = Stack::start(Plan { gateways: 2, listeners: 2 }).await?;
     let _strangers = strangers(&stack, arguments, seed);
     // the first of each kind is killed now and then
@@ -106,7 +110,7 @@ async fn oracle(seed: u64, arguments: &Arguments) -> Result<()> {
             sleep(MEMORY_EVERY).await;
             let [ingest, gateway, listener] =
                 lasting.map(|pid| cost::resident(pid).unwrap_or_default() >> 20);
-            say(&format!("  MiB: ingest {ingest}, gateway {gateway}, listener {listener}"));
+            print(&format!("  MiB: ingest {ingest}, gateway {gateway}, listener {listener}"));
         }
     };
     let run = e2e::oracle::run(stack, seed, Duration::from_secs_f64(arguments.run * 60.0));
@@ -114,7 +118,7 @@ async fn oracle(seed: u64, arguments: &Arguments) -> Result<()> {
         verdict = run => verdict?,
         () = memory => return Ok(()),
     };
-    say(&format!("  {verdict:?}"));
+    print(&format!("  {verdict:?}"));
     Ok(())
 }
 
@@ -124,6 +128,6 @@ fn strangers(stack: &Stack, arguments: &Arguments, seed: u64) -> Option<Stranger
 }
 
 #[expect(clippy::print_stdout, reason = "a tool for a terminal")]
-fn say(line: &str) {
+fn print(line: &str) {
     println!("{line}");
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use testkit::wait_for;
 use wire::{Epoch, Position, Tick};
 
-use crate::Stack;
+use crate::stack::Stack;
 
 /// A committed reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
