@@ -1,15 +1,21 @@
-//! What can be asked on the command line.
+//! The command line.
 
 mod bench;
+mod format;
+mod services;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use wire::{Filter, Mode, Start, Subscribe};
 
 pub(crate) use self::bench::{
     Bench, BenchBurst, BenchHandshakes, BenchIdle, BenchKind, BenchLimit, BenchReplay, BenchResume, BenchRun,
     BenchWriters, ClientForm, Load, Posts,
+};
+pub(crate) use self::{
+    format::Format,
+    services::{Gateway, Ingest, Trust},
 };
 use crate::units;
 
@@ -33,44 +39,6 @@ pub(crate) enum Verb {
     Doctor(Doctor),
     /// Measure throughput, latency and losses
     Bench(Bench),
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Ingest {
-    /// Where readings are sent
-    #[arg(
-        long = "ingest",
-        env = "ROWCAST_INGEST_URL",
-        default_value = "http://127.0.0.1:8081",
-        value_name = "URL"
-    )]
-    pub(crate) url: String,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Gateway {
-    /// Where readings are followed
-    #[arg(
-        id = "gateway",
-        long,
-        env = "ROWCAST_GATEWAY_URL",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
-    )]
-    pub(crate) url: String,
-}
-
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Trust {
-    /// A file of certificates in PEM that are believed beside the system's, for https:// and wss://
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Args)]

@@ -177,7 +177,7 @@ impl Stack {
         let logs = TempDir::with_prefix("rowcast-e2e-")?;
         let redis = Redis::start()?;
         migrate(&postgres, DATABASE, logs.path())?;
-        let port = pooler.as_ref().map_or(postgres.port(), PgBouncer::port);
+        let port = pooler.as_ref().map_or(postgres.port(), |pooler| pooler.port());
         let direct =
             Launch { port: postgres.port(), database: DATABASE, redis: &redis, logs: logs.path(), env };
         let launch = Launch { port, ..direct };

@@ -1,11 +1,14 @@
-//! What `bench` can be asked.
+//! The command line of `bench`.
 
 use std::{fmt, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::{Format, Gateway, Ingest};
+use super::{
+    format::Format,
+    services::{Gateway, Ingest},
+};
 use crate::units;
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    seconds,
+    lengths::seconds,
     site::{Site, checkout, run, variable},
 };
 

@@ -10,8 +10,8 @@ use testkit::wait_for;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    lengths::seconds,
     release::{NAME, Pod, Release},
-    seconds,
     site::Hook,
     witness::{Reign, Witness},
 };

@@ -7,9 +7,8 @@ use testkit::wait_for;
 use tokio::time::Instant;
 
 use crate::{
-    Lengths,
+    lengths::{Lengths, seconds},
     release::{NAME, Release},
-    seconds,
 };
 
 /// Readings a second, each a POST of its own.

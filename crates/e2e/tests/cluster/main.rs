@@ -7,19 +7,20 @@
 mod dev;
 mod documented;
 mod faults;
+mod lengths;
 mod load;
 mod release;
 mod scenarios;
 mod site;
 mod witness;
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use tokio::time::Instant;
 
-use crate::{release::Release, site::Site};
+use crate::{lengths::Lengths, release::Release, site::Site};
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -53,24 +54,6 @@ enum Scenario {
     Uninstall,
     Documented,
     Tilt,
-}
-
-/// How long things last that have no end of their own.
-#[derive(Debug, Clone, Copy)]
-struct Lengths {
-    full: bool,
-    cut: Duration,
-    api: Duration,
-    speed: Duration,
-}
-
-impl Lengths {
-    const FULL: Self = Self { full: true, cut: seconds(30), api: seconds(60), speed: seconds(30) };
-    const SHORT: Self = Self { full: false, cut: seconds(12), api: seconds(20), speed: seconds(10) };
-}
-
-const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
 }
 
 #[tokio::main]

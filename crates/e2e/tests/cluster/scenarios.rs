@@ -6,8 +6,8 @@ use serde_json::json;
 use testkit::wait_for;
 
 use crate::{
+    lengths::seconds,
     release::{NAME, Release},
-    seconds,
     site::Site,
 };
 
