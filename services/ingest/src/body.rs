@@ -1,4 +1,4 @@
-//! What a POST says: one reading, an array of them, or a line each, as the demo took them.
+//! The body of a POST: one reading, an array of them, or a line each, as the demo took them.
 
 use serde::{
     Deserialize,
@@ -7,88 +7,54 @@ use serde::{
 use serde_json::value::RawValue;
 use std::fmt;
 use store::NewReading;
-use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use wire::{SENSOR_ID_MAX, reading::METADATA_MAX};
 
 use crate::{
     check_json::{self, without_place},
     keys::{Key, Keys},
+    limits::{MAX_AHEAD, MAX_FAULTS, MAX_READINGS, OBJECT_BYTES},
+    refusals::{Fault, Refused},
     stored_form::printed_len,
 };
 
-/// The largest body with one reading.
-pub const OBJECT_BYTES: usize = 64 << 10;
-
-/// The largest body with several.
-pub const ARRAY_BYTES: usize = 1 << 20;
-
-/// The most readings in one request.
-pub const MAX_READINGS: usize = 1_000;
-
-/// The most faults that one answer lists.
-const MAX_FAULTS: usize = 100;
-
-/// How far ahead of our clock a device's may be.
-const MAX_AHEAD: Duration = Duration::hours(24);
-
-/// A body's form.
+/// The format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Format {
     /// An object, or an array of them.
     Json,
     /// An object a line.
     Lines,
 }
 
-/// What was said.
+/// The readings of a body.
 #[derive(Debug, PartialEq)]
-pub enum Said {
+pub enum Payload {
     /// One object: the answer is the reading.
     One(NewReading),
     /// An array or lines: the answer lists the ids.
     Many(Vec<NewReading>),
 }
 
-/// Something wrong with the body, and where, as a JSON pointer (RFC 6901).
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Fault {
-    /// Empty for the body as a whole.
-    pub pointer: String,
-    /// A sentence.
-    pub detail: String,
-}
-
-/// Why a body is refused.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// Not JSON, or not the JSON of readings; nothing of it is stored.
-    Malformed(Vec<Fault>),
-    /// More bytes or readings than one request may have.
-    TooLarge(String),
-}
-
 /// Reads a body, and names everything that is wrong with it.
-pub fn parse(body: &[u8], form: Form, now: OffsetDateTime) -> Result<Said, Refused> {
-    let whole = |detail: String| Refused::Malformed(vec![Fault { pointer: String::new(), detail }]);
-    let text = std::str::from_utf8(body).map_err(|_| whole("the body is not UTF-8".to_owned()))?;
-    if form == Form::Lines {
+pub fn parse(body: &[u8], format: Format, now: OffsetDateTime) -> Result<Payload, Refused> {
+    let text = std::str::from_utf8(body).map_err(|_| Refused::whole("the body is not UTF-8"))?;
+    if format == Format::Lines {
         let lines = text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>();
         return many(lines.len(), lines.into_iter(), now);
     }
     match text.trim_start().bytes().next() {
-        None => Err(whole("the body is empty".to_owned())),
+        None => Err(Refused::whole("the body is empty")),
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text)
-                .map_err(|error| whole(format!("the body is not JSON: {error}")))?;
+                .map_err(|error| Refused::whole(format!("the body is not JSON: {error}")))?;
             many(items.len(), items.into_iter().map(RawValue::get), now)
         }
-        Some(_) if text.len() > OBJECT_BYTES => {
-            Err(Refused::TooLarge(format!("one reading has at most {OBJECT_BYTES} bytes")))
-        }
+        Some(_) if text.len() > OBJECT_BYTES => Err(Refused::TooLong),
         Some(_) => {
             let mut faults = Faults { prefix: String::new(), list: Vec::new() };
             match reading(text, now, &mut faults) {
-                Some(reading) if faults.list.is_empty() => Ok(Said::One(reading)),
+                Some(reading) if faults.list.is_empty() => Ok(Payload::One(reading)),
                 _ => Err(Refused::Malformed(faults.list)),
             }
         }
@@ -99,13 +65,12 @@ fn many<'a>(
     count: usize,
     items: impl Iterator<Item = &'a str>,
     now: OffsetDateTime,
-) -> Result<Said, Refused> {
+) -> Result<Payload, Refused> {
     if count == 0 {
-        let fault = Fault { pointer: String::new(), detail: "there is no reading in the body".to_owned() };
-        return Err(Refused::Malformed(vec![fault]));
+        return Err(Refused::whole("the body has no readings"));
     }
     if count > MAX_READINGS {
-        return Err(Refused::TooLarge(format!("one request has at most {MAX_READINGS} readings")));
+        return Err(Refused::TooMany);
     }
     let mut faults = Faults { prefix: String::new(), list: Vec::new() };
     let mut readings = Vec::with_capacity(count);
@@ -116,7 +81,7 @@ fn many<'a>(
             break;
         }
     }
-    if faults.list.is_empty() { Ok(Said::Many(readings)) } else { Err(Refused::Malformed(faults.list)) }
+    if faults.list.is_empty() { Ok(Payload::Many(readings)) } else { Err(Refused::Malformed(faults.list)) }
 }
 
 struct Faults {
@@ -255,7 +220,7 @@ fn timestamp(raw: &RawValue, now: OffsetDateTime) -> Result<Option<OffsetDateTim
     let shape = || "must be an RFC 3339 time such as 2026-11-23T08:15:30.25Z".to_owned();
     let text: String = serde_json::from_str(raw.get()).map_err(|_| shape())?;
     let at = OffsetDateTime::parse(text.trim(), &Rfc3339).map_err(|_| shape())?;
-    // year 0 and what a shift to UTC makes of it are no times of Postgres' calendar
+    // Postgres has no year 0, nor what a shift to UTC makes of it
     let at = at.checked_to_offset(UtcOffset::UTC).filter(|at| at.year() >= 1).ok_or_else(shape)?;
     if at > now + MAX_AHEAD {
         return Err("lies more than 24 hours ahead".to_owned());

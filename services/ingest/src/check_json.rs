@@ -1,4 +1,4 @@
-//! What JSON must satisfy to be stored as jsonb and told to every client.
+//! What JSON must satisfy to be stored as jsonb and sent to every client.
 
 use std::fmt;
 
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_stored_and_told_passes() {
+    fn what_can_be_stored_and_sent_passes() {
         let deep = format!("{}1{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
         for json in ["1", "null", r#"{"a":[1.5,-2,"x\n",true,null,{"a":{}}]}"#, r#""ü""#, &deep] {
             assert_eq!(check(json), Ok(()), "{json}");
@@ -110,10 +110,10 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_is_named() {
+    fn invalid_json_is_named() {
         let deep = format!("{}1{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
-        let abyss = "[".repeat(100_000);
-        for (json, says) in [
+        let very_deep = "[".repeat(100_000);
+        for (json, part) in [
             (r#"{"a":1,"a":2}"#, "twice"),
             (r#"[{"b":{"a":1,"a":2}}]"#, "twice"),
             (r#""\u0000""#, "U+0000"),
@@ -121,12 +121,12 @@ mod tests {
             ("1e400", "out of range"),
             (r#""\ud800""#, "hex escape"),
             (&deep, "nested"),
-            (&abyss, "nested"),
+            (&very_deep, "nested"),
             ("[1", "EOF"),
             ("1 2", "trailing"),
         ] {
             let error = check(json).unwrap_err();
-            assert!(error.contains(says), "{says}: {error}");
+            assert!(error.contains(part), "{part}: {error}");
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Group commit by natural batching: whatever waits while an INSERT runs goes into the next one, without a timer.
 //!
 //! A lane takes all that waits, unless clients that were just answered will be back for the next batch: then half. One
-//! lane is enough while commits are quick, and makes the largest batches; when its INSERT has run for `PATIENCE`, the
+//! lane is enough while commits are quick, and makes the largest batches; when its INSERT has run for [`SECOND_LANE_AFTER`], the
 //! next lane takes what waits by then. The queue is bounded in bytes; a request that finds it full is refused at once,
 //! and one whose time is over is taken out unstored.
 //!
-//! All of it runs on a thread of its own. Beside the connections, a batch whose answer has come waited until each of
-//! them had had its turn, and every client with it.
+//! All of it runs on a thread of its own. On the thread of the connections, a committed batch waited until each of them had
+//! been polled, and every client with it.
 
+pub mod job;
 mod lane;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -17,20 +18,23 @@ use parking_lot::Mutex;
 use store::NewReading;
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 use wire::Reading;
 
-use self::lane::Lane;
+use self::{
+    job::{Job, NotStored},
+    lane::Lane,
+};
 use crate::{config::IngestConfig, metrics::Metrics};
 
 /// From a request's body to the answer that its readings are not stored.
 const REQUEST_LIMIT: Duration = Duration::from_millis(2_200);
 
 /// An INSERT that runs longer than this is slow: the next lane takes what waits, however little. Two lanes where one
-/// would do share the readings between them, and each statement and each commit has its price.
-const PATIENCE: Duration = Duration::from_millis(2);
+/// would do make more statements and more commits of the same readings.
+const SECOND_LANE_AFTER: Duration = Duration::from_millis(2);
 
 /// The most readings in one INSERT.
 const BATCH_READINGS: usize = 5_000;
@@ -38,38 +42,13 @@ const BATCH_READINGS: usize = 5_000;
 /// What a waiting request costs beside its readings' bytes.
 const REQUEST_BYTES: usize = 512;
 
-/// Why readings were not stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotStored {
-    /// The queue is full.
-    #[error("too many readings wait to be stored")]
-    Full,
-    /// The database is down, slow, or gave no answer in time.
-    #[error("the database does not answer in time")]
-    Unavailable,
-    /// The database refused these readings, whatever the others.
-    #[error("the database refuses these readings")]
-    BadData,
-    /// Metadata that is too large once it is stored.
-    #[error("a reading's metadata has at most 1 MiB in the form in which it is stored")]
-    TooLarge,
-}
-
-/// A request's readings on their way.
-struct Job {
-    readings: Vec<NewReading>,
-    deadline: Instant,
-    reply: oneshot::Sender<Result<Vec<Reading>, NotStored>>,
-    _room: OwnedSemaphorePermit,
-}
-
 /// The queue before the lanes.
 #[derive(Clone)]
 pub struct Committer {
     waiting: Arc<Mutex<Waiting>>,
-    /// Rung by the first that waits.
-    bell: mpsc::Sender<()>,
-    room: Arc<Semaphore>,
+    /// Wakes the dispatcher.
+    wake: mpsc::Sender<()>,
+    memory: Arc<Semaphore>,
     metrics: Metrics,
 }
 
@@ -81,12 +60,12 @@ impl Committer {
         config: IngestConfig,
         metrics: Metrics,
     ) -> std::io::Result<Self> {
-        let (waiting, room) = (Arc::default(), Arc::new(Semaphore::new(config.queue_bytes)));
-        let (bell, rung) = mpsc::channel(1);
+        let (waiting, memory) = (Arc::default(), Arc::new(Semaphore::new(config.queue_bytes)));
+        let (wake, woken) = mpsc::channel(1);
         let lane = || Lane::new(options.clone(), Handle::current(), metrics.clone());
         let lanes = std::iter::repeat_with(lane).take(config.lanes).collect();
-        life.spawn_apart("commit", dispatch(Arc::clone(&waiting), rung, lanes, life.clone()))?;
-        Ok(Self { waiting, bell, room, metrics })
+        life.spawn_apart("commit", dispatch(Arc::clone(&waiting), woken, lanes, life.clone()))?;
+        Ok(Self { waiting, wake, memory, metrics })
     }
 
     /// Stores all the readings or none, and gives them as they are in the table.
@@ -105,38 +84,38 @@ impl Committer {
     async fn submit(&self, readings: Vec<NewReading>) -> Result<Vec<Reading>, NotStored> {
         let bytes: usize = readings.iter().map(|r| r.sensor_id.len() + r.metadata.len() + 64).sum();
         let bytes = u32::try_from(bytes + REQUEST_BYTES).map_err(|_| NotStored::Full)?;
-        let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| NotStored::Full)?;
+        let memory = self.memory.clone().try_acquire_many_owned(bytes).map_err(|_| NotStored::Full)?;
         let (reply, answer) = oneshot::channel();
-        self.put(Job { readings, deadline: Instant::now() + REQUEST_LIMIT, reply, _room: room }).await;
+        self.put(Job { readings, deadline: Instant::now() + REQUEST_LIMIT, reply, _memory: memory }).await;
         // no limit here: whatever the database does, every lane is back soon after its batch's deadlines, and takes
         // those out whose own have passed
         answer.await.unwrap_or(Err(NotStored::Unavailable))
     }
 
-    /// Puts a job behind the others. The first of them lets the requests that can go on at once put theirs beside it
-    /// before it rings: it would be committed alone, and they would wait for that.
+    /// Queues a job. The first one in the queue yields before it wakes the dispatcher, so that requests that are ready can queue
+    /// theirs: it would be committed alone, and they would wait for that.
     async fn put(&self, job: Job) {
         if self.waiting.lock().push(job) {
-            let _rings_at_the_end = Ring(&self.bell);
+            let _wakes_on_drop = Wake(&self.wake);
             tokio::task::yield_now().await;
         }
     }
 }
 
-/// Rings when it is dropped: a request may be dropped wherever it waits.
-struct Ring<'a>(&'a mpsc::Sender<()>);
+/// Wakes the dispatcher when it is dropped: a request may be cancelled wherever it waits.
+struct Wake<'a>(&'a mpsc::Sender<()>);
 
-impl Drop for Ring<'_> {
+impl Drop for Wake<'_> {
     fn drop(&mut self) {
-        // full: it has been rung and not been heard yet
+        // full: the dispatcher will wake anyway
         let _ = self.0.try_send(());
     }
 }
 
-/// Hands what waits to a lane, until nobody is left to ring (each of the port's requests may) and every lane is back.
+/// Hands what waits to a lane, until no request is left that could wake it and every lane is back.
 async fn dispatch(
     waiting: Arc<Mutex<Waiting>>,
-    mut rung: mpsc::Receiver<()>,
+    mut woken: mpsc::Receiver<()>,
     mut idle: Vec<Lane>,
     life: Life,
 ) {
@@ -147,7 +126,7 @@ async fn dispatch(
     let mut answered = 0;
     let mut open = true;
     while open || busy > 0 || !waiting.lock().jobs.is_empty() {
-        let next = !idle.is_empty() && (busy == 0 || started.elapsed() >= PATIENCE);
+        let next = !idle.is_empty() && (busy == 0 || started.elapsed() >= SECOND_LANE_AFTER);
         let batch = if next { waiting.lock().batch(answered) } else { Vec::new() };
         answered = 0;
         if !batch.is_empty()
@@ -171,8 +150,8 @@ async fn dispatch(
                 busy -= 1;
                 answered = if busy == 0 { requests } else { 0 };
             }
-            heard = rung.recv(), if open && next => open = heard.is_some(),
-            () = sleep_until(started + PATIENCE), if !next && !idle.is_empty() => {}
+            wake = woken.recv(), if open && next => open = wake.is_some(),
+            () = sleep_until(started + SECOND_LANE_AFTER), if !next && !idle.is_empty() => {}
         }
     }
 }

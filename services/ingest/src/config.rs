@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use store::DatabaseConfig;
 
+use crate::limits::ARRAY_BYTES;
+
 /// All of it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,10 +64,10 @@ impl Settings for Config {
         if !(1..=16).contains(&self.ingest.lanes) {
             faults.add("ingest.lanes", "must be 1 to 16");
         }
-        if self.ingest.queue_bytes < crate::body::ARRAY_BYTES {
+        if self.ingest.queue_bytes < ARRAY_BYTES {
             faults.add("ingest.queue_bytes", "must be at least 1048576, the largest body");
         }
-        if !(crate::body::ARRAY_BYTES..=MAX_BODY_BYTES).contains(&self.ingest.body_bytes) {
+        if !(ARRAY_BYTES..=MAX_BODY_BYTES).contains(&self.ingest.body_bytes) {
             faults.add("ingest.body_bytes", "must be 1048576, the largest body, to 4294967295");
         }
         if let Err(error) = self.origins() {

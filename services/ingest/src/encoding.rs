@@ -1,4 +1,4 @@
-//! A body's content coding (RFC 9110 §8.4): what it unfolds to, within a bound.
+//! A body's content coding (RFC 9110 §8.4), decoded within a bound.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,14 +6,14 @@ use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, header};
 
-/// What a client may send, as the answer to any other coding says it.
+/// What a client may send, for `Accept-Encoding`.
 pub(crate) const ACCEPTED: &str = "gzip, zstd";
 
-/// The most that a zstd frame may ask to be kept while it is unfolded: 8 MiB, what RFC 8878 §3.1.1.1.2 asks every decoder
+/// The most that a zstd frame may ask a decoder to hold: 8 MiB, what RFC 8878 §3.1.1.1.2 asks every decoder
 /// to support, and no more.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// How a body is packed.
+/// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coding {
     Identity,
@@ -21,12 +21,12 @@ pub(crate) enum Coding {
     Zstd,
 }
 
-/// Why a body cannot be unfolded.
+/// Why a body cannot be decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// It unfolds to more than it may.
+    /// It decodes to more than it may.
     TooLarge,
-    /// It is not what its coding says, from its first byte to its last.
+    /// It is not of its coding, from its first byte to its last.
     Broken,
 }
 

@@ -8,11 +8,11 @@ use testkit::fuzz::fuzz;
 use time::macros::datetime;
 
 use crate::{
-    body::{Form, Said, parse},
+    body::{Format, Payload, parse},
     encoding::Coding,
 };
 
-/// What an unfolded body may have here.
+/// What an decoded body may have here.
 const LIMIT: usize = 64 << 10;
 
 #[track_caller]
@@ -44,10 +44,10 @@ fn fuzz_bodies() {
             let unpacked = coding.decode(packed.into(), LIMIT);
             assert_eq!(unpacked.as_deref(), Ok(bytes));
         }
-        for form in [Form::Json, Form::Lines] {
-            let readings = match parse(bytes, form, now) {
-                Ok(Said::One(reading)) => vec![reading],
-                Ok(Said::Many(readings)) => readings,
+        for format in [Format::Json, Format::Lines] {
+            let readings = match parse(bytes, format, now) {
+                Ok(Payload::One(reading)) => vec![reading],
+                Ok(Payload::Many(readings)) => readings,
                 Err(_) => continue,
             };
             for reading in readings {
@@ -71,7 +71,7 @@ fn fuzz_zstd() {
     check("zstd", |bytes| unpack(Coding::Zstd, bytes));
 }
 
-/// Whatever it unfolds to is within the limit, and a cut one is not taken for the whole.
+/// What it decodes to is within the limit, and a cut one is not taken for the whole.
 fn unpack(coding: Coding, bytes: &[u8]) {
     let Ok(unpacked) = coding.decode(Bytes::copy_from_slice(bytes), LIMIT) else { return };
     assert!(unpacked.len() <= LIMIT);

@@ -1,7 +1,8 @@
 //! Writes: takes readings over HTTP, checks them, and commits them in groups.
 //!
-//! A request's way: `routes` → `body` (what was said) → `committer` (one INSERT for whoever waits) → the answer.
+//! A request's way: `routes` → `body` (its readings) → `committer` (one INSERT for all that wait) → the answer.
 
+pub mod app;
 pub mod body;
 mod check_json;
 pub mod committer;
@@ -10,8 +11,9 @@ mod encoding;
 #[cfg(test)]
 mod fuzz;
 mod keys;
+pub mod limits;
 mod metrics;
-mod problems;
+pub mod refusals;
 pub mod routes;
 mod stored_form;
 
@@ -23,9 +25,9 @@ use store::Database;
 
 pub use crate::config::Config;
 use crate::{
+    app::{App, Bodies},
     committer::Committer,
     metrics::Metrics,
-    routes::{App, Bodies},
 };
 
 /// Connections for GET requests and readiness.
@@ -37,7 +39,7 @@ const READ_LIMIT: Duration = Duration::from_secs(2);
 /// How often it is checked that an INSERT would succeed.
 const CHECK_PACE: Pace = Pace { holding: Duration::from_secs(2), failing: Duration::from_millis(250) };
 
-/// The service's story: lanes to the database, the routes before them, the port.
+/// Starts the lanes to the database, then the routes before them, then the port.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
     let reading = config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT).planned_anew();
@@ -60,7 +62,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A database that is away is away for all replicas; a schema that is too old is for other releases.
+/// An unreachable database is no reason to be unready: it is so for all replicas. A schema that is too old is.
 async fn check_schema(database: &Database) -> Result<(), Fault> {
     database.check_schema().await.map_err(|error| Fault::of(&error, !error.is_too_old()))
 }

@@ -2,28 +2,28 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-/// All of it, registered at zero when the process starts.
+/// The metrics, registered at zero when the process starts.
 #[derive(Clone)]
 pub struct Metrics {
     /// Readings committed.
     pub(crate) readings: IntCounter,
-    /// Requests by what became of them.
+    /// Requests by outcome.
     pub(crate) requests: IntCounterVec,
     /// Readings in each INSERT.
     pub(crate) batch: Histogram,
     /// From an INSERT's start to its commit.
     pub(crate) commit: Histogram,
-    /// INSERTs that run now.
+    /// INSERTs in progress.
     pub(crate) lanes_busy: IntGauge,
 }
 
 impl Metrics {
-    /// Registers all of it.
+    /// Registers all of them.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let metrics = Self {
             readings: IntCounter::new("rowcast_ingest_readings_total", "Readings committed")?,
             requests: IntCounterVec::new(
-                Opts::new("rowcast_ingest_requests_total", "Requests by what became of them"),
+                Opts::new("rowcast_ingest_requests_total", "Requests by outcome"),
                 &["outcome"],
             )?,
             batch: Histogram::with_opts(
@@ -34,7 +34,7 @@ impl Metrics {
                 HistogramOpts::new("rowcast_ingest_commit_seconds", "From an INSERT's start to its commit")
                     .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5]),
             )?,
-            lanes_busy: IntGauge::new("rowcast_ingest_lanes_busy", "INSERTs that run now")?,
+            lanes_busy: IntGauge::new("rowcast_ingest_lanes_busy", "INSERTs in progress")?,
         };
         for outcome in ["stored", "refused_data", "unavailable", "full"] {
             metrics.requests.with_label_values(&[outcome]);

@@ -8,35 +8,8 @@ use std::sync::Arc;
 use axum::{Router, http::Uri, response::IntoResponse, routing::get};
 use chassis::{Cors, Origins, Problem};
 use http::{Method, StatusCode, header};
-use store::Database;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{committer::Committer, problems};
-
-/// What the handlers use.
-pub struct App {
-    /// For GET.
-    pub database: Database,
-    /// For POST.
-    pub committer: Committer,
-    /// What bodies take while they come.
-    pub bodies: Bodies,
-}
-
-/// The bytes of bodies that are on their way, all together.
-pub struct Bodies(Arc<Semaphore>);
-
-impl Bodies {
-    /// So many at most.
-    pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes)))
-    }
-
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let bytes = u32::try_from(bytes).map_err(|_| problems::no_room())?;
-        self.0.clone().try_acquire_many_owned(bytes).map_err(|_| problems::no_room())
-    }
-}
+use crate::app::App;
 
 /// The demo's paths, from its README and from its code, with and without the slash.
 const PATHS: [&str; 4] =
@@ -57,16 +30,13 @@ pub fn router(app: App, origins: Origins) -> Router {
 }
 
 async fn wrong_method(method: Method) -> impl IntoResponse {
-    let problem = Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method-not-allowed",
-        format!("{method} is not allowed here"),
-    );
+    let detail = format!("method not allowed: {method}");
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
     ([(header::ALLOW, METHODS)], problem)
 }
 
 async fn unknown_path(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {}", uri.path()))
+    Problem::new(StatusCode::NOT_FOUND, "not-found", format!("not found: {}", uri.path()))
 }
 
 #[cfg(test)]

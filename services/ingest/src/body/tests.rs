@@ -4,15 +4,15 @@ use time::macros::datetime;
 const NOW: OffsetDateTime = datetime!(2026-11-23 08:00 UTC);
 
 fn one(body: &str) -> NewReading {
-    match parse(body.as_bytes(), Form::Json, NOW) {
-        Ok(Said::One(reading)) => reading,
+    match parse(body.as_bytes(), Format::Json, NOW) {
+        Ok(Payload::One(reading)) => reading,
         other => panic!("{body}: {other:?}"),
     }
 }
 
 /// The pointer and detail of each fault.
-fn faults(body: &[u8], form: Form) -> Vec<(String, String)> {
-    match parse(body, form, NOW) {
+fn faults(body: &[u8], format: Format) -> Vec<(String, String)> {
+    match parse(body, format, NOW) {
         Err(Refused::Malformed(faults)) => faults.into_iter().map(|f| (f.pointer, f.detail)).collect(),
         other => panic!("{}: {other:?}", String::from_utf8_lossy(body)),
     }
@@ -20,7 +20,7 @@ fn faults(body: &[u8], form: Form) -> Vec<(String, String)> {
 
 #[track_caller]
 fn check_fault(body: &str, pointer: &str, says: &str) {
-    let found = faults(body.as_bytes(), Form::Json);
+    let found = faults(body.as_bytes(), Format::Json);
     let named = found.iter().any(|(at, detail)| at == pointer && detail.contains(says));
     assert!(named, "{body}: {pointer} {says}: {found:?}");
 }
@@ -96,19 +96,19 @@ fn each_fault_is_named_where_it_is() {
     check_fault(r#"{"sensor_id":"s","value":1,"value":2}"#, "", "twice");
     let deep = format!(r#"{{"sensor_id":"s","value":1,"metadata":{}{}}}"#, "[".repeat(99), "]".repeat(99));
     check_fault(&deep, "/metadata", "nested");
-    assert!(faults(b"{\"sensor_id\":\"\xff\",\"value\":1}", Form::Json)[0].1.contains("UTF-8"));
+    assert!(faults(b"{\"sensor_id\":\"\xff\",\"value\":1}", Format::Json)[0].1.contains("UTF-8"));
 }
 
 #[test]
 fn an_array_is_taken_whole_or_refused_with_each_index() {
-    let Ok(Said::Many(readings)) =
-        parse(br#"[{"sensor_id":"a","value":1},{"sensor_id":"b","value":2}]"#, Form::Json, NOW)
+    let Ok(Payload::Many(readings)) =
+        parse(br#"[{"sensor_id":"a","value":1},{"sensor_id":"b","value":2}]"#, Format::Json, NOW)
     else {
         panic!("two readings")
     };
     assert_eq!(readings.iter().map(|r| r.sensor_id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     let found =
-        faults(br#"[{"sensor_id":"a","value":1},{"value":2},{"sensor_id":"c","value":"x"},7]"#, Form::Json);
+        faults(br#"[{"sensor_id":"a","value":1},{"value":2},{"sensor_id":"c","value":"x"},7]"#, Format::Json);
     let pointers: Vec<&str> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
     assert_eq!(pointers, ["/1/sensor_id", "/2/value", "/3"]);
     check_fault("[]", "", "no reading");
@@ -117,17 +117,17 @@ fn an_array_is_taken_whole_or_refused_with_each_index() {
 #[test]
 fn lines_are_readings_too() {
     let body = b"{\"sensor_id\":\"a\",\"value\":1}\n\n{\"sensor_id\":\"b\",\"value\":2}\r\n";
-    let Ok(Said::Many(readings)) = parse(body, Form::Lines, NOW) else { panic!("two readings") };
+    let Ok(Payload::Many(readings)) = parse(body, Format::Lines, NOW) else { panic!("two readings") };
     assert_eq!(readings.len(), 2);
-    assert_eq!(faults(b"{\"sensor_id\":\"a\",\"value\":1}\nnot json\n", Form::Lines)[0].0, "/1");
+    assert_eq!(faults(b"{\"sensor_id\":\"a\",\"value\":1}\nnot json\n", Format::Lines)[0].0, "/1");
 }
 
 #[test]
 fn too_much_is_refused_by_bytes_and_by_number() {
     let long = format!(r#"{{"sensor_id":"s","value":1,"metadata":"{}"}}"#, "x".repeat(OBJECT_BYTES));
-    assert!(matches!(parse(long.as_bytes(), Form::Json, NOW), Err(Refused::TooLarge(_))));
+    assert!(matches!(parse(long.as_bytes(), Format::Json, NOW), Err(Refused::TooLong)));
     let item = r#"{"sensor_id":"s","value":1}"#;
     let many = |n: usize| format!("[{}]", vec![item; n].join(","));
-    assert!(matches!(parse(many(MAX_READINGS).as_bytes(), Form::Json, NOW), Ok(Said::Many(_))));
-    assert!(matches!(parse(many(MAX_READINGS + 1).as_bytes(), Form::Json, NOW), Err(Refused::TooLarge(_))));
+    assert!(matches!(parse(many(MAX_READINGS).as_bytes(), Format::Json, NOW), Ok(Payload::Many(_))));
+    assert!(matches!(parse(many(MAX_READINGS + 1).as_bytes(), Format::Json, NOW), Err(Refused::TooMany)));
 }

@@ -1,4 +1,4 @@
-//! One connection that inserts batches, and what becomes of a batch that fails.
+//! One connection that inserts batches, and isolates the readings for which a batch fails.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::{Job, NotStored};
+use super::job::{Job, NotStored};
 use crate::metrics::Metrics;
 
 /// The server cancels an INSERT that runs longer: its requests have been refused by then.

@@ -6,41 +6,41 @@ use std::{
 use super::*;
 
 fn committer() -> (Committer, mpsc::Receiver<()>) {
-    let (bell, rung) = mpsc::channel(1);
+    let (wake, woken) = mpsc::channel(1);
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-    (Committer { waiting: Arc::default(), bell, room: Arc::new(Semaphore::new(1)), metrics }, rung)
+    (Committer { waiting: Arc::default(), wake, memory: Arc::new(Semaphore::new(1)), metrics }, woken)
 }
 
 fn job() -> Job {
-    let room = Arc::new(Semaphore::new(0)).try_acquire_many_owned(0).unwrap();
-    Job { readings: Vec::new(), deadline: Instant::now(), reply: oneshot::channel().0, _room: room }
+    let memory = Arc::new(Semaphore::new(0)).try_acquire_many_owned(0).unwrap();
+    Job { readings: Vec::new(), deadline: Instant::now(), reply: oneshot::channel().0, _memory: memory }
 }
 
-fn look(put: Pin<&mut impl Future<Output = ()>>) -> Poll<()> {
+fn poll(put: Pin<&mut impl Future<Output = ()>>) -> Poll<()> {
     put.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[tokio::test]
-async fn the_first_rings_when_the_others_have_had_their_turn() {
-    let (committer, mut rung) = committer();
+async fn the_first_job_wakes_the_dispatcher_after_the_others_have_queued() {
+    let (committer, mut woken) = committer();
     let mut first = pin!(committer.put(job()));
-    assert!(look(first.as_mut()).is_pending());
-    assert!(look(pin!(committer.put(job()))).is_ready());
-    assert!(rung.try_recv().is_err(), "it rang for the first alone");
+    assert!(poll(first.as_mut()).is_pending());
+    assert!(poll(pin!(committer.put(job()))).is_ready());
+    assert!(woken.try_recv().is_err(), "it woke the dispatcher for the first alone");
     first.await;
-    rung.try_recv().unwrap();
+    woken.try_recv().unwrap();
     assert_eq!(committer.waiting.lock().batch(0).len(), 2);
 }
 
 #[tokio::test]
-async fn a_first_whose_client_has_gone_rings_for_the_others() {
-    let (committer, mut rung) = committer();
+async fn a_first_whose_client_has_gone_wakes_for_the_others() {
+    let (committer, mut woken) = committer();
     {
         let mut first = pin!(committer.put(job()));
-        assert!(look(first.as_mut()).is_pending());
+        assert!(poll(first.as_mut()).is_pending());
         committer.put(job()).await;
     }
-    rung.try_recv().unwrap();
+    woken.try_recv().unwrap();
 }
 
 #[test]

@@ -17,12 +17,12 @@ use store::{
 };
 use wire::{Filter, Pattern};
 
-use super::App;
+use crate::app::App;
 
-/// How many readings are listed where the query does not say.
+/// Readings of a list, unless the query says otherwise.
 const DEFAULT_LIMIT: usize = 100;
 
-/// How many are listed at most, whatever it says.
+/// The most readings of a list.
 const MAX_LIMIT: usize = 1_000;
 
 /// Metadata of one page: what a list holds at a time, whatever lies in the table.
@@ -33,9 +33,9 @@ const HELD_BYTES: usize = 3 * PAGE_BYTES + (1 << 20);
 
 pub(super) async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
     let listed = async {
-        let mut list = List::asked(&app.database, query.as_deref().unwrap_or(""))?;
+        let mut list = List::read(&app.database, query.as_deref().unwrap_or(""))?;
         let first = list.page().await.map_err(unavailable)?;
-        Ok(list.behind(first))
+        Ok(list.respond(first))
     };
     match listed.await {
         Ok(response) => response,
@@ -43,7 +43,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery)
     }
 }
 
-/// A list on its way: an array of JSON, in pages that are read as the client takes them.
+/// A list that is being written: an array of JSON, in pages that are read as the client takes them.
 struct List {
     database: Database,
     filter: Filter,
@@ -53,13 +53,13 @@ struct List {
 }
 
 impl List {
-    fn asked(database: &Database, query: &str) -> Result<Self, Problem> {
+    fn read(database: &Database, query: &str) -> Result<Self, Problem> {
         let mut query = Query::parse(query);
         let mut left = query.take("limit", parse_limit).unwrap_or(DEFAULT_LIMIT);
         let sensor_id = query.all("sensor_id").last().map(str::to_owned);
         query.end()?;
         if sensor_id.as_ref().is_some_and(|id| id.contains('\0')) {
-            // no text of Postgres holds it, so no sensor has it
+            // Postgres stores no NUL, so no sensor has this id
             left = 0;
         }
         let filter = sensor_id.map_or(Filter::All, |id| Filter::Any(vec![Pattern::Exact(id)]));
@@ -91,7 +91,7 @@ impl List {
     }
 
     /// The answer that begins with this page.
-    fn behind(self, first: Bytes) -> Response {
+    fn respond(self, first: Bytes) -> Response {
         let content_type = [(header::CONTENT_TYPE, "application/json")];
         if self.left == 0 {
             return (content_type, first).into_response();
@@ -100,7 +100,7 @@ impl List {
             let page = match ready {
                 Some(first) => first,
                 None if list.left == 0 => return Ok(None),
-                None => list.page().await.inspect_err(tell)?,
+                None => list.page().await.inspect_err(log)?,
             };
             store::Result::Ok(Some((page, (None, list))))
         });
@@ -117,12 +117,12 @@ fn parse_limit(text: &str) -> Result<usize, &'static str> {
     }
 }
 
-fn tell(error: &store::Error) {
+fn log(error: &store::Error) {
     tracing::warn!(error = error as &dyn std::error::Error, "a list could not be read");
 }
 
 fn unavailable(error: store::Error) -> Problem {
-    tell(&error);
+    log(&error);
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "the database does not answer in time")
         .retry_after(1)
 }

@@ -17,14 +17,15 @@ use time::OffsetDateTime;
 use tokio::sync::OwnedSemaphorePermit;
 use wire::Reading;
 
-use super::App;
 use crate::{
-    body::{self, ARRAY_BYTES, Form, Said},
+    app::App,
+    body::{self, Format, Payload},
     encoding::{Coding, Unreadable},
-    problems,
+    limits::ARRAY_BYTES,
+    refusals,
 };
 
-/// What a body of lines is called.
+/// Media types of a body of lines.
 const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
 
 /// Names of the one charset of JSON (RFC 8259 §8.1), and of a part of it.
@@ -39,38 +40,38 @@ pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
 }
 
 async fn store(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, chassis::Problem> {
-    let form = form(headers).ok_or_else(problems::media_type)?;
-    let coding = Coding::of(headers).ok_or_else(problems::content_coding)?;
+    let format = format(headers).ok_or_else(refusals::media_type)?;
+    let coding = Coding::of(headers).ok_or_else(refusals::content_coding)?;
     if announced(headers).is_some_and(|bytes| bytes > ARRAY_BYTES as u64) {
-        return Ok(problems::unread(problems::body_too_large()));
+        return Ok(refusals::unread(refusals::body_too_large()));
     }
-    let (body, room) = read(app, body).await?;
+    let (body, permit) = read(app, body).await?;
     let body = coding.decode(body, ARRAY_BYTES).map_err(|error| match error {
-        Unreadable::TooLarge => problems::body_too_large(),
-        Unreadable::Broken => problems::broken_coding(),
+        Unreadable::TooLarge => refusals::body_too_large(),
+        Unreadable::Broken => refusals::broken_coding(),
     })?;
-    let said = body::parse(&body, form, OffsetDateTime::now_utc()).map_err(problems::refused)?;
+    let payload = body::parse(&body, format, OffsetDateTime::now_utc()).map_err(refusals::refused)?;
     // what waits from here on is counted by the queue
-    drop((body, room));
+    drop((body, permit));
     let traceparent = chassis::traces::traceparent();
     let with_trace = |reading: NewReading| NewReading { traceparent: traceparent.clone(), ..reading };
-    match said {
-        Said::One(reading) => {
+    match payload {
+        Payload::One(reading) => {
             let stored =
-                app.committer.store(vec![with_trace(reading)]).await.map_err(problems::not_stored)?;
+                app.committer.store(vec![with_trace(reading)]).await.map_err(refusals::not_stored)?;
             Ok(created(stored.first().map(one).unwrap_or_default()))
         }
-        Said::Many(readings) => {
+        Payload::Many(readings) => {
             let readings = readings.into_iter().map(with_trace).collect();
-            let stored = app.committer.store(readings).await.map_err(problems::not_stored)?;
+            let stored = app.committer.store(readings).await.map_err(refusals::not_stored)?;
             Ok(created(many(&stored)))
         }
     }
 }
 
-/// The form that the content type names, in UTF-8. The demo took only JSON; a body without a type is taken for it.
-fn form(headers: &HeaderMap) -> Option<Form> {
-    let Some(named) = headers.get(header::CONTENT_TYPE) else { return Some(Form::Json) };
+/// The format that the content type names, in UTF-8. The demo took only JSON; a body without a type is taken for it.
+fn format(headers: &HeaderMap) -> Option<Format> {
+    let Some(named) = headers.get(header::CONTENT_TYPE) else { return Some(Format::Json) };
     let mut parts = named.to_str().ok()?.split(';').map(str::trim);
     let essence = parts.next()?;
     let foreign = parts.filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
@@ -80,35 +81,35 @@ fn form(headers: &HeaderMap) -> Option<Form> {
     if foreign {
         None
     } else if essence.eq_ignore_ascii_case("application/json") {
-        Some(Form::Json)
+        Some(Format::Json)
     } else {
-        LINES.iter().any(|lines| essence.eq_ignore_ascii_case(lines)).then_some(Form::Lines)
+        LINES.iter().any(|lines| essence.eq_ignore_ascii_case(lines)).then_some(Format::Lines)
     }
 }
 
-/// The length that the head announces. Whoever waits for `100 Continue` hears of one that is too large before it sends.
+/// The length that the head announces. A client that waits for `100 Continue` is refused before it sends too much.
 fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The whole body as it came, and its part of what all bodies may take.
+/// The whole body as it came, and its permit.
 async fn read(app: &App, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), chassis::Problem> {
     let (mut body, mut whole) = (Limited::new(body, ARRAY_BYTES), BytesMut::new());
-    let mut room = app.bodies.take(0)?;
-    // what comes whole is not waited for: crowds of large bodies that are on their way keep no small one out
+    let mut permit = app.bodies.take(0)?;
+    // a body that is there at once takes no permit: many large bodies that are being received keep no small one out
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let too_large = error.is::<LengthLimitError>();
-            if too_large { problems::body_too_large() } else { problems::broken_body() }
+            if too_large { refusals::body_too_large() } else { refusals::broken_body() }
         })?;
         let Ok(data) = frame.into_data() else { continue };
         if whole.is_empty() && body.is_end_stream() {
-            return Ok((data, room));
+            return Ok((data, permit));
         }
-        room.merge(app.bodies.take(data.len())?);
+        permit.merge(app.bodies.take(data.len())?);
         whole.extend_from_slice(&data);
     }
-    Ok((whole.freeze(), room))
+    Ok((whole.freeze(), permit))
 }
 
 fn one(reading: &Reading) -> Vec<u8> {
@@ -138,19 +139,19 @@ mod tests {
     #[test]
     fn a_body_is_json_or_lines_in_utf_8() {
         for (named, expected) in [
-            ("application/json", Some(Form::Json)),
-            ("Application/JSON; charset=UTF-8", Some(Form::Json)),
-            ("application/json;charset=\"utf-8\"", Some(Form::Json)),
+            ("application/json", Some(Format::Json)),
+            ("Application/JSON; charset=UTF-8", Some(Format::Json)),
+            ("application/json;charset=\"utf-8\"", Some(Format::Json)),
             ("application/json; charset=iso-8859-1", None),
             ("application/x-ndjson; charset=utf-16", None),
-            ("application/x-ndjson", Some(Form::Lines)),
+            ("application/x-ndjson", Some(Format::Lines)),
             ("text/plain", None),
             ("application/x-www-form-urlencoded", None),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, named.parse().unwrap());
-            assert_eq!(form(&headers), expected, "{named}");
+            assert_eq!(format(&headers), expected, "{named}");
         }
-        assert_eq!(form(&HeaderMap::new()), Some(Form::Json));
+        assert_eq!(format(&HeaderMap::new()), Some(Format::Json));
     }
 }

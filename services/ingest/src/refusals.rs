@@ -1,17 +1,48 @@
-//! Each refusal with its status and its stable code.
+//! Why a request is refused: each reason with its text, its status and its stable code.
 
 use axum::response::{IntoResponse, Response};
 use chassis::Problem;
 use http::{StatusCode, header};
 
 use crate::{
-    body::{Fault, Refused},
-    committer::NotStored,
+    committer::job::NotStored,
     encoding,
+    limits::{ARRAY_BYTES, MAX_READINGS, OBJECT_BYTES},
 };
 
 /// When to come back after a refusal that is not the client's fault, in seconds.
 const RETRY_AFTER: u32 = 1;
+
+/// Something wrong with the body, and where, as a JSON pointer (RFC 6901).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Fault {
+    /// Empty for the body as a whole.
+    pub pointer: String,
+    /// A sentence.
+    pub detail: String,
+}
+
+/// Why a body is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Not JSON, or not the JSON of readings; nothing of it is stored.
+    Malformed(Vec<Fault>),
+    /// One reading with more than [`OBJECT_BYTES`].
+    TooLong,
+    /// More than [`MAX_READINGS`] readings.
+    TooMany,
+}
+
+impl Refused {
+    /// For a fault of the body as a whole.
+    pub(crate) fn whole(detail: impl Into<String>) -> Self {
+        Self::Malformed(vec![Fault { pointer: String::new(), detail: detail.into() }])
+    }
+}
+
+fn too_large(detail: String) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+}
 
 pub(crate) fn refused(refused: Refused) -> Problem {
     match refused {
@@ -19,14 +50,15 @@ pub(crate) fn refused(refused: Refused) -> Problem {
             let first = faults.first().map_or_else(String::new, Fault::to_string);
             Problem::new(StatusCode::BAD_REQUEST, "malformed-reading", first).errors(&faults)
         }
-        Refused::TooLarge(detail) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail),
+        Refused::TooLong => too_large(format!("one reading has at most {OBJECT_BYTES} bytes")),
+        Refused::TooMany => too_large(format!("one request has at most {MAX_READINGS} readings")),
     }
 }
 
 pub(crate) fn not_stored(error: NotStored) -> Problem {
     match error {
         NotStored::BadData => Problem::new(StatusCode::BAD_REQUEST, "refused-reading", error.to_string()),
-        NotStored::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
+        NotStored::TooLarge => too_large(error.to_string()),
         NotStored::Full => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue-full", error.to_string())
             .retry_after(RETRY_AFTER),
         NotStored::Unavailable => {
@@ -37,8 +69,7 @@ pub(crate) fn not_stored(error: NotStored) -> Problem {
 }
 
 pub(crate) fn body_too_large() -> Problem {
-    let detail = format!("a body has at most {} bytes", crate::body::ARRAY_BYTES);
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+    too_large(format!("a body has at most {ARRAY_BYTES} bytes"))
 }
 
 pub(crate) fn broken_body() -> Problem {
@@ -54,8 +85,8 @@ pub(crate) fn broken_coding() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "broken-body", "the body is not what its Content-Encoding says")
 }
 
-pub(crate) fn no_room() -> Problem {
-    let detail = "too many bodies are on their way";
+pub(crate) fn bodies_full() -> Problem {
+    let detail = "too many bodies are being received";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue-full", detail).retry_after(RETRY_AFTER)
 }
 

@@ -1,0 +1,35 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+
+use chassis::Problem;
+use store::Database;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{committer::Committer, refusals};
+
+/// The shared state.
+pub struct App {
+    /// For GET.
+    pub database: Database,
+    /// For POST.
+    pub committer: Committer,
+    /// The memory of bodies while they are received.
+    pub bodies: Bodies,
+}
+
+/// The bytes of all bodies that are being received.
+pub struct Bodies(Arc<Semaphore>);
+
+impl Bodies {
+    /// So many at most.
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes)))
+    }
+
+    /// A permit for so many bytes.
+    pub(crate) fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let bytes = u32::try_from(bytes).map_err(|_| refusals::bodies_full())?;
+        self.0.clone().try_acquire_many_owned(bytes).map_err(|_| refusals::bodies_full())
+    }
+}

@@ -1,0 +1,18 @@
+//! The largest requests that are taken.
+
+use time::Duration;
+
+/// The largest body with one reading, in bytes.
+pub const OBJECT_BYTES: usize = 64 << 10;
+
+/// The largest body with several, in bytes.
+pub const ARRAY_BYTES: usize = 1 << 20;
+
+/// The most readings in one request.
+pub const MAX_READINGS: usize = 1_000;
+
+/// The most faults that one answer lists.
+pub(crate) const MAX_FAULTS: usize = 100;
+
+/// How far ahead of our clock a device's may be.
+pub(crate) const MAX_AHEAD: Duration = Duration::hours(24);
