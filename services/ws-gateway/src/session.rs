@@ -18,7 +18,6 @@ use wire::{
 
 use self::{
     allowance::Allowance,
-    answers::read_on,
     effect::Effect,
     subscription::{State, Subscription},
 };
@@ -124,7 +123,7 @@ impl Session {
             own.flush(now, out);
             if own.is_paused() && own.has_room(out) {
                 own.pause(false);
-                effects.push(read_on(own));
+                effects.push(own.read_on());
             }
         }
         effects

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use wire::{Close, ErrorCode, Position, Refusal, Resume};
 
-use super::{
-    Session,
-    effect::Effect,
-    subscription::{State, Subscription},
-};
+use super::{Session, effect::Effect, subscription::State};
 use crate::{
     fanout::{batch::Batch, hub::Attach, mailbox::Selection, snapshot::SnapshotPage},
     outbox::Outbox,
@@ -144,18 +140,6 @@ impl Session {
             Some(next) => State::Snapshot { after: Some(next.clone()), paused },
             None => State::Replay { resumed: false, paused },
         };
-        if paused { Vec::new() } else { vec![read_on(own)] }
-    }
-}
-
-/// What a subscription that had to wait does next.
-pub(super) fn read_on(own: &Subscription) -> Effect {
-    let (sub, filter) = (own.sub, own.filter.clone());
-    match &own.state {
-        State::Snapshot { after, .. } => {
-            Effect::Snapshot { sub, filter, at: Some(own.sent), after: after.clone() }
-        }
-        // the history may have changed meanwhile
-        _ => Effect::Resolve { sub, from: own.sent, first: false },
+        if paused { Vec::new() } else { vec![own.read_on()] }
     }
 }

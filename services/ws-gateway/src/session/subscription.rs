@@ -8,7 +8,7 @@ use wire::{
     frame::{Attached, Gap, Live, Mark},
 };
 
-use super::latest::Latest;
+use super::{effect::Effect, latest::Latest};
 use crate::{
     budget::MemoryPermit,
     encode::{Protocol, rows::Rows, v1::EventHead},
@@ -91,6 +91,18 @@ impl Subscription {
     pub(super) fn pause(&mut self, waits: bool) {
         if let State::Snapshot { paused, .. } | State::Replay { paused, .. } = &mut self.state {
             *paused = waits;
+        }
+    }
+
+    /// How it goes on after it has waited.
+    pub(super) fn read_on(&self) -> Effect {
+        let (sub, filter) = (self.sub, self.filter.clone());
+        match &self.state {
+            State::Snapshot { after, .. } => {
+                Effect::Snapshot { sub, filter, at: Some(self.sent), after: after.clone() }
+            }
+            // the history may have changed meanwhile
+            _ => Effect::Resolve { sub, from: self.sent, first: false },
         }
     }
 
