@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The connection broke, or the server said no for a reason of its own.
-    #[error("redis failed")]
+    #[error("redis error")]
     Redis(#[from] RedisError),
     /// The server refuses what is asked of these keys, and will again.
     #[error("redis refuses {keys}: {}", .why.words())]
@@ -36,7 +36,7 @@ pub enum Error {
     #[error("redis did not answer in time")]
     Silent,
     /// The server said what no stream of ours says.
-    #[error("an unexpected reply: {0}")]
+    #[error("unexpected reply: {0}")]
     Reply(&'static str),
 }
 

@@ -33,7 +33,7 @@ enum Mode {
     Job,
     /// Loses a background task.
     Lose,
-    /// Does not heed the soft stop.
+    /// Ignores the soft stop.
     Deaf,
 }
 

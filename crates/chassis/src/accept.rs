@@ -24,7 +24,7 @@ pub use self::io::into_tcp;
 use self::limits::Limits;
 pub use self::listen::bind;
 pub(crate) use self::listen::listen;
-pub use self::permit::Seat;
+pub use self::permit::Permit;
 use self::port::Port;
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
@@ -33,7 +33,7 @@ use crate::observe::observe;
 /// Serves `router` on the public port until the soft stop; then the listener closes, idle connections are
 /// dropped, and requests in flight are finished until the hard stop. Upgraded connections are the service's.
 ///
-/// Handlers find `ConnectInfo<SocketAddr>`, [`Seat`], [`Handover`] and `hyper::upgrade::OnUpgrade` in a request's extensions.
+/// Handlers find `ConnectInfo<SocketAddr>`, [`Permit`], [`Handover`] and `hyper::upgrade::OnUpgrade` in a request's extensions.
 pub fn serve(life: &Life, listener: TcpListener, config: &HttpConfig, router: Router, metrics: &HttpMetrics) {
     let limits = Limits { idle: config.idle_timeout, ..Limits::default() };
     serve_with(life, listener, config, router, metrics, limits);

@@ -73,11 +73,11 @@ where
     let file = arguments.get_one::<PathBuf>("config").cloned();
     match load::<C>(&Layers::of_process(file)) {
         Err(faults) => {
-            tell_faults(name, &faults.to_string());
+            print_faults(name, &faults.to_string());
             ExitCode::from(EXIT_CONFIG)
         }
         Ok(_) if arguments.get_flag("check-config") => {
-            tell_valid();
+            print_valid();
             ExitCode::SUCCESS
         }
         Ok(loaded) => start(name, version, loaded, run),
@@ -87,7 +87,7 @@ where
 fn command(name: &'static str, version: &'static str) -> Command {
     Command::new(name)
         .version(version)
-        .after_help("Every key can be set in the environment too: ROWCAST_<SECTION>__<KEY>, over the file.")
+        .after_help("Every key can also be set in the environment, over the file: ROWCAST_<SECTION>__<KEY>.")
         .arg(
             Arg::new("config")
                 .long("config")
@@ -99,17 +99,17 @@ fn command(name: &'static str, version: &'static str) -> Command {
             Arg::new("check-config")
                 .long("check-config")
                 .action(ArgAction::SetTrue)
-                .help("Say everything that is wrong with the configuration, and exit"),
+                .help("Check the configuration, list every fault, and exit"),
         )
 }
 
 #[expect(clippy::print_stderr, reason = "there is no log before the configuration is known")]
-fn tell_faults(name: &str, faults: &str) {
-    eprint!("{name}: the configuration has faults\n{faults}");
+fn print_faults(name: &str, faults: &str) {
+    eprint!("{name}: invalid configuration\n{faults}");
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to --check-config")]
-fn tell_valid() {
+fn print_valid() {
     println!("configuration is valid");
 }
 
@@ -122,12 +122,12 @@ where
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(fault) => {
-            tell_faults(name, &format!("the runtime does not start: {fault}\n"));
+            print_faults(name, &format!("cannot start the runtime: {fault}\n"));
             return ExitCode::FAILURE;
         }
     };
     let traces = runtime.block_on(async { telemetry(name, version, &loaded.log) });
-    let ended = runtime.block_on(live(name, version, loaded, run));
+    let ended = runtime.block_on(run_service(name, version, loaded, run));
     if let Err(fault) = &ended {
         error!(service = name, "failed: {fault:#}");
     } else {
@@ -153,12 +153,12 @@ fn telemetry(name: &'static str, version: &'static str, log: &LogConfig) -> Trac
     let _ = tracing_subscriber::registry().with(log.layer().with_filter(log.filter())).with(spans).try_init();
     std::panic::set_hook(Box::new(|panic| error!("{panic}")));
     if let Some(fault) = fault {
-        warn!("traces are off: {fault:#}");
+        warn!("tracing disabled: {fault:#}");
     }
     traces
 }
 
-async fn live<C, F, Fut>(
+async fn run_service<C, F, Fut>(
     name: &'static str,
     version: &'static str,
     loaded: Loaded<C>,
@@ -190,15 +190,15 @@ where
         let (beside, uncounted) = (Life::new(), HttpMetrics::register(&Registry::new())?);
         accept::serve(&beside, listener, &http, admin::router(admin), &uncounted);
     }
-    side.spawn(signals.heed(life.clone()));
+    side.spawn(signals.stop_on_signal(life.clone()));
     info!(service = name, version, "started");
     let service = Service { name, version, admin: config, life: life.clone(), registry, readiness };
-    conduct(&life, run(settings, service)).await
+    run_to_end(&life, run(settings, service)).await
 }
 
 /// Tells and counts the panics of the process. One in a connection's task ends that connection alone.
 fn watch_panics(registry: &Registry) -> anyhow::Result<()> {
-    let panics = IntCounter::new("rowcast_panics_total", "Panics of the process's tasks")?;
+    let panics = IntCounter::new("rowcast_panics_total", "Panics in tasks")?;
     registry.register(Box::new(panics.clone()))?;
     std::panic::set_hook(Box::new(move |panic| {
         panics.inc();
@@ -208,14 +208,14 @@ fn watch_panics(registry: &Registry) -> anyhow::Result<()> {
 }
 
 /// Runs the service to its end, through both stages of the stop.
-pub(crate) async fn conduct<Fut>(life: &Life, run: Fut) -> anyhow::Result<()>
+pub(crate) async fn run_to_end<Fut>(life: &Life, run: Fut) -> anyhow::Result<()>
 where
     Fut: Future<Output = anyhow::Result<()>>,
 {
     let deadline = async {
         life.stopping().await;
         tokio::time::sleep(DRAIN_LIMIT).await;
-        warn!(tasks = life.tasks(), "the drain took too long");
+        warn!(tasks = life.tasks(), "drain deadline exceeded");
         life.stop_hard();
         std::future::pending::<Infallible>().await
     };
@@ -225,7 +225,7 @@ where
         if life.hard().run_until_cancelled(life.drained()).await.is_none()
             && tokio::time::timeout(CUT_LIMIT, life.drained()).await.is_err()
         {
-            warn!(tasks = life.tasks(), "tasks do not yield; they end with the process");
+            warn!(tasks = life.tasks(), "tasks did not stop in time");
         }
         ended
     };
@@ -242,7 +242,7 @@ where
     if let Some(failure) = life.failure() {
         anyhow::bail!("{failure}");
     }
-    anyhow::ensure!(!cut, "cut before all work was done");
+    anyhow::ensure!(!cut, "stopped before all work was done");
     Ok(())
 }
 
@@ -265,12 +265,12 @@ impl Signals {
     }
 
     /// The first signal stops softly, the second hard, whoever began the soft stop.
-    async fn heed(mut self, life: Life) {
+    async fn stop_on_signal(mut self, life: Life) {
         self.next().await;
-        info!("stopping; a second signal cuts");
+        info!("stopping; a second signal stops at once");
         life.stop_soft();
         self.next().await;
-        warn!(tasks = life.tasks(), "second signal");
+        warn!(tasks = life.tasks(), "second signal: stopping at once");
         life.stop_hard();
     }
 }
@@ -282,7 +282,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_ends_well_ends_the_service_well() {
         let life = Life::new();
-        conduct(&life, async { Ok(()) }).await.unwrap();
+        run_to_end(&life, async { Ok(()) }).await.unwrap();
         assert!(life.is_stopping());
     }
 
@@ -299,7 +299,7 @@ mod tests {
             });
             Ok(())
         };
-        conduct(&life, run).await.unwrap();
+        run_to_end(&life, run).await.unwrap();
         seen.try_recv().unwrap();
     }
 
@@ -309,24 +309,24 @@ mod tests {
         life.spawn_work(std::future::pending());
         let began = tokio::time::Instant::now();
         life.stop_soft();
-        let conduct = conduct(&life, async { Ok(()) });
-        let ended = tokio::time::timeout(2 * DRAIN_LIMIT, conduct).await.expect("nobody cut it");
+        let run_to_end = run_to_end(&life, async { Ok(()) });
+        let ended = tokio::time::timeout(2 * DRAIN_LIMIT, run_to_end).await.expect("nobody cut it");
         assert_eq!(began.elapsed().as_secs(), DRAIN_LIMIT.as_secs());
-        assert_eq!(ended.unwrap_err().to_string(), "cut before all work was done");
+        assert_eq!(ended.unwrap_err().to_string(), "stopped before all work was done");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_run_that_does_not_heed_the_stop_is_cut() {
+    async fn a_run_that_ignores_the_stop_is_cut() {
         let life = Life::new();
         life.stop_soft();
-        let conduct = conduct(&life, std::future::pending());
-        tokio::time::timeout(2 * DRAIN_LIMIT, conduct).await.expect("nobody cut it").unwrap_err();
+        let run_to_end = run_to_end(&life, std::future::pending());
+        tokio::time::timeout(2 * DRAIN_LIMIT, run_to_end).await.expect("nobody cut it").unwrap_err();
         assert!(life.hard().is_cancelled());
     }
 
     #[tokio::test]
     async fn a_run_that_panics_is_a_failure() {
-        let ended = conduct(&Life::new(), async { panic!("boom") }).await;
+        let ended = run_to_end(&Life::new(), async { panic!("boom") }).await;
         assert_eq!(ended.unwrap_err().to_string(), "the service panicked");
     }
 
@@ -339,7 +339,8 @@ mod tests {
             run.stopping().await;
             Ok(())
         };
-        let ended = tokio::time::timeout(DRAIN_LIMIT, conduct(&life, run)).await.expect("nobody stopped it");
-        assert_eq!(ended.unwrap_err().to_string(), "background task feed ended unasked");
+        let ended =
+            tokio::time::timeout(DRAIN_LIMIT, run_to_end(&life, run)).await.expect("nobody stopped it");
+        assert_eq!(ended.unwrap_err().to_string(), "background task feed ended unexpectedly");
     }
 }

@@ -24,7 +24,7 @@ mod query;
 mod readiness;
 pub mod traces;
 
-pub use crate::accept::{Handover, Holds, HttpConfig, Seat, bind, into_tcp, serve};
+pub use crate::accept::{Handover, Holds, HttpConfig, Permit, bind, into_tcp, serve};
 pub use crate::admin::AdminConfig;
 pub use crate::boot::{DRAIN_LIMIT, Service, main};
 pub use crate::chain::chain;

@@ -26,6 +26,7 @@ struct Inner {
 }
 
 impl Life {
+    /// A life with no tasks.
     pub fn new() -> Self {
         Self::default()
     }
@@ -40,6 +41,7 @@ impl Life {
         &self.0.hard
     }
 
+    /// Whether the soft stop has begun.
     pub fn is_stopping(&self) -> bool {
         self.0.soft.is_cancelled()
     }
@@ -107,7 +109,7 @@ impl Life {
     {
         match AssertUnwindSafe(task).catch_unwind().await {
             Ok(Ok(())) if self.is_stopping() => {}
-            Ok(Ok(())) => self.fail(name, "ended unasked"),
+            Ok(Ok(())) => self.fail(name, "ended unexpectedly"),
             Ok(Err(cause)) => self.fail(name, &format!("failed: {cause:#}")),
             Err(_) => self.fail(name, "panicked"),
         }
@@ -170,11 +172,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_background_task_that_ends_unasked_fails_the_service() {
+    async fn a_background_task_that_ends_unexpectedly_fails_the_service() {
         let life = Life::new();
         life.spawn("feed", async {});
         soon(life.stopping()).await;
-        assert_eq!(life.failure(), Some("background task feed ended unasked"));
+        assert_eq!(life.failure(), Some("background task feed ended unexpectedly"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -231,11 +233,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_apart_that_ends_unasked_fails_the_service() {
+    async fn a_task_apart_that_ends_unexpectedly_fails_the_service() {
         let life = Life::new();
         life.spawn_apart("apart", async {}).unwrap();
         soon(life.stopping()).await;
-        assert_eq!(life.failure(), Some("background task apart ended unasked"));
+        assert_eq!(life.failure(), Some("background task apart ended unexpectedly"));
     }
 
     #[tokio::test]

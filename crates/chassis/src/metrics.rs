@@ -15,7 +15,7 @@ const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 pub(crate) fn registry(name: &str, version: &str) -> anyhow::Result<Registry> {
     let registry = Registry::new();
     let build = IntGaugeVec::new(
-        Opts::new("rowcast_build_info", "Always 1; the labels say what runs"),
+        Opts::new("rowcast_build_info", "Always 1, with the running service and version as labels"),
         &["service", "version"],
     )?;
     build.with_label_values(&[name, version]).set(1);
@@ -27,15 +27,15 @@ pub(crate) fn registry(name: &str, version: &str) -> anyhow::Result<Registry> {
 /// What the public port counts.
 #[derive(Clone)]
 pub struct HttpMetrics {
-    /// Seconds from a request's head to its response's head
+    /// Time from request head to response head, in seconds
     pub(crate) duration: HistogramVec,
-    /// Public connections open now, upgraded ones included while their seat is held
+    /// Open public connections, upgraded ones included
     pub(crate) open: IntGauge,
-    /// Public connections accepted since the start
+    /// Accepted public connections
     pub(crate) accepted: IntCounter,
-    /// Public connections refused because the cap was reached
+    /// Public connections refused at the connection limit
     pub(crate) refused: IntCounter,
-    /// Public connections cut because their peer was too slow, by the deadline that passed
+    /// Public connections closed because the peer exceeded a deadline, by deadline
     pub(crate) overdue: IntCounterVec,
 }
 
@@ -47,27 +47,27 @@ impl HttpMetrics {
             duration: HistogramVec::new(
                 HistogramOpts::new(
                     "rowcast_http_request_duration_seconds",
-                    "Seconds from a request's head to its response's head",
+                    "Time from request head to response head, in seconds",
                 )
                 .buckets(SECONDS.to_vec()),
                 &["method", "route", "status"],
             )?,
             open: IntGauge::new(
                 "rowcast_http_connections_open",
-                "Public connections open now, upgraded ones included while their seat is held",
+                "Open public connections, upgraded ones included",
             )?,
             accepted: IntCounter::new(
                 "rowcast_http_connections_accepted_total",
-                "Public connections accepted since the start",
+                "Accepted public connections",
             )?,
             refused: IntCounter::new(
                 "rowcast_http_connections_refused_total",
-                "Public connections refused because the cap was reached",
+                "Public connections refused at the connection limit",
             )?,
             overdue: IntCounterVec::new(
                 Opts::new(
                     "rowcast_http_connections_overdue_total",
-                    "Public connections cut because their peer was too slow, by the deadline that passed",
+                    "Public connections closed because the peer exceeded a deadline, by deadline",
                 ),
                 &["deadline"],
             )?,

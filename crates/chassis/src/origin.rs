@@ -118,7 +118,7 @@ impl Origins {
     /// The refusal of a foreign page.
     pub fn check(&self, headers: &HeaderMap) -> Result<Option<(HeaderName, HeaderValue)>, Problem> {
         let foreign = || {
-            let detail = "pages of this origin may not connect here";
+            let detail = "origin not allowed";
             Problem::new(StatusCode::FORBIDDEN, "foreign-origin", detail)
         };
         let mut origins = headers.get_all(header::ORIGIN).iter();

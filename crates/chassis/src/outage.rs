@@ -56,7 +56,7 @@ impl Outage {
     pub fn ends(&mut self) {
         if let Some(Current { began_at, .. }) = self.current.take() {
             let lasted_s = began_at.elapsed().as_secs_f64();
-            info!(lasted_s, "{} works again", self.name);
+            info!(lasted_s, "{} recovered", self.name);
         }
     }
 

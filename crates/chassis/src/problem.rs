@@ -92,7 +92,7 @@ impl Refusal {
                 (StatusCode::BAD_REQUEST, "host-header", "the request needs exactly one Host header")
             }
             Self::Framing => {
-                (StatusCode::BAD_REQUEST, "framing", "the only Transfer-Encoding is chunked, once")
+                (StatusCode::BAD_REQUEST, "framing", "Transfer-Encoding must be chunked, and only once")
             }
             Self::HeadersTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -105,13 +105,11 @@ impl Refusal {
             Self::TooManyConnections => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too-many-connections",
-                "the server has no room for another connection",
+                "the server is at its connection limit",
             ),
-            Self::AnswersWait => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "busy",
-                "too many answers wait for their clients to read them",
-            ),
+            Self::AnswersWait => {
+                (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many responses are waiting to be read")
+            }
         }
     }
 

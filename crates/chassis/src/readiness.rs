@@ -95,11 +95,12 @@ pub(crate) struct Report {
 }
 
 impl Readiness {
+    /// No conditions yet: not ready.
     pub fn new(life: &Life) -> Self {
         let degraded = IntGaugeVec::new(
             Opts::new(
                 "rowcast_degraded",
-                "1 while a dependency that all replicas share is away, by condition",
+                "1 while a dependency shared by all replicas is unavailable, by condition",
             ),
             &["condition"],
         );
@@ -119,6 +120,7 @@ impl Readiness {
         Condition { name, readiness: self.clone() }
     }
 
+    /// What `/readyz` says.
     pub fn is_ready(&self) -> bool {
         self.report().ready
     }
@@ -136,7 +138,7 @@ impl Readiness {
             failing.insert("service", "starting".to_owned());
         }
         if self.life.is_stopping() {
-            failing.insert("stopping", "the service takes no new work".to_owned());
+            failing.insert("stopping", "the service is stopping".to_owned());
         }
         Report { ready: failing.is_empty(), failing, degraded }
     }
@@ -199,10 +201,12 @@ impl Condition {
         }
     }
 
+    /// It holds.
     pub fn hold(&self) {
         self.set(Ok::<(), Infallible>(()));
     }
 
+    /// It does not hold.
     pub fn fail(&self, why: impl Into<Fault>) {
         self.set(Err(why.into()));
     }

@@ -48,7 +48,7 @@ impl Traces {
     /// Sends what is queued and ends the exporter. Blocks, so it is called outside the event loop.
     pub(crate) fn flush(self) {
         if let Some(Err(fault)) = self.0.map(|provider| provider.shutdown_with_timeout(FLUSH_LIMIT)) {
-            tracing::warn!(%fault, "the last spans did not leave");
+            tracing::warn!(%fault, "failed to export the last spans");
         }
     }
 }

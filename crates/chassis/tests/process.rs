@@ -160,7 +160,7 @@ fn the_admin_port_answers_unready_through_the_drain_and_a_second_signal_cuts() {
     let admin = probe.addr("admin");
     probe.said("condition holds");
     probe.signal();
-    probe.said("stopping; a second signal cuts");
+    probe.said("stopping; a second signal stops at once");
     let ready = get(admin, "/readyz");
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains(r#""stopping":"#), "{ready}");
     assert!(get(admin, "/livez").starts_with("HTTP/1.1 200"));

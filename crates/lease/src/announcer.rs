@@ -1,4 +1,4 @@
-//! Events on a pod when it takes the Lease: `kubectl describe pod` tells who led when.
+//! Events on a pod when it acquires the Lease: `kubectl describe pod` shows who led when.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{config::Config, elector::Change, object::Object};
 
-/// How long an event may take: nobody waits for it, and the next one should not queue up behind it.
-const WITHIN: Duration = Duration::from_secs(5);
+/// How long sending an event may take, so that later ones do not queue up behind it.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A leadership that has begun.
 #[derive(Debug)]
@@ -25,15 +25,15 @@ impl Takeover {
         let how = match self.by {
             Change::Free => "nobody held it".to_owned(),
             Change::Expired => format!("{previous} did not renew it in time"),
-            Change::Own => "an earlier life of this pod had held it".to_owned(),
-            Change::Claimed => format!("{previous} held it, but its work was not done"),
-            Change::Interim => "nobody can be asked".to_owned(),
+            Change::Own => "an earlier run of this pod held it".to_owned(),
+            Change::Claimed => format!("{previous} held it but was stalled"),
+            Change::Interim => "the Kubernetes API is unreachable".to_owned(),
         };
         format!("{pod} leads, term {}: {how}", self.term)
     }
 }
 
-/// Tells of takeovers until the sender is gone.
+/// Records an event for each takeover until the sender is dropped.
 pub(crate) async fn announce(
     object: Object,
     config: Config,
@@ -66,12 +66,12 @@ pub(crate) async fn announce(
         let reporter = Reporter { controller: "rowcast/lease".to_owned(), instance: Some(pod.clone()) };
         // a new one each time: it would count takeovers up in one event, with the first one's note
         let recorder = Recorder::new(object.client(), reporter);
-        match timeout(WITHIN, recorder.publish(&event, &of_pod)).await {
+        match timeout(EVENT_TIMEOUT, recorder.publish(&event, &of_pod)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "no event of a takeover");
+                tracing::debug!(error = &error as &dyn std::error::Error, "takeover event not recorded");
             }
-            Err(_) => tracing::debug!("no event of a takeover: the API is silent"),
+            Err(_) => tracing::debug!("takeover event not recorded: the Kubernetes API did not answer"),
         }
     }
 }

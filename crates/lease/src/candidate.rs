@@ -1,4 +1,4 @@
-//! Does what the elector decided: the requests, the waits, and what those who lead are told.
+//! Carries out what the elector decided: the requests, the waits, and the changes of leadership.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -15,14 +15,14 @@ use crate::{
     elector::{Change, Elector, Event, Held, Record, Step, Version},
     leadership::Elections,
     metrics::Metrics,
-    object::{Error, Object, Wrote},
+    object::{Error, Object, WriteOutcome},
 };
 
-/// A leadership is given back before the Lease is released, unless that takes longer.
-const HAND_BACK: Duration = Duration::from_millis(500);
+/// How long the leader may take to stop before the Lease is released.
+const HAND_BACK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Takeovers whose events have not been sent; more are not told of.
-const NEWS: usize = 4;
+/// Takeovers whose events are not sent yet; beyond these none is sent.
+const TAKEOVER_QUEUE: usize = 4;
 
 /// Takes part in the election for as long as it runs.
 pub struct Candidate {
@@ -49,7 +49,7 @@ pub async fn stand(
     let timing = config.timing();
     let object = Object::connect(config.namespace.as_deref(), &config.name, timing.request()).await?;
     let (held, seen) = watch::channel(None);
-    let (news, told) = mpsc::channel(NEWS);
+    let (news, told) = mpsc::channel(TAKEOVER_QUEUE);
     let (handed, claim) = (TaskTracker::new(), Arc::new(Notify::new()));
     handed.close();
     let elections = Elections { held: seen, handed: handed.clone(), claim: claim.clone(), last: 0 };
@@ -59,7 +59,7 @@ pub async fn stand(
 }
 
 impl Candidate {
-    /// Stands until `stop`, then waits for the leadership to be given back and releases the Lease.
+    /// Takes part until `stop`, then waits for the leadership to be given back and releases the Lease.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let object = self.object.clone();
@@ -95,18 +95,18 @@ impl Candidate {
     async fn write(&self, over: Option<Version>, record: Record) -> Event {
         let began = Instant::now();
         match self.object.write(over, record).await {
-            Ok(Wrote::Written(seen)) => {
+            Ok(WriteOutcome::Written(seen)) => {
                 self.metrics.renew.observe(began.elapsed().as_secs_f64());
                 Event::Written(seen)
             }
-            Ok(Wrote::Refused) => Event::Refused,
+            Ok(WriteOutcome::Refused) => Event::Refused,
             Err(error) => self.failed(&error),
         }
     }
 
     fn failed(&self, error: &Error) -> Event {
         self.metrics.errors.inc();
-        tracing::warn!(error = error as &dyn std::error::Error, "the Lease can be neither read nor written");
+        tracing::warn!(error = error as &dyn std::error::Error, "cannot read or write the Lease");
         Event::Failed
     }
 
@@ -114,8 +114,8 @@ impl Candidate {
     async fn take_back(&self) {
         self.held.send_replace(None);
         self.metrics.is_leader.set(0);
-        if timeout(HAND_BACK, self.handed.wait()).await.is_err() {
-            tracing::warn!("the Lease is released although its leader has not stopped");
+        if timeout(HAND_BACK_TIMEOUT, self.handed.wait()).await.is_err() {
+            tracing::warn!("releasing the Lease before its leader has stopped");
         }
     }
 
@@ -126,7 +126,7 @@ impl Candidate {
         match (before, held) {
             (before, Some(held)) if before.map(|before| before.grant) != Some(held.grant) => self.took(held),
             (Some(before), None) => {
-                tracing::info!(term = before.term, "leadership has ended");
+                tracing::info!(term = before.term, "leadership lost");
             }
             _ => {}
         }
@@ -134,15 +134,12 @@ impl Candidate {
 
     fn took(&self, held: Held) {
         if held.by == Change::Interim {
-            tracing::warn!(
-                term = held.term,
-                "the API is away, nobody leads, and this replica was the last: it goes on"
-            );
+            tracing::warn!(term = held.term, "Kubernetes API unreachable: continuing as the last holder");
             return;
         }
         self.metrics.transitions.inc();
         let previous = self.elector.previous().map(str::to_owned);
-        tracing::info!(term = held.term, by = ?held.by, previous, "leadership has begun");
+        tracing::info!(term = held.term, by = ?held.by, previous, "leadership acquired");
         // without room, the event is not sent; the log has it
         let _ = self.news.try_send(Takeover { term: held.term, by: held.by, previous });
     }

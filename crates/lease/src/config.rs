@@ -68,13 +68,13 @@ impl Config {
             faults.push(("name", "must not be empty"));
         }
         if self.duration.as_secs() < 1 || self.duration.subsec_nanos() != 0 {
-            faults.push(("duration", "must be whole seconds, at least one: a Lease object says no less"));
+            faults.push(("duration", "must be a whole number of seconds, at least 1s"));
         }
         if self.renew_deadline >= self.duration {
             faults.push(("renew_deadline", "must be shorter than duration, or two could lead at once"));
         }
         if self.retry.is_zero() || self.retry * 2 > self.renew_deadline {
-            faults.push(("retry", "must be more than nothing, and at most half of renew_deadline"));
+            faults.push(("retry", "must be more than 0s, and at most half of renew_deadline"));
         }
         faults
     }

@@ -16,7 +16,7 @@ pub struct Version(pub String);
 /// What a Lease says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
-    /// Who holds it: `pod/life`; a pod's container lives several times.
+    /// Who holds it: `pod/life`; a pod's container may be started several times.
     pub holder: Option<String>,
     /// How often it was taken (`leaseTransitions`): each leadership has a number of its own.
     pub term: u64,
@@ -81,7 +81,7 @@ pub enum Change {
     Own,
     /// Its holder's work was not done.
     Claimed,
-    /// The API is away, and so is everybody's right: the last holder goes on.
+    /// The API is unreachable for everybody: the last holder continues.
     Interim,
 }
 
@@ -98,7 +98,7 @@ pub struct Held {
     pub grant: u64,
 }
 
-/// The state between an event and the next.
+/// The state of the election as this candidate sees it.
 #[derive(Debug)]
 pub struct Elector {
     pod: String,

@@ -22,16 +22,13 @@ impl Metrics {
             is_leader: IntGauge::new("rowcast_lease_is_leader", "1 while this replica leads")?,
             transitions: IntCounter::new(
                 "rowcast_lease_transitions_total",
-                "How often this replica took the Lease",
+                "Times that this replica acquired the Lease",
             )?,
             renew: Histogram::with_opts(
-                HistogramOpts::new("rowcast_lease_renew_seconds", "How long renewals of the Lease take")
+                HistogramOpts::new("rowcast_lease_renew_seconds", "Latency of Lease renewals, in seconds")
                     .buckets(vec![0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0]),
             )?,
-            errors: IntCounter::new(
-                "rowcast_lease_errors_total",
-                "Requests about the Lease that got no useful answer",
-            )?,
+            errors: IntCounter::new("rowcast_lease_errors_total", "Failed requests for the Lease")?,
         };
         registry.register(Box::new(metrics.is_leader.clone()))?;
         registry.register(Box::new(metrics.transitions.clone()))?;

@@ -34,9 +34,9 @@ pub enum Error {
     Silent(Duration),
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug)]
-pub(crate) enum Wrote {
+pub(crate) enum WriteOutcome {
     Written(Seen),
     /// The object is in another state.
     Refused,
@@ -86,16 +86,16 @@ impl Object {
 
     /// Replaces a state of it, or makes it where there was none. PUT does both: the API server asks a Role about
     /// the object's name in either case, which it cannot for POST.
-    pub(crate) async fn write(&self, over: Option<Version>, record: Record) -> Result<Wrote, Error> {
+    pub(crate) async fn write(&self, over: Option<Version>, record: Record) -> Result<WriteOutcome, Error> {
         let replaces = over.is_some();
         let lease = self.lease(over, record);
         let (name, how) = (self.name.as_str(), PostParams::default());
         let write = self.api.replace(name, &how, &lease);
         match timeout(self.within, write).await.map_err(|_| Error::Silent(self.within))? {
-            Ok(lease) => Ok(Wrote::Written(seen(lease))),
+            Ok(lease) => Ok(WriteOutcome::Written(seen(lease))),
             // in another state, or there although it was to be made: only reading tells
-            Err(kube::Error::Api(status)) if matches!(status.code, 409 | 422) => Ok(Wrote::Refused),
-            Err(kube::Error::Api(status)) if status.code == 404 && replaces => Ok(Wrote::Refused),
+            Err(kube::Error::Api(status)) if matches!(status.code, 409 | 422) => Ok(WriteOutcome::Refused),
+            Err(kube::Error::Api(status)) if status.code == 404 && replaces => Ok(WriteOutcome::Refused),
             Err(error) => Err(Error::Api(Box::new(error))),
         }
     }

@@ -1,4 +1,4 @@
-//! The way to the database, and what is set on each connection.
+//! Connections to the database, and the settings of each.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a statement may take where nothing else is said.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long after a statement's limit the server's word that it was cancelled may come.
+/// How much longer than a statement's timeout the server may take to say that it cancelled it.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How to reach the database.

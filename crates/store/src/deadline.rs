@@ -1,4 +1,4 @@
-//! No wait for the database is without an end.
+//! Timeouts of waits for the database.
 
 use std::time::Duration;
 

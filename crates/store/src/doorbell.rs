@@ -1,4 +1,4 @@
-//! LISTEN, as a bell that may ring too often and may stay silent, but never hangs.
+//! LISTEN, as a wake-up call that may come too often or not at all, but never hangs.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::{
 /// The channel that `notify_sensor_update()` rings.
 const CHANNEL: &str = "sensor_updates";
 
-/// How long the line may be silent before it is tested.
+/// How long the connection may be silent before it is tested.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// How long a test of the line may take.
+/// How long a test of the connection may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// A session that listens.

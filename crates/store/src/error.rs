@@ -3,7 +3,7 @@
 /// What a store operation gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failure of Postgres, of the way to it, or of a statement.
+/// A failure of Postgres, of the connection, or of a statement.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", sentence(.0))]
 pub struct Error(#[from] pub(crate) sqlx::Error);
@@ -57,26 +57,24 @@ impl Error {
 #[error("{0}")]
 pub(crate) struct NoneTaken(pub(crate) String);
 
-/// What a failure means for whoever set the database up; the driver's own words follow it as its source.
+/// What a failure means for the operator; the driver's error follows as the source.
 pub(crate) fn sentence(error: &sqlx::Error) -> &'static str {
     match error {
-        sqlx::Error::Io(why) if is_unknown_name(why) => "the database's host is not known",
-        sqlx::Error::Io(_) => "the database cannot be reached",
-        sqlx::Error::PoolTimedOut => "the database does not answer",
-        sqlx::Error::Configuration(why) if why.is::<NoneTaken>() => {
-            "none of the database's hosts can be used"
-        }
-        sqlx::Error::Tls(_) => "no TLS with the database that can be trusted",
+        sqlx::Error::Io(why) if is_unknown_name(why) => "database host not found",
+        sqlx::Error::Io(_) => "database unreachable",
+        sqlx::Error::PoolTimedOut => "database not responding",
+        sqlx::Error::Configuration(why) if why.is::<NoneTaken>() => "no usable database host",
+        sqlx::Error::Tls(_) => "TLS connection to the database failed",
         sqlx::Error::Database(told) => match told.code().as_deref() {
-            Some("28P01" | "28000") => "the database refuses the user or the password",
-            Some("3D000") => "there is no such database",
-            Some("42501") => "the database's user may not do that",
-            Some("53300") => "the database has no connection left",
+            Some("28P01" | "28000") => "database authentication failed",
+            Some("3D000") => "database does not exist",
+            Some("42501") => "permission denied by the database",
+            Some("53300") => "too many connections to the database",
             // names of statements that another has given, or that are known elsewhere
             Some("26000" | "42P05") => "a pooler shares sessions: database.pooler must be transaction",
-            _ => "the database failed",
+            _ => "database error",
         },
-        _ => "the database failed",
+        _ => "database error",
     }
 }
 

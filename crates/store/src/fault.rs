@@ -22,7 +22,7 @@ pub enum Fault {
     Target,
     /// A pooler before a service that needs a session of its own.
     #[error(
-        "must not be transaction here: this service listens or holds locks, in a session of its own; lead its URL past the pooler"
+        "must not be transaction here: this service listens or holds locks, in a session of its own; connect past the pooler"
     )]
     Pooler,
     /// A mode that there is not.

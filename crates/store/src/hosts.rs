@@ -95,7 +95,7 @@ impl Hosts {
         (&self.hosts, self.target)
     }
 
-    /// The host alone, where nothing has to be asked to know it.
+    /// The only host, where there is no choice to make.
     pub(crate) fn only(&self) -> Option<&PgConnectOptions> {
         match (self.hosts.as_slice(), self.target) {
             ([host], Target::Any) => Some(host),
@@ -114,12 +114,12 @@ impl Hosts {
             let host = &self.hosts[place];
             match self.try_one(host, share).await {
                 Ok(connection) => return Ok((host, connection)),
-                // the others would say the same, and who is locked out after so many tries would be so sooner
+                // the others would answer the same, and repeated failures may lock the account
                 Err(Refusal::Failed(error)) if self.hosts.len() == 1 || is_final(&error) => {
                     return Err(error.into());
                 }
                 Err(Refusal::Failed(error)) => refusals.push(format!("{}: {error}", name(host))),
-                Err(Refusal::Unfit) => refusals.push(format!("{}: cannot be written to", name(host))),
+                Err(Refusal::Unfit) => refusals.push(format!("{}: not writable", name(host))),
             }
         }
         Err(sqlx::Error::Configuration(Box::new(NoneTaken(refusals.join("; ")))).into())
@@ -145,7 +145,7 @@ impl Hosts {
     }
 }
 
-/// Whether it is of no use to ask another host: the password is wrong, or there is no such database.
+/// Whether it is of no use to ask another host: the password is wrong, or database does not exist.
 fn is_final(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.starts_with("28") || code == "3D000")

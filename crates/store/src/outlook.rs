@@ -1,4 +1,4 @@
-//! What a standby sees of the leader's work.
+//! The leader's progress, as a standby sees it.
 
 use sqlx::FromRow;
 use wire::{Epoch, Tick};

@@ -1,4 +1,4 @@
-//! A pool of connections for readers, in which no wait is without an end.
+//! A pool of connections for readers, in which every wait has a timeout.
 //!
 //! The pool of sqlx asks each connection that comes back whether it still works, and waits for the answer; with a host that is
 //! gone without a word, its connections would be missing until TCP gives up, a quarter of an hour later.

@@ -56,7 +56,7 @@ async fn a_database_that_falls_silent_ends_every_wait_and_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_leaves_no_seat_taken() {
+async fn a_reader_that_goes_away_leaves_no_permit_taken() {
     let db = TestDatabase::migrated().await;
     let (wire, options) = behind_a_wire(&db).await;
     let database = Database::new(&options, 1);

@@ -173,7 +173,7 @@ impl From<Refusal> for CommandError {
 }
 
 impl Bye {
-    /// The farewell for an ending, with a time to come back after.
+    /// The `bye` of a close code, with the time to reconnect after.
     pub fn new(close: Close, after_ms: Option<u64>) -> Self {
         use crate::close::Next;
         let resume = matches!(close.next(), Next::Resume | Next::BackOff);

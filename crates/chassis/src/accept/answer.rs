@@ -22,7 +22,7 @@ const COUNTED_BYTES: u64 = 16 << 10;
 /// Permits are for so many bytes each.
 const UNIT_BYTES: u64 = 1 << 10;
 
-/// What part of the room one connection may take: HTTP/2 carries many answers at a time.
+/// What part of the budget one connection may take: HTTP/2 carries many answers at a time.
 const SHARE: usize = 8;
 
 /// In the extensions of an answer that is made while it is taken: the most bytes that it keeps at a time. They are counted
@@ -32,7 +32,7 @@ pub struct Holds(pub usize);
 
 /// The bytes of answers that may wait for their peers, all together.
 #[derive(Clone)]
-pub(super) struct Room {
+pub(super) struct AnswerBudget {
     all: Arc<Semaphore>,
     share: usize,
 }
@@ -45,13 +45,13 @@ pub(super) struct Share {
     counted_bytes: u64,
 }
 
-/// An answer's place in both.
-pub(super) struct Place {
+/// An answer's part of both.
+pub(super) struct AnswerPermit {
     _all: OwnedSemaphorePermit,
     _own: OwnedSemaphorePermit,
 }
 
-impl Room {
+impl AnswerBudget {
     pub(super) fn new(bytes: usize) -> Self {
         let units = (bytes as u64 / UNIT_BYTES) as usize;
         Self { all: Arc::new(Semaphore::new(units)), share: units / SHARE }
@@ -65,37 +65,37 @@ impl Room {
 }
 
 impl Share {
-    /// A place for this answer, if there is room; `Ok(None)` where it needs none. One that is larger than the share may
+    /// A permit for this answer, if there is budget; `Ok(None)` where it needs none. One that is larger than the share may
     /// be the only one.
-    pub(super) fn take(&self, response: &Response) -> Result<Option<Place>, NoRoom> {
+    pub(super) fn take(&self, response: &Response) -> Result<Option<AnswerPermit>, BudgetExceeded> {
         let held = response.extensions().get().map(|Holds(bytes)| *bytes as u64);
         let bytes = held.or_else(|| response.body().size_hint().exact()).unwrap_or(0);
         if bytes < self.counted_bytes {
             return Ok(None);
         }
         let units = bytes.div_ceil(UNIT_BYTES);
-        let take = |room: &Arc<Semaphore>, units: u64| {
-            let units = u32::try_from(units).map_err(|_| NoRoom)?;
-            room.clone().try_acquire_many_owned(units).map_err(|_| NoRoom)
+        let take = |budget: &Arc<Semaphore>, units: u64| {
+            let units = u32::try_from(units).map_err(|_| BudgetExceeded)?;
+            budget.clone().try_acquire_many_owned(units).map_err(|_| BudgetExceeded)
         };
         let own = take(&self.own, units.min(self.units as u64))?;
-        Ok(Some(Place { _all: take(&self.all, units)?, _own: own }))
+        Ok(Some(AnswerPermit { _all: take(&self.all, units)?, _own: own }))
     }
 }
 
-pub(super) struct NoRoom;
+pub(super) struct BudgetExceeded;
 
 /// A request that is being answered; the connection is busy until it is dropped.
-pub(super) struct Open(Arc<Flow>);
+pub(super) struct OpenRequest(Arc<Flow>);
 
-impl Open {
+impl OpenRequest {
     pub(super) fn new(flow: Arc<Flow>) -> Self {
         flow.opened();
         Self(flow)
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
         self.0.closed();
     }
@@ -107,13 +107,13 @@ pub(super) struct AnswerBody {
     rest: Bytes,
     /// A piece was handed out, and not taken yet.
     offered: bool,
-    open: Open,
-    _place: Option<Place>,
+    open: OpenRequest,
+    _permit: Option<AnswerPermit>,
 }
 
 impl AnswerBody {
-    pub(super) fn new(inner: Body, open: Open, place: Option<Place>) -> Self {
-        Self { inner, rest: Bytes::new(), offered: false, open, _place: place }
+    pub(super) fn new(inner: Body, open: OpenRequest, permit: Option<AnswerPermit>) -> Self {
+        Self { inner, rest: Bytes::new(), offered: false, open, _permit: permit }
     }
 
     fn set_offered(&mut self, offered: bool) {

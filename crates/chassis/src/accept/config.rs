@@ -18,7 +18,7 @@ pub struct HttpConfig {
     pub addr: SocketAddr,
     /// The path prefix under which a proxy that does not rewrite paths exposes the service.
     pub prefix: Prefix,
-    /// Open connections at most, upgraded ones included while they hold their [`Seat`](crate::Seat); each costs a descriptor.
+    /// Open connections at most, upgraded ones included while they hold their [`Permit`](crate::Permit); each costs a descriptor.
     pub max_connections: usize,
     /// How long a connection may be without a request. Above the 60 s of most balancers, so that they close first.
     #[serde(with = "crate::duration")]

@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 use tracing::debug;
 
-use super::answer::{AnswerBody, NoRoom, Open, Room, Share};
+use super::answer::{AnswerBody, AnswerBudget, BudgetExceeded, OpenRequest, Share};
 use super::body::{Late, TimedBody};
 use super::config::HttpConfig;
 use super::flow::{Alarm, Flow};
@@ -33,7 +33,7 @@ use super::guard;
 use super::handover::{Due, Handover};
 use super::io::{Heads, LARGE_HEADS, Watched};
 use super::limits::{Limits, Overdue};
-use super::permit::Seat;
+use super::permit::Permit;
 use crate::life::Life;
 use crate::prefix::Prefix;
 use crate::problem::Refusal;
@@ -87,7 +87,7 @@ pub(super) struct Server {
     router: Router,
     prefix: Prefix,
     limits: Limits,
-    room: Room,
+    budget: AnswerBudget,
     large_heads: Arc<Semaphore>,
     http2_connections: Semaphore,
     overdue: IntCounterVec,
@@ -121,36 +121,37 @@ impl Server {
             .max_send_buf_size(SEND_BYTES)
             .max_header_list_size(HTTP2_HEADER_BYTES)
             .keep_alive_interval(PING_EVERY);
-        let (room, large_heads) = (Room::new(config.answer_bytes), Arc::new(Semaphore::new(LARGE_HEADS)));
+        let (budget, large_heads) =
+            (AnswerBudget::new(config.answer_bytes), Arc::new(Semaphore::new(LARGE_HEADS)));
         let http2_connections = Semaphore::new(HTTP2_CONNECTIONS);
         let prefix = config.prefix.clone();
-        Self { life, router, prefix, limits, room, large_heads, http2_connections, overdue, http1, http2 }
+        Self { life, router, prefix, limits, budget, large_heads, http2_connections, overdue, http1, http2 }
     }
 
     /// Serves the connection to its end. Must not be awaited past the hard stop.
-    pub(super) async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, seat: Seat) {
+    pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: Permit) {
         // only a socket that is gone refuses it, and the next read says so
         let _ = prepare(&stream);
-        let Some(is_http2) = self.hear(&stream).await else { return };
+        let Some(is_http2) = self.detect_http2(&stream).await else { return };
         let flow = Arc::new(Flow::new(self.limits));
         let heads = (!is_http2).then(|| Heads::new(Arc::clone(&self.large_heads)));
         let io = TokioIo::new(Watched::new(stream, flow.clone(), heads));
         let handover = Handover::default();
-        let share = self.room.share(is_http2);
+        let share = self.budget.share(is_http2);
         let (server, http) = (Arc::clone(&self), (flow.clone(), handover.clone()));
-        let asker = Arc::new(Asker { server, peer, seat, flow: http.0, handover: http.1, share });
-        let service = service_fn(move |request| Arc::clone(&asker).answer(request));
+        let requests = Arc::new(Requests { server, peer, permit, flow: http.0, handover: http.1, share });
+        let service = service_fn(move |request| Arc::clone(&requests).answer(request));
         let end = if is_http2 {
             let Ok(_permit) = self.http2_connections.try_acquire() else {
                 debug!(%peer, "too many HTTP/2 connections");
                 return;
             };
             let connection = std::pin::pin!(self.http2.serve_connection(io, service));
-            self.see_out(connection, (&flow, &handover), http2::Connection::graceful_shutdown).await
+            self.run(connection, (&flow, &handover), http2::Connection::graceful_shutdown).await
         } else {
             let mut connection = self.http1.serve_connection(io, service).with_upgrades();
             let close = http1::UpgradeableConnection::graceful_shutdown;
-            match self.see_out(Pin::new(&mut connection), (&flow, &handover), close).await {
+            match self.run(Pin::new(&mut connection), (&flow, &handover), close).await {
                 End::Due(due) => self.hand_over(connection.into_parts().map(|parts| parts.io), due).await,
                 end => end,
             }
@@ -158,7 +159,7 @@ impl Server {
         match end {
             End::Overdue(overdue) => {
                 self.overdue.with_label_values(&[overdue.label()]).inc();
-                debug!(%peer, deadline = overdue.label(), "connection cut");
+                debug!(%peer, deadline = overdue.label(), "connection closed: deadline exceeded");
             }
             End::Done | End::Due(_) => {}
             End::Failed(fault) => debug!(%peer, %fault, "connection ended"),
@@ -167,15 +168,15 @@ impl Server {
 
     async fn hand_over(&self, io: Option<TokioIo<Watched>>, due: Due) -> End {
         let Some(io) = io else { return End::Done };
-        match timeout(self.limits.write, due.carry_out(io.into_inner().into_inner())).await {
+        match timeout(self.limits.write, due.complete(io.into_inner().into_inner())).await {
             Ok(_) => End::Done,
             Err(_) => End::Overdue(Overdue::Write),
         }
     }
 
-    /// Looks at the first bytes without taking them: is it HTTP/2? `None`: nothing came in time, or the service
+    /// Peeks at the first bytes: is it HTTP/2? `None`: nothing came in time, or the service
     /// stops. A client that sends less than three bytes at first is taken for HTTP/1, which waits for the rest.
-    async fn hear(&self, stream: &TcpStream) -> Option<bool> {
+    async fn detect_http2(&self, stream: &TcpStream) -> Option<bool> {
         let mut first = [0; HTTP2_BEGINS.len()];
         let seen = self.life.soft().run_until_cancelled(timeout(self.limits.head, stream.peek(&mut first)));
         let count = seen.await?.ok()?.ok()?;
@@ -183,7 +184,7 @@ impl Server {
     }
 
     /// Runs the connection until it ends, a deadline of the peer's passes, or its socket is wanted.
-    async fn see_out<C>(
+    async fn run<C>(
         &self,
         mut connection: Pin<&mut C>,
         (flow, handover): (&Flow, &Handover),
@@ -225,27 +226,27 @@ enum End {
 }
 
 /// One connection's requests: what they have in common.
-struct Asker {
+struct Requests {
     server: Arc<Server>,
     peer: SocketAddr,
-    seat: Seat,
+    permit: Permit,
     flow: Arc<Flow>,
     handover: Handover,
     share: Share,
 }
 
-impl Asker {
+impl Requests {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response, Infallible> {
-        let open = Open::new(self.flow.clone());
+        let open = OpenRequest::new(self.flow.clone());
         let Some(response) = self.handover.take(self.respond(request).await) else {
             // the connection ends before this does
             return std::future::pending().await;
         };
-        let (response, place) = match self.share.take(&response) {
-            Ok(place) => (response, place),
-            Err(NoRoom) => (Refusal::AnswersWait.response(), None),
+        let (response, permit) = match self.share.take(&response) {
+            Ok(permit) => (response, permit),
+            Err(BudgetExceeded) => (Refusal::AnswersWait.response(), None),
         };
-        Ok(response.map(|body| Body::new(AnswerBody::new(body, open, place))))
+        Ok(response.map(|body| Body::new(AnswerBody::new(body, open, permit))))
     }
 
     async fn respond(&self, mut request: Request<Incoming>) -> Response {
@@ -259,7 +260,7 @@ impl Asker {
         let can_leave = version == Version::HTTP_11 && request.body().is_end_stream();
         let mut request = request.map(|body| Body::new(TimedBody::new(body, deadline, late.clone())));
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        request.extensions_mut().insert(self.seat.clone());
+        request.extensions_mut().insert(self.permit.clone());
         if can_leave {
             request.extensions_mut().insert(self.handover.clone());
         }

@@ -18,7 +18,7 @@ use super::flow::Flow;
 
 /// In the extensions of a request over HTTP/1.1 without a body: its handler may ask for the socket. The port then writes the
 /// head of the answer, whose body is chunked (RFC 9112 §7.1) and the last of the connection, and leaves the rest to the
-/// handler. The connection's [`Seat`](super::permit::Seat) is to be kept meanwhile.
+/// handler. The connection's [`Permit`](super::permit::Permit) is to be kept meanwhile.
 #[derive(Clone, Default)]
 pub struct Handover(Arc<Mutex<State>>);
 
@@ -82,7 +82,7 @@ impl Handover {
 
 impl Due {
     /// Writes the head and gives the socket to whoever waits for it.
-    pub(super) async fn carry_out(self, mut stream: TcpStream) -> io::Result<()> {
+    pub(super) async fn complete(self, mut stream: TcpStream) -> io::Result<()> {
         stream.write_all(&head(self.head, SystemTime::now())).await?;
         // who does not wait any more lets the socket go
         let _ = self.waits.send(stream);

@@ -44,7 +44,7 @@ impl Heads {
     /// A head has so many bytes by now.
     fn grow(&mut self, bytes: usize) -> io::Result<()> {
         if bytes > READ_BYTES && self.own.is_none() {
-            let none_left = |_| io::Error::other("too many connections have heads of more than 8 KiB");
+            let none_left = |_| io::Error::other("too many connections with more than 8 KiB of headers");
             self.own = Some(Arc::clone(&self.large).try_acquire_owned().map_err(none_left)?);
         }
         Ok(())

@@ -1,14 +1,14 @@
-//! What an open connection holds of the port.
+//! The permit of an open connection.
 
 use std::sync::Arc;
 
 use prometheus::IntGauge;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A connection's place under `max_connections`, in the extensions of each of its requests. Whoever upgrades the
-/// connection keeps it as long as the socket lives; else the place is free again while the socket is still open.
+/// A connection's permit under `max_connections`, in the extensions of each of its requests. Whoever upgrades the
+/// connection keeps it as long as the socket lives; otherwise the permit is free again while the socket is still open.
 #[derive(Clone)]
-pub struct Seat {
+pub struct Permit {
     _held: Arc<Held>,
 }
 
@@ -17,7 +17,7 @@ struct Held {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Seat {
+impl Permit {
     pub(super) fn take(permit: OwnedSemaphorePermit, open: &IntGauge) -> Self {
         open.inc();
         Self { _held: Arc::new(Held { open: open.clone(), _permit: permit }) }

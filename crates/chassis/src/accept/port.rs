@@ -10,13 +10,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use super::connection::Server;
-use super::permit::Seat;
+use super::permit::Permit;
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
 use crate::problem::Refusal;
 
 /// A refused client gets this long to read why.
-const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Refusals told at a time; past that a connection is closed without a word, so that a flood costs nothing.
 const REFUSALS: usize = 64;
@@ -27,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Port {
     life: Life,
     listener: TcpListener,
-    seats: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     metrics: HttpMetrics,
     server: Arc<Server>,
@@ -41,9 +41,9 @@ impl Port {
         metrics: HttpMetrics,
         server: Server,
     ) -> Self {
-        let (seats, refusals) =
+        let (permits, refusals) =
             (Arc::new(Semaphore::new(max_connections)), Arc::new(Semaphore::new(REFUSALS)));
-        Self { life, listener, seats, refusals, metrics, server: Arc::new(server) }
+        Self { life, listener, permits, refusals, metrics, server: Arc::new(server) }
     }
 
     /// Accepts until the soft stop.
@@ -54,7 +54,7 @@ impl Port {
                 () = self.life.stopping() => return,
             };
             match accepted {
-                Ok((stream, peer)) => self.seat(stream, peer),
+                Ok((stream, peer)) => self.admit(stream, peer),
                 Err(fault) if is_the_clients(&fault) => {}
                 Err(fault) => {
                     warn!(%fault, "cannot accept connections");
@@ -64,12 +64,12 @@ impl Port {
         }
     }
 
-    fn seat(&self, stream: TcpStream, peer: SocketAddr) {
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
         self.metrics.accepted.inc();
-        match Arc::clone(&self.seats).try_acquire_owned() {
+        match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => {
-                let seat = Seat::take(permit, &self.metrics.open);
-                self.life.spawn_work(Arc::clone(&self.server).converse(stream, peer, seat));
+                let permit = Permit::take(permit, &self.metrics.open);
+                self.life.spawn_work(Arc::clone(&self.server).serve(stream, peer, permit));
             }
             Err(_) => {
                 self.metrics.refused.inc();
@@ -98,5 +98,5 @@ async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
         std::io::Result::Ok(())
     };
     // A client that is gone, or that does not hang up, has been told all there is to tell.
-    let _ = tokio::time::timeout(REFUSAL_LIMIT, told).await;
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
 }

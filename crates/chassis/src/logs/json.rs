@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
-    #[error("redis failed")]
+    #[error("redis error")]
     struct Failed(#[source] io::Error);
 
     #[derive(Clone, Default)]

@@ -200,7 +200,7 @@ impl Late {
 /// When a leader's log says that it stopped leading, in seconds since 1970.
 async fn leadership_ended(release: &Release, leader: &Pod) -> Result<f64> {
     let log = release.site.kubectl(&["logs", &leader.name, "--timestamps"]).await?;
-    let line = log.lines().rfind(|line| line.contains("leadership has ended")).context("its log says so")?;
+    let line = log.lines().rfind(|line| line.contains("leadership lost")).context("its log says so")?;
     let stamp = line.split(' ').next().unwrap_or_default();
     let seconds = std::process::Command::new("date").args(["-d", stamp, "+%s.%N"]).output()?;
     Ok(String::from_utf8_lossy(&seconds.stdout).trim().parse()?)

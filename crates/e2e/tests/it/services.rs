@@ -359,7 +359,7 @@ async fn redis_that_is_away_takes_no_gateway_out_of_service() {
             let lines = |words: &str| output.lines().filter(|line| line.contains(words)).count();
             let failed = lines("the feed failed");
             assert!(failed <= 3, "{failed} lines for one outage: {output}");
-            if lines("the feed works again") == 1 { Ok(()) } else { Err(output) }
+            if lines("the feed recovered") == 1 { Ok(()) } else { Err(output) }
         })
         .await;
     }

@@ -7,7 +7,7 @@ use axum::{
     extract::{ConnectInfo, Extension, RawQuery, State},
     response::{IntoResponse, Response},
 };
-use chassis::{Handover, Problem, Seat};
+use chassis::{Handover, Permit, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::timeout;
 use wire::{Resume, Start};
@@ -31,12 +31,12 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(2);
 pub(super) async fn stream(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Extension(seat): Extension<Seat>,
+    Extension(port): Extension<Permit>,
     handover: Option<Extension<Handover>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match begin(app, (peer, seat, handover), &query.unwrap_or_default(), &headers).await {
+    match begin(app, (peer, port, handover), &query.unwrap_or_default(), &headers).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -47,12 +47,12 @@ pub(super) async fn head() -> Response {
     opened(Body::empty())
 }
 
-/// The client's address, its permit, and its socket, where there is one.
-type Client = (SocketAddr, Seat, Option<Extension<Handover>>);
+/// The client's address, its permit of the port, and its socket, where there is one.
+type Client = (SocketAddr, Permit, Option<Extension<Handover>>);
 
 async fn begin(
     app: App,
-    (peer, seat, handover): Client,
+    (peer, port, handover): Client,
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
@@ -89,7 +89,7 @@ async fn begin(
             Box::new(Connection::begin(app, peer, permit, Protocol::Sse, Some(&subscribe), head));
         drop(subscribe);
         connection.serve().await;
-        drop(seat);
+        drop(port);
     });
     Ok(opened(Body::empty()))
 }

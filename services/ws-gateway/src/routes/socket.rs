@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
-use chassis::{Problem, Seat};
+use chassis::{Permit, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wire::{SUBPROTOCOL, Subscribe};
@@ -23,7 +23,7 @@ use crate::{
 /// Answers the handshake and hands the socket to its session.
 pub(super) async fn upgrade(
     State(app): State<App>,
-    Extension(seat): Extension<Seat>,
+    Extension(port): Extension<Permit>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
 ) -> Response {
@@ -45,7 +45,7 @@ pub(super) async fn upgrade(
         let mut connection = Box::new(Connection::begin(app, socket, permit, protocol, query.as_ref(), head));
         drop(query);
         connection.serve().await;
-        drop(seat);
+        drop(port);
     });
     answer
 }

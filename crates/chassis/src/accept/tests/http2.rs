@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use super::*;
 
 #[tokio::test]
-async fn http2_is_heard_from_its_first_bytes() {
+async fn http2_is_detected_by_its_first_bytes() {
     const SETTINGS: u8 = 4;
     let rig = Rig::plain().await;
     let mut client = rig.connect().await;

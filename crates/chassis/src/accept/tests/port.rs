@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use super::*;
 
 #[tokio::test]
-async fn a_connection_past_the_cap_is_503_until_a_seat_is_free() {
+async fn a_connection_past_the_cap_is_503_until_a_permit_is_free() {
     let rig = Rig::start(hello(), 1, Limits::default()).await;
     let mut first = rig.connect().await;
     first.write_all(b"GET /hello/you HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

@@ -8,19 +8,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::*;
-use crate::accept::{Handover, Seat, into_tcp};
+use crate::accept::{Handover, Permit, into_tcp};
 
 #[tokio::test]
-async fn an_upgraded_connection_is_the_bare_socket_and_keeps_its_seat() {
+async fn an_upgraded_connection_is_the_bare_socket_and_keeps_its_permit() {
     let tasks = Life::new();
     let upgrade =
-        get(move |Extension(seat): Extension<Seat>, Extension(on): Extension<OnUpgrade>| async move {
+        get(move |Extension(permit): Extension<Permit>, Extension(on): Extension<OnUpgrade>| async move {
             tasks.spawn_work(async move {
                 let (mut socket, early) = into_tcp(on.await.unwrap()).unwrap();
                 assert_eq!(early, "early");
                 socket.write_all(b"raw").await.unwrap();
                 assert_eq!(socket.read_u8().await.unwrap(), b'!');
-                drop(seat);
+                drop(permit);
             });
             (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "raw")])
         });
@@ -39,14 +39,14 @@ async fn an_upgraded_connection_is_the_bare_socket_and_keeps_its_seat() {
 /// Where the socket can be had, it is asked for, and told apart from an ordinary answer.
 fn lasting() -> Router {
     let tasks = Life::new();
-    let last = move |Extension(seat): Extension<Seat>, handover: Option<Extension<Handover>>| async move {
+    let last = move |Extension(permit): Extension<Permit>, handover: Option<Extension<Handover>>| async move {
         let Some(Extension(handover)) = handover else { return "ordinary" };
         let socket = handover.ask();
         tasks.spawn_work(async move {
             let Some(mut socket) = socket.await else { return };
             socket.write_all(b"2\r\non\r\n").await.unwrap();
             assert_eq!(socket.read_u8().await.unwrap(), b'!');
-            drop(seat);
+            drop(permit);
         });
         ""
     };
@@ -54,7 +54,7 @@ fn lasting() -> Router {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_has_the_bare_socket_behind_its_head_and_keeps_its_seat() {
+async fn an_answer_without_an_end_has_the_bare_socket_behind_its_head_and_keeps_its_permit() {
     let rig = Rig::start(lasting(), 100, Limits::default()).await;
     let mut client = rig.connect().await;
     // what was asked before is answered before
