@@ -138,7 +138,7 @@ mod tests {
         });
         let line = lines.0.lock().unwrap().clone();
         let line: Value = serde_json::from_slice(&line).unwrap();
-        assert_eq!(line["error"], "redis failed: NOPERM");
+        assert_eq!(line["error"], "redis error: NOPERM");
         assert_eq!(
             (&line["message"], &line["count"], &line["level"]),
             (&"lost it".into(), &3.into(), &"WARN".into())
