@@ -1,6 +1,5 @@
 /** What carries subscriptions to the gateway and back: a WebSocket, or streams of server-sent events. */
 
-import type { Surroundings } from "./surroundings.ts";
 import type { Bye, CommandError, ServerMessage, Subscribe } from "./wire.ts";
 
 /** A subscription as a link sees it. */
@@ -37,35 +36,3 @@ export interface LinkEvents {
 
 /** A close without a close frame, as browsers number it. */
 export const CUT = 1006;
-/** How long a link may take to open and say hello. */
-export const HELLO_WITHIN_MS = 10_000;
-/** How long a link that looks alive may take to give a sign of life after the machine woke up. */
-export const SIGN_WITHIN_MS = 3_000;
-/** What the protocol names as the usual `idle_ms`, where none is said. */
-const DEFAULT_IDLE_MS = 15_000;
-
-/** How long silence may last: twice the idle time, since a mark that is due may itself be late on a slow link. */
-export function silenceMs(idleMs?: number): number {
-  return 2 * (idleMs && idleMs > 0 ? idleMs : DEFAULT_IDLE_MS);
-}
-
-/** Bites when it has not been fed for as long as was last said. */
-export class Watchdog {
-  #timer: unknown;
-  readonly #around: Surroundings;
-  readonly #bite: () => void;
-
-  constructor(around: Surroundings, bite: () => void) {
-    this.#around = around;
-    this.#bite = bite;
-  }
-
-  feed(ms: number): void {
-    this.stop();
-    this.#timer = this.#around.setTimer(this.#bite, ms);
-  }
-
-  stop(): void {
-    this.#around.clearTimer(this.#timer);
-  }
-}

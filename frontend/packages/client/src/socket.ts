@@ -1,17 +1,9 @@
 /** A WebSocket that carries many subscriptions. */
 
 import { parseFrame } from "./frame.ts";
-import {
-  type Carried,
-  CUT,
-  HELLO_WITHIN_MS,
-  type Link,
-  type LinkEvents,
-  SIGN_WITHIN_MS,
-  silenceMs,
-  Watchdog,
-} from "./link.ts";
+import { type Carried, CUT, type Link, type LinkEvents } from "./link.ts";
 import type { Socket, Surroundings } from "./surroundings.ts";
+import { HELLO_WITHIN_MS, SIGN_WITHIN_MS, silenceMs, Watchdog } from "./watchdog.ts";
 import { type ClientMessage, type ServerMessage, SUBPROTOCOL } from "./wire.ts";
 
 export class SocketLink implements Link {

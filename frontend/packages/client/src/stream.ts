@@ -2,17 +2,9 @@
 
 import { EventStream, type ServerSentEvent } from "./event_stream.ts";
 import { parseFrame } from "./frame.ts";
-import {
-  type Carried,
-  CUT,
-  HELLO_WITHIN_MS,
-  type Link,
-  type LinkEvents,
-  SIGN_WITHIN_MS,
-  silenceMs,
-  Watchdog,
-} from "./link.ts";
+import { type Carried, CUT, type Link, type LinkEvents } from "./link.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { HELLO_WITHIN_MS, SIGN_WITHIN_MS, silenceMs, Watchdog } from "./watchdog.ts";
 import type { ServerMessage, Subscribe } from "./wire.ts";
 
 /** What a refused request means as a close code. */

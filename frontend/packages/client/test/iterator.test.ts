@@ -1,26 +1,13 @@
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { RowcastClient, type Subscription, type SubscriptionEvent } from "../src/index.ts";
-import { type Connection, ScriptedServer, waitFor } from "./scripted.ts";
-import { event, IDLE_MS, live, mark, Seen, snap, surroundings, Timers } from "./seen.ts";
+import { expect, it } from "vitest";
+import type { Subscription, SubscriptionEvent } from "../src/index.ts";
+import { Fixture } from "./fixture.ts";
+import { type Connection, waitFor } from "./scripted.ts";
+import { event, IDLE_MS, live, mark, snap } from "./seen.ts";
 
-let server: ScriptedServer;
-let client: RowcastClient;
-let seen: Seen;
-
-beforeEach(async () => {
-  server = await ScriptedServer.listen();
-  client = new RowcastClient({ url: server.url }, surroundings(new Timers()));
-  seen = new Seen();
-  seen.watch(client);
-});
-
-afterEach(async () => {
-  client.close();
-  await server.close();
-});
+const fixture = new Fixture();
 
 async function attached(subscription: Subscription): Promise<Connection> {
-  const connection = await server.connection(1);
+  const connection = await fixture.server.connection(1);
   await connection.attach(IDLE_MS, { id: 1, ok: { sub: 1, pos: "1.10", resumed: true } });
   await waitFor(
     () => subscription.state === "catching-up",
@@ -43,7 +30,7 @@ const ids = (events: SubscriptionEvent[]) =>
   events.map((event) => (event.type === "reading" ? event.reading.id : event.type));
 
 it("gives what comes, in order, and ends with a break", async () => {
-  const subscription = client.subscribe({ from: "1.10" });
+  const subscription = fixture.client.subscribe({ from: "1.10" });
   const connection = await attached(subscription);
   connection.send([event(11), live("1.11"), event(12)]);
   const given: (number | string)[] = [];
@@ -58,12 +45,12 @@ it("gives what comes, in order, and ends with a break", async () => {
 });
 
 it("has the position of what was handed out, not of what waits", async () => {
-  const subscription = client.subscribe({ from: "1.10" });
+  const subscription = fixture.client.subscribe({ from: "1.10" });
   const connection = await attached(subscription);
   const error = { code: "unknown-verb", message: "sent last, to know that all has come", retry: false };
   connection.send([event(11), event(12), mark("1.15"), { error }]);
   await waitFor(
-    () => client.error,
+    () => fixture.client.error,
     () => "not all has come",
   );
   await take(subscription, 1);
@@ -74,12 +61,12 @@ it("has the position of what was handed out, not of what waits", async () => {
 });
 
 it("pauses when its queue is full, and resumes without a loss when half of it is taken", async () => {
-  const subscription = client.subscribe({ from: "1.10", queue: 4 });
+  const subscription = fixture.client.subscribe({ from: "1.10", queue: 4 });
   const connection = await attached(subscription);
   connection.send([1, 2, 3, 4, 5, 6].map((n) => event(10 + n)));
   await connection.hears(({ unsubscribe }) => unsubscribe?.sub === 1);
   expect(subscription.paused).toBe(true);
-  expect(client.state).toBe("catching-up");
+  expect(fixture.client.state).toBe("catching-up");
   // Sent before the server could know.
   connection.send([event(17), mark("1.17")]);
 
@@ -97,22 +84,22 @@ it("pauses when its queue is full, and resumes without a loss when half of it is
 });
 
 it("is not resumed by a reconnect while its consumer is still busy", async () => {
-  const subscription = client.subscribe({ from: "1.10", queue: 2 });
+  const subscription = fixture.client.subscribe({ from: "1.10", queue: 2 });
   const first = await attached(subscription);
   first.send([event(11), event(12), event(13)]);
   await first.hears(({ unsubscribe }) => unsubscribe !== undefined);
   first.cut();
-  const second = await server.connection(2);
+  const second = await fixture.server.connection(2);
   second.hello(IDLE_MS);
-  await seen.becomes("catching-up");
+  await fixture.seen.becomes("catching-up");
   expect(second.said).toEqual([]);
   expect(ids(await take(subscription, 2))).toEqual([11, 12]);
   expect((await second.asked()).subscribe).toEqual({ from: "1.12" });
 });
 
 it("holds a snapshot whole, since there is no going on within one", async () => {
-  const subscription = client.subscribe({ from: "latest", queue: 2 });
-  const connection = await server.connection(1);
+  const subscription = fixture.client.subscribe({ from: "latest", queue: 2 });
+  const connection = await fixture.server.connection(1);
   await connection.attach(IDLE_MS, { id: 1, ok: { sub: 1 } }, [snap(1), snap(2), snap(3)], live("1.10"));
   await connection.hears(({ unsubscribe }) => unsubscribe?.sub === 1);
   expect(ids(await take(subscription, 4))).toEqual([1, 2, 3, "live"]);
@@ -120,13 +107,13 @@ it("holds a snapshot whole, since there is no going on within one", async () => 
 });
 
 it("ends its loop when the client is closed", async () => {
-  const subscription = client.subscribe();
+  const subscription = fixture.client.subscribe();
   const end = subscription.next();
-  client.close();
+  fixture.client.close();
   expect(await end).toEqual({ done: true, value: undefined });
 });
 
 it("is not for a subscription with a handler", () => {
-  const subscription = client.subscribe({}, () => {});
+  const subscription = fixture.client.subscribe({}, () => {});
   expect(() => subscription[Symbol.asyncIterator]()).toThrow("handler");
 });

@@ -1,29 +1,15 @@
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { RowcastClient } from "../src/index.ts";
-import { ScriptedServer, waitFor } from "./scripted.ts";
-import { event, IDLE_MS, live, mark, reading, Seen, surroundings, Timers } from "./seen.ts";
+import { expect, it } from "vitest";
+import { Fixture } from "./fixture.ts";
+import { waitFor } from "./scripted.ts";
+import { event, IDLE_MS, live, mark, reading, Seen } from "./seen.ts";
 
-let server: ScriptedServer;
-let client: RowcastClient;
-let seen: Seen;
-
-beforeEach(async () => {
-  server = await ScriptedServer.listen();
-  client = new RowcastClient({ url: server.url }, surroundings(new Timers()));
-  seen = new Seen();
-  seen.watch(client);
-});
-
-afterEach(async () => {
-  client.close();
-  await server.close();
-});
+const fixture = new Fixture();
 
 it("carries several on one socket, each with its own events, position and resume", async () => {
   const [a, b] = [new Seen(), new Seen()];
-  const first = client.subscribe({ sensors: ["a"], from: "1.1" }, a.handler);
-  const second = client.subscribe({ sensors: ["b*"] }, b.handler);
-  const connection = await server.connection(1);
+  const first = fixture.client.subscribe({ sensors: ["a"], from: "1.1" }, a.handler);
+  const second = fixture.client.subscribe({ sensors: ["b*"] }, b.handler);
+  const connection = await fixture.server.connection(1);
   connection.hello(IDLE_MS);
   const asked = [await connection.asked(1), await connection.asked(2)];
   expect(asked.map(({ subscribe }) => subscribe)).toEqual([
@@ -39,26 +25,26 @@ it("carries several on one socket, each with its own events, position and resume
   ]);
   await b.receives(21);
   await a.receives(5);
-  expect([first.state, second.state, client.state]).toEqual(["catching-up", "live", "catching-up"]);
+  expect([first.state, second.state, fixture.client.state]).toEqual(["catching-up", "live", "catching-up"]);
   connection.send([live("1.21", 2), { sub: 1, mark: { pos: "1.30", n: 1 } }]);
-  await seen.becomes("live");
+  await fixture.seen.becomes("live");
 
   connection.cut();
-  const next = await server.connection(2);
+  const next = await fixture.server.connection(2);
   next.hello(IDLE_MS);
   const again = [await next.asked(1), await next.asked(2)];
   expect(again.map(({ subscribe }) => subscribe)).toEqual([
     { sensors: ["a"], from: "1.21" },
     { sensors: ["b*"], from: "1.30" },
   ]);
-  expect(server.connections).toHaveLength(2);
+  expect(fixture.server.connections).toHaveLength(2);
 });
 
 it("gives each its own gap, though the gap comes before the answer that says whose it is", async () => {
   const [a, b] = [new Seen(), new Seen()];
-  client.subscribe({ from: "1.1" }, a.handler);
-  client.subscribe({ from: "1.8" }, b.handler);
-  const connection = await server.connection(1);
+  fixture.client.subscribe({ from: "1.1" }, a.handler);
+  fixture.client.subscribe({ from: "1.8" }, b.handler);
+  const connection = await fixture.server.connection(1);
   connection.hello(IDLE_MS);
   const asked = [await connection.asked(1), await connection.asked(2)];
   connection.send([
@@ -69,54 +55,57 @@ it("gives each its own gap, though the gap comes before the answer that says who
     live("1.9", 1),
     live("1.9", 2),
   ]);
-  await seen.becomes("live");
+  await fixture.seen.becomes("live");
   expect(a.of("gap")).toMatchObject([{ to: "1.5", reason: "retention" }]);
   expect(b.of("gap")).toMatchObject([{ to: "1.9", reason: "epoch" }]);
 });
 
 it("ends one that was closed before its answer came", async () => {
-  const subscription = client.subscribe({}, seen.handler);
-  const connection = await server.connection(1);
+  const subscription = fixture.client.subscribe({}, fixture.seen.handler);
+  const connection = await fixture.server.connection(1);
   connection.hello(IDLE_MS);
   await connection.asked();
   subscription.close();
   connection.send([{ id: 1, ok: { sub: 9, pos: "1.1" } }, event(2, 9)]);
   await connection.hears(({ unsubscribe }) => unsubscribe?.sub === 9);
-  expect(seen.events).toEqual([]);
+  expect(fixture.seen.events).toEqual([]);
 });
 
 it("drops what an ended one is still sent", async () => {
   const kept = new Seen();
-  const subscription = client.subscribe({}, seen.handler);
-  client.subscribe({}, kept.handler);
-  const connection = await server.connection(1);
+  const subscription = fixture.client.subscribe({}, fixture.seen.handler);
+  fixture.client.subscribe({}, kept.handler);
+  const connection = await fixture.server.connection(1);
   connection.hello(IDLE_MS);
   await connection.asked(2);
   connection.send([
     { id: 1, ok: { sub: 1, pos: "1.1" } },
     { id: 2, ok: { sub: 2, pos: "1.1" } },
   ]);
-  await seen.becomes("live");
+  await fixture.seen.becomes("live");
   subscription.close();
   connection.send([event(2, 1), event(2, 2)]);
   await kept.receives(2);
-  expect(seen.live).toEqual([]);
+  expect(fixture.seen.live).toEqual([]);
 });
 
 it("tells a double in mode latest, whose events have no position, by the reading's id", async () => {
-  const subscription = client.subscribe({ mode: "latest", maxRate: 2, from: "latest" }, seen.handler);
-  const connection = await server.connection(1);
+  const subscription = fixture.client.subscribe(
+    { mode: "latest", maxRate: 2, from: "latest" },
+    fixture.seen.handler,
+  );
+  const connection = await fixture.server.connection(1);
   await connection.attach(IDLE_MS, { id: 1, ok: { sub: 1 } }, live("1.10"));
   connection.send([{ sub: 1, merged: 7, data: reading(11) }]);
-  await seen.receives(11);
-  expect(seen.of("reading")[0]?.merged).toBe(7);
+  await fixture.seen.receives(11);
+  expect(fixture.seen.of("reading")[0]?.merged).toBe(7);
   expect(subscription.position).toBe("1.10");
   connection.cut();
-  const second = await server.connection(2);
+  const second = await fixture.server.connection(2);
   const request = await second.attach(IDLE_MS, { id: 1, ok: { sub: 1, pos: "1.10", resumed: true } });
   expect(request.subscribe).toEqual({ from: "1.10", mode: "latest", max_rate: 2 });
   second.send([{ sub: 1, data: reading(11) }, { sub: 1, data: reading(12) }, mark("1.12")]);
-  await seen.receives(11, 12);
+  await fixture.seen.receives(11, 12);
   expect(subscription.doubles).toBe(1);
   await waitFor(
     () => subscription.position === "1.12",
@@ -125,10 +114,10 @@ it("tells a double in mode latest, whose events have no position, by the reading
 });
 
 it("asks anew for the same time when it was cut before an answer", async () => {
-  client.subscribe({ from: { last: "15m" } }, seen.handler);
-  const first = await server.connection(1);
+  fixture.client.subscribe({ from: { last: "15m" } }, fixture.seen.handler);
+  const first = await fixture.server.connection(1);
   await first.attach(IDLE_MS);
   first.cut();
-  const request = await (await server.connection(2)).attach(IDLE_MS);
+  const request = await (await fixture.server.connection(2)).attach(IDLE_MS);
   expect(request.subscribe).toEqual({ from: { last: "15m" } });
 });

@@ -1,0 +1,36 @@
+/** How long a link may be silent. */
+
+import type { Surroundings } from "./surroundings.ts";
+
+/** How long a link may take to open and say hello. */
+export const HELLO_WITHIN_MS = 10_000;
+/** How long a link that looks alive may take to give a sign of life after the machine woke up. */
+export const SIGN_WITHIN_MS = 3_000;
+/** What the protocol names as the usual `idle_ms`, where none is said. */
+const DEFAULT_IDLE_MS = 15_000;
+
+/** How long silence may last: twice the idle time, since a mark that is due may itself be late on a slow link. */
+export function silenceMs(idleMs?: number): number {
+  return 2 * (idleMs && idleMs > 0 ? idleMs : DEFAULT_IDLE_MS);
+}
+
+/** Calls back when it has not been fed for the time last given. */
+export class Watchdog {
+  #timer: unknown;
+  readonly #around: Surroundings;
+  readonly #expired: () => void;
+
+  constructor(around: Surroundings, expired: () => void) {
+    this.#around = around;
+    this.#expired = expired;
+  }
+
+  feed(ms: number): void {
+    this.stop();
+    this.#timer = this.#around.setTimer(this.#expired, ms);
+  }
+
+  stop(): void {
+    this.#around.clearTimer(this.#timer);
+  }
+}
