@@ -19,7 +19,7 @@ pub(crate) use self::{
 };
 use crate::units;
 
-/// Send readings to Rowcast, follow them, simulate devices, measure.
+/// Send readings to Rowcast, follow them, simulate devices, measure
 #[derive(Debug, Parser)]
 #[command(name = "rowcast", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -29,13 +29,13 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Store a reading, or a line each from stdin
+    /// Store a reading, or one per line of stdin
     Send(Send),
     /// Follow readings as they are stored
     Tail(Tail),
-    /// Send the readings of made-up devices
+    /// Simulate devices
     Simulate(Simulate),
-    /// Send a reading all the way to a subscriber, and say which part fails
+    /// Send a test reading to a subscriber and report which step fails
     Doctor(Doctor),
     /// Measure throughput, latency and losses
     Bench(Bench),
@@ -52,24 +52,24 @@ pub(crate) struct Send {
     /// The value
     #[arg(allow_negative_numbers = true)]
     pub(crate) value: Option<f64>,
-    /// A JSON object beside the value
+    /// Metadata, a JSON object
     #[arg(long, value_name = "JSON")]
     pub(crate) metadata: Option<String>,
-    /// The device's time, RFC 3339
+    /// The device's time (RFC 3339)
     #[arg(long, value_name = "T")]
     pub(crate) timestamp: Option<String>,
-    /// How long to try again while ingest is away or overloaded. An attempt whose answer is lost may have stored
-    /// its readings: they are then stored twice
+    /// How long to retry while ingest is unavailable or overloaded. An attempt whose answer is lost may have stored
+    /// its readings, which the retry stores again
     #[arg(long, default_value = "1m", value_parser = units::duration, value_name = "TIME")]
     pub(crate) retry_for: Duration,
 }
 
 impl Send {
-    /// What is to be sent; a sensor without a value is a mistake on the command line.
-    pub(crate) fn said(&self) -> Result<Said<'_>, clap::Error> {
+    /// What to send; a sensor without a value is a usage error.
+    pub(crate) fn payload(&self) -> Result<Payload<'_>, clap::Error> {
         match (self.sensor.as_str(), self.value) {
-            ("-", None) => Ok(Said::Lines),
-            (sensor, Some(value)) => Ok(Said::One { sensor, value }),
+            ("-", None) => Ok(Payload::Lines),
+            (sensor, Some(value)) => Ok(Payload::One { sensor, value }),
             (_, None) => {
                 Err(Cli::command().error(ErrorKind::MissingRequiredArgument, "a sensor needs its VALUE"))
             }
@@ -79,7 +79,7 @@ impl Send {
 
 /// What `send` sends.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Said<'a> {
+pub(crate) enum Payload<'a> {
     /// NDJSON from stdin.
     Lines,
     /// One reading.
@@ -97,34 +97,34 @@ pub(crate) struct Tail {
     pub(crate) gateway: Gateway,
     #[command(flatten)]
     pub(crate) trust: Trust,
-    /// An exact sensor or a `prefix*`; several times for several, none for all
+    /// A sensor, or a `prefix*`; may be repeated [default: all]
     #[arg(long = "sensor", value_parser = pattern, value_name = "SENSOR")]
     pub(crate) sensors: Vec<String>,
     /// `now`, `latest`, or a position that `-o json` printed
     #[arg(long, default_value = "now", value_parser = start)]
     pub(crate) from: Start,
-    /// Begin this long ago: 15m, 2h
+    /// Start this long ago: 15m, 2h
     #[arg(long, conflicts_with = "from", value_parser = since, value_name = "TIME")]
     pub(crate) since: Option<Start>,
-    /// Begin with the newest reading of each sensor: the same as --from latest
+    /// Start with the newest reading of each sensor: the same as --from latest
     #[arg(long, conflicts_with_all = ["from", "since"])]
     pub(crate) latest: bool,
-    /// `all`, or `latest`: the newest reading of each sensor, older ones that wait are left out
+    /// `all`, or `latest`: only the newest waiting reading of each sensor
     #[arg(long, default_value = "all", value_parser = mode)]
     pub(crate) mode: Mode,
-    /// In mode latest, the most readings of each sensor: 2/s, 30/m
+    /// In mode latest, the maximum rate per sensor: 2/s, 30/m
     #[arg(long, value_parser = max_rate, value_name = "RATE")]
     pub(crate) max_rate: Option<f64>,
-    /// `json` prints a line {"pos":…,"data":{…}} each, in mode latest {"merged":…,"data":{…}}
+    /// `json` prints {"pos":…,"data":{…}} per line, in mode latest {"merged":…,"data":{…}}
     #[arg(short, long, default_value = "text")]
     pub(crate) output: Format,
 }
 
 impl Tail {
-    /// What is asked of the gateway; a rate without the mode that it belongs to is a mistake on the command line.
+    /// The subscription; a rate without mode latest is a usage error.
     pub(crate) fn subscribe(&self) -> Result<Subscribe, clap::Error> {
         if self.max_rate.is_some() && self.mode != Mode::Latest {
-            let text = "--max-rate belongs to --mode latest";
+            let text = "--max-rate requires --mode latest";
             return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
         }
         let from = if self.latest { Start::Latest } else { self.since.unwrap_or(self.from) };
@@ -139,13 +139,13 @@ pub(crate) struct Simulate {
     pub(crate) ingest: Ingest,
     #[command(flatten)]
     pub(crate) trust: Trust,
-    /// How many sensors
+    /// Number of sensors
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) sensors: u32,
-    /// How often each of them reports
+    /// How often each sensor reports
     #[arg(long, default_value = "2/s", value_parser = units::rate)]
     pub(crate) rate: f64,
-    /// When to stop; without it on Ctrl-C
+    /// When to stop [default: on Ctrl-C]
     #[arg(long, value_parser = units::duration, value_name = "TIME")]
     pub(crate) duration: Option<Duration>,
 }
@@ -158,10 +158,10 @@ pub(crate) struct Doctor {
     pub(crate) gateway: Gateway,
     #[command(flatten)]
     pub(crate) trust: Trust,
-    /// The admin port of a service, whose `/readyz` is told, too; any number of times
+    /// Admin URL of a service whose `/readyz` is shown too; may be repeated
     #[arg(long = "admin", env = "ROWCAST_ADMIN_URLS", value_delimiter = ',', value_name = "URL")]
     pub(crate) admins: Vec<String>,
-    /// How long all of it may take
+    /// Time limit of the whole check
     #[arg(long, default_value = "30s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) within: Duration,
 }
@@ -186,7 +186,7 @@ fn start(text: &str) -> Result<Start, String> {
     match text {
         "now" => Ok(Start::Now),
         "latest" => Ok(Start::Latest),
-        token => token.parse().map(Start::After).map_err(|_| "now, latest, or a position".to_owned()),
+        token => token.parse().map(Start::After).map_err(|_| "write now, latest, or a position".to_owned()),
     }
 }
 

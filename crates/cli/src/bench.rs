@@ -122,9 +122,9 @@ async fn measure(options: &BenchRun, settle_limit: Duration) -> anyhow::Result<R
     let (sent, usage) = tokio::join!(plan.run(), usage_of_window(options, &plan));
     let ledger = Arc::new(Ledger::new(&sent.writes));
     audience.settle(ledger.clone(), settle_limit).await;
-    let slow = slow.leave().await;
-    let heard = audience.leave().await?;
-    let mut report = evaluate::evaluate(&plan, &sent, &ledger, &heard);
+    let slow = slow.close().await;
+    let received = audience.close().await?;
+    let mut report = evaluate::evaluate(&plan, &sent, &ledger, &received);
     let (watched, before, after) = usage;
     let deliveries = report.deliveries_in_window;
     report.processes = watched.rows(&before, &after, plan.window.seconds(), deliveries);

@@ -1,5 +1,4 @@
-//! `rowcast doctor`: one reading all the way from its POST to a subscriber, step by step, and what the services say of
-//! themselves.
+//! `rowcast doctor`: sends one reading to a subscriber step by step, and asks the services whether they are ready.
 
 mod readiness;
 
@@ -18,15 +17,15 @@ use self::readiness::Readiness;
 use crate::{
     args::Doctor,
     live::{
-        Heard, Live,
-        connection::{Told, follow},
+        Live, Received,
+        connection::{Update, follow},
     },
     output,
     send::post::{Answer, Poster},
 };
 
 /// Signs of one sensor that waits for one reading: more than this never wait, and what does not fit is dropped.
-const SIGNS: usize = 64;
+const CAPACITY: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -45,7 +44,7 @@ impl Step {
     }
 
     /// Where the fault is found when this step fails.
-    const fn look_at(self) -> &'static str {
+    const fn hint(self) -> &'static str {
         match self {
             Self::Subscribe => {
                 "the gateway's /readyz and log; a proxy before it, which must let WebSockets through; the URL, and \
@@ -60,11 +59,11 @@ impl Step {
     }
 }
 
-/// What the subscription shows.
+/// What happens to the subscription.
 #[derive(Debug)]
-enum Sign {
+enum Progress {
     Attached,
-    Came(i64),
+    Arrived(i64),
     /// It ended for good.
     Ended(anyhow::Error),
 }
@@ -75,77 +74,76 @@ pub(crate) async fn run(options: Doctor) -> anyhow::Result<ExitCode> {
     let ca = options.trust.ca.as_deref();
     let poster = Poster::new(&options.ingest.url, ca)?;
     let readiness = Readiness::new(&options.admins, ca)?;
-    let (signs, heard) = mpsc::channel(SIGNS);
-    let trouble = RefCell::new(None);
+    let (progress, received) = mpsc::channel(CAPACITY);
+    let problem = RefCell::new(None);
     let following = async {
-        let tell = |told: Told<'_>| {
-            notice(&told, &signs, &trouble);
+        let notify = |update: Update<'_>| {
+            observe(&update, &progress, &problem);
             ControlFlow::<Infallible>::Continue(())
         };
         let live = Live::new(vec![sensor.clone()], Start::Now);
-        let error = match follow(&options.gateway.url, ca, live, tell).await {
+        let error = match follow(&options.gateway.url, ca, live, notify).await {
             Err(error) => error,
             Ok(never) => match never {},
         };
-        // a full channel is one in which the last sign waits for nobody
-        let _ = signs.try_send(Sign::Ended(error));
+        // a full channel is one in which the last event waits for nobody
+        let _ = progress.try_send(Progress::Ended(error));
         future::pending::<Infallible>().await
     };
-    let mut examination =
-        Examination { heard, poster, began: Instant::now(), within: options.within, step: Step::Subscribe };
+    let mut check =
+        Check { received, poster, began: Instant::now(), within: options.within, step: Step::Subscribe };
     let outcome = tokio::select! {
-        outcome = examination.run(&sensor) => outcome,
+        outcome = check.run(&sensor) => outcome,
         never = following => match never {},
     };
     match outcome {
         Ok(took) => {
-            let all_ready = readiness.tell().await?;
-            let verdict =
-                if all_ready { "well: a reading" } else { "a service is not ready; a reading still" };
+            let all_ready = readiness.print().await?;
+            let verdict = if all_ready { "ok: a reading" } else { "a service is not ready, but a reading" };
             output::line(&format!("{verdict} reaches a subscriber {} after its POST", millis(took)))?;
             Ok(if all_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Err(error) => {
-            let trouble = trouble.take().map(|why| format!(" ({why})")).unwrap_or_default();
-            let step = examination.step;
-            output::line(&format!("FAILED  {:<10} {error:#}{trouble}", step.name()))?;
-            readiness.tell().await?;
-            output::line(&format!("look at {}", step.look_at()))?;
+            let problem = problem.take().map(|why| format!(" ({why})")).unwrap_or_default();
+            let step = check.step;
+            output::line(&format!("FAILED  {:<10} {error:#}{problem}", step.name()))?;
+            readiness.print().await?;
+            output::line(&format!("check {}", step.hint()))?;
             Ok(ExitCode::FAILURE)
         }
     }
 }
 
-fn notice(told: &Told<'_>, signs: &mpsc::Sender<Sign>, trouble: &RefCell<Option<String>>) {
+fn observe(update: &Update<'_>, progress: &mpsc::Sender<Progress>, problem: &RefCell<Option<String>>) {
     #[derive(Deserialize)]
     struct Event {
         id: i64,
     }
-    let sign = match told {
-        Told::Heard(Heard::Attached) => {
-            trouble.take();
-            Some(Sign::Attached)
+    let event = match update {
+        Update::Received(Received::Attached) => {
+            problem.take();
+            Some(Progress::Attached)
         }
-        Told::Heard(Heard::Event { data, .. }) => {
-            serde_json::from_str(data.get()).ok().map(|Event { id }| Sign::Came(id))
+        Update::Received(Received::Reading { data, .. }) => {
+            serde_json::from_str(data.get()).ok().map(|Event { id }| Progress::Arrived(id))
         }
-        Told::Heard(Heard::Stale(stale)) => {
-            *trouble.borrow_mut() = stale.then(|| "the gateway hears no leader".to_owned());
+        Update::Received(Received::Stale(stale)) => {
+            *problem.borrow_mut() = stale.then(|| "the gateway has no contact with the leader".to_owned());
             None
         }
-        Told::Away(why, _) => {
-            *trouble.borrow_mut() = Some(why.to_string());
+        Update::Disconnected(why, _) => {
+            *problem.borrow_mut() = Some(why.to_string());
             None
         }
-        Told::Heard(_) | Told::Lost => None,
+        Update::Received(_) | Update::Lost => None,
     };
-    if let Some(sign) = sign {
-        let _ = signs.try_send(sign);
+    if let Some(event) = event {
+        let _ = progress.try_send(event);
     }
 }
 
-struct Examination {
-    heard: mpsc::Receiver<Sign>,
+struct Check {
+    received: mpsc::Receiver<Progress>,
     poster: Poster,
     began: Instant,
     within: Duration,
@@ -153,30 +151,30 @@ struct Examination {
     step: Step,
 }
 
-impl Examination {
+impl Check {
     /// How long the reading took from its POST to the subscription.
     async fn run(&mut self, sensor: &str) -> anyhow::Result<Duration> {
         let mut last = self.began;
-        self.until(|sign| matches!(sign, Sign::Attached)).await?;
-        done(Step::Subscribe, &mut last, "the gateway follows")?;
+        self.until(|event| matches!(event, Progress::Attached)).await?;
+        done(Step::Subscribe, &mut last, "subscribed at the gateway")?;
         self.step = Step::Store;
         let posted = Instant::now();
         let id = self.store(sensor).await?;
         done(Step::Store, &mut last, &format!("ingest stored reading {id} of {sensor}"))?;
         self.step = Step::Deliver;
-        self.until(|sign| matches!(sign, Sign::Came(came) if *came == id)).await?;
+        self.until(|event| matches!(event, Progress::Arrived(came) if *came == id)).await?;
         let took = posted.elapsed();
         done(Step::Deliver, &mut last, &format!("the gateway delivered reading {id}"))?;
         Ok(took)
     }
 
-    async fn until(&mut self, expected: impl Fn(&Sign) -> bool) -> anyhow::Result<()> {
+    async fn until(&mut self, expected: impl Fn(&Progress) -> bool) -> anyhow::Result<()> {
         let deadline = self.began + self.within;
         loop {
-            let sign = timeout_at(deadline, self.heard.recv()).await;
-            match sign.with_context(|| format!("not within {:?}", self.within))? {
-                Some(Sign::Ended(error)) => return Err(error),
-                Some(sign) if expected(&sign) => return Ok(()),
+            let event = timeout_at(deadline, self.received.recv()).await;
+            match event.with_context(|| format!("not within {:?}", self.within))? {
+                Some(Progress::Ended(error)) => return Err(error),
+                Some(event) if expected(&event) => return Ok(()),
                 Some(_) => {}
                 None => anyhow::bail!("the subscription ended"),
             }

@@ -1,4 +1,4 @@
-//! A v1 client's life across connections: what to say, what was heard, when to come back and from where.
+//! A v1 client across its connections: what it sends, what messages mean, when to reconnect and from where.
 
 pub(crate) mod connection;
 
@@ -9,32 +9,32 @@ use wire::{Close, Command, Position, ServerMessage, Start, Subscribe, Verb, clos
 /// The first wait is up to this long; each failed attempt doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
-/// No wait is longer, whatever the attempt or the gateway says.
+/// No wait is longer, whatever the attempt or the gateway asks for.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Until `hello` says otherwise, a connection that is silent for this long is given up.
+/// Without data for this long, a connection is given up; `hello` sets another time.
 const SILENCE_BEFORE_HELLO: Duration = Duration::from_secs(10);
 
-/// One subscription that outlives its connections. It sees no socket, no clock and no dice.
+/// One subscription that outlives its connections. It sees no socket, no clock and no random numbers.
 #[derive(Debug)]
 pub(crate) struct Live {
     /// What is asked of the next connection; where it starts moves on.
     subscribe: Subscribe,
     attempt: u32,
     silence: Duration,
-    come_back: Option<Duration>,
+    reconnect_in: Option<Duration>,
     ever_attached: bool,
-    /// What the last mark said, on whichever connection.
+    /// As in the last mark, on whichever connection.
     stale: bool,
 }
 
-/// What a message means for the one who listens.
+/// What a message means for the caller.
 #[derive(Debug)]
-pub(crate) enum Heard {
-    /// Nothing to tell.
-    Quiet,
+pub(crate) enum Received {
+    /// Nothing for the caller.
+    Nothing,
     /// A reading's JSON, with its position unless it is of a snapshot or of mode `latest`.
-    Event {
+    Reading {
         /// Where to resume after it.
         pos: Option<Position>,
         /// How many older ones were left out before it.
@@ -43,7 +43,7 @@ pub(crate) enum Heard {
         data: Box<serde_json::value::RawValue>,
     },
     /// Readings are missing.
-    Missing(Gap),
+    Gap(Gap),
     /// The subscription is attached.
     Attached,
     /// From now on readings may be late, or are no more.
@@ -55,15 +55,15 @@ pub(crate) enum Heard {
 /// Why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// No connection came about; the text says why.
+    /// No connection could be opened.
     Unreachable(String),
     /// The gateway answered the handshake with this HTTP status.
     Status(u16),
     /// The gateway closed with a code.
     Closed(u16, String),
-    /// The wire broke.
+    /// The connection was lost.
     Broken(String),
-    /// Nothing came for too long.
+    /// No data came for too long.
     Silent,
 }
 
@@ -91,7 +91,7 @@ impl Live {
             subscribe,
             attempt: 0,
             silence: SILENCE_BEFORE_HELLO,
-            come_back: None,
+            reconnect_in: None,
             ever_attached: false,
             stale: false,
         }
@@ -105,43 +105,43 @@ impl Live {
         }
     }
 
-    /// A connection is open: the first words, which ask for everything since the last position.
+    /// A connection is open: the first message, which subscribes from the last position.
     pub(crate) fn on_open(&mut self) -> String {
         self.silence = SILENCE_BEFORE_HELLO;
         Command { id: Some(1), verb: Verb::Subscribe(self.subscribe.clone()) }.to_json()
     }
 
     /// A message came.
-    pub(crate) fn on_message(&mut self, message: ServerMessage) -> Heard {
+    pub(crate) fn on_message(&mut self, message: ServerMessage) -> Received {
         if let Some(hello) = &message.hello {
             self.silence = 2 * Duration::from_millis(hello.idle_ms);
-            return Heard::Quiet;
+            return Received::Nothing;
         }
         if let Some(bye) = &message.bye {
-            self.come_back = bye.after_ms.map(Duration::from_millis);
-            return Heard::Quiet;
+            self.reconnect_in = bye.after_ms.map(Duration::from_millis);
+            return Received::Nothing;
         }
         if let Some(error) = message.error {
-            return Heard::Refused(format!("{}: {}", error.code, error.message));
+            return Received::Refused(format!("{}: {}", error.code, error.message));
         }
         if let Some(attached) = &message.ok {
-            (self.attempt, self.ever_attached, self.come_back) = (0, true, None);
+            (self.attempt, self.ever_attached, self.reconnect_in) = (0, true, None);
             self.resume_after(attached.pos);
-            return Heard::Attached;
+            return Received::Attached;
         }
         if let Some(gap) = message.gap {
             self.resume_after(Some(gap.to));
-            return Heard::Missing(gap);
+            return Received::Gap(gap);
         }
         self.resume_after(message.live.map(|live| live.pos));
         if let Some(mark) = message.mark {
             self.resume_after(Some(mark.pos));
             let before = std::mem::replace(&mut self.stale, mark.stale);
-            return if before == mark.stale { Heard::Quiet } else { Heard::Stale(mark.stale) };
+            return if before == mark.stale { Received::Nothing } else { Received::Stale(mark.stale) };
         }
         let (pos, merged) = (message.pos, message.merged);
         self.resume_after(pos);
-        message.data.map_or(Heard::Quiet, |data| Heard::Event { pos, merged, data })
+        message.data.map_or(Received::Nothing, |data| Received::Reading { pos, merged, data })
     }
 
     fn resume_after(&mut self, pos: Option<Position>) {
@@ -150,10 +150,10 @@ impl Live {
         }
     }
 
-    /// The connection ended, or there was none. `dice` is uniform in [0, 1).
-    pub(crate) fn on_end(&mut self, why: &Ended, dice: f64) -> After {
-        let planned = self.come_back.take().map(|wait| wait.min(LONGEST_WAIT));
-        let wait = planned.unwrap_or_else(|| self.back_off(dice));
+    /// The connection ended, or there was none. `random` is uniform in [0, 1).
+    pub(crate) fn on_end(&mut self, why: &Ended, random: f64) -> After {
+        let planned = self.reconnect_in.take().map(|wait| wait.min(LONGEST_WAIT));
+        let wait = planned.unwrap_or_else(|| self.back_off(random));
         match why {
             Ended::Status(429 | 408) => After::Wait(wait),
             Ended::Status(400..=499) if !self.ever_attached => After::Stop,
@@ -174,10 +174,10 @@ impl Live {
     }
 
     /// Full jitter: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
-    fn back_off(&mut self, dice: f64) -> Duration {
+    fn back_off(&mut self, random: f64) -> Duration {
         let ceiling = FIRST_WAIT.saturating_mul(1 << self.attempt.min(16)).min(LONGEST_WAIT);
         self.attempt = self.attempt.saturating_add(1);
-        ceiling.mul_f64(dice)
+        ceiling.mul_f64(random)
     }
 
     /// A connection that is silent for longer is dead: twice what the gateway promised.
@@ -189,12 +189,12 @@ impl Live {
 impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unreachable(why) => write!(f, "the gateway cannot be reached: {why}"),
+            Self::Unreachable(why) => write!(f, "the gateway is unreachable: {why}"),
             Self::Status(status) => write!(f, "the gateway answered with HTTP {status}"),
             Self::Closed(code, reason) if reason.is_empty() => write!(f, "the gateway closed with {code}"),
             Self::Closed(code, reason) => write!(f, "the gateway closed with {code} ({reason})"),
-            Self::Broken(why) => write!(f, "the connection broke: {why}"),
-            Self::Silent => f.write_str("the gateway fell silent"),
+            Self::Broken(why) => write!(f, "connection lost: {why}"),
+            Self::Silent => f.write_str("timed out: no data from the gateway"),
         }
     }
 }

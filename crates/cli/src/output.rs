@@ -1,8 +1,8 @@
-//! The two ways out: answers to stdout, remarks to stderr.
+//! Output: results on stdout, messages on stderr.
 
 use std::io::{self, Write};
 
-/// Writes a line of the answer, and fails when nobody reads any more.
+/// Writes a line of the result; fails when stdout is closed.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -10,9 +10,9 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes a remark for people.
+/// Writes a message.
 pub(crate) fn note(text: &str) {
-    // stderr may be closed; there is nowhere left to say so
+    // a closed stderr leaves no place to report it
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 

@@ -17,23 +17,23 @@ use self::{
     post::{Answer, Poster, Refusal},
 };
 use crate::{
-    args::{Said, Send},
+    args::{Payload, Send},
     output,
 };
 
-/// Sends what the arguments or stdin say.
+/// Sends one reading, or those of stdin.
 pub(crate) async fn run(options: Send) -> anyhow::Result<()> {
     let poster = Poster::new(&options.ingest.url, options.trust.ca.as_deref())?;
-    match options.said().unwrap_or_else(|error| error.exit()) {
-        Said::Lines => send_lines(&poster, &options, tokio::io::stdin()).await,
-        Said::One { sensor, value } => send_one(&poster, &options, sensor, value).await,
+    match options.payload().unwrap_or_else(|error| error.exit()) {
+        Payload::Lines => send_lines(&poster, &options, tokio::io::stdin()).await,
+        Payload::One { sensor, value } => send_one(&poster, &options, sensor, value).await,
     }
 }
 
 async fn send_one(poster: &Poster, options: &Send, sensor: &str, value: f64) -> anyhow::Result<()> {
     let mut reading = json!({ "sensor_id": sensor, "value": value });
     if let Some(metadata) = &options.metadata {
-        let metadata: Value = serde_json::from_str(metadata).context("--metadata is no JSON")?;
+        let metadata: Value = serde_json::from_str(metadata).context("--metadata is not JSON")?;
         reading["metadata"] = metadata;
     }
     if let Some(timestamp) = &options.timestamp {
@@ -77,7 +77,7 @@ async fn send_lines(poster: &Poster, options: &Send, source: impl AsyncRead + Un
         }
         Ok(())
     };
-    // what was read before a bad line is sent all the same
+    // what was read before a bad line is still sent
     let (read, sending) = tokio::join!(read, send);
     output::note(&format!("{sent} readings stored"));
     sending.and(read)

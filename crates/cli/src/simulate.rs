@@ -1,4 +1,4 @@
-//! `rowcast simulate`: made-up devices that report on time, whether ingest listens or not.
+//! `rowcast simulate`: simulated devices that report on time, whether ingest is available or not.
 
 mod device;
 
@@ -82,7 +82,7 @@ async fn wait(
     }
 }
 
-/// What became of the readings; speaks when ingest goes and when it comes back.
+/// Counts readings by outcome, and prints when ingest becomes unavailable or available.
 #[derive(Debug, Default)]
 struct Tally {
     stored: u64,
@@ -97,7 +97,7 @@ impl Tally {
                 self.stored += 1;
                 if let Some(before) = self.away_since.take() {
                     output::note(&format!(
-                        "ingest stores again; {} readings were dropped",
+                        "ingest is available again; {} readings were dropped",
                         self.dropped - before
                     ));
                 }
@@ -105,10 +105,7 @@ impl Tally {
             Ok(Answer::Refused(refusal)) => anyhow::bail!("{refusal}"),
             Err(failed) => {
                 if self.away_since.is_none() {
-                    output::note(&format!(
-                        "ingest does not store: {}; readings are dropped until it does",
-                        failed.why
-                    ));
+                    output::note(&format!("ingest is unavailable: {}; readings are dropped", failed.why));
                     self.away_since = Some(self.dropped);
                 }
                 self.dropped += 1;

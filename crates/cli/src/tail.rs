@@ -1,4 +1,4 @@
-//! `rowcast tail`: a line for every reading, for ever.
+//! `rowcast tail`: a line for every reading.
 
 use std::{io, ops::ControlFlow};
 
@@ -9,50 +9,50 @@ use wire::{Position, frame::GapReason};
 use crate::{
     args::{Format, Tail},
     live::{
-        Heard, Live,
-        connection::{Told, follow},
+        Live, Received,
+        connection::{Update, follow},
     },
     output,
 };
 
-/// Follows until Ctrl-C, until nobody reads the lines, or until the gateway refuses for good.
+/// Follows until Ctrl-C, until the output is closed, or until the gateway refuses the subscription.
 pub(crate) async fn run(options: Tail) -> anyhow::Result<()> {
     let live = Live::of(options.subscribe().unwrap_or_else(|error| error.exit()));
-    let tell = |told: Told<'_>| match tell(&told, options.output) {
+    let notify = |update: Update<'_>| match show(&update, options.output) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(error),
     };
     tokio::select! {
-        ended = follow(&options.gateway.url, options.trust.ca.as_deref(), live, tell) => Err(ended?.into()),
+        ended = follow(&options.gateway.url, options.trust.ca.as_deref(), live, notify) => Err(ended?.into()),
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
     }
 }
 
-fn tell(told: &Told<'_>, format: Format) -> io::Result<()> {
-    match told {
-        Told::Heard(Heard::Event { pos, merged, data }) => output::line(&match format {
+fn show(update: &Update<'_>, format: Format) -> io::Result<()> {
+    match update {
+        Update::Received(Received::Reading { pos, merged, data }) => output::line(&match format {
             Format::Json => json_line(*pos, *merged, data),
             Format::Text => text_line(data),
         })?,
-        Told::Heard(Heard::Missing(gap)) => {
+        Update::Received(Received::Gap(gap)) => {
             let why = match gap.reason {
-                GapReason::Retention => "they are too old to be kept",
-                GapReason::Epoch => "the database was restored without them",
+                GapReason::Retention => "deleted by retention",
+                GapReason::Epoch => "the database was restored to a state without them",
             };
             output::note(&format!(
                 "gap: the readings after {} up to {} are missing: {why}",
                 gap.from, gap.to
             ));
         }
-        Told::Heard(Heard::Stale(true)) => {
-            output::note("stale: the gateway does not hear from the leader; later readings may exist");
+        Update::Received(Received::Stale(true)) => {
+            output::note("stale: the gateway has no contact with the leader; newer readings may exist");
         }
-        Told::Heard(Heard::Stale(false)) => {
-            output::note("no longer stale: the gateway hears the leader again")
+        Update::Received(Received::Stale(false)) => output::note("no longer stale"),
+        Update::Lost => output::note("gap: readings are missing: the client was too slow"),
+        Update::Disconnected(why, wait) => {
+            output::note(&format!("{why}; retrying in {:.1} s", wait.as_secs_f64()))
         }
-        Told::Lost => output::note("gap: readings are missing: they came faster than this client read"),
-        Told::Away(why, wait) => output::note(&format!("{why}; trying again in {:.1} s", wait.as_secs_f64())),
-        Told::Heard(_) => {}
+        Update::Received(_) => {}
     }
     Ok(())
 }
@@ -78,7 +78,7 @@ fn text_line(data: &RawValue) -> String {
     };
     let unit =
         metadata.get("unit").and_then(Value::as_str).map(|unit| format!(" {unit}")).unwrap_or_default();
-    // whoever may POST writes these: nothing of it may steer the terminal
+    // any device can write these: control characters must not reach the terminal
     format!("{timestamp}  {sensor_id}  {value}{unit}").replace(char::is_control, "\u{fffd}")
 }
 

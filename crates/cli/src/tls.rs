@@ -9,12 +9,12 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-/// Who is believed to be a server. Plain connections ask nobody, and need no certificates on this machine.
+/// Which servers are trusted. Plain connections need no certificates on this machine.
 pub(crate) fn config(encrypted: bool, ca: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
     let roots = if encrypted { roots(ca)? } else { RootCertStore::empty() };
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .context("TLS does not start")?
+        .context("TLS setup failed")?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
@@ -23,7 +23,7 @@ pub(crate) fn config(encrypted: bool, ca: Option<&Path>) -> anyhow::Result<Arc<C
 fn roots(ca: Option<&Path>) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = ca {
-        let fault = || format!("{} holds no certificates in PEM", file.display());
+        let fault = || format!("{} has no certificates in PEM", file.display());
         let given = CertificateDer::pem_file_iter(file).with_context(fault)?;
         for certificate in given {
             roots.add(certificate.with_context(fault)?).with_context(fault)?;
@@ -32,7 +32,7 @@ fn roots(ca: Option<&Path>) -> anyhow::Result<RootCertStore> {
     }
     // a system may hold some that rustls does not understand
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    ensure!(!roots.is_empty(), "this machine has no certificates; give one with --ca");
+    ensure!(!roots.is_empty(), "no certificates are installed; give one with --ca");
     Ok(roots)
 }
 

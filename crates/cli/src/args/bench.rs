@@ -24,17 +24,17 @@ pub(crate) struct Bench {
 pub(crate) enum BenchKind {
     /// The gateway's memory per idle socket
     Idle(BenchIdle),
-    /// What this machine can do with nothing in between
+    /// The limits of this machine: the same load without Rowcast
     Limit(BenchLimit),
-    /// What Rowcast costs those who write with SQL: pgbench on the readings and on a plain table
+    /// The cost of Rowcast for SQL writers: pgbench on the readings and on a plain table
     Writers(BenchWriters),
-    /// How many sockets a second the gateway opens
+    /// Sockets that the gateway opens per second
     Handshakes(BenchHandshakes),
-    /// How fast the gateway brings what waits in Redis to its sockets
+    /// How fast the gateway delivers a backlog from Redis
     Burst(BenchBurst),
-    /// How fast the gateway gives one client what it missed
+    /// How fast the gateway replays history to one client
     Replay(BenchReplay),
-    /// How soon the clients of a gateway that was killed have everything from another
+    /// How soon clients of a killed gateway have caught up at another
     Resume(BenchResume),
 }
 
@@ -46,13 +46,13 @@ pub(crate) struct Load {
     /// Readings in a request; 1 sends an object, more an array
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) readings: u32,
-    /// Different sensors
+    /// Number of sensors
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) sensors: u32,
-    /// How long is measured
+    /// Length of the measurement
     #[arg(long, default_value = "10s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) duration: Duration,
-    /// Load before the measurement
+    /// Length of the load before the measurement
     #[arg(long, default_value = "2s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) warmup: Duration,
 }
@@ -66,30 +66,30 @@ pub(crate) struct BenchRun {
     /// WebSocket clients
     #[arg(long, default_value_t = 100)]
     pub(crate) clients: u32,
-    /// How many of the load's sensors each client follows, others than the client before it; 0: everything
+    /// Number of sensors that each client follows, different ones for each client; 0: all
     #[arg(long, default_value_t = 0, value_name = "SENSORS")]
     pub(crate) follow: u32,
     #[command(flatten)]
     pub(crate) load: Load,
-    /// Readings a second, planned in advance
+    /// Readings per second, planned in advance
     #[arg(long, default_value = "1000", value_parser = units::rate, value_name = "READINGS_PER_S")]
     pub(crate) rate: f64,
-    /// As many as ingest takes: each connection sends when its last answer came
+    /// As fast as possible: each connection sends after its last answer
     #[arg(long, conflicts_with = "rate")]
     pub(crate) max: bool,
-    /// Further clients that follow everything and read about 1 kB/s; the ledger knows nothing of them
+    /// Additional clients that follow everything and read about 1 kB/s; not in the ledger
     #[arg(long, default_value_t = 0)]
     pub(crate) slow: u32,
-    /// Processes to watch besides those known by name
+    /// Processes to measure in addition to those found by name
     #[arg(long = "pid", value_parser = named_pid, value_name = "NAME=PID")]
     pub(crate) pids: Vec<(String, u32)>,
-    /// Watch no process but those of --pid
+    /// Measure only the processes of --pid
     #[arg(long)]
     pub(crate) no_processes: bool,
-    /// Run `bench limit` afterwards and give shares of it
+    /// Run `bench limit` afterwards and print shares of it
     #[arg(long)]
     pub(crate) with_limit: bool,
-    /// For --with-limit: the database in which a schema `rowcast_bench_limit` may be made and dropped
+    /// For --with-limit: the database in which a schema `rowcast_bench_limit` is created and dropped
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<String>,
     #[arg(short, long, default_value = "text")]
@@ -103,16 +103,16 @@ pub(crate) struct BenchIdle {
     /// Clients, each subscribed to one sensor
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,
-    /// How they follow
+    /// Kind of client
     #[arg(long, value_enum, default_value_t = ClientForm::V1)]
     pub(crate) form: ClientForm,
-    /// How long they are held before the memory is read
+    /// How long they are connected before memory is measured
     #[arg(long, default_value = "5s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) hold: Duration,
-    /// How long the gateway may take to give memory back when they have gone
+    /// How long to wait for memory to be released after they have left
     #[arg(long, default_value = "60s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) release: Duration,
-    /// The gateway's process; without it the one named ws-gateway
+    /// PID of the gateway [default: the process named ws-gateway]
     #[arg(long)]
     pub(crate) pid: Option<u32>,
     #[arg(short, long, default_value = "text")]
@@ -125,9 +125,9 @@ pub(crate) struct BenchIdle {
 pub(crate) enum ClientForm {
     /// A WebSocket of v1 that has sent its subscription
     V1,
-    /// One that is subscribed by its query and never says anything
+    /// A WebSocket that is subscribed by its URL and sends nothing
     Silent,
-    /// One of the demo's protocol, to all sensors
+    /// A WebSocket of the demo protocol, to all sensors
     Demo,
     /// A stream of server-sent events
     Events,
@@ -153,7 +153,7 @@ pub(crate) struct Posts {
     /// Readings in a request
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) together: u32,
-    /// Different sensors
+    /// Number of sensors
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) sensors: u32,
 }
@@ -162,16 +162,16 @@ pub(crate) struct Posts {
 pub(crate) struct BenchHandshakes {
     #[command(flatten)]
     pub(crate) gateway: Gateway,
-    /// End after so many sockets, if that is before the time is over
+    /// Stop after this number of sockets
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) clients: Option<u64>,
-    /// Sockets that are being opened at a time
+    /// Sockets opened at the same time
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) at_once: u32,
-    /// How long sockets are opened
+    /// How long to open sockets
     #[arg(long, default_value = "5s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) duration: Duration,
-    /// The gateway's process, for its CPU; without it the one named ws-gateway, if there is one
+    /// PID of the gateway, to measure its CPU [default: the process named ws-gateway]
     #[arg(long)]
     pub(crate) pid: Option<u32>,
     #[arg(short, long, default_value = "text")]
@@ -184,21 +184,21 @@ pub(crate) struct BenchBurst {
     pub(crate) ingest: Ingest,
     #[command(flatten)]
     pub(crate) gateway: Gateway,
-    /// WebSocket clients, each of which follows everything
+    /// WebSocket clients, each following everything
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,
-    /// Readings, to the next full request; more than the stream holds (20,000 entries or 64 MB) come from Postgres
+    /// Readings, rounded up to full requests; what exceeds the stream (20,000 entries or 64 MB) comes from Postgres
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(crate) readings: u32,
     #[command(flatten)]
     pub(crate) posts: Posts,
-    /// The gateway's process, which is stopped and continued; without it the one named ws-gateway
+    /// PID of the gateway, which is paused and resumed [default: the process named ws-gateway]
     #[arg(long)]
     pub(crate) pid: Option<u32>,
-    /// The listener's admin address, which says when all is in Redis; without it that is waited for 2 s
+    /// Admin URL of the listener, to see when all is in Redis [default: wait 2 s]
     #[arg(long, value_name = "URL")]
     pub(crate) listener_admin: Option<String>,
-    /// Measure the bare fan-out afterwards and give the share of it
+    /// Measure the bare fan-out afterwards and print the share of it
     #[arg(long)]
     pub(crate) with_limit: bool,
     #[arg(short, long, default_value = "text")]
@@ -211,12 +211,12 @@ pub(crate) struct BenchReplay {
     pub(crate) ingest: Ingest,
     #[command(flatten)]
     pub(crate) gateway: Gateway,
-    /// Readings, to the next full request
+    /// Readings, rounded up to full requests
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(crate) readings: u32,
     #[command(flatten)]
     pub(crate) posts: Posts,
-    /// The gateway's admin address, which says how often Postgres was read
+    /// Admin URL of the gateway, to count reads of Postgres
     #[arg(long, value_name = "URL")]
     pub(crate) gateway_admin: Option<String>,
     #[arg(short, long, default_value = "text")]
@@ -229,21 +229,21 @@ pub(crate) struct BenchResume {
     pub(crate) ingest: Ingest,
     #[command(flatten)]
     pub(crate) gateway: Gateway,
-    /// Where the clients of the first gateway come back
+    /// URL of the gateway where clients reconnect
     #[arg(long, value_name = "URL")]
     pub(crate) other: String,
-    /// The other gateway's admin address, which says how often Postgres was read
+    /// Admin URL of the other gateway, to count reads of Postgres
     #[arg(long, value_name = "URL")]
     pub(crate) other_admin: Option<String>,
-    /// WebSocket clients, each of which follows everything
+    /// WebSocket clients, each following everything
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,
-    /// Readings just before the gateway is killed, and as many again while it is dead; to the next full request
+    /// Readings before the gateway is killed, and again while it is down; rounded up to full requests
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) readings: u32,
     #[command(flatten)]
     pub(crate) posts: Posts,
-    /// The first gateway's process, which is killed; without it the one named ws-gateway
+    /// PID of the first gateway, which is killed [default: the process named ws-gateway]
     #[arg(long)]
     pub(crate) pid: Option<u32>,
     #[arg(short, long, default_value = "text")]
@@ -252,10 +252,10 @@ pub(crate) struct BenchResume {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BenchLimit {
-    /// The database in which a schema `rowcast_bench_limit` may be made and dropped
+    /// The database in which a schema `rowcast_bench_limit` is created and dropped
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<String>,
-    /// Sockets of the fan-out
+    /// Numbers of sockets of the fan-out
     #[arg(long, value_delimiter = ',', default_value = "100,1000")]
     pub(crate) clients: Vec<u32>,
     #[command(flatten)]
@@ -266,16 +266,16 @@ pub(crate) struct BenchLimit {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchWriters {
-    /// Rowcast's database, in which a schema `rowcast_bench_limit` may be made and dropped; its readings stay
+    /// Rowcast's database, in which a schema `rowcast_bench_limit` is created and dropped; its readings are kept
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: String,
     /// Connections, each with one INSERT at a time
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) clients: u32,
-    /// How often both tables are measured, in turn
+    /// How often both tables are measured, alternating
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) pairs: u32,
-    /// How long each measurement takes
+    /// Length of each measurement
     #[arg(long, default_value = "5s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) duration: Duration,
     #[arg(short, long, default_value = "text")]

@@ -6,7 +6,7 @@ use clap::Args;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Ingest {
-    /// Where readings are sent
+    /// URL of ingest
     #[arg(
         long = "ingest",
         env = "ROWCAST_INGEST_URL",
@@ -18,7 +18,7 @@ pub(crate) struct Ingest {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Gateway {
-    /// Where readings are followed
+    /// URL of the gateway
     #[arg(
         id = "gateway",
         long,
@@ -31,7 +31,7 @@ pub(crate) struct Gateway {
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Trust {
-    /// A file of certificates in PEM that are believed beside the system's, for https:// and wss://
+    /// PEM file of certificates to trust in addition to the system's, for https:// and wss://
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 }

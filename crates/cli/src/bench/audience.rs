@@ -27,9 +27,9 @@ const OPENING: usize = 32;
 /// After everything has come, doubled readings get this long to show.
 pub(super) const GRACE: Duration = Duration::from_millis(250);
 
-/// What a client heard, in the order of arrival.
+/// What a client received, in the order of arrival.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct Received {
     /// The readings' ids.
     pub(super) ids: Vec<i64>,
     /// For each read that brought readings: how many ids there were after it, and when it was.
@@ -38,7 +38,7 @@ pub(super) struct Heard {
     pub(super) follows: Follows,
     /// Where to resume.
     pub(super) pos: Option<Position>,
-    /// How many `gap`s the gateway told of.
+    /// How many `gap`s the gateway reported of.
     pub(super) gaps: u64,
     /// Why the connection ended, if it did.
     pub(super) ended: Option<String>,
@@ -57,7 +57,7 @@ struct Attached {
 enum Phase {
     Listen,
     Settle(Arc<Ledger>),
-    Leave,
+    Close,
 }
 
 /// N open clients.
@@ -65,7 +65,7 @@ enum Phase {
 pub(super) struct Audience {
     phase: watch::Sender<Phase>,
     complete: mpsc::UnboundedReceiver<()>,
-    result: oneshot::Receiver<anyhow::Result<Vec<Heard>>>,
+    result: oneshot::Receiver<anyhow::Result<Vec<Received>>>,
     clients: usize,
 }
 
@@ -98,7 +98,7 @@ impl Audience {
         let audience = Self { phase, complete, result, clients };
         match all_attached.await {
             Ok(()) => Ok(audience),
-            Err(_) => Err(audience.leave().await.err().unwrap_or_else(|| anyhow!("the clients ended early"))),
+            Err(_) => Err(audience.close().await.err().unwrap_or_else(|| anyhow!("the clients ended early"))),
         }
     }
 
@@ -115,9 +115,9 @@ impl Audience {
         time::sleep(GRACE).await;
     }
 
-    /// Closes the clients and gives what each heard.
-    pub(super) async fn leave(self) -> anyhow::Result<Vec<Heard>> {
-        self.phase.send_replace(Phase::Leave);
+    /// Closes the clients and gives what each received.
+    pub(super) async fn close(self) -> anyhow::Result<Vec<Received>> {
+        self.phase.send_replace(Phase::Close);
         self.result.await.context("the clients' thread died")?
     }
 }
@@ -151,7 +151,7 @@ async fn listen_all(
     clock: Clock,
     phases: &watch::Receiver<Phase>,
     completed: &mpsc::UnboundedSender<()>,
-) -> anyhow::Result<Vec<Heard>> {
+) -> anyhow::Result<Vec<Received>> {
     let scanner = Rc::new(IdScanner::new());
     let mut clients = JoinSet::new();
     for Attached { socket, pos, follows } in sockets {
@@ -159,7 +159,7 @@ async fn listen_all(
             scratch: scratch.clone(),
             scanner: scanner.clone(),
             clock,
-            heard: Heard { pos, follows, ..Heard::default() },
+            received: Received { pos, follows, ..Received::default() },
             accounted: 0,
         };
         clients.spawn_local(client.listen(socket, phases.clone(), completed.clone()));
@@ -171,7 +171,7 @@ struct Client {
     scratch: Rc<RefCell<Vec<u8>>>,
     scanner: Rc<IdScanner>,
     clock: Clock,
-    heard: Heard,
+    received: Received,
     /// How many ids are in the account.
     accounted: usize,
 }
@@ -182,28 +182,28 @@ impl Client {
         mut socket: Socket,
         mut phases: watch::Receiver<Phase>,
         completed: mpsc::UnboundedSender<()>,
-    ) -> Heard {
+    ) -> Received {
         let mut ledger: Option<Arc<Ledger>> = None;
-        let mut told = false;
+        let mut reported = false;
         loop {
             tokio::select! {
-                () = self.read(&mut socket), if self.heard.ended.is_none() => {}
+                () = self.read(&mut socket), if self.received.ended.is_none() => {}
                 changed = phases.changed() => match (changed, phases.borrow_and_update().clone()) {
                     (Ok(()), Phase::Listen) => {}
                     (Ok(()), Phase::Settle(writes)) => {
-                        self.heard.account = Account::new(&writes, &self.heard.follows);
+                        self.received.account = Account::new(&writes, &self.received.follows);
                         ledger = Some(writes);
                     }
-                    (Ok(()), Phase::Leave) | (Err(_), _) => return self.heard,
+                    (Ok(()), Phase::Close) | (Err(_), _) => return self.received,
                 },
             }
             let Some(ledger) = &ledger else { continue };
-            for id in &self.heard.ids[self.accounted..] {
-                self.heard.account.arrive(ledger, *id);
+            for id in &self.received.ids[self.accounted..] {
+                self.received.account.arrive(ledger, *id);
             }
-            self.accounted = self.heard.ids.len();
-            if !told && (self.heard.account.missing() == 0 || self.heard.ended.is_some()) {
-                told = true;
+            self.accounted = self.received.ids.len();
+            if !reported && (self.received.account.missing() == 0 || self.received.ended.is_some()) {
+                reported = true;
                 // nobody waits any more when the run is over
                 let _ = completed.send(());
             }
@@ -211,35 +211,35 @@ impl Client {
     }
 
     async fn read(&mut self, socket: &mut Socket) {
-        let Self { scratch, scanner, clock, heard, .. } = self;
-        let before = heard.ids.len();
+        let Self { scratch, scanner, clock, received, .. } = self;
+        let before = received.ids.len();
         let read = socket
             .read(scratch, |frame| match frame {
                 Frame::Text(text) => {
-                    let before = heard.ids.len();
-                    heard.pos = scanner.scan(text, &mut heard.ids).or(heard.pos);
-                    if heard.ids.len() == before {
-                        heard.hear(text);
+                    let before = received.ids.len();
+                    received.pos = scanner.scan(text, &mut received.ids).or(received.pos);
+                    if received.ids.len() == before {
+                        received.receive(text);
                     }
                 }
-                Frame::Close(code) => heard.ended = Some(format!("closed with {code}")),
+                Frame::Close(code) => received.ended = Some(format!("closed with {code}")),
                 Frame::Ping(_) | Frame::Other => {}
             })
             .await;
         match read {
             Ok(Read::More) => {}
-            Ok(Read::End) => heard.ended = Some(heard.ended.take().unwrap_or_else(|| "cut".to_owned())),
-            Err(error) => heard.ended = Some(error.to_string()),
+            Ok(Read::End) => received.ended = Some(received.ended.take().unwrap_or_else(|| "cut".to_owned())),
+            Err(error) => received.ended = Some(error.to_string()),
         }
-        if heard.ids.len() > before {
-            heard.moments.push((heard.ids.len(), clock.micros()));
+        if received.ids.len() > before {
+            received.moments.push((received.ids.len(), clock.micros()));
         }
     }
 }
 
-impl Heard {
+impl Received {
     /// A frame without events.
-    fn hear(&mut self, text: &[u8]) {
+    fn receive(&mut self, text: &[u8]) {
         messages(text).iter().for_each(|message| self.note(message));
     }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     admin::Admin,
-    audience::{Audience, Heard},
+    audience::{Audience, Received},
     clock::Clock,
     follows::Follows,
     ledger::Ledger,
@@ -29,7 +29,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// How long it gets when it can be asked.
 const FORWARDED_WITHIN: Duration = Duration::from_secs(60);
 
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// From going on until every client has everything.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -79,17 +79,17 @@ pub(super) async fn measure(options: &BenchBurst) -> anyhow::Result<Burst> {
     let went_on = clock.micros();
     drop(stopped);
     audience.settle(ledger.clone(), LIMIT).await;
-    let heard = audience.leave().await?;
+    let received = audience.close().await?;
     let mut burst = Burst {
         schema: 1,
         clients: options.clients,
         readings: ledger.len() as u64,
         not_stored: sent.not_stored(),
         stopped_ms: (went_on - stopped_at) as f64 / 1_000.0,
-        ledger: Verdict::of(&ledger, &heard),
+        ledger: Verdict::of(&ledger, &received),
         ..Burst::default()
     };
-    burst.count(&heard, went_on);
+    burst.count(&received, went_on);
     if options.with_limit {
         burst.compare(fanout::measure(options.clients, &limit_load(options)).await?);
     }
@@ -126,7 +126,7 @@ async fn await_forwarded(listener: &Admin, readings: f64) -> anyhow::Result<()> 
         if Instant::now() > until {
             bail!("the listener has read {read} of {readings} readings after {FORWARDED_WITHIN:?}");
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -161,10 +161,10 @@ impl Drop for Stopped {
 }
 
 impl Burst {
-    fn count(&mut self, heard: &[Heard], went_on: u64) {
-        let moments = heard.iter().flat_map(|client| &client.moments).map(|(_, at)| *at);
+    fn count(&mut self, received: &[Received], went_on: u64) {
+        let moments = received.iter().flat_map(|client| &client.moments).map(|(_, at)| *at);
         let (Some(first), Some(last)) = (moments.clone().min(), moments.max()) else { return };
-        self.deliveries = heard.iter().map(|client| client.ids.len() as u64).sum();
+        self.deliveries = received.iter().map(|client| client.ids.len() as u64).sum();
         let since = |at: u64| at.saturating_sub(went_on) as f64 / 1_000.0;
         (self.first_ms, self.last_ms) = (since(first), since(last));
         // all in one read would be no time at all
@@ -209,14 +209,14 @@ mod tests {
 
     #[test]
     fn the_rate_is_from_the_first_arrival_anywhere_to_the_last() {
-        let client = |moments: &[(usize, u64)]| Heard {
+        let client = |moments: &[(usize, u64)]| Received {
             ids: (0..moments.last().unwrap().0 as i64).collect(),
             moments: moments.to_vec(),
-            ..Heard::default()
+            ..Received::default()
         };
-        let heard = [client(&[(10, 1_500_000), (20, 2_000_000)]), client(&[(20, 2_500_000)])];
+        let received = [client(&[(10, 1_500_000), (20, 2_000_000)]), client(&[(20, 2_500_000)])];
         let mut burst = Burst::default();
-        burst.count(&heard, 1_000_000);
+        burst.count(&received, 1_000_000);
         assert_eq!((burst.deliveries, burst.deliveries_per_s), (40, 40.0));
         assert_eq!((burst.first_ms, burst.last_ms), (500.0, 1_500.0));
     }

@@ -1,7 +1,7 @@
 //! From the records of a run to its report.
 
 use super::{
-    audience::Heard,
+    audience::Received,
     histogram::{Histogram, Summary},
     ledger::Ledger,
     load::{Outcome, Plan, Request, Sent},
@@ -11,13 +11,13 @@ use super::{
 };
 
 /// Adds them up.
-pub(super) fn evaluate(plan: &Plan, sent: &Sent, ledger: &Ledger, heard: &[Heard]) -> Report {
+pub(super) fn evaluate(plan: &Plan, sent: &Sent, ledger: &Ledger, received: &[Received]) -> Report {
     let count =
         |outcome: Outcome| sent.requests.iter().filter(|request| request.outcome == outcome).count() as u64;
     let window = plan.window;
     let stored = sent.requests.iter().filter(|request| request.outcome == Outcome::Stored);
     let timely = stored.clone().filter(|request| window.contains(request.answered)).count() as u64;
-    let arrivals = Arrivals::of(plan, sent, ledger, heard);
+    let arrivals = Arrivals::of(plan, sent, ledger, received);
     let last_answer = stored.map(|request| request.answered).max().unwrap_or_default();
     let (post, lateness) = post_latencies(plan, &sent.requests);
     let per_second = |count: u64| round(count as f64 / window.seconds());
@@ -33,7 +33,7 @@ pub(super) fn evaluate(plan: &Plan, sent: &Sent, ledger: &Ledger, heard: &[Heard
         refused: count(Outcome::Refused),
         failed: count(Outcome::Failed),
         unsent: sent.unsent,
-        ledger: Verdict::of(ledger, heard),
+        ledger: Verdict::of(ledger, received),
         drain_ms: arrivals.last.saturating_sub(last_answer) as f64 / 1_000.0,
         latency_ms: Latencies {
             from_201: arrivals.from_201.summary(),
@@ -67,9 +67,9 @@ struct Arrivals {
 }
 
 impl Arrivals {
-    fn of(plan: &Plan, sent: &Sent, ledger: &Ledger, heard: &[Heard]) -> Self {
+    fn of(plan: &Plan, sent: &Sent, ledger: &Ledger, received: &[Received]) -> Self {
         let mut arrivals = Self::default();
-        for client in heard {
+        for client in received {
             let mut from = 0;
             for (to, at) in &client.moments {
                 for request in client.ids[from..*to].iter().filter_map(|id| ledger.request(*id)) {
@@ -127,8 +127,9 @@ mod tests {
             writes: writes.to_vec(),
             unsent: 0,
         };
-        let heard = Heard { ids: vec![1, 2, 99], moments: vec![(1, 900), (3, 2_100)], ..Heard::default() };
-        let report = evaluate(&plan, &sent, &Ledger::new(&writes), &[heard]);
+        let received =
+            Received { ids: vec![1, 2, 99], moments: vec![(1, 900), (3, 2_100)], ..Received::default() };
+        let report = evaluate(&plan, &sent, &Ledger::new(&writes), &[received]);
         assert_eq!((report.posts, report.refused, report.readings, report.deliveries), (2, 1, 2, 2));
         assert_eq!((report.posts_per_s, report.deliveries_in_window), (1.0, 1));
         let latency = &report.latency_ms;

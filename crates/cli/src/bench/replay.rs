@@ -8,7 +8,7 @@ use wire::Start;
 
 use super::{
     admin::Admin,
-    audience::{Audience, Heard},
+    audience::{Audience, Received},
     clock::Clock,
     follows::Follows,
     ledger::{Account, Ledger},
@@ -59,15 +59,16 @@ pub(super) async fn measure(options: &BenchReplay, limit: Duration) -> anyhow::R
     let sent = Plan::of_readings(ingest, options.readings, &options.posts, clock).run().await;
     let ledger = Arc::new(Ledger::new(&sent.writes));
     audience.settle(ledger.clone(), limit).await;
-    let live = Verdict::of(&ledger, &audience.leave().await?);
+    let live = Verdict::of(&ledger, &audience.close().await?);
     let reads = Admin::replay_reads(admin.as_ref()).await?;
-    let before = Heard { pos, account: Account::new(&ledger, &Follows::Everything), ..Heard::default() };
+    let before =
+        Received { pos, account: Account::new(&ledger, &Follows::Everything), ..Received::default() };
     let began = clock.micros();
-    let (heard, times) = Resumer::new(&gateway, &ledger, clock).resume(before, limit).await;
+    let (received, times) = Resumer::new(&gateway, &ledger, clock).resume(before, limit).await;
     let reads = reads.zip(Admin::replay_reads(admin.as_ref()).await?);
     let attached = times.attached.unwrap_or(began);
     let replay_ms = times.live.map_or(0.0, |live| (live - attached) as f64 / 1_000.0);
-    let per_s = heard.ids.len() as f64 * 1_000.0 / replay_ms;
+    let per_s = received.ids.len() as f64 * 1_000.0 / replay_ms;
     Ok(Replay {
         schema: 1,
         readings: ledger.len() as u64,
@@ -77,7 +78,7 @@ pub(super) async fn measure(options: &BenchReplay, limit: Duration) -> anyhow::R
         replay_ms,
         postgres_reads: reads.map(|(before, after)| after - before),
         live,
-        resumed: Verdict::of(&ledger, &[heard]),
+        resumed: Verdict::of(&ledger, &[received]),
     })
 }
 

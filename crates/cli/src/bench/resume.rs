@@ -10,7 +10,7 @@ use wire::Start;
 
 use super::{
     admin::Admin,
-    audience::{Audience, Heard},
+    audience::{Audience, Received},
     clock::Clock,
     follows::Follows,
     frames::Frame,
@@ -81,15 +81,15 @@ pub(super) async fn measure(options: &BenchResume, limit: Duration) -> anyhow::R
     let after = plan.run().await;
     let ledger = Arc::new(Ledger::new(&one_after_the_other(&before, &after)));
     audience.settle(ledger.clone(), NOTICED_WITHIN).await;
-    let heard = audience.leave().await?;
-    let had = Had::of(&heard).context("there is a client")?;
+    let received = audience.close().await?;
+    let had = Had::of(&received).context("there is a client")?;
     let reads = Admin::replay_reads(admin.as_ref()).await?;
     let first = clock.micros();
-    let returned = all_at_once(&Resumer::new(&other, &ledger, clock), heard, limit).await;
+    let returned = all_at_once(&Resumer::new(&other, &ledger, clock), received, limit).await;
     let reads = reads.zip(Admin::replay_reads(admin.as_ref()).await?);
     let mut times = Histogram::default();
     returned.iter().filter_map(|(_, times)| times.complete).for_each(|at| times.record(at - first));
-    let heard: Vec<Heard> = returned.into_iter().map(|(heard, _)| heard).collect();
+    let received: Vec<Received> = returned.into_iter().map(|(received, _)| received).collect();
     let ms = times.summary();
     Ok(Resume {
         schema: 1,
@@ -100,7 +100,7 @@ pub(super) async fn measure(options: &BenchResume, limit: Duration) -> anyhow::R
         ms,
         incomplete: u64::from(options.clients) - ms.count,
         postgres_reads: reads.map(|(before, after)| after - before),
-        ledger: Verdict::of(&ledger, &heard),
+        ledger: Verdict::of(&ledger, &received),
     })
 }
 
@@ -130,8 +130,8 @@ impl Probe {
             }
             Ok(())
         };
-        let heard = timeout(HEARD_WITHIN, hear).await;
-        heard.context("no reading came")?.context("waiting for the first reading at the first gateway")
+        let received = timeout(HEARD_WITHIN, hear).await;
+        received.context("no reading came")?.context("waiting for the first reading at the first gateway")
     }
 }
 
@@ -140,14 +140,19 @@ fn one_after_the_other(before: &Sent, after: &Sent) -> Vec<Write> {
     before.writes.iter().chain(&after.writes).copied().collect()
 }
 
-async fn all_at_once(resumer: &Resumer<'_>, heard: Vec<Heard>, limit: Duration) -> Vec<(Heard, Times)> {
-    let coming: FuturesUnordered<_> = heard.into_iter().map(|heard| resumer.resume(heard, limit)).collect();
+async fn all_at_once(
+    resumer: &Resumer<'_>,
+    received: Vec<Received>,
+    limit: Duration,
+) -> Vec<(Received, Times)> {
+    let coming: FuturesUnordered<_> =
+        received.into_iter().map(|received| resumer.resume(received, limit)).collect();
     coming.collect().await
 }
 
 impl Had {
-    fn of(heard: &[Heard]) -> Option<Self> {
-        let counts = heard.iter().map(|client| client.ids.len());
+    fn of(received: &[Received]) -> Option<Self> {
+        let counts = received.iter().map(|client| client.ids.len());
         Some(Self { least: counts.clone().min()?, most: counts.max()? })
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use wire::Start;
 
 use super::{
-    audience::{GRACE, Heard, messages},
+    audience::{GRACE, Received, messages},
     clock::Clock,
     frames::Frame,
     ledger::Ledger,
@@ -44,41 +44,46 @@ impl<'a> Resumer<'a> {
 
     /// Goes on from where a client was, until it has everything or at the limit; then doubled readings get a moment
     /// to show.
-    pub(super) async fn resume(&self, mut heard: Heard, limit: Duration) -> (Heard, Times) {
+    pub(super) async fn resume(&self, mut received: Received, limit: Duration) -> (Received, Times) {
         let mut times = Times::default();
-        heard.ended = None;
-        match timeout(limit, self.until_complete(&mut heard, &mut times)).await {
+        received.ended = None;
+        match timeout(limit, self.until_complete(&mut received, &mut times)).await {
             Ok(Ok(mut socket)) => {
-                let rest = async { while self.read(&mut socket, &mut heard, &mut times).await.is_ok() {} };
+                let rest = async { while self.read(&mut socket, &mut received, &mut times).await.is_ok() {} };
                 let _ = timeout(GRACE, rest).await;
             }
-            Ok(Err(error)) => heard.ended = Some(format!("{error:#}")),
+            Ok(Err(error)) => received.ended = Some(format!("{error:#}")),
             // what is missing is in the account
             Err(_) => {}
         }
-        (heard, times)
+        (received, times)
     }
 
-    async fn until_complete(&self, heard: &mut Heard, times: &mut Times) -> anyhow::Result<Socket> {
-        let from = heard.pos.map_or(Start::Now, Start::After);
+    async fn until_complete(&self, received: &mut Received, times: &mut Times) -> anyhow::Result<Socket> {
+        let from = received.pos.map_or(Start::Now, Start::After);
         let mut socket = Socket::open(self.gateway).await?;
         socket.say(&Live::new(Vec::new(), from).on_open()).await?;
         while times.complete.is_none() {
-            self.read(&mut socket, heard, times).await?;
+            self.read(&mut socket, received, times).await?;
         }
         Ok(socket)
     }
 
-    async fn read(&self, socket: &mut Socket, heard: &mut Heard, times: &mut Times) -> anyhow::Result<()> {
-        let (before, now) = (heard.ids.len(), || Some(self.clock.micros()));
+    async fn read(
+        &self,
+        socket: &mut Socket,
+        received: &mut Received,
+        times: &mut Times,
+    ) -> anyhow::Result<()> {
+        let (before, now) = (received.ids.len(), || Some(self.clock.micros()));
         let mut fault = None;
         let on_frame = |frame: Frame<'_>| match frame {
             Frame::Text(text) => {
-                let events = heard.ids.len();
-                heard.pos = self.scanner.scan(text, &mut heard.ids).or(heard.pos);
-                if heard.ids.len() == events {
+                let events = received.ids.len();
+                received.pos = self.scanner.scan(text, &mut received.ids).or(received.pos);
+                if received.ids.len() == events {
                     for message in messages(text) {
-                        heard.note(&message);
+                        received.note(&message);
                         times.attached = times.attached.or_else(|| message.ok.and_then(|_| now()));
                         times.live = times.live.or_else(|| message.live.and_then(|_| now()));
                         fault = message.error.map(|error| format!("{}: {}", error.code, error.message));
@@ -89,10 +94,10 @@ impl<'a> Resumer<'a> {
             Frame::Ping(_) | Frame::Other => {}
         };
         let read = socket.read(&self.scratch, on_frame).await?;
-        for id in &heard.ids[before..] {
-            heard.account.arrive(self.ledger, *id);
+        for id in &received.ids[before..] {
+            received.account.arrive(self.ledger, *id);
         }
-        if times.live.is_some() && times.complete.is_none() && heard.account.missing() == 0 {
+        if times.live.is_some() && times.complete.is_none() && received.account.missing() == 0 {
             times.complete = now();
         }
         if let Some(fault) = fault {

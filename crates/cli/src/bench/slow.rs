@@ -59,7 +59,7 @@ impl SlowReaders {
     }
 
     /// Closes them, and says how many had lasted.
-    pub(super) async fn leave(self) -> Slow {
+    pub(super) async fn close(self) -> Slow {
         self.leave.send_replace(true);
         let lasted = self.readers.join_all().await;
         let connected = lasted.iter().filter(|lasted| **lasted).count();

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_acc
 use wire::{Position, SUBPROTOCOL, ServerMessage};
 
 use super::frames::{Frame, Frames, write_client_frame};
-use crate::live::{Heard, Live};
+use crate::live::{Live, Received};
 
 /// The largest answer to a handshake.
 const HANDSHAKE_BYTES: usize = 16 << 10;
@@ -105,7 +105,7 @@ impl Socket {
         while !attached {
             let ended = socket
                 .read(scratch, |frame| match frame {
-                    Frame::Text(text) => match heard(&mut live, text) {
+                    Frame::Text(text) => match received(&mut live, text) {
                         Ok(now) => attached |= now,
                         Err(error) => fault = Some(error),
                     },
@@ -185,13 +185,13 @@ pub(super) enum Read {
 }
 
 /// Whether a frame says that the subscription is attached.
-fn heard(live: &mut Live, text: &[u8]) -> anyhow::Result<bool> {
+fn received(live: &mut Live, text: &[u8]) -> anyhow::Result<bool> {
     let mut attached = false;
     for message in ServerMessage::parse_frame(std::str::from_utf8(text)?)? {
         match live.on_message(message) {
-            Heard::Attached => attached = true,
-            Heard::Refused(why) => bail!("the gateway refuses the subscription: {why}"),
-            Heard::Quiet | Heard::Event { .. } | Heard::Missing(_) | Heard::Stale(_) => {}
+            Received::Attached => attached = true,
+            Received::Refused(why) => bail!("the gateway refuses the subscription: {why}"),
+            Received::Nothing | Received::Reading { .. } | Received::Gap(_) | Received::Stale(_) => {}
         }
     }
     Ok(attached)

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    audience::Heard,
+    audience::Received,
     follows::Follows,
     ledger::{Ledger, disorder},
 };
@@ -32,9 +32,9 @@ pub(super) struct Verdict {
 
 impl Verdict {
     /// Adds up what each client's account says.
-    pub(super) fn of(ledger: &Ledger, heard: &[Heard]) -> Self {
+    pub(super) fn of(ledger: &Ledger, received: &[Received]) -> Self {
         let mut verdict = Self { ids_answered_twice: ledger.repeated(), ..Self::default() };
-        for client in heard {
+        for client in received {
             verdict.lost += client.account.missing() as u64;
             verdict.twice += client.account.twice;
             verdict.foreign += client.account.foreign;
@@ -44,10 +44,10 @@ impl Verdict {
             verdict.first_end = verdict.first_end.or_else(|| client.ended.clone());
         }
         // clients that follow different sensors have no order in common but that of each sensor
-        if let Some((reference, others)) = heard.split_first()
+        if let Some((reference, others)) = received.split_first()
             && matches!(reference.follows, Follows::Everything)
         {
-            let differs = |client: &&Heard| client.account.order() != reference.account.order();
+            let differs = |client: &&Received| client.account.order() != reference.account.order();
             verdict.out_of_order += others
                 .iter()
                 .filter(differs)
@@ -81,17 +81,17 @@ mod tests {
     fn check(clients: &[&[i64]], lost: u64, twice: u64, out_of_order: u64) {
         let writes: Vec<Write> = (1..=4).map(|id| Write { id, stream: id as u64, request: 0 }).collect();
         let ledger = Ledger::new(&writes);
-        let heard: Vec<Heard> = clients
+        let received: Vec<Received> = clients
             .iter()
             .map(|ids| {
                 let mut account = Account::new(&ledger, &Follows::Everything);
                 ids.iter().for_each(|id| {
                     account.arrive(&ledger, *id);
                 });
-                Heard { ids: ids.to_vec(), account, ..Heard::default() }
+                Received { ids: ids.to_vec(), account, ..Received::default() }
             })
             .collect();
-        let verdict = Verdict::of(&ledger, &heard);
+        let verdict = Verdict::of(&ledger, &received);
         assert_eq!((verdict.lost, verdict.twice, verdict.out_of_order), (lost, twice, out_of_order));
         assert_eq!(verdict.is_clean(), lost + twice + out_of_order == 0);
     }

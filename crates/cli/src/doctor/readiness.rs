@@ -1,4 +1,4 @@
-//! What services say of themselves at their admin ports.
+//! The readiness of services, from their admin ports.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{output, send::post::cause, tls};
 /// An admin port answers at once, or its process is stopped.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-/// What `/readyz` says, whatever its status is: conditions by their name.
+/// The body of `/readyz`, whatever the status: conditions by their name.
 #[derive(Debug, Deserialize)]
 struct Report {
     ready: bool,
@@ -28,7 +28,7 @@ pub(super) struct Readiness {
 }
 
 impl Readiness {
-    /// Of the admin ports with these base URLs; `ca` vouches for them beside the system's certificates.
+    /// Of the admin ports with these base URLs; `ca` is trusted in addition to the system's certificates.
     pub(super) fn new(admins: &[String], ca: Option<&Path>) -> anyhow::Result<Self> {
         let parse = |admin: &String| {
             let url = format!("{}/readyz", admin.trim_end_matches('/'));
@@ -41,7 +41,7 @@ impl Readiness {
     }
 
     /// A line for each service, or for each of its conditions that does not hold; whether all are ready.
-    pub(super) async fn tell(&self) -> anyhow::Result<bool> {
+    pub(super) async fn print(&self) -> anyhow::Result<bool> {
         let mut all_ready = true;
         for url in &self.urls {
             let place = url.origin().ascii_serialization();

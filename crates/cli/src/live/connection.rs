@@ -1,4 +1,4 @@
-//! The IO around [`Live`]: connects, listens with a watchdog, comes back, until it must stop.
+//! The IO around [`Live`]: connects, reads with a timeout, reconnects, until it must stop.
 
 use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use tokio_tungstenite::{
 };
 use wire::{SUBPROTOCOL, ServerMessage};
 
-use super::{After, Ended, Heard, Live};
+use super::{After, Ended, Live, Received};
 use crate::tls;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -25,28 +25,28 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// A connection that is not open by then is given up.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
-/// What is told to the one who listens.
+/// What the caller is notified of.
 #[derive(Debug)]
-pub(crate) enum Told<'a> {
-    /// Attached, or an event, or a gap.
-    Heard(&'a Heard),
+pub(crate) enum Update<'a> {
+    /// What a message means.
+    Received(&'a Received),
     /// The connection ended and another follows after the wait.
-    Away(&'a Ended, Duration),
+    Disconnected(&'a Ended, Duration),
     /// The gateway could not keep what was missed.
     Lost,
 }
 
-/// Follows until `tell` breaks, or an end that repeating would not mend.
+/// Follows until `notify` breaks, or until an error that a retry would not fix.
 pub(crate) async fn follow<B>(
     gateway: &str,
     ca: Option<&Path>,
     mut live: Live,
-    mut tell: impl FnMut(Told<'_>) -> ControlFlow<B>,
+    mut notify: impl FnMut(Update<'_>) -> ControlFlow<B>,
 ) -> anyhow::Result<B> {
     let request = request(gateway)?;
     let tls = tls::config(request.uri().scheme_str() == Some("wss"), ca)?;
     loop {
-        let why = match listen(&request, &tls, &mut live, &mut tell).await? {
+        let why = match listen(&request, &tls, &mut live, &mut notify).await? {
             ControlFlow::Break(result) => return Ok(result),
             ControlFlow::Continue(why) => why,
         };
@@ -54,13 +54,13 @@ pub(crate) async fn follow<B>(
             After::Stop => bail!("{why}"),
             After::Wait(wait) => wait,
             After::Snapshot(wait) => {
-                if let ControlFlow::Break(result) = tell(Told::Lost) {
+                if let ControlFlow::Break(result) = notify(Update::Lost) {
                     return Ok(result);
                 }
                 wait
             }
         };
-        if let ControlFlow::Break(result) = tell(Told::Away(&why, wait)) {
+        if let ControlFlow::Break(result) = notify(Update::Disconnected(&why, wait)) {
             return Ok(result);
         }
         time::sleep(wait).await;
@@ -73,14 +73,14 @@ pub(crate) fn socket_url(gateway: &str) -> anyhow::Result<String> {
     let encrypted = gateway.strip_prefix("https://").or_else(|| gateway.strip_prefix("wss://"));
     let rest = plain.map(|rest| ("ws", rest)).or(encrypted.map(|rest| ("wss", rest)));
     let (scheme, rest) = rest.with_context(|| {
-        format!("the gateway's URL begins with http://, https://, ws:// or wss://, not so {gateway:?}")
+        format!("the gateway's URL must begin with http://, https://, ws:// or wss://: {gateway:?}")
     })?;
     Ok(format!("{scheme}://{}/ws/sensors/", rest.trim_end_matches('/')))
 }
 
 fn request(gateway: &str) -> anyhow::Result<Request> {
     let url = socket_url(gateway)?;
-    let mut request = url.as_str().into_client_request().with_context(|| format!("{url:?} is no URL"))?;
+    let mut request = url.as_str().into_client_request().with_context(|| format!("invalid URL {url:?}"))?;
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     Ok(request)
 }
@@ -90,7 +90,7 @@ async fn listen<B>(
     request: &Request,
     tls: &Arc<ClientConfig>,
     live: &mut Live,
-    tell: &mut impl FnMut(Told<'_>) -> ControlFlow<B>,
+    notify: &mut impl FnMut(Update<'_>) -> ControlFlow<B>,
 ) -> anyhow::Result<ControlFlow<B, Ended>> {
     let connector = Connector::Rustls(tls.clone());
     let open =
@@ -113,11 +113,11 @@ async fn listen<B>(
         };
         let messages = ServerMessage::parse_frame(&text).context("the gateway does not speak rowcast.v1")?;
         for message in messages {
-            let heard = live.on_message(message);
-            if let Heard::Refused(why) = &heard {
+            let received = live.on_message(message);
+            if let Received::Refused(why) = &received {
                 bail!("the gateway refuses the subscription: {why}");
             }
-            if let ControlFlow::Break(result) = tell(Told::Heard(&heard)) {
+            if let ControlFlow::Break(result) = notify(Update::Received(&received)) {
                 return Ok(ControlFlow::Break(result));
             }
         }

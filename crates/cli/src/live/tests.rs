@@ -8,7 +8,7 @@ fn live(start: Start) -> Live {
 }
 
 #[track_caller]
-fn hear(live: &mut Live, text: &str) -> Heard {
+fn hear(live: &mut Live, text: &str) -> Received {
     live.on_message(ServerMessage::parse_frame(text).unwrap().remove(0))
 }
 
@@ -116,7 +116,7 @@ fn a_wrong_address_stops_only_before_the_first_success() {
 fn a_refusal_is_told() {
     let mut live = live(Start::Now);
     let heard = hear(&mut live, r#"{"id":1,"error":{"code":"bad-position","message":"no","retry":false}}"#);
-    assert!(matches!(heard, Heard::Refused(text) if text == "bad-position: no"));
+    assert!(matches!(heard, Received::Refused(text) if text == "bad-position: no"));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn mode_latest_resumes_from_its_marks_and_keeps_its_mode() {
     let mut live = Live::of(Subscribe { mode: Mode::Latest, max_rate: Some(2.0), ..Subscribe::default() });
     hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
     let heard = hear(&mut live, r#"{"sub":1,"merged":4,"data":{"id":3}}"#);
-    assert!(matches!(heard, Heard::Event { pos: None, merged: Some(4), .. }), "{heard:?}");
+    assert!(matches!(heard, Received::Reading { pos: None, merged: Some(4), .. }), "{heard:?}");
     hear(&mut live, r#"{"sub":1,"mark":{"pos":"1.6","n":1}}"#);
     assert_eq!(live.on_open(), r#"{"id":1,"subscribe":{"from":"1.6","max_rate":2.0,"mode":"latest"}}"#);
     live.on_end(&Ended::Closed(4408, String::new()), 0.0);
@@ -147,11 +147,11 @@ fn staleness_is_told_when_it_begins_and_when_it_ends_across_connections() {
     let mut live = live(Start::Now);
     let stale = r#"{"sub":1,"mark":{"pos":"1.6","n":3,"stale":true}}"#;
     let fresh = r#"{"sub":1,"mark":{"pos":"1.6","n":3}}"#;
-    assert!(matches!(hear(&mut live, fresh), Heard::Quiet));
-    assert!(matches!(hear(&mut live, stale), Heard::Stale(true)));
+    assert!(matches!(hear(&mut live, fresh), Received::Nothing));
+    assert!(matches!(hear(&mut live, stale), Received::Stale(true)));
     live.on_end(&Ended::Silent, 0.0);
     live.on_open();
-    assert!(matches!(hear(&mut live, stale), Heard::Quiet));
-    assert!(matches!(hear(&mut live, fresh), Heard::Stale(false)));
+    assert!(matches!(hear(&mut live, stale), Received::Nothing));
+    assert!(matches!(hear(&mut live, fresh), Received::Stale(false)));
     check_from(&mut live, "1.6");
 }

@@ -111,7 +111,7 @@ impl Poster {
             let wait = failed.wait(attempt, rand::random());
             attempt += 1;
             if Instant::now() + wait > deadline {
-                bail!("ingest at {} does not store: {} ({attempt} attempts)", self.url, failed.why);
+                bail!("ingest at {} is unavailable: {} ({attempt} attempts)", self.url, failed.why);
             }
             tokio::time::sleep(wait).await;
         }

@@ -1,4 +1,4 @@
-//! One made-up device: a slow random walk around what its kind usually measures.
+//! One simulated device: a slow random walk around what its kind usually measures.
 
 use rand::{Rng, RngExt};
 use serde_json::json;

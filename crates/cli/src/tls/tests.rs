@@ -24,8 +24,8 @@ use wire::Start;
 
 use crate::{
     live::{
-        Heard, Live,
-        connection::{Told, follow},
+        Live, Received,
+        connection::{Update, follow},
     },
     send::post::{Answer, Poster},
 };
@@ -67,9 +67,9 @@ impl Server {
 
 /// Follows until the first event; gives its data, or why the first connection did not come about.
 async fn first_event(url: String, ca: Option<&Path>) -> String {
-    let tell = |told: Told<'_>| match told {
-        Told::Heard(Heard::Event { data, .. }) => ControlFlow::Break(data.get().to_owned()),
-        Told::Away(why, _) => ControlFlow::Break(why.to_string()),
+    let tell = |told: Update<'_>| match told {
+        Update::Received(Received::Reading { data, .. }) => ControlFlow::Break(data.get().to_owned()),
+        Update::Disconnected(why, _) => ControlFlow::Break(why.to_string()),
         _ => ControlFlow::Continue(()),
     };
     let following = follow(&url, ca, Live::new(Vec::new(), Start::Now), tell);

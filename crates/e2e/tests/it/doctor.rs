@@ -41,22 +41,22 @@ fn check((code, said): (Option<i32>, String), expected: i32, lines: &[&str]) {
 async fn the_doctor_finds_what_is_well_and_which_part_is_not() {
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     let [subscribed, stored, delivered] = STEPS;
-    check(examine(&stack, "20s", &[]).await, 0, &[subscribed, stored, delivered, "well: "]);
+    check(examine(&stack, "20s", &[]).await, 0, &[subscribed, stored, delivered, "ok: "]);
     let (listener, ingest) = (&stack.listeners[0], &stack.ingest);
     let ready = "ok      ready      http://127.0.0.1:";
-    let all = [subscribed, stored, delivered, ready, ready, "well: "];
+    let all = [subscribed, stored, delivered, ready, ready, "ok: "];
     check(examine(&stack, "20s", &[listener, ingest]).await, 0, &all);
     listener.process.kill().unwrap();
     check(
         examine(&stack, "2s", &[listener, ingest]).await,
         1,
-        &[subscribed, stored, "FAILED  deliver", "FAILED  ready…refused", ready, "look at notify-listener"],
+        &[subscribed, stored, "FAILED  deliver", "FAILED  ready…refused", ready, "check notify-listener"],
     );
     stack.ingest.process.kill().unwrap();
-    check(examine(&stack, "2s", &[]).await, 1, &[subscribed, "FAILED  store", "look at ingest"]);
+    check(examine(&stack, "2s", &[]).await, 1, &[subscribed, "FAILED  store", "check ingest"]);
     stack.gateways[0].process.kill().unwrap();
     let began = std::time::Instant::now();
-    check(examine(&stack, "2s", &[]).await, 1, &["FAILED  subscribe", "look at the gateway"]);
+    check(examine(&stack, "2s", &[]).await, 1, &["FAILED  subscribe", "check the gateway"]);
     assert!(began.elapsed() < Duration::from_secs(10));
 }
 
@@ -79,7 +79,7 @@ async fn a_redis_that_is_too_small_or_evicts_is_said_in_one_sentence_everywhere(
         let output = listener.process.output();
         assert_eq!(output.lines().filter(|line| line.contains(sentence)).count(), 1, "{output}");
         let warning = format!("WARNING ready…redis: {sentence}");
-        let lines = [subscribed, stored, delivered, &warning, "well: "];
+        let lines = [subscribed, stored, delivered, &warning, "ok: "];
         check(examine(&stack, "20s", &[listener]).await, 0, &lines);
     }
     stack.redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
@@ -124,11 +124,11 @@ async fn what_redis_refuses_is_said_with_its_key_by_readiness_and_the_doctor() {
         let lines = [
             STEPS[0].to_owned(),
             STEPS[1].to_owned(),
-            "FAILED  deliver…the gateway hears no leader".to_owned(),
+            "FAILED  deliver…the gateway has no contact with the leader".to_owned(),
             warning(&forwarding),
             warning(&forwarding),
             warning(&feed),
-            "look at notify-listener".to_owned(),
+            "check notify-listener".to_owned(),
         ];
         check(said, 1, &lines.each_ref().map(String::as_str));
         assert!(!redis(end).starts_with('-'), "{end:?}");
@@ -166,7 +166,7 @@ async fn upkeep_that_fails_is_said_and_delivers_all_the_same() {
     listener.await_degraded("upkeep").await;
     assert!(listener.metric("rowcast_listener_upkeep_failures_total").await.unwrap() >= 1.0);
     let warning = "WARNING ready…upkeep: ";
-    check(examine(&stack, "20s", &[listener]).await, 0, &[subscribed, stored, delivered, warning, "well: "]);
+    check(examine(&stack, "20s", &[listener]).await, 0, &[subscribed, stored, delivered, warning, "ok: "]);
     stack.psql(&format!("do $$ begin execute format('drop table rowcast.%I', {in_two_days}); end $$"));
     listener.await_whole().await;
     let made =

@@ -19,7 +19,7 @@ use super::server::serve;
 use crate::{
     args::Load,
     bench::{
-        audience::{Audience, Heard},
+        audience::{Audience, Received},
         clock::{Clock, Window},
         follows::Follows,
         frames::write_server_text,
@@ -54,9 +54,9 @@ pub(in crate::bench) async fn measure(clients: u32, load: &Load) -> anyhow::Resu
     phase.send_replace(Phase::Write);
     tokio::time::sleep_until(clock.at(window.to).into()).await;
     phase.send_replace(Phase::Stop);
-    let heard = audience.leave().await?;
+    let received = audience.close().await?;
     server.join().ok().context("the bare fan-out died")??;
-    let deliveries: usize = heard.iter().map(|client| arrivals(client, &window)).sum();
+    let deliveries: usize = received.iter().map(|client| arrivals(client, &window)).sum();
     Ok(Fanout {
         clients,
         events_per_frame: EVENTS,
@@ -65,7 +65,7 @@ pub(in crate::bench) async fn measure(clients: u32, load: &Load) -> anyhow::Resu
     })
 }
 
-fn arrivals(client: &Heard, window: &Window) -> usize {
+fn arrivals(client: &Received, window: &Window) -> usize {
     let mut from = 0;
     let each = client.moments.iter().map(|(to, at)| {
         let count = to - std::mem::replace(&mut from, *to);

@@ -9,7 +9,7 @@ use tokio::{
     sync::watch,
 };
 use tokio_tungstenite::WebSocketStream;
-use wire::{Command as Said, Start, Verb};
+use wire::{Command as Request, Start, Verb};
 
 use super::*;
 use crate::args::{BenchBurst, BenchHandshakes, BenchReplay, BenchResume, Posts};
@@ -50,7 +50,8 @@ impl Log {
     async fn follow(self, stream: TcpStream, until: Until) {
         let mut socket = accept_async(stream).await.unwrap();
         let Some(Ok(first)) = socket.next().await else { return };
-        let Verb::Subscribe(subscribe) = Said::parse_frame(first.to_text().unwrap()).unwrap().remove(0).verb
+        let Verb::Subscribe(subscribe) =
+            Request::parse_frame(first.to_text().unwrap()).unwrap().remove(0).verb
         else {
             panic!("{first}")
         };
@@ -266,9 +267,9 @@ async fn slow_clients_that_the_gateway_closes_are_not_counted_as_connected() {
     let gateway = Address::parse(&url).unwrap();
     let (staying, leaving) =
         (SlowReaders::open(&gateway, 2).await.unwrap(), SlowReaders::open(&gateway, 3).await.unwrap());
-    assert_eq!(staying.leave().await, slow::Slow { clients: 2, connected: 2 });
+    assert_eq!(staying.close().await, slow::Slow { clients: 2, connected: 2 });
     processes::kill_and_wait(process.id().unwrap()).await.unwrap();
     // the gateway's end, with all its connections
     closing.join_next().await;
-    assert_eq!(leaving.leave().await, slow::Slow { clients: 3, connected: 0 });
+    assert_eq!(leaving.close().await, slow::Slow { clients: 3, connected: 0 });
 }

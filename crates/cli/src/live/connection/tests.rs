@@ -35,8 +35,8 @@ const HELLO: &str = r#"{"hello":{"v":1,"session":"s","pos":"1.1","idle_ms":IDLE,
 /// The data of `n` events.
 async fn follow_events(gateway: String, n: usize) -> anyhow::Result<Vec<String>> {
     let mut seen = Vec::new();
-    let tell = |told: Told<'_>| {
-        if let Told::Heard(Heard::Event { data, .. }) = told {
+    let tell = |told: Update<'_>| {
+        if let Update::Received(Received::Reading { data, .. }) = told {
             seen.push(data.get().to_owned());
         }
         if seen.len() == n { ControlFlow::Break(seen.clone()) } else { ControlFlow::Continue(()) }
@@ -110,7 +110,7 @@ async fn a_refused_subscription_is_not_repeated() {
 
 #[tokio::test]
 async fn a_wrong_url_is_an_error_and_not_a_loop() {
-    let tell = |_: Told<'_>| ControlFlow::<()>::Continue(());
+    let tell = |_: Update<'_>| ControlFlow::<()>::Continue(());
     let error = follow("ftp://x", None, Live::new(Vec::new(), Start::Now), tell).await.unwrap_err();
     assert!(error.to_string().contains("begins with http://"), "{error}");
 }
