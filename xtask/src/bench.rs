@@ -25,18 +25,18 @@ pub(crate) struct Options {
     part: Option<Part>,
     #[command(flatten)]
     ports: Ports,
-    /// How many bytes of recent readings the gateways keep, at least 1 MiB: with few, replay is from Postgres
+    /// Bytes of recent readings that the gateways keep, at least 1 MiB; with few, replay reads Postgres
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1 << 20..))]
     window_bytes: Option<u64>,
-    /// What `rowcast bench` is asked; it knows the addresses
+    /// Arguments of `rowcast bench`; addresses are added
     #[arg(last = true)]
     args: Vec<OsString>,
 }
 
-/// What `rowcast bench` cannot measure by itself, for it stops a service.
+/// What `rowcast bench` cannot measure by itself, since a service is stopped.
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// How fast a listener that was away forwards what was written meanwhile
+    /// How fast a restarted listener forwards what was written while it was down
     CatchUp(catch_up::Options),
 }
 

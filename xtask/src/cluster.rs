@@ -24,13 +24,13 @@ const TAGS: [&str; 2] = ["previous", "next"];
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Faults last as long as in life, not as short as they can
+    /// Let faults last as long as in the field
     #[arg(long)]
     full: bool,
-    /// Only build what takes long and disturbs nothing: the programs of the image, and those of the cluster
+    /// Only build the programs of the image and of the cluster
     #[arg(long, conflicts_with = "docker")]
     prepare: bool,
-    /// Leave the cluster as it is at the end
+    /// Keep the cluster at the end
     #[arg(long)]
     keep: bool,
     /// Build the image by services/Dockerfile
@@ -38,7 +38,7 @@ pub(crate) struct Options {
     docker: bool,
     #[command(flatten)]
     provider: Provider,
-    /// Only these parts: chart, elections, or scenarios by name, on the release that is there
+    /// Only these parts: chart, elections, or scenarios by name, on the installed release
     parts: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     let tested = test(workspace, options, &tools, &cluster, &archives);
     if options.keep {
-        print("the cluster is left as it is");
+        print("the cluster is kept");
         return tested;
     }
     tested.and(cluster.stop())
@@ -86,7 +86,7 @@ fn test(
             print(part);
             let mut command = cargo(workspace);
             command.args(["test", "--quiet", "--package", package, "--test", test, "--", "--nocapture"]);
-            command::run(surroundings(&mut command, workspace, tools, cluster))?;
+            command::run(with_environment(&mut command, workspace, tools, cluster))?;
         }
     }
     if options.parts.is_empty() || !scenarios.is_empty() {
@@ -95,13 +95,13 @@ fn test(
         if options.full {
             command.arg("--full");
         }
-        command::run(surroundings(&mut command, workspace, tools, cluster))?;
+        command::run(with_environment(&mut command, workspace, tools, cluster))?;
     }
     Ok(())
 }
 
-/// What the tests are told.
-fn surroundings<'a>(
+/// Sets the environment of the tests.
+fn with_environment<'a>(
     command: &'a mut Command,
     workspace: &Workspace,
     tools: &Tools,

@@ -1,4 +1,4 @@
-//! `cargo xtask dev`: everything on this machine, with sensors that are made up.
+//! `cargo xtask dev`: everything on this machine, with simulated sensors.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// How often the services are looked at.
+/// How often the services are checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The simulated sensors report twice a second.
@@ -28,7 +28,7 @@ const EVENT_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Begin with an empty database and remove it at the end
+    /// Start with an empty database and remove it at the end
     #[arg(long)]
     ephemeral: bool,
     /// Build with optimizations
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     /// Neither build nor serve the page
     #[arg(long)]
     no_page: bool,
-    /// How many sensors are made up
+    /// Number of simulated sensors
     #[arg(long, default_value_t = 12)]
     sensors: u32,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options, child: ChildProcess) 
         None => prepare(workspace, &options, &child),
         Some(data) => {
             let page = (!options.no_page).then(|| workspace.page());
-            runtime_in_child()?.block_on(hold(page, data, &options, &child))
+            runtime_in_child()?.block_on(run_servers(page, data, &options, &child))
         }
     }
 }
@@ -71,7 +71,12 @@ fn prepare(workspace: &Workspace, options: &Options, child: &ChildProcess) -> Re
     }
 }
 
-async fn hold(page: Option<PathBuf>, data: PathBuf, options: &Options, child: &ChildProcess) -> Result<()> {
+async fn run_servers(
+    page: Option<PathBuf>,
+    data: PathBuf,
+    options: &Options,
+    child: &ChildProcess,
+) -> Result<()> {
     let mut signals = Signals::new()?;
     let has_page = page.is_some();
     let plan = Plan {
@@ -93,7 +98,7 @@ async fn hold(page: Option<PathBuf>, data: PathBuf, options: &Options, child: &C
     let first_event = tokio::task::spawn_blocking(move || probe::await_event(gateway_port, EVENT_WITHIN));
     stack.simulate(options.sensors)?;
     print_addresses(&stack, has_page, &data);
-    let lost = attend(&mut stack, &mut signals, first_event, child).await;
+    let lost = watch(&mut stack, &mut signals, first_event, child).await;
     print("stopping");
     let stopping = tokio::task::spawn_blocking(move || stack.stop());
     tokio::select! {
@@ -101,13 +106,13 @@ async fn hold(page: Option<PathBuf>, data: PathBuf, options: &Options, child: &C
         () = signals.next() => std::process::exit(1),
     }
     if lost > 0 {
-        bail!("{lost} of the services had ended by itself");
+        bail!("{lost} services ended unexpectedly");
     }
     Ok(())
 }
 
-/// Watches the services until a signal comes; how many ended unasked.
-async fn attend(
+/// Watches the services until a signal comes; returns how many ended unexpectedly.
+async fn watch(
     stack: &mut Stack,
     signals: &mut Signals,
     mut first_event: tokio::task::JoinHandle<Result<()>>,
@@ -122,8 +127,8 @@ async fn attend(
                 waiting = false;
                 print(&match event {
                     Ok(Ok(())) => format!("first event after {:.1} s; Ctrl-C stops everything", child.elapsed().as_secs_f64()),
-                    Ok(Err(error)) => format!("no event came: {error:#}"),
-                    Err(error) => format!("no event came: {error}"),
+                    Ok(Err(error)) => format!("no event received: {error:#}"),
+                    Err(error) => format!("no event received: {error}"),
                 });
             }
             () = tokio::time::sleep(POLL_INTERVAL) => lost += stack.report_ended(),

@@ -17,10 +17,10 @@ const PACKAGES: [&str; 3] = ["wire", "ws-gateway", "ingest"];
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// How long each target is tried
+    /// Seconds per target
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Only targets whose names hold this, such as `fuzz_bodies`
+    /// Only targets whose names contain this, such as `fuzz_bodies`
     #[arg(default_value = TARGETS)]
     target: String,
 }

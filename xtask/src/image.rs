@@ -43,25 +43,25 @@ const PAGE: &str = "usr/share/rowcast/page";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The image's name without its tag
+    /// Name of the image, without its tag
     #[arg(long, default_value = "localhost/rowcast")]
     name: String,
-    /// Its tag: the workspace's version if not given
+    /// Tag of the image
     #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
     tag: String,
-    /// The archive, instead of .rowcast/image/rowcast-TAG.tar; the SBOM lies beside it
+    /// The archive, instead of .rowcast/image/rowcast-TAG.tar; the SBOM is written beside it
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Only lay out the image's files: a folder in this one for each layer
+    /// Only write the image's files, a folder for each layer
     #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
     tree: Option<PathBuf>,
-    /// How to build the programs: `dev` builds in seconds what runs several times slower
+    /// Build profile: `dev` builds in seconds, but runs several times slower
     #[arg(long, value_enum, default_value_t = Profile::Release)]
     profile: Profile,
-    /// Take the programs and the page as they were built last
+    /// Use the programs and the page of the last build
     #[arg(long)]
     no_build: bool,
-    /// Build it by services/Dockerfile, where what this system compiles would not run in it (macOS)
+    /// Build with services/Dockerfile, where this system's programs would not run in the image (macOS)
     #[arg(long, conflicts_with_all = ["tree", "profile", "no_build"])]
     docker: bool,
 }
@@ -218,7 +218,7 @@ fn write(file: &Path, bytes: &[u8]) -> Result<()> {
 /// The one time in the image, in seconds of 1970: that of the sources if the caller gives it.
 fn made_at() -> Result<u64> {
     match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text.trim().parse().context("SOURCE_DATE_EPOCH is no number of seconds"),
+        Ok(text) => text.trim().parse().context("SOURCE_DATE_EPOCH is not a number of seconds"),
         Err(_) => Ok(0),
     }
 }

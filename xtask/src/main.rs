@@ -1,4 +1,4 @@
-//! The only automation: what it takes to run, test, measure and check Rowcast.
+//! The automation of the project: runs, tests, measures and checks Rowcast.
 
 mod bench;
 mod chaos;
@@ -42,25 +42,25 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run everything on this machine, with made-up sensors, until Ctrl-C
+    /// Run everything on this machine with simulated sensors, until Ctrl-C
     Dev(dev::Options),
-    /// Run every test, the page's included
+    /// Run all tests, including the page's
     Test(test::Options),
-    /// Measure a release build: the arguments after `--` are those of `rowcast bench`
+    /// Measure a release build; arguments after `--` go to `rowcast bench`
     Bench(bench::Options),
-    /// Run random faults against real processes, with an exact ledger
+    /// Inject random faults into real processes and check that nothing is lost
     Chaos(chaos::Options),
-    /// Try what peers may send, at random
+    /// Run the fuzz targets
     Fuzz(fuzz::Options),
-    /// Install the chart on a real cluster, and see that nothing is lost there whatever goes wrong
+    /// Test the chart on a real cluster, with faults
     ClusterTest(cluster::Options),
-    /// Make the container image, without Docker
+    /// Build the container image, without Docker
     Image(image::Options),
-    /// Check what neither the compiler nor clippy checks
+    /// Check the layout of the sources, and that generated files are current
     Tidy(tidy::Options),
     /// Write the generated files
     Codegen,
-    /// Install what `dev` and `test` need, or say what to install
+    /// Install what `dev` and `test` need, or print what to install
     Setup,
 }
 

@@ -133,7 +133,7 @@ impl Stack {
         self.postgres.is_some()
     }
 
-    /// Starts the sensors that are made up.
+    /// Starts the simulated sensors.
     pub(crate) fn simulate(&mut self, sensors: u32) -> Result<()> {
         let program = self.program("simulator", "rowcast");
         let args = ["simulate", "--ingest", &self.ports.ingest(), "--sensors", &sensors.to_string()];
@@ -174,7 +174,7 @@ impl Stack {
             self.services.iter_mut().filter(|service| !service.reported && !service.process.is_running());
         lost.map(|service| {
             service.reported = true;
-            print(&format!("{} has ended; the others go on. Its last lines:", service.name));
+            print(&format!("{} has ended; the others continue. Its last log lines:", service.name));
             print(&indented(&service.process.tail()));
         })
         .count()
@@ -190,7 +190,7 @@ impl Stack {
             sleep(POLL_INTERVAL);
         }
         for service in self.services.iter().filter(|service| service.process.is_running()) {
-            print(&format!("{} does not stop; it is killed", service.name));
+            print(&format!("{} does not stop and is killed", service.name));
             service.process.kill()?;
         }
         if let Some(redis) = &self.redis {

@@ -14,29 +14,29 @@ use crate::{command, terminal::print};
 /// The port at which a started cluster has its ingress, on every node.
 const INGRESS_PORT: u16 = 30080;
 
-/// How the tests get at a cluster. `KUBECONFIG` names it; these are the commands for what its API cannot do.
+/// How the tests reach a cluster. `KUBECONFIG` names it; these are the commands for what its API cannot do.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Provider {
-    /// A program that starts a cluster (`up`, which prints what to export), and does the rest to it (`load FILE`,
+    /// A program that manages a cluster (`up`, which prints what to export, `load FILE`,
     /// `cut NODE`, `heal NODE`, `pause kube-apiserver`, `resume kube-apiserver`, `tilt`, `down`)
     #[arg(long, env = "ROWCAST_CLUSTER_TOOL", value_name = "PROGRAM")]
     tool: Option<PathBuf>,
-    /// Brings an image into the cluster; the archive's name follows
+    /// Command that loads an image into the cluster; the archive's name is appended
     #[arg(long, env = "ROWCAST_CLUSTER_LOAD", value_name = "COMMAND")]
     load: Option<String>,
-    /// Unplugs a node from the network; its name follows
+    /// Command that disconnects a node from the network; its name is appended
     #[arg(long, env = "ROWCAST_CLUSTER_CUT", value_name = "COMMAND")]
     cut: Option<String>,
-    /// Plugs it in again
+    /// Command that connects it again; its name is appended
     #[arg(long, env = "ROWCAST_CLUSTER_HEAL", value_name = "COMMAND")]
     heal: Option<String>,
-    /// Stops the API server where it is
+    /// Command that pauses the API server
     #[arg(long, env = "ROWCAST_CLUSTER_PAUSE_API", value_name = "COMMAND")]
     pause_api: Option<String>,
-    /// Lets it go on
+    /// Command that resumes the API server
     #[arg(long, env = "ROWCAST_CLUSTER_RESUME_API", value_name = "COMMAND")]
     resume_api: Option<String>,
-    /// The node that is never cut off, where the ingress controller and the cluster's DNS run
+    /// The node that is never disconnected, with the ingress controller and the cluster's DNS
     #[arg(long, env = "ROWCAST_CLUSTER_HOME", value_name = "NODE")]
     home: Option<String>,
     /// The image of Postgres
@@ -45,7 +45,7 @@ pub(crate) struct Provider {
     /// The image of Redis
     #[arg(long, env = "ROWCAST_CLUSTER_REDIS", value_name = "IMAGE")]
     redis: Option<String>,
-    /// The ingress controller, as this machine reaches it
+    /// Address of the ingress controller from this machine
     #[arg(long, env = "ROWCAST_CLUSTER_INGRESS", value_name = "HOST:PORT")]
     ingress: Option<String>,
 }
@@ -102,7 +102,7 @@ impl Provider {
 }
 
 impl Cluster {
-    /// What the tests are told.
+    /// The environment of the tests.
     pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
         &self.environment
     }
@@ -112,7 +112,7 @@ impl Cluster {
         self.environment.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Brings an image into it.
+    /// Loads an image into it.
     pub(crate) fn load(&self, archive: &Path) -> Result<()> {
         let load = format!("{} '{}'", self.environment["ROWCAST_CLUSTER_LOAD"], archive.display());
         command::run(Command::new("sh").arg("-c").arg(load).envs(&self.environment))

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::{package::Package, tree::Tree};
 
-/// The roots that are believed, where Debian's programs and rustls look for them.
+/// The trusted roots, where Debian's programs and rustls look for them.
 pub(super) const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// What scanners ask which system it is.
 const RELEASE: &str = "/etc/os-release";

@@ -22,9 +22,9 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
             run(apt().args(["-qq", "update"]))?;
             run(apt().args(["-qq", "install", "--yes", "--no-install-recommends"]).args(packages))
         }
-        (Some(_), false) => bail!("missing; run this and come back:\n  {}", by_hand(packages)),
+        (Some(_), false) => bail!("missing; run this first:\n  {}", by_hand(packages)),
         (None, _) => bail!(
-            "missing, and this is no Debian: install what its packages {} hold (Postgres 15 or newer, Redis 7 or newer)",
+            "missing, and this is not Debian: install what its packages {} contain (Postgres 15 or newer, Redis 7 or newer)",
             packages.join(", ")
         ),
     }
