@@ -35,7 +35,7 @@ impl Driver {
 
     /// Gives it a command and waits for its answer, which must be that it worked.
     #[track_caller]
-    pub fn tell(&mut self, command: Value) -> Value {
+    pub fn call(&mut self, command: Value) -> Value {
         writeln!(self.stdin, "{command}").expect("the program takes commands");
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("the program answers");
@@ -64,19 +64,19 @@ impl Browser {
 
     /// A command of `page.mjs` and its answer.
     #[track_caller]
-    pub fn tell(&mut self, command: Value) -> Value {
-        self.0.tell(command)
+    pub fn call(&mut self, command: Value) -> Value {
+        self.0.call(command)
     }
 
     /// Waits until the page says this of its connection.
     #[track_caller]
     pub fn wait_status(&mut self, text: &str) {
-        self.tell(json!({"cmd": "wait_text", "testid": "status", "text": text, "timeout_ms": 40_000}));
+        self.call(json!({"cmd": "wait_text", "testid": "status", "text": text, "timeout_ms": 40_000}));
     }
 
     /// Waits until exactly these readings have come.
     #[track_caller]
     pub fn wait_ids(&mut self, ids: &[i64]) {
-        self.tell(json!({"cmd": "wait_ids", "ids": ids, "timeout_ms": 40_000}));
+        self.call(json!({"cmd": "wait_ids", "ids": ids, "timeout_ms": 40_000}));
     }
 }

@@ -1,4 +1,4 @@
-//! Strangers at the doors, who never read, lie, flood, stop half-way or go without a word. While they are there, every
+//! Hostile peers that never read, send bad input, flood, stop half-way or disappear. While they are connected, every
 //! promise to others must hold.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -11,12 +11,12 @@ use tokio::{
 };
 
 /// How many there are at a time.
-const STRANGERS: u64 = 40;
+const PEERS: u64 = 40;
 
 /// Floods are what their own machine can do: a few of them keep a core busy.
 const FLOODS: Duration = Duration::from_millis(300);
 
-/// What a stranger does.
+/// What a hostile peer does.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     /// Pings, commands or nonsense without end, and nothing is read.
@@ -39,34 +39,34 @@ const ACTS: [Act; 7] = [Act::Flood, Act::Lie, Act::Deaf, Act::Unread, Act::Half,
 
 /// They stay until this is dropped.
 #[derive(Debug)]
-pub struct Strangers {
+pub struct HostilePeers {
     _tasks: JoinSet<()>,
 }
 
-struct Stranger {
+struct HostilePeer {
     rng: StdRng,
     ingest: SocketAddr,
     gateways: Arc<[SocketAddr]>,
 }
 
-impl Strangers {
-    /// They begin at these doors; the same seed gives the same acts.
-    pub fn come(ingest: SocketAddr, gateways: &[SocketAddr], seed: u64) -> Self {
+impl HostilePeers {
+    /// They connect to these addresses; the same seed gives the same acts.
+    pub fn start(ingest: SocketAddr, gateways: &[SocketAddr], seed: u64) -> Self {
         let gateways: Arc<[SocketAddr]> = gateways.into();
         let mut tasks = JoinSet::new();
-        for number in 0..STRANGERS {
+        for number in 0..PEERS {
             let rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000) + 500 + number);
-            tasks.spawn(Stranger { rng, ingest, gateways: gateways.clone() }.live());
+            tasks.spawn(HostilePeer { rng, ingest, gateways: gateways.clone() }.run());
         }
         Self { _tasks: tasks }
     }
 }
 
-impl Stranger {
-    async fn live(mut self) {
+impl HostilePeer {
+    async fn run(mut self) {
         loop {
             let act = *ACTS.choose(&mut self.rng).unwrap_or(&Act::Brief);
-            // a door that is shut for the moment, or that shows them out, is what it should be
+            // refused and closed connections are expected
             let _ = timeout(Duration::from_secs(20), self.act(act)).await;
             let pause = Duration::from_millis(self.rng.random_range(0..200));
             sleep(pause).await;

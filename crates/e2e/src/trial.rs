@@ -48,7 +48,7 @@ impl Trial {
 
     /// Lets a fault strike, and waits until readings flow again; how long that took from when it was healed, to
     /// each client's eleventh new reading.
-    pub async fn suffer(&mut self, fault: Fault) -> Result<Duration> {
+    pub async fn inject(&mut self, fault: Fault) -> Result<Duration> {
         fault.strike(&mut self.stack).await?;
         let healed = Instant::now();
         self.progress(&format!("readings after {fault:?}")).await;

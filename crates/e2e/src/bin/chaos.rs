@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use clap::Parser;
-use e2e::{Fault, Plan, Stack, Strangers, Trial};
+use e2e::{Fault, HostilePeers, Plan, Stack, Trial};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use testkit::cost;
 use tokio::time::{Instant, sleep};
@@ -82,14 +82,14 @@ async fn trial(seed: u64, arguments: &Arguments, recoveries: &mut Recoveries) ->
     let mut rng = StdRng::seed_from_u64(seed);
     let listeners = rng.random_range(1..=2);
     let mut trial = Trial::begin(Stack::start(Plan { gateways: 2, listeners }).await?).await;
-    let strangers = strangers(&trial.stack, arguments, seed);
+    let peers = hostile_peers(&trial.stack, arguments, seed);
     let faults = Fault::all();
     for _ in 0..FAULTS_PER_TRIAL {
         let Some(fault) = faults.choose(&mut rng) else { continue };
         print(&format!("  {fault:?}"));
-        recoveries.note(*fault, trial.suffer(*fault).await?);
+        recoveries.note(*fault, trial.inject(*fault).await?);
     }
-    drop(strangers);
+    drop(peers);
     let summary = trial.end().await?;
     print(&format!(
         "  {} readings at {} clients, each once, in one order",
@@ -101,7 +101,7 @@ async fn trial(seed: u64, arguments: &Arguments, recoveries: &mut Recoveries) ->
 async fn oracle(seed: u64, arguments: &Arguments) -> Result<()> {
     print(&format!("seed {seed}: rerun with --oracle --seed {seed}"));
     let stack = Stack::start(Plan { gateways: 2, listeners: 2 }).await?;
-    let _strangers = strangers(&stack, arguments, seed);
+    let _peers = hostile_peers(&stack, arguments, seed);
     // the first of each kind is killed now and then
     let lasting =
         [&stack.ingest, &stack.gateways[1], &stack.listeners[1]].map(|service| service.process.id());
@@ -122,9 +122,9 @@ async fn oracle(seed: u64, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn strangers(stack: &Stack, arguments: &Arguments, seed: u64) -> Option<Strangers> {
+fn hostile_peers(stack: &Stack, arguments: &Arguments, seed: u64) -> Option<HostilePeers> {
     let gateways: Vec<_> = stack.gateways.iter().map(|gateway| gateway.public()).collect();
-    arguments.strangers.then(|| Strangers::come(stack.ingest.public(), &gateways, seed))
+    arguments.strangers.then(|| HostilePeers::start(stack.ingest.public(), &gateways, seed))
 }
 
 #[expect(clippy::print_stdout, reason = "a tool for a terminal")]

@@ -59,12 +59,12 @@ pub(crate) async fn documented(site: &Site) -> Result<()> {
     let answer = ["--retry", "60", "--retry-delay", "1", "--retry-connrefused", "-fsS", "-o", "/dev/null"];
     run(Command::new("curl").args(answer).arg("http://localhost:8080/")).await?;
     let mut browser = Browser::start("http://localhost:8080/");
-    browser.tell(json!({"cmd": "open"}));
+    browser.call(json!({"cmd": "open"}));
     browser.wait_status("Connected");
     run(Command::new("curl").args(answer).arg("http://localhost:8081/api/sensors/")).await?;
     println!("   {}", run(&mut bash(&format!("{HERE}{post}"))).await?);
-    browser.tell(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21.5", "timeout_ms": 10_000}));
-    browser.tell(json!({"cmd": "quit"}));
+    browser.call(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21.5", "timeout_ms": 10_000}));
+    browser.call(json!({"cmd": "quit"}));
     println!("   the page shows what the command sent");
     drop(shell.stdin.take());
     shell.wait().await?;

@@ -67,17 +67,17 @@ pub(crate) async fn page(release: &Release) -> Result<()> {
     let ingress = release.site.ingress;
     let (_door, url) = release.site.door().await?;
     let mut browser = Browser::start(&format!("{url}/"));
-    browser.tell(json!({"cmd": "open"}));
+    browser.call(json!({"cmd": "open"}));
     browser.wait_status("Connected");
     let answer = http::post(ingress, "/api/sensors/", r#"{"sensor_id":"kitchen","value":21.5}"#).await?;
     ensure!(answer.status == 201, "{answer:?}");
-    browser.tell(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21.5", "timeout_ms": 10_000}));
-    let errors = browser.tell(json!({"cmd": "console_errors"}));
+    browser.call(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21.5", "timeout_ms": 10_000}));
+    let errors = browser.call(json!({"cmd": "console_errors"}));
     ensure!(errors["errors"] == json!([]), "{errors}");
     if let Ok(folder) = std::env::var("ROWCAST_SCREENSHOTS") {
-        browser.tell(json!({"cmd": "screenshot", "path": format!("{folder}/cluster.png")}));
+        browser.call(json!({"cmd": "screenshot", "path": format!("{folder}/cluster.png")}));
     }
-    browser.tell(json!({"cmd": "quit"}));
+    browser.call(json!({"cmd": "quit"}));
     println!("   the page shows the reading");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Strangers at every door: what they can make a service hold, wait for or do is bounded, and their neighbours are served.
+//! Hostile peers at every port: what they can make a service hold, wait for or do is bounded, and others are served.
 //! Each test measures processes, so they run one at a time.
 #![expect(clippy::unwrap_used, reason = "tests")]
 

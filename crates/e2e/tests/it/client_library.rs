@@ -17,34 +17,34 @@ impl Library {
 
     fn with(addresses: Value) -> Self {
         let mut library = Self(Driver::start("client.mjs", &[]));
-        library.tell(json!({"cmd": "open", "addresses": addresses}));
+        library.call(json!({"cmd": "open", "addresses": addresses}));
         library
     }
 
     #[track_caller]
-    fn tell(&mut self, command: Value) -> Value {
-        self.0.tell(command)
+    fn call(&mut self, command: Value) -> Value {
+        self.0.call(command)
     }
 
     #[track_caller]
     fn subscribe(&mut self, name: &str, options: Value) {
-        self.tell(json!({"cmd": "subscribe", "name": name, "options": options}));
+        self.call(json!({"cmd": "subscribe", "name": name, "options": options}));
     }
 
     #[track_caller]
     fn wait_state(&mut self, state: &str) {
-        self.tell(json!({"cmd": "wait_state", "state": state, "timeout_ms": 40_000}));
+        self.call(json!({"cmd": "wait_state", "state": state, "timeout_ms": 40_000}));
     }
 
     #[track_caller]
     fn wait_ids(&mut self, name: &str, ids: &[i64]) {
-        self.tell(json!({"cmd": "wait_ids", "name": name, "ids": ids, "timeout_ms": 40_000}));
+        self.call(json!({"cmd": "wait_ids", "name": name, "ids": ids, "timeout_ms": 40_000}));
     }
 
     /// Just these readings, in this order, and nothing dropped as a double.
     #[track_caller]
     fn check(&mut self, name: &str, ids: &[i64]) {
-        let told = self.tell(json!({"cmd": "told", "name": name}));
+        let told = self.call(json!({"cmd": "told", "name": name}));
         assert_eq!((&told["ids"], &told["doubles"]), (&json!(ids), &json!(0)), "{name}");
     }
 }
@@ -120,12 +120,12 @@ async fn a_slow_iterator_of_the_client_library_loses_nothing() {
     let stack = one_gateway().await;
     let mut library = Library::open(&stack);
     let options = json!({"queue": 10});
-    library.tell(json!({"cmd": "subscribe", "name": "slow", "options": options, "iterated": true}));
+    library.call(json!({"cmd": "subscribe", "name": "slow", "options": options, "iterated": true}));
     library.wait_state("live");
     let mut ids = insert(&stack, "s", 300);
-    library.tell(json!({"cmd": "wait_paused", "name": "slow"}));
+    library.call(json!({"cmd": "wait_paused", "name": "slow"}));
     ids.extend(insert(&stack, "s", 300));
-    let taken = library.tell(json!({"cmd": "take", "name": "slow", "count": ids.len()}));
+    let taken = library.call(json!({"cmd": "take", "name": "slow", "count": ids.len()}));
     assert_eq!(taken["ids"], json!(ids));
     library.wait_state("live");
 }
@@ -148,11 +148,11 @@ async fn the_client_library_is_told_what_retention_took() {
     // a gateway that starts remembers what the stream still has
     stack.redis.command(&["FLUSHALL"]).unwrap();
     stack.gateways[0].process.restart().unwrap();
-    library.tell(json!({"cmd": "wait_event", "name": "all", "type": "gap", "timeout_ms": 40_000}));
+    library.call(json!({"cmd": "wait_event", "name": "all", "type": "gap", "timeout_ms": 40_000}));
     library.wait_state("live");
     let later = insert(&stack, "s", 1);
     library.wait_ids("all", &later);
-    let told = library.tell(json!({"cmd": "told", "name": "all"}));
+    let told = library.call(json!({"cmd": "told", "name": "all"}));
     let gap = told["events"].as_array().unwrap().iter().find(|event| event["type"] == "gap").unwrap();
     assert_eq!(gap["reason"], "retention");
     assert!(gap["lastHeard"].is_number(), "{gap}");
@@ -189,8 +189,8 @@ async fn the_client_library_takes_the_last_minutes_or_only_the_newest() {
     }
     library.wait_ids("last", &ids);
     library.check("last", &ids);
-    library.tell(json!({"cmd": "wait_count", "name": "newest", "count": 30, "timeout_ms": 40_000}));
-    let told = library.tell(json!({"cmd": "told", "name": "newest"}));
+    library.call(json!({"cmd": "wait_count", "name": "newest", "count": 30, "timeout_ms": 40_000}));
+    let told = library.call(json!({"cmd": "told", "name": "newest"}));
     let newest = told["ids"].as_array().unwrap();
     assert!(newest.len() < 30 && newest.last() == Some(&json!(ids[49])), "{newest:?}");
 }
@@ -202,8 +202,8 @@ async fn the_client_library_says_when_the_gateway_may_be_behind() {
     library.subscribe("all", json!({}));
     library.wait_state("live");
     stack.listeners[0].process.signal(Signal::SIGSTOP).unwrap();
-    library.tell(json!({"cmd": "wait_stale", "stale": true, "timeout_ms": 40_000}));
+    library.call(json!({"cmd": "wait_stale", "stale": true, "timeout_ms": 40_000}));
     library.wait_state("live");
     stack.listeners[0].process.signal(Signal::SIGCONT).unwrap();
-    library.tell(json!({"cmd": "wait_stale", "stale": false, "timeout_ms": 40_000}));
+    library.call(json!({"cmd": "wait_stale", "stale": false, "timeout_ms": 40_000}));
 }

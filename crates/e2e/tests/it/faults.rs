@@ -6,7 +6,7 @@ use e2e::{Fault, Plan, Stack, Trial, fault::Line};
 async fn check(plan: Plan, faults: &[Fault]) {
     let mut trial = Trial::begin(Stack::start(plan).await.unwrap()).await;
     for fault in faults {
-        trial.suffer(*fault).await.unwrap();
+        trial.inject(*fault).await.unwrap();
     }
     let summary = trial.end().await.unwrap();
     assert!(summary.readings > 20 && summary.clients == 4, "{summary:?}");

@@ -33,21 +33,21 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     let mut stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap();
     let network = Proxy::start(stack.gateways[0].public()).await.unwrap();
     let mut browser = Browser::start(&format!("http://{}/", network.addr()));
-    browser.tell(json!({"cmd": "open"}));
+    browser.call(json!({"cmd": "open"}));
     browser.wait_status("Connected");
-    browser.tell(json!({"cmd": "wait_text", "testid": "empty", "text": "Waiting for sensor data", "timeout_ms": 5_000}));
+    browser.call(json!({"cmd": "wait_text", "testid": "empty", "text": "Waiting for sensor data", "timeout_ms": 5_000}));
 
     let mut ids = vec![post(&stack, 21).await];
-    browser.tell(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21", "timeout_ms": 5_000}));
-    browser.tell(json!({"cmd": "wait_text", "testid": "badge", "text": "Realtime", "timeout_ms": 5_000}));
+    browser.call(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21", "timeout_ms": 5_000}));
+    browser.call(json!({"cmd": "wait_text", "testid": "badge", "text": "Realtime", "timeout_ms": 5_000}));
     ids.push(insert(&stack, 7));
-    browser.tell(json!({"cmd": "wait_value", "sensor": "cellar", "value": "7", "timeout_ms": 5_000}));
+    browser.call(json!({"cmd": "wait_value", "sensor": "cellar", "value": "7", "timeout_ms": 5_000}));
 
-    let violations = browser.tell(json!({"cmd": "axe"}));
+    let violations = browser.call(json!({"cmd": "axe"}));
     assert_eq!(violations["violations"], json!([]));
-    let foreign = browser.tell(json!({"cmd": "requests"}));
+    let foreign = browser.call(json!({"cmd": "requests"}));
     assert_eq!(foreign["urls"], json!([]), "no third-party request");
-    let errors = browser.tell(json!({"cmd": "console_errors"}));
+    let errors = browser.call(json!({"cmd": "console_errors"}));
     assert_eq!(errors["errors"], json!([]));
 
     stack.listeners[0].crash_and_start().unwrap();
@@ -55,7 +55,7 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     browser.wait_ids(&ids);
     stack.gateways[0].process.kill().unwrap();
     browser.wait_status("Disconnected");
-    browser.tell(json!({"cmd": "wait_text", "testid": "badge", "text": "Cache", "timeout_ms": 5_000}));
+    browser.call(json!({"cmd": "wait_text", "testid": "badge", "text": "Cache", "timeout_ms": 5_000}));
     ids.push(post(&stack, 23).await);
     stack.gateways[0].process.restart().unwrap();
     browser.wait_ids(&ids);
@@ -72,34 +72,34 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     browser.wait_ids(&ids);
     // Chromium that is told to be offline leaves its sockets be
     network.set(Wire::Frozen);
-    browser.tell(json!({"cmd": "offline"}));
+    browser.call(json!({"cmd": "offline"}));
     browser.wait_status("Disconnected");
     ids.push(insert(&stack, 10));
     network.set(Wire::Whole);
-    browser.tell(json!({"cmd": "online"}));
+    browser.call(json!({"cmd": "online"}));
     browser.wait_ids(&ids);
     browser.wait_status("Connected");
 
     // nobody tells the gateway of new readings, nor that there are none
     stack.listeners[0].process.signal(Signal::SIGSTOP).unwrap();
     browser.wait_status("Delayed");
-    browser.tell(json!({"cmd": "wait_text", "testid": "late", "text": "may be late", "timeout_ms": 5_000}));
-    browser.tell(json!({"cmd": "wait_text", "testid": "badge", "text": "Cache", "timeout_ms": 5_000}));
-    assert_eq!(browser.tell(json!({"cmd": "axe"}))["violations"], json!([]));
+    browser.call(json!({"cmd": "wait_text", "testid": "late", "text": "may be late", "timeout_ms": 5_000}));
+    browser.call(json!({"cmd": "wait_text", "testid": "badge", "text": "Cache", "timeout_ms": 5_000}));
+    assert_eq!(browser.call(json!({"cmd": "axe"}))["violations"], json!([]));
     stack.listeners[0].process.signal(Signal::SIGCONT).unwrap();
     browser.wait_status("Connected");
 
-    let counters = browser.tell(json!({"cmd": "counters"}));
+    let counters = browser.call(json!({"cmd": "counters"}));
     assert_eq!(
         (&counters["received"], &counters["duplicates"], &counters["gaps"]),
         (&json!(ids.len()), &json!(0), &json!(0))
     );
-    let order = browser.tell(json!({"cmd": "ids"}));
+    let order = browser.call(json!({"cmd": "ids"}));
     assert_eq!(order["ids"], json!(ids), "in the one order");
     if let Ok(folder) = std::env::var("ROWCAST_SCREENSHOTS") {
-        browser.tell(json!({"cmd": "screenshot", "path": format!("{folder}/page.png")}));
+        browser.call(json!({"cmd": "screenshot", "path": format!("{folder}/page.png")}));
     }
-    browser.tell(json!({"cmd": "quit"}));
+    browser.call(json!({"cmd": "quit"}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,20 +113,20 @@ async fn the_documents_are_shown_without_anything_from_elsewhere() {
     let policy = policy.header("content-security-policy").unwrap();
     assert!(!policy.contains("unsafe"), "{policy}");
     let mut browser = Browser::start(&format!("http://{gateway}/"));
-    browser.tell(json!({"cmd": "open", "path": "/docs"}));
+    browser.call(json!({"cmd": "open", "path": "/docs"}));
     browser
-        .tell(json!({"cmd": "wait_text", "testid": "viewer", "text": "/api/readings", "timeout_ms": 20_000}));
-    browser.tell(json!({"cmd": "wait_text", "testid": "viewer", "text": "/api/sensors/{sensor_id}", "timeout_ms": 5_000}));
-    assert_eq!(browser.tell(json!({"cmd": "requests"}))["urls"], json!([]), "no third-party request");
+        .call(json!({"cmd": "wait_text", "testid": "viewer", "text": "/api/readings", "timeout_ms": 20_000}));
+    browser.call(json!({"cmd": "wait_text", "testid": "viewer", "text": "/api/sensors/{sensor_id}", "timeout_ms": 5_000}));
+    assert_eq!(browser.call(json!({"cmd": "requests"}))["urls"], json!([]), "no third-party request");
     assert_eq!(
-        browser.tell(json!({"cmd": "console_errors"}))["errors"],
+        browser.call(json!({"cmd": "console_errors"}))["errors"],
         json!([]),
         "nothing is refused by the policy"
     );
     if let Ok(folder) = std::env::var("ROWCAST_SCREENSHOTS") {
-        browser.tell(json!({"cmd": "screenshot", "path": format!("{folder}/docs.png"), "full": true}));
+        browser.call(json!({"cmd": "screenshot", "path": format!("{folder}/docs.png"), "full": true}));
     }
-    browser.tell(json!({"cmd": "quit"}));
+    browser.call(json!({"cmd": "quit"}));
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     assert_eq!(
         http::get(stack.gateways[0].public(), "/docs").await.unwrap().status,
@@ -149,14 +149,14 @@ async fn below_a_prefix_the_page_finds_all_that_is_its_own() {
     // the second as through a forwarded port
     for prefix in ["/a/rowcast", ""] {
         let mut browser = Browser::start(&format!("http://{gateway}/"));
-        browser.tell(json!({"cmd": "open", "path": format!("{prefix}/")}));
+        browser.call(json!({"cmd": "open", "path": format!("{prefix}/")}));
         browser.wait_status("Connected");
-        browser.tell(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21", "timeout_ms": 5_000}));
-        browser.tell(json!({"cmd": "open", "path": format!("{prefix}/docs")}));
-        browser.tell(
+        browser.call(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21", "timeout_ms": 5_000}));
+        browser.call(json!({"cmd": "open", "path": format!("{prefix}/docs")}));
+        browser.call(
             json!({"cmd": "wait_text", "testid": "viewer", "text": "/api/readings", "timeout_ms": 20_000}),
         );
-        assert_eq!(browser.tell(json!({"cmd": "console_errors"}))["errors"], json!([]), "{prefix}");
-        browser.tell(json!({"cmd": "quit"}));
+        assert_eq!(browser.call(json!({"cmd": "console_errors"}))["errors"], json!([]), "{prefix}");
+        browser.call(json!({"cmd": "quit"}));
     }
 }

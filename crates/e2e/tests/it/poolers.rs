@@ -168,11 +168,11 @@ async fn check(mode: PoolMode, sessions: u32) {
     for service in std::iter::once(&trial.stack.ingest).chain(&trial.stack.gateways) {
         assert_eq!(failures(service.admin).await, [""; 0], "{}", service.process.tail());
     }
-    trial.suffer(Fault::GatewayKilled).await.unwrap();
+    trial.inject(Fault::GatewayKilled).await.unwrap();
     for fault in
         [Fault::PostgresCrashed, Fault::Cut(Line::IngestPostgres), Fault::Frozen(Line::IngestPostgres)]
     {
-        trial.suffer(fault).await.unwrap();
+        trial.inject(fault).await.unwrap();
     }
     trial.stack.pooler.as_mut().unwrap().crash_and_start().unwrap();
     trial.progress("readings after the pooler was killed").await;

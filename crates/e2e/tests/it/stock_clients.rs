@@ -96,20 +96,20 @@ async fn npm_s_ws_an_event_source_and_a_page_for_the_demo_hear_a_reading() {
     let mut stack = stack().await;
     let gateway = stack.gateways[0].public().to_string();
     let mut clients = Driver::start("stock.mjs", &[("ROWCAST_GATEWAY", &gateway)]);
-    clients.tell(json!({"who": "ws", "ends": ["ok"]}));
-    clients.tell(json!({"who": "events", "ends": ["live"]}));
-    clients.tell(json!({"who": "opened", "ends": 1}));
+    clients.call(json!({"who": "ws", "ends": ["ok"]}));
+    clients.call(json!({"who": "events", "ends": ["live"]}));
+    clients.call(json!({"who": "opened", "ends": 1}));
     post(&stack, 1).await;
-    clients.tell(json!({"who": "ws", "ends": ["ok", 1]}));
-    clients.tell(json!({"who": "events", "ends": ["live", 1]}));
-    clients.tell(json!({"who": "demo", "ends": [1]}));
+    clients.call(json!({"who": "ws", "ends": ["ok", 1]}));
+    clients.call(json!({"who": "events", "ends": ["live", 1]}));
+    clients.call(json!({"who": "demo", "ends": [1]}));
     // the gateway is replaced: the browser comes back by itself and the demo's page within its patience
     stack.gateways[0].process.end(Signal::SIGTERM, Duration::from_secs(25)).unwrap();
     post(&stack, 2).await;
     stack.gateways[0].process.restart().unwrap();
-    clients.tell(json!({"who": "events", "ends": [2, "live"]}));
-    clients.tell(json!({"who": "opened", "ends": 2}));
+    clients.call(json!({"who": "events", "ends": [2, "live"]}));
+    clients.call(json!({"who": "opened", "ends": 2}));
     post(&stack, 3).await;
-    clients.tell(json!({"who": "events", "ends": [3]}));
-    clients.tell(json!({"who": "demo", "ends": [3]}));
+    clients.call(json!({"who": "events", "ends": [3]}));
+    clients.call(json!({"who": "demo", "ends": [3]}));
 }
