@@ -112,5 +112,5 @@ async fn a_refused_subscription_is_not_repeated() {
 async fn a_wrong_url_is_an_error_and_not_a_loop() {
     let tell = |_: Update<'_>| ControlFlow::<()>::Continue(());
     let error = follow("ftp://x", None, Live::new(Vec::new(), Start::Now), tell).await.unwrap_err();
-    assert!(error.to_string().contains("begins with http://"), "{error}");
+    assert!(error.to_string().contains("must begin with http://"), "{error}");
 }
