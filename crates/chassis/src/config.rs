@@ -9,6 +9,7 @@ mod settings;
 
 pub use self::keys::{KEYS, unlisted_keys};
 pub(crate) use self::layers::Layers;
+pub use self::load::from_environment;
 pub(crate) use self::load::{Loaded, load};
 pub use self::settings::Settings;
 

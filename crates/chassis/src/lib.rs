@@ -28,7 +28,7 @@ pub use crate::accept::{Handover, Holds, HttpConfig, Permit, bind, into_tcp, ser
 pub use crate::admin::AdminConfig;
 pub use crate::boot::{DRAIN_LIMIT, Service, main};
 pub use crate::chain::chain;
-pub use crate::config::{KEYS, Settings, unlisted_keys};
+pub use crate::config::{KEYS, Settings, from_environment, unlisted_keys};
 pub use crate::cors::Cors;
 pub use crate::faults::Faults;
 pub use crate::life::Life;

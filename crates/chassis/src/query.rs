@@ -1,4 +1,4 @@
-//! A URL's query: its parameters one by one, and everything that is wrong with them at once.
+//! The query of a URL: its parameters one by one, and everything that is wrong with them at once.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
-/// A query, taken apart. Parameters are taken by their names; [`Query::end`] refuses the request if any was wrong.
+/// A parsed query. Parameters are taken by their names; [`Query::end`] refuses the request if any was wrong.
 #[derive(Debug)]
 pub struct Query<'a> {
     given: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -30,7 +30,7 @@ struct Named {
     detail: String,
 }
 
-/// The problem's code where nothing else is said.
+/// The problem's code, unless a fault has its own.
 const BAD_QUERY: &str = "bad-query";
 
 impl QueryFault {
@@ -53,7 +53,7 @@ impl From<&str> for QueryFault {
 }
 
 impl<'a> Query<'a> {
-    /// Takes a query apart. Parameters that nobody takes are ignored.
+    /// Parses a query. Parameters that are not taken are ignored, unless [`Query::only`] refuses them.
     pub fn parse(query: &'a str) -> Self {
         Self { given: form_urlencoded::parse(query.as_bytes()).collect(), faults: Vec::new() }
     }
@@ -66,8 +66,8 @@ impl<'a> Query<'a> {
         for name in names {
             if !known.contains(&name.as_str()) {
                 let detail = match known {
-                    [] => "there are no parameters here".to_owned(),
-                    known => format!("is no parameter; there are {}", known.join(", ")),
+                    [] => "takes no parameters".to_owned(),
+                    known => format!("unknown parameter; known: {}", known.join(", ")),
                 };
                 self.fault(&name, detail);
             } else if self.all(&name).count() > 1 && !repeatable.contains(&name.as_str()) {
@@ -103,20 +103,35 @@ impl<'a> Query<'a> {
         }
     }
 
+    /// The refusal for one parameter.
+    pub fn refusal(name: &str, fault: impl Into<QueryFault>) -> Problem {
+        let mut query = Query::parse("");
+        query.fault(name, fault);
+        refusal(&query.faults)
+    }
+
     /// Notes what is wrong with a parameter.
     pub fn fault(&mut self, name: &str, fault: impl Into<QueryFault>) {
         let QueryFault { code, detail } = fault.into();
         self.faults.push((code, Named { pointer: "", detail: format!("{name}: {detail}") }));
     }
 
+    /// Of several parameters, the one that is given last.
+    pub fn last_of<'n>(&self, names: &[&'n str]) -> Option<&'n str> {
+        self.given.iter().rev().find_map(|(own, _)| names.iter().copied().find(|name| own == name))
+    }
+
     /// # Errors
     /// The refusal, with the code and the sentence of the first fault, and all of them as `errors`.
     pub fn end(self) -> Result<(), Problem> {
-        let Some((code, first)) = self.faults.first() else { return Ok(()) };
-        let problem = Problem::new(StatusCode::BAD_REQUEST, code, &first.detail);
-        let faults: Vec<&Named> = self.faults.iter().map(|(_, fault)| fault).collect();
-        Err(problem.errors(&faults))
+        if self.faults.is_empty() { Ok(()) } else { Err(refusal(&self.faults)) }
     }
+}
+
+fn refusal(faults: &[(&'static str, Named)]) -> Problem {
+    let (code, detail) = faults.first().map_or((BAD_QUERY, ""), |(code, first)| (code, &first.detail));
+    let all: Vec<&Named> = faults.iter().map(|(_, fault)| fault).collect();
+    Problem::new(StatusCode::BAD_REQUEST, code, detail).errors(&all)
 }
 
 #[cfg(test)]
@@ -138,6 +153,7 @@ mod tests {
         assert_eq!(query.take("wait", number), None);
         assert_eq!(query.all("sensor").collect::<Vec<_>>(), ["a", "b c"]);
         assert!(query.is_given("x") && !query.is_given("y"));
+        assert_eq!(query.last_of(&["x", "y", "sensor"]), Some("sensor"));
         assert!(query.end().is_ok());
     }
 
@@ -158,13 +174,12 @@ mod tests {
     fn unknown_and_repeated_parameters_are_refused_where_only_some_are_known() {
         let query = Query::parse("form=1&limit=1&limit=2&sensor=a&sensor=b");
         let shown = shown(query.only(&["sensor", "from", "limit"], &["sensor"]));
-        for fault in
-            ["form: is no parameter; there are sensor, from, limit", "limit: is given more than once"]
+        for fault in ["form: unknown parameter; known: sensor, from, limit", "limit: is given more than once"]
         {
             assert!(shown.contains(fault), "{shown}");
         }
         assert!(!shown.contains("sensor: "), "{shown}");
         let nothing = format!("{:?}", Query::parse("x=1").only(&[], &[]).end().unwrap_err());
-        assert!(nothing.contains("x: there are no parameters here"), "{nothing}");
+        assert!(nothing.contains("x: takes no parameters"), "{nothing}");
     }
 }

@@ -220,6 +220,27 @@ impl Settings for Config {
 mod tests {
     use super::*;
 
+    const REQUIRED: [(&str, &str); 2] = [
+        ("ROWCAST_DATABASE__URL", "postgres://app:hunter2@db/app"),
+        ("ROWCAST_REDIS__URL", "redis://:hunter2@redis"),
+    ];
+
+    #[test]
+    fn the_environment_gives_sentinels_with_commas() {
+        let sentinels = ("ROWCAST_REDIS__SENTINELS", "a:1, b:2,");
+        let master = ("ROWCAST_REDIS__MASTER", "m");
+        let config: Config =
+            chassis::from_environment(&[REQUIRED[0], REQUIRED[1], sentinels, master]).unwrap();
+        assert_eq!(config.redis.sentinels, ["a:1", "b:2"]);
+    }
+
+    #[test]
+    fn debug_of_the_configuration_does_not_show_its_secrets() {
+        let config: Config = chassis::from_environment(&REQUIRED).unwrap();
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
     #[test]
     fn every_key_is_known_to_all_services() {
         assert_eq!(chassis::unlisted_keys::<Config>(), [""; 0]);

@@ -57,6 +57,15 @@ pub(crate) fn load<C: Settings>(layers: &Layers) -> Result<Loaded<C>, Faults> {
     }
 }
 
+/// A service's configuration from these variables alone, for its tests.
+///
+/// # Errors
+/// Every fault.
+pub fn from_environment<C: Settings>(variables: &[(&str, &str)]) -> Result<C, Faults> {
+    let env = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    load(&Layers { file: None, env }).map(|loaded| loaded.service)
+}
+
 /// The keys that this service reads, by their paths.
 struct Known<'a>(BTreeMap<&'a str, &'a Key>);
 

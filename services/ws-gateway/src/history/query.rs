@@ -1,10 +1,8 @@
 //! The query of a history request: each parameter checked, every fault named.
 
-use std::{borrow::Cow, collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use chassis::Problem;
-use http::StatusCode;
-use serde::Serialize;
+use chassis::{Problem, Query};
 use store::history::{BucketPlace, EVER, Order, Place, Span};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use wire::{Filter, split_patterns};
@@ -34,24 +32,6 @@ pub(crate) const MAX_BUCKETS: i128 = 10_000;
 /// The longest span of buckets.
 const MAX_BUCKET_SPAN: time::Duration = time::Duration::days(366);
 
-/// A parameter at fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Fault {
-    /// Empty: the fault is in the query, not in a body.
-    pointer: &'static str,
-    detail: String,
-}
-
-pub(crate) fn fault(parameter: &str, detail: &str) -> Fault {
-    Fault { pointer: "", detail: format!("{parameter}: {detail}") }
-}
-
-/// A query that is refused.
-pub(crate) fn refuse(faults: &[Fault]) -> Problem {
-    let first = faults.first().map_or("", |fault| fault.detail.as_str());
-    Problem::new(StatusCode::BAD_REQUEST, "bad-query", first).errors(&faults)
-}
-
 /// Which readings, in which order.
 #[derive(Debug)]
 pub(crate) struct Readings {
@@ -79,21 +59,21 @@ pub(crate) struct Latest {
 
 impl Readings {
     pub(crate) fn read(query: &str, now: OffsetDateTime) -> Result<Self, Problem> {
-        let mut parameters = Parameters::read(query, READINGS);
+        let mut parameters = parameters(query, READINGS);
         let sensors_named = parameters.is_given("sensor");
-        let filter = parameters.filter();
+        let filter = filter(&mut parameters);
         let from = parameters.take("from", parse_instant);
         let to = parameters.take("to", parse_instant);
         let order = parameters.take("order", |text| match text {
             "asc" => Ok(Order::Ascending),
             "desc" => Ok(Order::Descending),
-            _ => Err("must be asc or desc".to_owned()),
+            _ => Err("must be asc or desc"),
         });
-        let limit = parameters.limit();
+        let limit = limit(&mut parameters);
         let bucket = parameters.take("bucket", parse_bucket);
         let rows = match bucket {
-            None => Rows::Readings(parameters.cursor()),
-            Some(length) => Rows::Buckets(length, parameters.cursor()),
+            None => Rows::Readings(cursor(&mut parameters)),
+            Some(length) => Rows::Buckets(length, cursor(&mut parameters)),
         };
         let ever = if bucket.is_some() { now } else { EVER.to };
         let span = Span { from: from.unwrap_or(EVER.from), to: to.unwrap_or(ever).min(EVER.to) };
@@ -121,8 +101,9 @@ impl Readings {
 
 impl Latest {
     pub(crate) fn read(query: &str) -> Result<Self, Problem> {
-        let mut parameters = Parameters::read(query, LATEST);
-        let (filter, limit, after) = (parameters.filter(), parameters.limit(), parameters.cursor());
+        let mut parameters = parameters(query, LATEST);
+        let (filter, limit) = (filter(&mut parameters), limit(&mut parameters));
+        let after = cursor(&mut parameters);
         parameters.end()?;
         Ok(Self { filter, limit, after })
     }
@@ -130,83 +111,36 @@ impl Latest {
 
 /// A path that takes no parameters.
 pub(crate) fn nothing(query: &str) -> Result<(), Problem> {
-    Parameters::read(query, SENSOR).end()
+    parameters(query, SENSOR).end()
 }
 
-/// The parameters of a query, and what is wrong with them.
-struct Parameters<'a> {
-    given: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    faults: Vec<Fault>,
+fn parameters<'a>(query: &'a str, known: &[&str]) -> Query<'a> {
+    Query::parse(query).only(known, &["sensor"])
 }
 
-impl<'a> Parameters<'a> {
-    fn read(query: &'a str, known: &[&str]) -> Self {
-        let given: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
-        let mut parameters = Self { given, faults: Vec::new() };
-        let names: BTreeSet<String> = parameters.given.iter().map(|(name, _)| name.to_string()).collect();
-        for name in names {
-            let times = parameters.given.iter().filter(|(own, _)| *own == name).count();
-            if !known.contains(&name.as_str()) {
-                let detail = match known {
-                    [] => "takes no parameters".to_owned(),
-                    known => format!("unknown parameter; known: {}", known.join(", ")),
-                };
-                parameters.fault(&name, &detail);
-            } else if times > 1 && name != "sensor" {
-                parameters.fault(&name, "is given more than once");
-            }
-        }
-        parameters
-    }
+fn filter(query: &mut Query<'_>) -> Filter {
+    let patterns: Vec<&str> = query.all("sensor").flat_map(split_patterns).collect();
+    let filter = match patterns.len() {
+        0 => Ok(Filter::All),
+        1..=MAX_PATTERNS => Filter::parse(Some(&patterns)).map_err(|error| error.to_string()),
+        _ => Err(format!("at most {MAX_PATTERNS} patterns")),
+    };
+    filter.unwrap_or_else(|detail| {
+        query.fault("sensor", detail);
+        Filter::All
+    })
+}
 
-    fn fault(&mut self, parameter: &str, detail: &str) {
-        self.faults.push(fault(parameter, detail));
-    }
+fn limit(query: &mut Query<'_>) -> usize {
+    let limit = query.take("limit", |text| match text.parse::<u64>() {
+        Ok(limit @ 1..) => Ok(usize::try_from(limit).unwrap_or(MAX_LIMIT).min(MAX_LIMIT)),
+        _ => Err("must be a whole number from 1 to 1000"),
+    });
+    limit.unwrap_or(DEFAULT_LIMIT)
+}
 
-    fn is_given(&self, name: &str) -> bool {
-        self.given.iter().any(|(own, _)| own == name)
-    }
-
-    fn take<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let (_, value) = self.given.iter().find(|(own, _)| own == name)?;
-        match parse(value) {
-            Ok(value) => Some(value),
-            Err(detail) => {
-                self.fault(name, &detail);
-                None
-            }
-        }
-    }
-
-    fn filter(&mut self) -> Filter {
-        let named = self.given.iter().filter(|(name, _)| name == "sensor");
-        let patterns: Vec<&str> = named.flat_map(|(_, value)| split_patterns(value)).collect();
-        let filter = match patterns.len() {
-            0 => Ok(Filter::All),
-            1..=MAX_PATTERNS => Filter::parse(Some(&patterns)).map_err(|error| error.to_string()),
-            _ => Err(format!("at most {MAX_PATTERNS} patterns")),
-        };
-        filter.unwrap_or_else(|detail| {
-            self.fault("sensor", &detail);
-            Filter::All
-        })
-    }
-
-    fn limit(&mut self) -> usize {
-        let limit = self.take("limit", |text| match text.parse::<u64>() {
-            Ok(limit @ 1..) => Ok(usize::try_from(limit).unwrap_or(MAX_LIMIT).min(MAX_LIMIT)),
-            _ => Err("must be a whole number from 1 to 1000".to_owned()),
-        });
-        limit.unwrap_or(DEFAULT_LIMIT)
-    }
-
-    fn cursor<C: Cursor>(&mut self) -> Option<C> {
-        self.take("cursor", |token| C::parse(token).ok_or_else(|| "invalid for this query".to_owned()))
-    }
-
-    fn end(self) -> Result<(), Problem> {
-        if self.faults.is_empty() { Ok(()) } else { Err(refuse(&self.faults)) }
-    }
+fn cursor<C: Cursor>(query: &mut Query<'_>) -> Option<C> {
+    query.take("cursor", |token| C::parse(token).ok_or("invalid for this query"))
 }
 
 /// RFC 3339. Readings have whole microseconds: what lies between two of them is the later one, at either end of a span.

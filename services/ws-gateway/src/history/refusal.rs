@@ -1,10 +1,8 @@
 //! Why a query of history has no answer.
 
-use chassis::Problem;
+use chassis::{Problem, Query};
 use http::StatusCode;
 use store::{ReadError, history::BucketError};
-
-use super::query;
 
 /// When to come back, in seconds.
 const RETRY_AFTER: u32 = 1;
@@ -23,7 +21,7 @@ pub(super) fn unreadable(error: &store::Error) -> Problem {
 /// Buckets that could not be read.
 pub(super) fn no_buckets(error: &BucketError) -> Problem {
     match error {
-        BucketError::TooManySensors => query::refuse(&[query::fault("sensor", &error.to_string())]),
+        BucketError::TooManySensors => Query::refusal("sensor", error.to_string()),
         BucketError::Database(error) => unreadable(error),
     }
 }

@@ -6,11 +6,11 @@ use axum::{
     extract::{ConnectInfo, RawQuery, State},
     response::{IntoResponse, Response},
 };
-use chassis::Problem;
+use chassis::{Problem, Query};
 use http::{StatusCode, header};
 use wire::{Filter, Position};
 
-use super::query::{Query, bad_position, bad_query};
+use super::query::{LiveQuery, invalid_position, position_ahead};
 use crate::{
     connection::pull::{Failed, Pull, Pulled},
     gateway::{Admitted, App},
@@ -67,7 +67,7 @@ async fn pull(app: &App, peer: SocketAddr, query: &str) -> Result<Vec<u8>, Probl
     };
     let pull = Pull { app, mailbox: &permit.mailbox, filter: request.filter, limit: request.limit };
     let pulled = pull.after(since, request.wait).await.map_err(|failed| match failed {
-        Failed::Ahead => bad_position("the log does not reach this position yet"),
+        Failed::Ahead => position_ahead(),
         Failed::Busy => busy("too many polls read at once"),
         Failed::Log(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "changes could not be read");
@@ -84,27 +84,20 @@ fn busy(detail: &str) -> Problem {
 
 impl Request {
     fn read(query: &str, patterns: usize) -> Result<Self, Problem> {
-        let filter = Query::parse(query)?.filter(patterns)?;
-        let mut request = Self { since: None, filter, limit: DEFAULT_LIMIT, wait: Duration::ZERO };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match name.as_ref() {
-                "since" => {
-                    let since = value.parse().map_err(|_| bad_position("since: invalid position"))?;
-                    request.since = Some(since);
-                }
-                "limit" => {
-                    let limit = value.parse::<usize>().ok().filter(|limit| *limit > 0);
-                    let limit = limit.ok_or_else(|| bad_query("limit: must be a whole number from 1"))?;
-                    request.limit = limit.min(MAX_LIMIT);
-                }
-                "wait" => {
-                    let wait = humantime::parse_duration(&value);
-                    let wait = wait.map_err(|_| bad_query("wait: must be a time such as 30s"))?;
-                    request.wait = wait.min(MAX_WAIT);
-                }
-                _ => {}
-            }
-        }
-        Ok(request)
+        let mut query = Query::parse(query);
+        let filter = LiveQuery::read(&mut query).filter(patterns, &mut query);
+        let since =
+            query.take("since", |text| text.parse().map_err(|_| invalid_position("invalid position")));
+        let limit = query.take("limit", |text| match text.parse::<usize>() {
+            Ok(limit @ 1..) => Ok(limit.min(MAX_LIMIT)),
+            _ => Err("must be a whole number from 1"),
+        });
+        let wait = query.take("wait", |text| match humantime::parse_duration(text) {
+            Ok(wait) => Ok(wait.min(MAX_WAIT)),
+            Err(_) => Err("must be a time such as 30s"),
+        });
+        query.end()?;
+        let (limit, wait) = (limit.unwrap_or(DEFAULT_LIMIT), wait.unwrap_or_default());
+        Ok(Self { since, filter, limit, wait })
     }
 }

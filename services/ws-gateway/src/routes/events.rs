@@ -7,12 +7,12 @@ use axum::{
     extract::{ConnectInfo, Extension, RawQuery, State},
     response::{IntoResponse, Response},
 };
-use chassis::{Handover, Permit, Problem};
+use chassis::{Handover, Permit, Problem, Query};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::timeout;
 use wire::{Resume, Start};
 
-use super::query::{Query, bad_position};
+use super::query::{LiveQuery, position_ahead};
 use crate::{
     connection::{Connection, event_socket::EventSocket, event_stream::event_stream},
     encode::Protocol,
@@ -56,24 +56,25 @@ async fn begin(
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut asked = Query::parse(query)?;
-    asked.filter(app.limits.patterns)?;
-    let last_event_id = last_event_id(query, headers);
+    let mut parameters = Query::parse(query);
+    let mut live = LiveQuery::read(&mut parameters);
+    live.filter(app.limits.patterns, &mut parameters);
+    let last_event_id = last_event_id(&parameters, headers);
+    parameters.end()?;
     if let Some(id) = &last_event_id {
         // the query is still the one of the first request
         let Ok(position) = id.parse() else { return Ok(StatusCode::NO_CONTENT.into_response()) };
-        asked.subscribe.from = Start::After(position);
+        live.subscribe.from = Start::After(position);
     }
-    if let Start::After(from) = asked.subscribe.from
+    if let Start::After(from) = live.subscribe.from
         && let Ok(Ok(Resume::Ahead)) = timeout(RESOLVE_LIMIT, app.replay.resolve(from)).await
     {
         // coming back cannot help: an `EventSource` stops at 204, and one that is opened anew is refused with the reason
         let came_back = last_event_id.is_some();
-        let ahead = || bad_position("the log does not reach this position yet");
-        return if came_back { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(ahead()) };
+        return if came_back { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(position_ahead()) };
     }
     let Admitted { permit, head } = app.admit(peer)?;
-    let (life, subscribe) = (app.life.clone(), asked.subscribe);
+    let (life, subscribe) = (app.life.clone(), live.subscribe);
     let Some(Extension(handover)) = handover else {
         let (stream, body) = event_stream();
         let mut connection =
@@ -95,11 +96,8 @@ async fn begin(
 }
 
 /// What the client had when its stream ended; empty: it had nothing.
-fn last_event_id(query: &str, headers: &HeaderMap) -> Option<String> {
-    let parameter = || {
-        let mut parameters = form_urlencoded::parse(query.as_bytes());
-        parameters.find_map(|(name, value)| (name == LAST_EVENT_ID_PARAMETER).then(|| value.into_owned()))
-    };
+fn last_event_id(query: &Query<'_>, headers: &HeaderMap) -> Option<String> {
+    let parameter = || query.all(LAST_EVENT_ID_PARAMETER).next().map(str::to_owned);
     let header = headers.get(LAST_EVENT_ID).map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     header.or_else(parameter).filter(|id| !id.is_empty())
 }

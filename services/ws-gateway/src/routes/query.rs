@@ -1,12 +1,12 @@
 //! The query of a live request: one subscription, the same for sockets, event streams and pulls.
 
-use chassis::Problem;
+use chassis::{Problem, Query, QueryFault};
 use http::StatusCode;
 use wire::{ErrorCode, Filter, Refusal, Start, Subscribe, split_patterns};
 
-/// A parsed query.
+/// What a live request asks for.
 #[derive(Debug, Default)]
-pub(crate) struct Query {
+pub(crate) struct LiveQuery {
     /// `v`, whatever its value.
     pub(crate) version: Option<String>,
     /// `sensor`, `from`, `last`, `mode` and `max_rate`.
@@ -15,62 +15,69 @@ pub(crate) struct Query {
     pub(crate) subscribes: bool,
 }
 
-impl Query {
-    /// Reads a query. Unknown parameters are ignored: other readers may know them.
+impl LiveQuery {
+    /// Parses a query. Unknown parameters are ignored, as they may be an old client's.
     pub(crate) fn parse(query: &str) -> Result<Self, Problem> {
-        let mut parsed = Self::default();
-        let subscribe = &mut parsed.subscribe;
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let value = value.as_ref();
-            match name.as_ref() {
-                "v" => {
-                    parsed.version = Some(value.to_owned());
-                    continue;
-                }
-                "sensor" => {
-                    let sensors = subscribe.sensors.get_or_insert_default();
-                    sensors.extend(split_patterns(value).into_iter().map(str::to_owned));
-                }
-                "from" => subscribe.from = value.parse().map_err(|refusal| bad("from", &refusal))?,
-                "last" => subscribe.from = Start::last(value).map_err(|refusal| bad("last", &refusal))?,
-                "mode" => subscribe.mode = value.parse().map_err(|refusal| bad("mode", &refusal))?,
-                "max_rate" => {
-                    let rate = Subscribe::rate(value.parse().unwrap_or(f64::NAN));
-                    subscribe.max_rate = Some(rate.map_err(|refusal| bad("max_rate", &refusal))?);
-                }
-                _ => continue,
-            }
-            parsed.subscribes = true;
+        let mut parameters = Query::parse(query);
+        let parsed = Self::read(&mut parameters);
+        parameters.end().map(|()| parsed)
+    }
+
+    /// Takes its parameters of a query.
+    pub(crate) fn read(parameters: &mut Query<'_>) -> Self {
+        let from = parameters.take("from", |text| text.parse::<Start>().map_err(fault));
+        let last = parameters.take("last", |text| Start::last(text).map_err(fault));
+        let start = match parameters.last_of(&["from", "last"]) {
+            Some("last") => last,
+            _ => from,
+        };
+        let mode = parameters.take("mode", |text| text.parse().map_err(fault));
+        let max_rate = parameters
+            .take("max_rate", |text| Subscribe::rate(text.parse().unwrap_or(f64::NAN)).map_err(fault));
+        let sensors = parameters.all("sensor").flat_map(split_patterns).map(str::to_owned).collect();
+        Self {
+            version: parameters.all("v").last().map(str::to_owned),
+            subscribe: Subscribe {
+                sensors: parameters.is_given("sensor").then_some(sensors),
+                from: start.unwrap_or_default(),
+                mode: mode.unwrap_or_default(),
+                max_rate,
+            },
+            subscribes: parameters.last_of(&["sensor", "from", "last", "mode", "max_rate"]).is_some(),
         }
-        Ok(parsed)
     }
 
     /// The sensors that it names, checked; so many patterns at most.
-    pub(crate) fn filter(&self, most: usize) -> Result<Filter, Problem> {
-        if self.subscribe.sensors.as_ref().is_some_and(|sensors| sensors.len() > most) {
-            return Err(bad_query(&format!("sensor: at most {most} patterns")));
-        }
-        Filter::parse(self.subscribe.sensors.as_deref())
-            .map_err(|error| bad_query(&format!("sensor: {error}")))
+    pub(crate) fn filter(&self, most: usize, parameters: &mut Query<'_>) -> Filter {
+        let sensors = self.subscribe.sensors.as_deref();
+        let filter = if sensors.is_some_and(|sensors| sensors.len() > most) {
+            Err(format!("at most {most} patterns"))
+        } else {
+            Filter::parse(sensors).map_err(|error| error.to_string())
+        };
+        filter.unwrap_or_else(|detail| {
+            parameters.fault("sensor", detail);
+            Filter::All
+        })
     }
 }
 
-fn bad(name: &str, refusal: &Refusal) -> Problem {
-    let detail = format!("{name}: {}", refusal.message);
+fn fault(refusal: Refusal) -> QueryFault {
     match refusal.code {
-        ErrorCode::BadPosition => bad_position(detail),
-        _ => bad_query(&detail),
+        ErrorCode::BadPosition => invalid_position(refusal.message),
+        _ => refusal.message.into(),
     }
 }
 
-/// A position that is none, or that does not exist yet: the same code as over a socket.
-pub(crate) fn bad_position(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, ErrorCode::BadPosition.word(), detail)
+/// A position that is invalid: the same code as over a socket.
+pub(super) fn invalid_position(detail: impl Into<String>) -> QueryFault {
+    QueryFault::with_code(ErrorCode::BadPosition.word(), detail)
 }
 
-/// A query that cannot be answered as it is.
-pub(crate) fn bad_query(detail: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad-query", detail)
+/// A position that does not exist yet.
+pub(super) fn position_ahead() -> Problem {
+    let detail = "the log does not reach this position yet";
+    Problem::new(StatusCode::BAD_REQUEST, ErrorCode::BadPosition.word(), detail)
 }
 
 #[cfg(test)]
@@ -83,7 +90,8 @@ mod tests {
 
     #[test]
     fn a_query_is_a_subscription() {
-        let query = Query::parse("v=1&sensor=a,b*&sensor=c&from=latest&mode=latest&max_rate=5&x=1").unwrap();
+        let query =
+            LiveQuery::parse("v=1&sensor=a,b*&sensor=c&from=latest&mode=latest&max_rate=5&x=1").unwrap();
         let expected = Subscribe {
             sensors: Some(vec!["a".to_owned(), "b*".to_owned(), "c".to_owned()]),
             from: Start::Latest,
@@ -91,16 +99,22 @@ mod tests {
             max_rate: Some(5.0),
         };
         assert_eq!((query.version.as_deref(), query.subscribe), (Some("1"), expected));
-        assert_eq!(Query::parse("last=15m").unwrap().subscribe.from, Start::Last(Duration::from_secs(900)));
-        assert!(!Query::parse("token=x&v=1").unwrap().subscribes);
+        assert_eq!(
+            LiveQuery::parse("last=15m").unwrap().subscribe.from,
+            Start::Last(Duration::from_secs(900))
+        );
+        assert!(!LiveQuery::parse("token=x&v=1").unwrap().subscribes);
     }
 
     #[test]
     fn invalid_parameters_are_refused() {
         for query in ["from=yesterday", "last=x", "mode=some", "max_rate=0", "max_rate=x"] {
-            assert!(Query::parse(query).is_err(), "{query}");
+            assert!(LiveQuery::parse(query).is_err(), "{query}");
         }
-        assert!(Query::parse("sensor=a,b,c").unwrap().filter(2).is_err());
-        assert!(Query::parse("sensor=a*b").unwrap().filter(9).is_err());
+        for (query, most) in [("sensor=a,b,c", 2), ("sensor=a*b", 9)] {
+            let mut parameters = Query::parse(query);
+            LiveQuery::read(&mut parameters).filter(most, &mut parameters);
+            assert!(parameters.end().is_err(), "{query}");
+        }
     }
 }

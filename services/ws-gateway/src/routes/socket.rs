@@ -8,12 +8,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
-use chassis::{Permit, Problem};
+use chassis::{Permit, Problem, Query};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wire::{SUBPROTOCOL, Subscribe};
 
-use super::query::{Query, bad_query};
+use super::query::LiveQuery;
 use crate::{
     connection::{Connection, web_socket::WebSocket},
     encode::Protocol,
@@ -119,21 +119,21 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
 
 /// The protocol that the query and the subprotocol choose: the demo's, until the first v1 message, or v1.
 fn requested(query: &str, subprotocol: bool) -> Result<(Protocol, Option<Subscribe>), Problem> {
-    let query = match Query::parse(query) {
-        Ok(query) => query,
+    let live = match LiveQuery::parse(query) {
+        Ok(live) => live,
         // an old client's query may be anything
         Err(_) if !subprotocol && !has_version(query) => return Ok((Protocol::Demo, None)),
         Err(problem) => return Err(problem),
     };
-    match query.version.as_deref() {
+    match live.version.as_deref() {
         None if !subprotocol => Ok((Protocol::Demo, None)),
-        None | Some("1") => Ok((Protocol::V1, query.subscribes.then_some(query.subscribe))),
-        Some(_) => Err(bad_query("v: the only version is 1")),
+        None | Some("1") => Ok((Protocol::V1, live.subscribes.then_some(live.subscribe))),
+        Some(_) => Err(Query::refusal("v", "the only version is 1")),
     }
 }
 
 fn has_version(query: &str) -> bool {
-    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "v")
+    Query::parse(query).is_given("v")
 }
 
 #[cfg(test)]
