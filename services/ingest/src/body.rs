@@ -223,7 +223,7 @@ fn timestamp(raw: &RawValue, now: OffsetDateTime) -> Result<Option<OffsetDateTim
     // Postgres has no year 0, nor what a shift to UTC makes of it
     let at = at.checked_to_offset(UtcOffset::UTC).filter(|at| at.year() >= 1).ok_or_else(shape)?;
     if at > now + MAX_AHEAD {
-        return Err("lies more than 24 hours ahead".to_owned());
+        return Err("is more than 24 hours ahead".to_owned());
     }
     Ok(Some(at))
 }

@@ -9,7 +9,7 @@ use crate::keys::{Key, Keys};
 /// How deep arrays and objects may lie in each other. Clients' parsers have limits, some near 100.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// Fails with a sentence when the text is no JSON, lies too deep, holds a NUL or a number beyond 64-bit floating
+/// Fails with a sentence when the text is no JSON, is nested too deep, holds a NUL or a number beyond 64-bit floating
 /// point, or names a key twice.
 pub(crate) fn check(json: &str) -> Result<(), String> {
     let mut deserializer = serde_json::Deserializer::from_str(json);

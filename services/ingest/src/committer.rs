@@ -137,13 +137,13 @@ async fn dispatch(
             life.spawn_work(async move {
                 let requests = batch.len();
                 lane.commit(batch).await;
-                // the dispatcher only goes when the process does
+                // the dispatcher ends only with the process
                 let _ = give_back.send((lane, requests));
             });
             continue;
         }
         tokio::select! {
-            // a lane that is back goes first: it has a connection that works
+            // a lane that was returned is used first: its connection works
             biased;
             Some((lane, requests)) = returned.recv() => {
                 idle.push(lane);

@@ -73,7 +73,7 @@ pub(crate) fn body_too_large() -> Problem {
 }
 
 pub(crate) fn broken_body() -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "broken-body", "the body did not arrive as its headers say")
+    Problem::new(StatusCode::BAD_REQUEST, "broken-body", "the body does not match its headers")
 }
 
 /// An answer to a request whose body was not read: the connection ends, since the rest may be on its way.
@@ -82,7 +82,7 @@ pub(crate) fn unread(problem: Problem) -> Response {
 }
 
 pub(crate) fn broken_coding() -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "broken-body", "the body is not what its Content-Encoding says")
+    Problem::new(StatusCode::BAD_REQUEST, "broken-body", "the body does not match its Content-Encoding")
 }
 
 pub(crate) fn bodies_full() -> Problem {

@@ -1,6 +1,6 @@
 //! How long JSON is once jsonb prints it: numbers are written out, and a space follows each comma and colon.
 
-/// The bytes that Postgres prints for valid JSON, or a few more: what only shrinks (escapes, keys) is taken as it stands.
+/// The bytes that Postgres prints for valid JSON, or a few more: what only shrinks (escapes, keys) is counted as it is.
 pub(crate) fn printed_len(json: &str) -> usize {
     let bytes = json.as_bytes();
     let (mut at, mut len) = (0, 0_usize);
@@ -44,7 +44,7 @@ fn number_len(number: &str) -> usize {
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let (sign, whole) = whole.strip_prefix('-').map_or((0, whole), |whole| (1, whole));
-    // no body is as long as that, so it may stand for all beyond
+    // no body is as long as that, so it stands for every larger one
     let exponent = exponent.parse::<i64>().unwrap_or(i64::from(i32::MAX));
     let signed = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
     let before = signed(whole.len()).saturating_add(exponent).max(1);

@@ -1,4 +1,4 @@
-//! Brings a database to the schema of this release, and says what it did.
+//! Brings a database to the schema of this release, and logs what it did.
 
 use anyhow::Context;
 use chassis::{Faults, Service, Settings};
@@ -31,7 +31,7 @@ impl Config {
     }
 }
 
-/// Applies what is missing. Killed anywhere, the next run goes on where it stopped.
+/// Applies what is missing. If it is killed, the next run continues where it stopped.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let options = config.options()?;
     let migrate = schema::migrate(&options, config.database.wait);
@@ -46,7 +46,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     if migrated.set_aside > 0 {
         tracing::warn!(
             readings = migrated.set_aside,
-            "readings of the old table that no client could be told are in rowcast.unfit_readings"
+            "readings of the old table that no client can be sent are in rowcast.unfit_readings"
         );
     }
     tracing::info!(version = migrated.version, applied = migrated.applied.len(), "the schema is current");

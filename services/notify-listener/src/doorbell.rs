@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 /// Before the next try to listen.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// Listens until the process stops. While there is no session, the forwarder's poll stands in.
+/// Listens until the process stops. Without a session the forwarder polls.
 pub(crate) async fn answer(options: store::Options, bell: Arc<Notify>, metrics: Metrics, life: Life) {
     life.soft().run_until_cancelled(listen(options, bell, metrics)).await;
 }

@@ -31,7 +31,7 @@ impl Leadership {
         }
     }
 
-    /// Whether it was taken while the API was away, so that another may have it too: it ends where another is met.
+    /// Whether it was taken while the API was unreachable, so that another may have it too: it ends when another is found.
     pub(crate) fn is_interim(&self) -> bool {
         matches!(self, Self::Won(won) if won.by() == Change::Interim)
     }
@@ -49,7 +49,7 @@ impl Leadership {
 pub(crate) enum Candidacy {
     /// It is the only one.
     Alone(Life),
-    /// It stands for election, and looks at the leader's work meanwhile.
+    /// It stands for election, and checks the leader's work meanwhile.
     Elected { elections: Elections, standby: Box<Standby> },
 }
 

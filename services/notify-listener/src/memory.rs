@@ -8,7 +8,7 @@ use chassis::{Condition, Fault, Life};
 /// How often the server is checked.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// Checks now and from time to time, until the process stops. Forwarding goes on as well as it can, so this replica stays
+/// Checks now and from time to time, until the process stops. Forwarding continues as well as it can, so this replica stays
 /// ready.
 pub(crate) async fn watch(stream: bus::Options, condition: Condition, life: Life) {
     condition.hold();

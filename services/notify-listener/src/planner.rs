@@ -43,9 +43,9 @@ pub enum Step {
     Load,
     /// The history lost its end: begin an epoch, then load.
     BeginEpoch,
-    /// Read what lies in (after, end of `upto`].
+    /// Read the readings in (after, end of `upto`].
     Read {
-        /// Where the stream stands.
+        /// The end of the stream.
         after: Position,
         /// The last tick.
         upto: Tick,
@@ -81,7 +81,7 @@ pub enum Step {
     Rest,
 }
 
-/// How long a leader under load waits after a tick that took so long, from its snapshot to its place in the stream.
+/// How long a leader under load waits after a tick that took so long, from its snapshot to its append.
 pub fn rest_after(tick: Duration) -> Duration {
     tick.saturating_mul(REST_TIMES).clamp(REST_MIN, REST_MAX)
 }

@@ -386,14 +386,14 @@ fn commit_and_forward(world: &mut World) -> Step {
 #[test]
 fn a_leader_rests_between_ticks_while_writers_do_not_notify() {
     let mut world = World::new(1);
-    assert_eq!(commit_and_forward(&mut world), Step::Rest, "it begins awake");
+    assert_eq!(commit_and_forward(&mut world), Step::Rest, "it begins with the gate open");
     while world.leaders[0].step != Step::Wait(POLL) {
         world.leader(0, Crash::No);
     }
     assert_eq!(
         commit_and_forward(&mut world),
         Step::Wait(POLL),
-        "asleep, it waits for a notification at once"
+        "with the gate closed, it waits for a notification at once"
     );
 }
 

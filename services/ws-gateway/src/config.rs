@@ -86,7 +86,7 @@ pub struct LimitsConfig {
     pub fragments: usize,
     /// Commands, pings and pongs a second of a client, in bursts of up to ten times as many (4429).
     pub commands_per_s: u32,
-    /// Bytes that may wait for all clients together; with more, clients that do not keep up wait for their turn.
+    /// Bytes that may wait for all clients together; with more, clients that do not keep up wait.
     pub backlog_bytes: usize,
     /// Bytes that the patterns of all clients together may take, at about 400 and twice its text each; with more, a
     /// subscription is refused (`busy`).
@@ -130,7 +130,7 @@ pub struct PingConfig {
     #[serde(with = "chassis::duration")]
     #[schemars(with = "String", extend("format" = "duration"))]
     pub every: Duration,
-    /// A peer that has neither said a thing nor taken a byte for so long after a ping was due is gone (4409).
+    /// A peer that has neither sent anything nor taken a byte for so long after a ping was due is gone (4409).
     #[serde(with = "chassis::duration")]
     #[schemars(with = "String", extend("format" = "duration"))]
     pub deadline: Duration,
@@ -142,7 +142,7 @@ impl Default for PingConfig {
     }
 }
 
-/// What a connection's clock goes by.
+/// The intervals of a connection's clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timers {
     pub(crate) ping_every: Duration,

@@ -79,11 +79,11 @@ mod tests {
         ]);
         for (path, names) in expected {
             let parameters = openapi["paths"][path]["get"]["parameters"].as_array().unwrap();
-            let told = parameters.iter().map(|parameter| match parameter["$ref"].as_str() {
+            let parameters = parameters.iter().map(|parameter| match parameter["$ref"].as_str() {
                 Some(shared) => openapi.pointer(&shared[1..]).unwrap(),
                 None => parameter,
             });
-            let queried = told.filter(|parameter| parameter["in"] == "query");
+            let queried = parameters.filter(|parameter| parameter["in"] == "query");
             let documented: Vec<&str> =
                 queried.map(|parameter| parameter["name"].as_str().unwrap()).collect();
             assert_eq!(documented, names, "{path}");

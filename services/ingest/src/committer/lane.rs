@@ -65,7 +65,7 @@ impl Lane {
         let mut inserter = self.inserter(deadline).await?;
         let readings: Vec<_> = jobs.iter().flat_map(|job| &job.readings).collect();
         let started = Instant::now();
-        // whatever goes wrong, the connection is dropped: a statement under way then must not be mistaken for ours
+        // whatever goes wrong, the connection is dropped: its statement must not be mistaken for ours
         match timeout_at(deadline + GRACE, inserter.insert(&readings, deadline)).await {
             Ok(Ok(Inserted::Stored(stored))) => {
                 self.metrics.commit.observe(started.elapsed().as_secs_f64());

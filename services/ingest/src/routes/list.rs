@@ -25,7 +25,7 @@ const DEFAULT_LIMIT: usize = 100;
 /// The most readings of a list.
 const MAX_LIMIT: usize = 1_000;
 
-/// Metadata of one page: what a list holds at a time, whatever lies in the table.
+/// Metadata of one page: what a list holds at a time, whatever is in the table.
 const PAGE_BYTES: usize = 512 << 10;
 
 /// The page that is written and the rows it was made of; one row more than fits is at most a MiB.

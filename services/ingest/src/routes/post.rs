@@ -1,4 +1,4 @@
-//! POST: readings in, committed when the answer says 201.
+//! POST: readings in, committed when the answer is 201.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "applica
 /// Names of the one charset of JSON (RFC 8259 §8.1), and of a part of it.
 const UTF_8: [&str; 3] = ["utf-8", "utf8", "us-ascii"];
 
-/// The demo's word for a stored reading.
+/// The demo's message for a stored reading.
 const MESSAGE: &str = "Sensor reading created successfully";
 
 pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {

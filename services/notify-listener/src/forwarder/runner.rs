@@ -239,7 +239,7 @@ impl Runner<'_> {
         }
         tokio::select! {
             biased;
-            // after a long stop both are due, and the notification tells more
+            // after a long stop both are due, and the notification carries more
             () = notified => Event::Notified { at_once: false },
             () = sleep(at_most) => Event::TimedOut,
             // no step follows it

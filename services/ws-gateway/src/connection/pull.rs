@@ -22,7 +22,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// Reading through a log in which little matches is stopped after so long; the answer says where to go on.
 const MAX_SCAN: Duration = Duration::from_secs(5);
 
-/// Before another look at a log that the hub has not caught up with.
+/// Before another read of a log that the hub has not caught up with.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// The number of its one subscription in the hub.

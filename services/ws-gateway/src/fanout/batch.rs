@@ -25,7 +25,7 @@ pub struct Batch {
 /// A batch takes so much beside its readings: itself, its entry's head and both counters.
 const BATCH_BYTES: usize = size_of::<Batch>() + size_of::<Entry>() + 4 * size_of::<usize>();
 
-/// Where a reading lies in its entry.
+/// The offsets of a reading in its entry.
 const ROW_BYTES: usize = 40;
 
 impl Batch {

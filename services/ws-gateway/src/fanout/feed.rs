@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 /// How long one read waits for an entry before the leader's beat is looked at.
 const BLOCK: Duration = Duration::from_secs(1);
 
-/// The same while no leader has been heard yet.
+/// The same until a leader was heard.
 const FIRST_BLOCK: Duration = Duration::from_millis(100);
 
 /// Before the second try to follow again; twice as long before each further one.
@@ -150,7 +150,7 @@ impl Feed {
         }
     }
 
-    /// Whose stream it is. While the database is away, its stream may still hold readings that were not delivered.
+    /// Whose stream it is. While the database is unreachable, its stream may still hold readings that were not delivered.
     async fn identity(&self, loss: &mut Loss) -> store::Result<String> {
         match (self.database.identity().await, &loss.identity) {
             (Err(_), Some(known)) => Ok(known.clone()),
@@ -163,7 +163,7 @@ impl Feed {
         matches!(timeout(READ_LIMIT, self.database.identity()).await, Ok(Ok(now)) if now != identity)
     }
 
-    /// Tells everyone at once when what the feed can promise changes.
+    /// Notifies all sessions at once when what the feed can promise changes.
     fn note(&self, feeding: FeedState) {
         if self.hub.set_feed_state(feeding) {
             self.metrics.stale.set(i64::from(feeding != FeedState::Current));
@@ -215,7 +215,7 @@ impl Feed {
         Ok(entry.end)
     }
 
-    /// The stream was trimmed past us: what lies between comes from the log.
+    /// The stream was trimmed past the cursor: the readings between come from the log.
     async fn fill(&self, mut cursor: Position, upto: Position) -> Result<Position, Lost> {
         tracing::info!(from = %cursor, to = %upto, "the stream has a gap; filling it from the log");
         self.metrics.gaps.inc();

@@ -39,7 +39,7 @@ struct State {
 /// How the feed does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FeedState {
-    /// It does not follow the stream, though the log goes on: other gateways do better.
+    /// It does not follow the stream, though the log grows: other gateways do better.
     #[default]
     Cut,
     /// It does not follow the stream, and as far as it can see no gateway does.
@@ -111,7 +111,7 @@ impl Hub {
         std::mem::replace(&mut self.state.lock().feed, feed) != feed
     }
 
-    /// Fills an empty window with what lies right before its head, oldest first.
+    /// Fills an empty window with what precedes its head, oldest first.
     pub fn remember(&self, past: Vec<Batch>) {
         if let Some(window) = &mut self.state.lock().window {
             window.remember(past);

@@ -10,7 +10,7 @@ use wire::Close;
 
 use crate::fanout::{batch::Batch, lock::Mutex};
 
-/// A session with more than this in its mailbox does not keep up; it goes on from the log at its own pace.
+/// A session with more than this in its mailbox does not keep up; it reads on from the log at its own pace.
 const LIMIT_BYTES: usize = 1 << 20;
 
 /// Readings for one subscription.
@@ -33,7 +33,7 @@ pub enum Selection {
     These(Box<[u32]>),
 }
 
-/// What a session finds when it looks.
+/// What a session takes out of its mailbox.
 #[derive(Debug, Default)]
 pub struct Mail {
     /// In order.

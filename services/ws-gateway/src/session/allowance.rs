@@ -46,7 +46,7 @@ mod tests {
         assert!(allowance.take(50, later));
         assert!(
             !allowance.take(1, later),
-            "what is refused costs nothing, and no more than the rate comes back"
+            "a refused command costs nothing, and the bucket refills at the rate"
         );
     }
 }

@@ -25,7 +25,7 @@ impl Session {
             return vec![Effect::Close(Close::TooMany)];
         }
         if self.protocol == Protocol::Demo {
-            // an old client's messages are ignored, unless it turns out to speak v1
+            // an old client's messages are ignored, unless they are v1
             let Ok(commands) = &commands else { return effects };
             if !commands.first().is_some_and(Command::is_v1) {
                 return effects;

@@ -1,4 +1,4 @@
-//! What a session asks of the connection around it.
+//! What a session needs of the connection around it.
 
 use std::{sync::Arc, time::Duration};
 

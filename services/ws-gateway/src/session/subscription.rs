@@ -94,7 +94,7 @@ impl Subscription {
         }
     }
 
-    /// How it goes on after it has waited.
+    /// What it does next, after it has waited.
     pub(super) fn read_on(&self) -> Effect {
         let (sub, filter) = (self.sub, self.filter.clone());
         match &self.state {

@@ -82,7 +82,7 @@ impl Messages {
         let mut payload = self.rest.split_to(length);
         payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
         if self.rest.is_empty() {
-            // the payload goes its way, and nothing stays
+            // keep no buffer for an empty rest
             self.rest = BytesMut::new();
         }
         Ok(Some((header, payload.freeze())))
