@@ -21,9 +21,6 @@ use clap::Args;
 
 use crate::{terminal::print, workspace::Workspace};
 
-/// Whether circles of files and imports through a crate's root are findings, beside figures of the report.
-const LAYOUT_MUST_HOLD: bool = false;
-
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Print figures of the layout and of sizes instead of checking
@@ -45,9 +42,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     for package in &metadata.packages {
         findings.extend(edges::check(package, &metadata.packages));
         findings.extend(fences::check(package));
-        if LAYOUT_MUST_HOLD {
-            findings.extend(layout::check(root, package)?);
-        }
+        findings.extend(layout::check(root, package)?);
     }
     let files = sources::files(root)?;
     findings.extend(sources::check(root, &files)?);

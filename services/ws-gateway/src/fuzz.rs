@@ -15,7 +15,7 @@ use crate::{
         query::{Latest, MAX_BUCKETS, MAX_LIMIT, Readings, Rows},
     },
     routes::query::LiveQuery,
-    websocket::message::{Incoming, Messages},
+    websocket::message::{Incoming, tests::in_pieces},
 };
 
 const LIMITS: Limits =
@@ -26,30 +26,12 @@ fn check(target: &str, property: impl Fn(&[u8])) {
     fuzz(&Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target), property);
 }
 
-/// The messages in bytes that come in pieces of so many.
-fn received(bytes: &[u8], piece: usize) -> (Vec<Incoming>, Option<wire::Close>) {
-    let (mut messages, mut all) = (Messages::default(), Vec::new());
-    for piece in bytes.chunks(piece) {
-        messages.feed(piece);
-        loop {
-            match messages.next(&LIMITS) {
-                Ok(Some(received)) => all.push(received),
-                Ok(None) => break,
-                Err(close) => return (all, Some(close)),
-            }
-        }
-        let (held, most) = (messages.held(), 2 * LIMITS.message_bytes + 32);
-        assert!(held <= most + piece.len(), "{held} bytes are held");
-    }
-    (all, None)
-}
-
 #[test]
 fn fuzz_bytes_of_a_socket() {
     check("socket", |bytes| {
-        let whole = received(bytes, bytes.len().max(1));
+        let whole = in_pieces(bytes, bytes.len().max(1), &LIMITS);
         for piece in [1, 3, 64] {
-            assert_eq!(received(bytes, piece), whole, "in pieces of {piece}");
+            assert_eq!(in_pieces(bytes, piece, &LIMITS), whole, "in pieces of {piece}");
         }
         for message in whole.0 {
             let size = match message {

@@ -157,4 +157,4 @@ impl Messages {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

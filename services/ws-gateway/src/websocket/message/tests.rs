@@ -35,24 +35,27 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 /// All that comes of these bytes, and the code that ends it, if one does; the same in pieces of any size.
 #[track_caller]
 fn received(bytes: &[u8]) -> (Vec<Incoming>, Option<Close>) {
-    let whole = in_pieces(bytes, bytes.len().max(1));
+    let whole = in_pieces(bytes, bytes.len().max(1), &LIMITS);
     for size in [1, 2, 7] {
-        assert_eq!(in_pieces(bytes, size), whole, "in pieces of {size}");
+        assert_eq!(in_pieces(bytes, size, &LIMITS), whole, "in pieces of {size}");
     }
     whole
 }
 
-fn in_pieces(bytes: &[u8], size: usize) -> (Vec<Incoming>, Option<Close>) {
+/// The messages in bytes that come in pieces of so many, and the fault that ends them.
+pub(crate) fn in_pieces(bytes: &[u8], size: usize, limits: &Limits) -> (Vec<Incoming>, Option<Close>) {
     let (mut messages, mut all) = (Messages::default(), Vec::new());
     for piece in bytes.chunks(size) {
         messages.feed(piece);
         loop {
-            match messages.next(&LIMITS) {
+            match messages.next(limits) {
                 Ok(Some(received)) => all.push(received),
                 Ok(None) => break,
                 Err(close) => return (all, Some(close)),
             }
         }
+        let (held, most) = (messages.held(), 2 * limits.message_bytes + 32);
+        assert!(held <= most + piece.len(), "{held} bytes are held");
     }
     (all, None)
 }
@@ -80,7 +83,7 @@ fn texts_of_any_length_arrive() {
     for length in [0, 1, 125, 126, 127, 128, 65_535, 65_536] {
         let sent = "*".repeat(length);
         let bytes = frame(FIN | TEXT, sent.as_bytes());
-        assert_eq!(in_pieces(&bytes, 997), (vec![text(&sent)], None), "{length}");
+        assert_eq!(in_pieces(&bytes, 997, &LIMITS), (vec![text(&sent)], None), "{length}");
     }
 }
 
@@ -184,10 +187,10 @@ fn a_close_is_echoed_or_found_wrong() {
 #[test]
 fn a_message_is_bounded_in_bytes_and_in_fragments_before_it_has_come() {
     let huge = &frame(FIN | TEXT, &vec![b'x'; LIMITS.message_bytes + 1])[..20];
-    assert_eq!(in_pieces(huge, 20), (vec![], Some(Close::TooBig)), "its header is enough");
+    assert_eq!(in_pieces(huge, 20, &LIMITS), (vec![], Some(Close::TooBig)), "its header is enough");
     let half = vec![b'x'; LIMITS.message_bytes / 2 + 1];
     let halves = [frame(TEXT, &half), frame(FIN, &half)].concat();
-    assert_eq!(in_pieces(&halves, 4_096), (vec![], Some(Close::TooBig)));
+    assert_eq!(in_pieces(&halves, 4_096, &LIMITS), (vec![], Some(Close::TooBig)));
     let mut empty = vec![frame(TEXT, b"")];
     empty.extend(vec![frame(CONTINUE, b""); LIMITS.fragments]);
     check(&empty, &[], Some(Close::Policy));
@@ -207,7 +210,7 @@ fn nothing_is_kept_between_messages() {
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        in_pieces(&bytes, 13);
+        in_pieces(&bytes, 13, &LIMITS);
     }
 }
 
@@ -244,7 +247,7 @@ proptest! {
         'pieces: for piece in bytes.chunks(size) {
             messages.feed(piece);
             loop {
-                match messages.next(&LIMITS) {
+                match messages.next(limits) {
                     Ok(Some(_)) => {}
                     Ok(None) => break,
                     Err(_) => break 'pieces,
