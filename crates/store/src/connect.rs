@@ -58,7 +58,7 @@ impl Options {
 
     /// Each statement is planned for its own values: a plan for any value could not know that a range is narrow.
     #[must_use]
-    pub fn planned_anew(self) -> Self {
+    pub fn with_custom_plans(self) -> Self {
         self.with("plan_cache_mode", "force_custom_plan")
     }
 
@@ -71,7 +71,7 @@ impl Options {
     /// The server ends the connection, and what it does there, when this side has taken nothing for so long: a leader
     /// that was cut off holds no lock for the quarter of an hour that TCP tries.
     #[must_use]
-    pub(crate) fn noticed_when_dead(self) -> Self {
+    pub(crate) fn with_peer_detection(self) -> Self {
         self.with("tcp_user_timeout", 20_000).with("tcp_keepalives_idle", 10)
     }
 

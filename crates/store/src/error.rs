@@ -10,7 +10,7 @@ pub struct Error(#[from] pub(crate) sqlx::Error);
 
 impl Error {
     /// Whether the statement's data was at fault and not the database: repeating it fails again.
-    pub fn blames_data(&self) -> bool {
+    pub fn is_data_error(&self) -> bool {
         self.class().is_some_and(|class| class == "22" || class == "23")
     }
 

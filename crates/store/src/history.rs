@@ -23,7 +23,8 @@ use crate::{
 pub const SENSORS_AT_ONCE: usize = 256;
 
 /// The times that the schema allows, half-open.
-pub const EVER: Span = Span { from: datetime!(0001-01-01 00:00 UTC), to: datetime!(9999-12-31 00:00 UTC) };
+pub const ALL_TIME: Span =
+    Span { from: datetime!(0001-01-01 00:00 UTC), to: datetime!(9999-12-31 00:00 UTC) };
 
 /// Half-open: from `from` to before `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct Span {
 
 /// Where a reading stands in the order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct ReadingKey {
     /// Its own time.
     pub timestamp: OffsetDateTime,
     /// Its id, for those of one time.
@@ -45,7 +46,7 @@ pub struct Place {
 
 /// A page that is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a, K> {
+pub struct PageQuery<'a, K> {
     /// Of which sensors.
     pub filter: &'a Filter,
     /// Of which time, by the readings' own.
@@ -69,7 +70,7 @@ pub struct Rows<T> {
 
 /// Where a bucket stands in the order of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BucketPlace {
+pub struct BucketKey {
     /// Its beginning.
     pub bucket: OffsetDateTime,
     /// Its sensor, for those of one time.
@@ -123,16 +124,20 @@ enum Whom {
 
 impl Database {
     /// Readings by their own time. A page is closed early when it has `max_bytes` of metadata.
-    pub async fn readings(&self, wanted: Wanted<'_, Place>, max_bytes: usize) -> Result<Rows<Reading>> {
-        let Wanted { filter, span, order, after, limit } = wanted;
+    pub async fn readings(
+        &self,
+        wanted: PageQuery<'_, ReadingKey>,
+        max_bytes: usize,
+    ) -> Result<Rows<Reading>> {
+        let PageQuery { filter, span, order, after, limit } = wanted;
         // from the first key that is out of reach to the last instant, in the order's own direction
         let (near, far) = match order {
             Order::Ascending => {
-                let start = Place { timestamp: span.from, id: i64::MIN };
+                let start = ReadingKey { timestamp: span.from, id: i64::MIN };
                 (after.filter(|after| after.timestamp >= span.from).unwrap_or(start), span.to)
             }
             Order::Descending => {
-                let start = Place { timestamp: span.to, id: i64::MIN };
+                let start = ReadingKey { timestamp: span.to, id: i64::MIN };
                 (after.filter(|after| after.timestamp < span.to).unwrap_or(start), span.from)
             }
         };
@@ -171,10 +176,10 @@ impl Database {
     /// Buckets of `length`, those without readings left out. The first and the last hold what of them is in the span.
     pub async fn buckets(
         &self,
-        wanted: Wanted<'_, BucketPlace>,
+        wanted: PageQuery<'_, BucketKey>,
         length: Duration,
     ) -> std::result::Result<Rows<Bucket>, BucketError> {
-        let Wanted { filter, span, order, after, limit } = wanted;
+        let PageQuery { filter, span, order, after, limit } = wanted;
         let Whom::These(sensors) = self.named(filter).await? else {
             return Err(BucketError::TooManySensors);
         };
@@ -186,11 +191,11 @@ impl Database {
             (Some(after), Order::Descending) => to = to.min(after.bucket.saturating_add(stretch)),
             (None, _) => {}
         }
-        let start = || BucketPlace {
+        let start = || BucketKey {
             bucket: match order {
                 // the first bucket may begin before the readings that are wanted
                 Order::Ascending => from.saturating_sub(stretch),
-                Order::Descending => EVER.to,
+                Order::Descending => ALL_TIME.to,
             },
             sensor_id: String::new(),
         };

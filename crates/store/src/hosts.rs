@@ -159,7 +159,7 @@ fn name(host: &PgConnectOptions) -> String {
 }
 
 /// Where one of them is.
-struct Place {
+struct Address {
     /// As it stands in a URL.
     host: String,
     /// The folder of a socket instead.
@@ -188,8 +188,8 @@ pub(crate) fn of_url(url: &str) -> std::result::Result<Hosts, Fault> {
         }
     }
     let mut places = match &named {
-        Some(named) => named.split(',').map(Place::named).collect(),
-        None => hosts.split(',').map(Place::in_url).collect::<std::result::Result<Vec<_>, _>>()?,
+        Some(named) => named.split(',').map(Address::named).collect(),
+        None => hosts.split(',').map(Address::in_url).collect::<std::result::Result<Vec<_>, _>>()?,
     };
     if let Some(ports) = ports {
         set_ports(&mut places, &ports)?;
@@ -204,7 +204,7 @@ pub(crate) fn at(pg: PgConnectOptions, host: &str) -> PgConnectOptions {
     if host.starts_with('/') { pg.socket(host) } else { pg.host(unbracketed(host)) }
 }
 
-impl Place {
+impl Address {
     /// As the value of a parameter names it.
     fn named(host: &str) -> Self {
         let (host, socket) = match unbracketed(host) {
@@ -238,7 +238,7 @@ impl Place {
 }
 
 /// One port is that of all hosts.
-fn set_ports(places: &mut [Place], ports: &str) -> std::result::Result<(), Fault> {
+fn set_ports(places: &mut [Address], ports: &str) -> std::result::Result<(), Fault> {
     let ports: Vec<&str> = ports.split(',').collect();
     if ports.len() != 1 && ports.len() != places.len() {
         return Err(Fault::Ports);

@@ -70,7 +70,7 @@ struct StepRow {
 impl Leader {
     /// Connects; `name` is written into the ticks.
     pub async fn connect(options: &Options, name: &str) -> Result<Self> {
-        let session = options.clone().noticed_when_dead().session(Access::Write).await?;
+        let session = options.clone().with_peer_detection().session(Access::Write).await?;
         Ok(Self { session, name: name.to_owned(), limit: options.limit() })
     }
 
@@ -86,7 +86,7 @@ impl Leader {
     }
 
     /// Says to others of this database that the listener of that name leads, for as long as the connection lasts.
-    pub async fn announce(&mut self, listener: &str) -> Result<()> {
+    pub async fn register(&mut self, listener: &str) -> Result<()> {
         let lock = "select pg_advisory_lock_shared(hashtext('rowcast.leader'), hashtext($1))";
         let lock = sqlx::query(lock).bind(listener).execute(self.session.own());
         within(self.limit, lock).await??;
@@ -94,7 +94,7 @@ impl Leader {
     }
 
     /// Whether the listener of that name leads here: it is connected to this database, and to no copy of it.
-    pub async fn knows(&mut self, listener: &str) -> Result<bool> {
+    pub async fn is_led_by(&mut self, listener: &str) -> Result<bool> {
         let query = sqlx::query_scalar(
             "select exists (select from pg_locks
                              where locktype = 'advisory'
@@ -210,7 +210,7 @@ impl Leader {
     }
 
     /// Tells writers that the leader is awake: no bell, please.
-    pub async fn wake(&mut self) -> Result<()> {
+    pub async fn disable_notify(&mut self) -> Result<()> {
         self.set_gate("begin; set local synchronous_commit = off; select setval('rowcast.gate', 1); commit")
             .await
     }
@@ -218,7 +218,7 @@ impl Leader {
     /// Tells writers to ring. The call takes a transaction id and ends it, so that the next snapshot shows every
     /// writer that had its own before the gate changed as ended or as open: a snapshot's upper bound is the last
     /// id that ended, and without this one a writer could lie beyond it.
-    pub async fn sleep(&mut self) -> Result<()> {
+    pub async fn enable_notify(&mut self) -> Result<()> {
         self.set_gate(
             "begin; set local synchronous_commit = off; select setval('rowcast.gate', 2), pg_current_xact_id(); commit",
         )

@@ -147,7 +147,7 @@ impl Inserter {
 
     /// Whether the connection is still there. One that has been idle is asked: servers, poolers and firewalls end idle ones,
     /// and an INSERT that fails on such a one may not be repeated.
-    pub async fn is_there(&mut self) -> bool {
+    pub async fn is_alive(&mut self) -> bool {
         if !self.session.works(self.heard_at.elapsed() < TRUSTED_FOR).await {
             return false;
         }
@@ -181,7 +181,7 @@ impl Inserter {
         self.session.begin().await?;
         let stored = match self.session.rows(query).await.map_err(Error) {
             Ok(stored) => stored,
-            Err(error) if error.blames_data() => {
+            Err(error) if error.is_data_error() => {
                 self.session.end().await?;
                 return Err(error);
             }

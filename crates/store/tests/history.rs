@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, postgres::types::PgInterval};
 use store::{
     Database,
-    history::{BucketError, BucketPlace, EVER, Order, Place, Span, Wanted, statements},
+    history::{ALL_TIME, BucketError, BucketKey, Order, PageQuery, ReadingKey, Span, statements},
 };
 use testkit::TestDatabase;
 use time::{OffsetDateTime, macros::datetime};
@@ -25,12 +25,12 @@ async fn ids(database: &Database, sensors: &str, span: Span, order: Order, limit
     let filter = filter(sensors);
     let (mut ids, mut after) = (Vec::new(), None);
     loop {
-        let wanted = Wanted { filter: &filter, span, order, after, limit };
+        let wanted = PageQuery { filter: &filter, span, order, after, limit };
         let page = database.readings(wanted, ALL_BYTES).await.unwrap();
         assert!(page.rows.len() == limit || !page.more, "only the last page is short");
         ids.extend(page.rows.iter().map(|reading| reading.id));
         let Some(last) = page.rows.last().filter(|_| page.more) else { return ids };
-        after = Some(Place { timestamp: last.timestamp, id: last.id });
+        after = Some(ReadingKey { timestamp: last.timestamp, id: last.id });
     }
 }
 
@@ -41,7 +41,7 @@ async fn filled() -> (TestDatabase, Database) {
         r#"insert into sensor_readings (sensor_id, value, "timestamp")
            select 's' || n % 7, n, timestamptz '2026-01-01' + (n * 37 % 50) * interval '1 s' from generate_series(1, 300) n"#,
     );
-    let database = Database::new(&db.options().planned_anew(), 2);
+    let database = Database::new(&db.options().with_custom_plans(), 2);
     (db, database)
 }
 
@@ -76,9 +76,10 @@ async fn pages_of_any_size_hold_every_reading_of_the_span_once_and_in_order() {
 async fn more_sensors_than_are_read_one_by_one_are_read_by_time() {
     let (db, database) = filled().await;
     db.psql("insert into sensor_readings (sensor_id, value) select 'many-' || n, n from generate_series(1, 300) n");
-    assert_eq!(ids(&database, "many-*", EVER, Descending, 100).await.len(), 300);
-    assert_eq!(ids(&database, "many-*,s0", EVER, Ascending, 100).await.len(), 342);
-    let wanted = Wanted { filter: &filter("many-*"), span: EVER, order: Ascending, after: None, limit: 10 };
+    assert_eq!(ids(&database, "many-*", ALL_TIME, Descending, 100).await.len(), 300);
+    assert_eq!(ids(&database, "many-*,s0", ALL_TIME, Ascending, 100).await.len(), 342);
+    let wanted =
+        PageQuery { filter: &filter("many-*"), span: ALL_TIME, order: Ascending, after: None, limit: 10 };
     let refused = database.buckets(wanted, Duration::from_secs(60)).await;
     assert!(matches!(refused, Err(BucketError::TooManySensors)), "{refused:?}");
 }
@@ -89,7 +90,7 @@ async fn a_page_of_large_readings_is_closed_early() {
     db.psql("insert into sensor_readings (sensor_id, value, metadata) select 'a', n, to_jsonb(repeat('x', 1000)) from generate_series(1, 20) n");
     let database = Database::new(&db.options(), 1);
     let all = filter("*");
-    let wanted = Wanted { filter: &all, span: EVER, order: Ascending, after: None, limit: 100 };
+    let wanted = PageQuery { filter: &all, span: ALL_TIME, order: Ascending, after: None, limit: 100 };
     let page = database.readings(wanted, 5_000).await.unwrap();
     assert_eq!((page.rows.len(), page.more), (5, true));
     // what was left unread on the connection is not in the way of the next
@@ -107,11 +108,11 @@ async fn buckets_are_paged_by_time_and_sensor() {
         let filter = filter("s*");
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let wanted = Wanted { filter: &filter, span: EVER, order, after, limit: 4 };
+            let wanted = PageQuery { filter: &filter, span: ALL_TIME, order, after, limit: 4 };
             let page = database.buckets(wanted, Duration::from_secs(7)).await.unwrap();
             all.extend(page.rows);
             let Some(last) = all.last().filter(|_| page.more) else { break };
-            after = Some(BucketPlace { bucket: last.bucket, sensor_id: last.sensor_id.clone() });
+            after = Some(BucketKey { bucket: last.bucket, sensor_id: last.sensor_id.clone() });
         }
         assert_eq!(all.len().to_string(), truth, "{order:?}");
         assert_eq!(all.iter().map(|bucket| bucket.count).sum::<i64>(), 300);
@@ -134,7 +135,7 @@ async fn a_mean_does_not_leave_the_numbers_it_is_of() {
     );
     let database = Database::new(&db.options(), 1);
     let filter = filter("*");
-    let wanted = Wanted { filter: &filter, span: EVER, order: Ascending, after: None, limit: 10 };
+    let wanted = PageQuery { filter: &filter, span: ALL_TIME, order: Ascending, after: None, limit: 10 };
     let rows = database.buckets(wanted, Duration::from_secs(60)).await.unwrap().rows;
     let means: Vec<f64> = rows.iter().map(|bucket| bucket.avg).collect();
     assert_eq!(means, [1.6e308, 2.0, (0.1 + 0.2) / 2.0, 0.0]);
@@ -148,11 +149,11 @@ async fn the_first_bucket_may_begin_before_the_first_reading_can() {
     let database = Database::new(&db.options(), 1);
     let all = filter("a");
     for order in [Ascending, Descending] {
-        let wanted = Wanted { filter: &all, span: EVER, order, after: None, limit: 10 };
+        let wanted = PageQuery { filter: &all, span: ALL_TIME, order, after: None, limit: 10 };
         let rows = database.buckets(wanted, Duration::from_secs(7 * 60 * 60)).await.unwrap().rows;
         assert_eq!(rows.len(), 2, "{order:?}: {rows:?}");
         let first = rows.iter().map(|bucket| bucket.bucket).min().unwrap();
-        assert!(first <= EVER.from && EVER.from < first + time::Duration::hours(7), "{first}");
+        assert!(first <= ALL_TIME.from && ALL_TIME.from < first + time::Duration::hours(7), "{first}");
     }
 }
 
@@ -200,7 +201,8 @@ async fn every_statement_of_history_is_read_by_index() {
     let early = datetime!(2026-01-01 07:00 UTC);
     for order in [Ascending, Descending] {
         // all of time, where walking it for one sensor would be worst
-        let (near, far) = if order == Ascending { (EVER.from, EVER.to) } else { (EVER.to, EVER.from) };
+        let (near, far) =
+            if order == Ascending { (ALL_TIME.from, ALL_TIME.to) } else { (ALL_TIME.to, ALL_TIME.from) };
         let plan = sqlx::query(AssertSqlSafe(format!("explain {}", statements::of_sensors(order))))
             .bind(vec!["s1", "s2"])
             .bind(near)

@@ -4,8 +4,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use store::{
-    Database, DatabaseConfig, Doorbell, Error, Inserter, NewReading, Options,
-    history::{EVER, Order, Wanted},
+    Database, DatabaseConfig, Error, Inserter, NewReading, Notifications, Options,
+    history::{ALL_TIME, Order, PageQuery},
     readings::Inserted,
     schema,
 };
@@ -40,8 +40,8 @@ async fn insert(options: &Options) -> Result<(), Error> {
 
 /// How many there are.
 async fn readings(options: &Options) -> usize {
-    let (span, order) = (EVER, Order::Descending);
-    let all = Wanted { filter: &Filter::All, span, order, after: None, limit: 10 };
+    let (span, order) = (ALL_TIME, Order::Descending);
+    let all = PageQuery { filter: &Filter::All, span, order, after: None, limit: 10 };
     Database::new(options, 1).readings(all, 1 << 20).await.unwrap().rows.len()
 }
 
@@ -103,7 +103,7 @@ async fn a_promoted_standby_is_written_to_read_and_listened_to() {
     let options = hosts(&[primary.port(), standby.port()], "");
     insert(&options).await.unwrap();
     assert_eq!(readings(&options).await, 1);
-    let mut bell = Doorbell::listen(&options).await.unwrap();
+    let mut bell = Notifications::listen(&options).await.unwrap();
     wait_for("the reading at the standby", Duration::from_secs(10), || async {
         match standby.psql("postgres", "select count(*) from sensor_readings").unwrap().as_str() {
             "1" => Ok(()),
@@ -112,13 +112,13 @@ async fn a_promoted_standby_is_written_to_read_and_listened_to() {
     })
     .await;
     primary.process().kill().unwrap();
-    timeout(Duration::from_secs(10), bell.rung()).await.unwrap().unwrap_err();
-    assert!(insert(&options).await.is_err() && Doorbell::listen(&options).await.is_err());
+    timeout(Duration::from_secs(10), bell.recv()).await.unwrap().unwrap_err();
+    assert!(insert(&options).await.is_err() && Notifications::listen(&options).await.is_err());
     standby.promote().unwrap();
     insert(&options).await.unwrap();
-    let mut bell = Doorbell::listen(&options).await.unwrap();
+    let mut bell = Notifications::listen(&options).await.unwrap();
     standby.psql("postgres", "notify sensor_updates").unwrap();
-    timeout(Duration::from_secs(10), bell.rung()).await.unwrap().unwrap();
+    timeout(Duration::from_secs(10), bell.recv()).await.unwrap().unwrap();
     assert_eq!(readings(&options).await, 2);
     // the old primary that comes back is not taken for one, once it follows the new
     primary = standby.start_standby().unwrap();

@@ -247,21 +247,21 @@ async fn the_latest_of_each_sensor_is_told_as_of_a_position() {
 async fn a_standby_sees_what_waits_and_who_is_at_it() {
     let db = TestDatabase::migrated().await;
     let (mut leader, mut standby) = (leader(&db).await, self::leader(&db).await);
-    let quiet = standby.look().await.unwrap();
+    let quiet = standby.log_status().await.unwrap();
     assert!(!quiet.waiting && !quiet.working, "{quiet:?}");
 
     let mut writer = Writer::begin(&db).await;
     writer.insert("a").await;
-    assert!(!standby.look().await.unwrap().waiting, "what is not committed does not wait");
+    assert!(!standby.log_status().await.unwrap().waiting, "what is not committed does not wait");
     writer.commit().await;
-    assert!(standby.look().await.unwrap().waiting);
+    assert!(standby.log_status().await.unwrap().waiting);
 
     // a tick that takes long: its row is held up by a lock
     let mut lock = Writer::begin(&db).await;
     sqlx::raw_sql("lock rowcast.tick in exclusive mode").execute(&mut lock.0).await.unwrap();
     let watched = async {
         loop {
-            if standby.look().await.unwrap().working {
+            if standby.log_status().await.unwrap().working {
                 return lock.commit().await;
             }
         }
@@ -270,6 +270,6 @@ async fn a_standby_sees_what_waits_and_who_is_at_it() {
         tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(step(&mut leader), watched) })
             .await
             .expect("the leader is seen at work, and gets on");
-    let after = standby.look().await.unwrap();
+    let after = standby.log_status().await.unwrap();
     assert_eq!((after.head, after.waiting, after.working), (taken.unwrap().0, false, false));
 }

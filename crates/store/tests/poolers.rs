@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::{Executor, PgConnection};
 use store::{
     Budget, Database, DatabaseConfig, Inserter, Leader, NewReading, Options, Pooler,
-    history::{EVER, Order, Wanted},
+    history::{ALL_TIME, Order, PageQuery},
     readings::Inserted,
 };
 use testkit::{PgBouncer, TestDatabase, pgbouncer::PoolMode};
@@ -33,7 +33,7 @@ async fn stranger(pooler: &PgBouncer, db: &TestDatabase) -> PgConnection {
 /// The newest readings, of one sensor where it is given.
 async fn newest(database: &Database, sensor_id: Option<&str>, limit: usize) -> store::Result<Vec<Reading>> {
     let filter = sensor_id.map_or(Filter::All, |id| Filter::Any(vec![Pattern::Exact(id.to_owned())]));
-    let wanted = Wanted { filter: &filter, span: EVER, order: Order::Descending, after: None, limit };
+    let wanted = PageQuery { filter: &filter, span: ALL_TIME, order: Order::Descending, after: None, limit };
     Ok(database.readings(wanted, 1 << 20).await?.rows)
 }
 
@@ -90,7 +90,7 @@ async fn what_others_set_and_prepare_in_a_shared_session_stays_theirs() {
     let start = leader.load(Budget::rows(0)).await.unwrap().head;
     let filter = Filter::parse(Some(&["a", "s*"])).unwrap();
     for round in 1..4 {
-        assert!(inserter.is_there().await);
+        assert!(inserter.is_alive().await);
         let stored = inserter.insert(&[&reading("a", "{}")], soon()).await.unwrap();
         let Inserted::Stored(stored) = stored else { panic!("too late") };
         assert_eq!(stored.read().unwrap()[0].metadata, "{}");
@@ -168,8 +168,8 @@ async fn data_that_is_refused_leaves_a_shared_session_as_good_as_before() {
     let mut inserter = Inserter::connect(&options).await.unwrap();
     for _ in 0..3 {
         let refused = inserter.insert(&[&reading("a", "{")], soon()).await;
-        assert!(refused.is_err_and(|error| error.blames_data()));
-        assert!(inserter.is_there().await);
+        assert!(refused.is_err_and(|error| error.is_data_error()));
+        assert!(inserter.is_alive().await);
         let stored = inserter.insert(&[&reading("a", "{}")], soon()).await.unwrap();
         assert!(matches!(stored, Inserted::Stored(_)));
     }

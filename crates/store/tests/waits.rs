@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use store::{
     Database, Inserter, Leader, NewReading, Options,
-    history::{EVER, Order, Wanted},
+    history::{ALL_TIME, Order, PageQuery},
     readings::Inserted,
 };
 use testkit::{Proxy, TestDatabase, proxy::Wire, wait_for};
@@ -36,8 +36,8 @@ async fn a_database_that_falls_silent_ends_every_wait_and_is_found_again() {
     for round in 0..3 {
         wire.set(Wire::Frozen);
         // more of them at once than there are connections
-        let (filter, span, order) = (&Filter::All, EVER, Order::Descending);
-        let newest = Wanted { filter, span, order, after: None, limit: 10 };
+        let (filter, span, order) = (&Filter::All, ALL_TIME, Order::Descending);
+        let newest = PageQuery { filter, span, order, after: None, limit: 10 };
         let each = Duration::from_secs(8);
         let (head, log, latest, newest, extent, schema) = tokio::join!(
             timeout(each, database.head()),
@@ -86,10 +86,10 @@ async fn connections_that_the_server_ended_while_they_were_idle_are_not_used() {
         tokio::time::pause();
         tokio::time::advance(Duration::from_millis(600)).await;
         tokio::time::resume();
-        assert!(!inserter.is_there().await);
+        assert!(!inserter.is_alive().await);
         database.head().await.unwrap();
         inserter = Inserter::connect(&db.options()).await.unwrap();
-        assert!(inserter.is_there().await);
+        assert!(inserter.is_alive().await);
     }
 }
 

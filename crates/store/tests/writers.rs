@@ -177,7 +177,7 @@ async fn a_prepared_transaction_is_told_when_it_is_committed() {
     store::schema::migrate(&options, Duration::from_secs(30)).await.unwrap();
     let mut leader = Leader::connect(&options, "test").await.unwrap();
     // also while the leader sleeps and is to be rung for
-    leader.sleep().await.unwrap();
+    leader.enable_notify().await.unwrap();
     let mut sql = PgConnection::connect(&server.url("postgres")).await.unwrap();
     let prepare = "set rowcast.doorbell = off; begin;
                    insert into sensor_readings (sensor_id, value) values ('both', 1); prepare transaction 'p'";

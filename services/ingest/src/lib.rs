@@ -42,7 +42,8 @@ const CHECK_PACE: Pace = Pace { holding: Duration::from_secs(2), failing: Durati
 /// Starts the lanes to the database, then the routes before them, then the port.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
-    let reading = config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT).planned_anew();
+    let reading =
+        config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT).with_custom_plans();
     let database = Database::new(&reading, READERS);
     let lanes = config.database.options("rowcast ingest")?;
     let (origins, bodies) =

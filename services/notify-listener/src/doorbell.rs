@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chassis::{Life, Outage};
-use store::Doorbell;
+use store::Notifications;
 use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
@@ -19,7 +19,7 @@ pub(crate) async fn answer(options: store::Options, bell: Arc<Notify>, metrics: 
 async fn listen(options: store::Options, bell: Arc<Notify>, metrics: Metrics) -> ! {
     let mut outage = Outage::new("the LISTEN session");
     loop {
-        match Doorbell::listen(&options).await {
+        match Notifications::listen(&options).await {
             Ok(mut doorbell) => {
                 outage.ends();
                 // what was committed without a session notified nobody
@@ -37,9 +37,9 @@ async fn listen(options: store::Options, bell: Arc<Notify>, metrics: Metrics) ->
     }
 }
 
-async fn ring_while(doorbell: &mut Doorbell, bell: &Notify, metrics: &Metrics) -> store::Result<()> {
+async fn ring_while(doorbell: &mut Notifications, bell: &Notify, metrics: &Metrics) -> store::Result<()> {
     loop {
-        doorbell.rung().await?;
+        doorbell.recv().await?;
         metrics.bells.inc();
         bell.notify_one();
     }

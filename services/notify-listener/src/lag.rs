@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bus::EntryId;
-use store::Outlook;
+use store::LogStatus;
 use tokio::time::Instant;
 
 /// How long nothing may move while readings wait. A leader under load makes hundreds of ticks in that time.
@@ -20,7 +20,7 @@ pub const QUICK: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
     /// In Postgres.
-    pub outlook: Outlook,
+    pub log: LogStatus,
     /// Where the stream ends.
     pub end: Option<EntryId>,
     /// The beats of leaders.
@@ -44,9 +44,9 @@ impl Lag {
             return false;
         }
         let stuck = self.last.and_then(|(last, since)| since.filter(|_| !moved(&last, &observation)));
-        let since = observation.outlook.waiting.then(|| stuck.unwrap_or(now));
+        let since = observation.log.waiting.then(|| stuck.unwrap_or(now));
         self.last = Some((observation, since));
-        !observation.outlook.working && since.is_some_and(|since| now - since >= STALLED_AFTER)
+        !observation.log.working && since.is_some_and(|since| now - since >= STALLED_AFTER)
     }
 
     /// A check failed, or leadership has changed: earlier observations no longer count.
@@ -58,7 +58,7 @@ impl Lag {
 /// Whether there was a tick, an append or a beat.
 fn moved(before: &Observation, after: &Observation) -> bool {
     let marks = |observation: &Observation| {
-        (observation.outlook.epoch, observation.outlook.head, observation.end, observation.beats)
+        (observation.log.epoch, observation.log.head, observation.end, observation.beats)
     };
     marks(before) != marks(after)
 }

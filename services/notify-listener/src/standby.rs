@@ -111,11 +111,11 @@ impl Standby {
             None => Warm::connect::<CheckFailed>(&self.database, &self.stream, "standby").await?,
         };
         let began = Instant::now();
-        let outlook = warm.leader.look().await?;
-        let end = warm.appender.end(outlook.epoch).await?;
-        let beats = warm.appender.beats(outlook.epoch).await?;
+        let log = warm.leader.log_status().await?;
+        let end = warm.appender.end(log.epoch).await?;
+        let beats = warm.appender.beats(log.epoch).await?;
         // only now: a check that was cancelled leaves no connection with half an answer in it
         self.warm = Some(warm);
-        Ok(Observation { outlook, end, beats, took: began.elapsed() })
+        Ok(Observation { log, end, beats, took: began.elapsed() })
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use bus::EntryId;
 use notify_listener::lag::{Lag, Observation, QUICK, STALLED_AFTER};
 use proptest::prelude::*;
-use store::Outlook;
+use store::LogStatus;
 use tokio::time::Instant;
 use wire::{Epoch, Tick};
 
 /// A leader that is gone: readings wait, and nothing moves.
 const GONE: Observation = Observation {
-    outlook: Outlook { epoch: Epoch(1), head: Tick(7), waiting: true, working: false },
+    log: LogStatus { epoch: Epoch(1), head: Tick(7), waiting: true, working: false },
     end: Some(EntryId { tick: Tick(7), last_id: 70 }),
     beats: 12,
     took: Duration::from_millis(2),
@@ -43,9 +43,9 @@ fn a_leader_that_is_gone_is_found_out() {
 #[test]
 fn a_leader_that_works_keeps_the_lease() {
     let number = |n: usize| i64::try_from(n).expect("a small number");
-    never("nothing waits", |_| Observation { outlook: Outlook { waiting: false, ..GONE.outlook }, ..GONE });
+    never("nothing waits", |_| Observation { log: LogStatus { waiting: false, ..GONE.log }, ..GONE });
     never("a tick in five checks", |n| Observation {
-        outlook: Outlook { head: Tick(number(n / 5)), ..GONE.outlook },
+        log: LogStatus { head: Tick(number(n / 5)), ..GONE.log },
         ..GONE
     });
     never("it appends what it had to make again", |n| Observation {
@@ -54,7 +54,7 @@ fn a_leader_that_works_keeps_the_lease() {
     });
     never("it moves its beat", |n| Observation { beats: n as u64 / 5, ..GONE });
     never("it is at a huge tick, or the disk is slow", |_| Observation {
-        outlook: Outlook { working: true, ..GONE.outlook },
+        log: LogStatus { working: true, ..GONE.log },
         ..GONE
     });
 }
@@ -79,7 +79,7 @@ proptest! {
         observations in prop::collection::vec((0..3_i64, any::<bool>(), 0..400_u64), 1..60),
     ) {
         let observation = |(head, waiting, took): (i64, bool, u64)| Observation {
-            outlook: Outlook { head: Tick(head), waiting, ..GONE.outlook },
+            log: LogStatus { head: Tick(head), waiting, ..GONE.log },
             took: Duration::from_millis(took),
             ..GONE
         };
@@ -87,8 +87,8 @@ proptest! {
         if let Some(after) = first_lag(observations.iter().copied()) {
             let applied = usize::try_from(after.as_millis() / 250).expect("a small number");
             let waited = &observations[applied - 6..=applied];
-            prop_assert!(waited.iter().all(|observation| observation.outlook.waiting && observation.took <= QUICK));
-            prop_assert!(waited.iter().all(|observation| observation.outlook.head == waited[0].outlook.head));
+            prop_assert!(waited.iter().all(|observation| observation.log.waiting && observation.took <= QUICK));
+            prop_assert!(waited.iter().all(|observation| observation.log.head == waited[0].log.head));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use chassis::Query;
-use store::history::{BucketPlace, Place};
+use store::history::{BucketKey, ReadingKey};
 use testkit::fuzz::fuzz;
 use time::macros::datetime;
 use wire::frame::Limits;
@@ -90,8 +90,8 @@ fn fuzz_cursors() {
     }
     check("cursors", |bytes| {
         for token in [String::from_utf8_lossy(bytes).into_owned(), BASE64_URL_SAFE_NO_PAD.encode(bytes)] {
-            same::<Place>(&token);
-            same::<BucketPlace>(&token);
+            same::<ReadingKey>(&token);
+            same::<BucketKey>(&token);
             same::<LatestPlace>(&token);
         }
     });

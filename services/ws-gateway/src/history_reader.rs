@@ -46,7 +46,7 @@ pub(crate) struct ReadPermit<'a> {
 impl HistoryReader {
     /// With a pool of its own.
     pub(crate) fn new(options: Options, metrics: Metrics) -> Self {
-        let options = options.statement_timeout(STATEMENT_LIMIT).planned_anew();
+        let options = options.statement_timeout(STATEMENT_LIMIT).with_custom_plans();
         let inner = Inner {
             database: Database::new(&options, READERS),
             reading: Semaphore::new(READERS as usize),

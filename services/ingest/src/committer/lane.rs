@@ -75,7 +75,7 @@ impl Lane {
                 self.outage.ends();
                 Ok(stored)
             }
-            Ok(Err(error)) if error.blames_data() => {
+            Ok(Err(error)) if error.is_data_error() => {
                 self.inserter = Some(inserter);
                 let too_large = error.constraint() == Some(store::readings::METADATA_LIMIT);
                 Err(if too_large { NotStored::TooLarge } else { NotStored::BadData })
@@ -90,7 +90,7 @@ impl Lane {
 
     async fn inserter(&mut self, deadline: Instant) -> Result<Inserter, NotStored> {
         if let Some(mut inserter) = self.inserter.take()
-            && timeout_at(deadline, inserter.is_there()).await == Ok(true)
+            && timeout_at(deadline, inserter.is_alive()).await == Ok(true)
         {
             return Ok(inserter);
         }

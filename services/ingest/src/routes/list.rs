@@ -13,7 +13,7 @@ use futures_util::stream;
 use http::{StatusCode, header};
 use store::{
     Database,
-    history::{EVER, Order, Place, Rows, Wanted},
+    history::{ALL_TIME, Order, PageQuery, ReadingKey, Rows},
 };
 use wire::{Filter, Pattern};
 
@@ -47,7 +47,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery)
 struct List {
     database: Database,
     filter: Filter,
-    after: Option<Place>,
+    after: Option<ReadingKey>,
     /// How many readings may follow.
     left: usize,
 }
@@ -73,7 +73,8 @@ impl List {
         }
         if self.left > 0 {
             let (filter, limit) = (&self.filter, self.left);
-            let wanted = Wanted { filter, span: EVER, order: Order::Descending, after: self.after, limit };
+            let wanted =
+                PageQuery { filter, span: ALL_TIME, order: Order::Descending, after: self.after, limit };
             let Rows { rows, more } = self.database.readings(wanted, PAGE_BYTES).await?;
             self.left = if more { limit - rows.len() } else { 0 };
             for reading in rows {
@@ -81,7 +82,7 @@ impl List {
                     json.push(b',');
                 }
                 reading.write_json(&mut json);
-                self.after = Some(Place { timestamp: reading.timestamp, id: reading.id });
+                self.after = Some(ReadingKey { timestamp: reading.timestamp, id: reading.id });
             }
         }
         if self.left == 0 {

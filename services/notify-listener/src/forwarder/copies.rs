@@ -39,7 +39,7 @@ impl Runner<'_> {
         let until = Instant::now() + HEARD_EVERY + POLL;
         while let Some(last) = self.appender.last_leader(epoch).await? {
             let is_gone = last.silent_for >= HEARD_EVERY;
-            if is_gone || last.name == self.known_as || self.leader.knows(&last.name).await? {
+            if is_gone || last.name == self.known_as || self.leader.is_led_by(&last.name).await? {
                 break;
             }
             if Instant::now() >= until {

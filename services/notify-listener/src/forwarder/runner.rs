@@ -81,11 +81,12 @@ impl Runner<'_> {
             Step::Append { epoch, expected, predecessor } => self.append(epoch, expected, predecessor).await,
             Step::Verify { epoch } => Ok(Event::End(self.end(epoch).await?)),
             Step::OpenGate => {
-                within(leadership, DATABASE_WITHIN, async { Ok(self.leader.wake().await?) }).await?;
+                within(leadership, DATABASE_WITHIN, async { Ok(self.leader.disable_notify().await?) })
+                    .await?;
                 Ok(Event::Gated)
             }
             Step::CloseGate => {
-                within(leadership, DATABASE_WITHIN, async { Ok(self.leader.sleep().await?) }).await?;
+                within(leadership, DATABASE_WITHIN, async { Ok(self.leader.enable_notify().await?) }).await?;
                 Ok(Event::Gated)
             }
             Step::Wait(at_most) => {
@@ -127,7 +128,7 @@ impl Runner<'_> {
                 None => self.check_is_alone(before).await?,
                 Some(_) => self.check_last_leader(before).await?,
             }
-            self.leader.announce(self.known_as).await?;
+            self.leader.register(self.known_as).await?;
         }
         self.appender.sign(before, self.known_as).await?;
         self.epoch = Some(before);

@@ -1,7 +1,7 @@
 //! Cursors: where a page ended, as a token that clients hand back unread.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use store::history::{BucketPlace, Place};
+use store::history::{BucketKey, ReadingKey};
 use time::OffsetDateTime;
 use wire::Position;
 
@@ -33,7 +33,7 @@ pub(crate) struct LatestPlace {
     pub(crate) sensor_id: String,
 }
 
-impl Cursor for Place {
+impl Cursor for ReadingKey {
     const KIND: &'static str = "reading";
 
     fn write(&self) -> String {
@@ -46,7 +46,7 @@ impl Cursor for Place {
     }
 }
 
-impl Cursor for BucketPlace {
+impl Cursor for BucketKey {
     const KIND: &'static str = "bucket";
 
     fn write(&self) -> String {
@@ -80,7 +80,7 @@ fn micros(at: OffsetDateTime) -> i128 {
 fn instant(micros: &str) -> Option<OffsetDateTime> {
     let nanos = micros.parse::<i128>().ok()?.checked_mul(1_000)?;
     let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?;
-    let ever = store::history::EVER;
+    let ever = store::history::ALL_TIME;
     // the first bucket of a length may begin before the first reading can
     (at >= ever.from - time::Duration::DAY && at < ever.to).then_some(at)
 }
@@ -99,15 +99,15 @@ mod tests {
 
     #[test]
     fn a_token_reads_back_as_what_it_was_and_as_nothing_else() {
-        let place = Place { timestamp: datetime!(2026-01-01 00:00:00.000001 UTC), id: 7 };
-        assert_eq!(Place::parse(&place.token()), Some(place));
-        let bucket = BucketPlace { bucket: datetime!(1969-12-31 23:59 UTC), sensor_id: "a b ü".to_owned() };
-        assert_eq!(BucketPlace::parse(&bucket.token()), Some(bucket.clone()));
+        let place = ReadingKey { timestamp: datetime!(2026-01-01 00:00:00.000001 UTC), id: 7 };
+        assert_eq!(ReadingKey::parse(&place.token()), Some(place));
+        let bucket = BucketKey { bucket: datetime!(1969-12-31 23:59 UTC), sensor_id: "a b ü".to_owned() };
+        assert_eq!(BucketKey::parse(&bucket.token()), Some(bucket.clone()));
         let at = Position::after_tick(Epoch(1), Tick(2));
         let latest = LatestPlace { at, sensor_id: "a b".to_owned() };
         assert_eq!(LatestPlace::parse(&latest.token()), Some(latest));
-        assert_eq!(Place::parse(&bucket.token()), None);
-        assert_eq!(BucketPlace::parse(&place.token()), None);
+        assert_eq!(ReadingKey::parse(&bucket.token()), None);
+        assert_eq!(BucketKey::parse(&place.token()), None);
     }
 
     #[test]
@@ -122,15 +122,15 @@ mod tests {
             "reading 1 x",
             "reading 1 99999999999999999999",
         ] {
-            assert_eq!(Place::parse(&token(text)), None, "{text}");
+            assert_eq!(ReadingKey::parse(&token(text)), None, "{text}");
         }
         for beyond in [datetime!(9999-12-31 12:00 UTC), datetime!(0000-12-30 23:59 UTC)] {
-            let place = Place { timestamp: beyond, id: 1 };
-            assert_eq!(Place::parse(&place.token()), None, "no reading has the time {beyond}");
+            let place = ReadingKey { timestamp: beyond, id: 1 };
+            assert_eq!(ReadingKey::parse(&place.token()), None, "no reading has the time {beyond}");
         }
-        assert_eq!(BucketPlace::parse(&token("bucket 1 a\0")), None);
+        assert_eq!(BucketKey::parse(&token("bucket 1 a\0")), None);
         for text in ["%", "=", "reading 1 2", "AAAA", "_w"] {
-            assert_eq!(Place::parse(text), None, "{text}");
+            assert_eq!(ReadingKey::parse(text), None, "{text}");
         }
     }
 }

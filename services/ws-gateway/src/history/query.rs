@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chassis::{Problem, Query};
-use store::history::{BucketPlace, EVER, Order, Place, Span};
+use store::history::{ALL_TIME, BucketKey, Order, ReadingKey, Span};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use wire::{Filter, split_patterns};
 
@@ -45,8 +45,8 @@ pub(crate) struct Readings {
 /// As they are, or in buckets; behind what.
 #[derive(Debug)]
 pub(crate) enum Rows {
-    Readings(Option<Place>),
-    Buckets(Duration, Option<BucketPlace>),
+    Readings(Option<ReadingKey>),
+    Buckets(Duration, Option<BucketKey>),
 }
 
 /// The newest of which sensors.
@@ -75,8 +75,8 @@ impl Readings {
             None => Rows::Readings(cursor(&mut parameters)),
             Some(length) => Rows::Buckets(length, cursor(&mut parameters)),
         };
-        let ever = if bucket.is_some() { now } else { EVER.to };
-        let span = Span { from: from.unwrap_or(EVER.from), to: to.unwrap_or(ever).min(EVER.to) };
+        let ever = if bucket.is_some() { now } else { ALL_TIME.to };
+        let span = Span { from: from.unwrap_or(ALL_TIME.from), to: to.unwrap_or(ever).min(ALL_TIME.to) };
         if from.is_some() && to.is_some() && span.from > span.to {
             parameters.fault("to", "must not be before from");
         }
@@ -147,10 +147,10 @@ fn cursor<C: Cursor>(query: &mut Query<'_>) -> Option<C> {
 fn parse_instant(text: &str) -> Result<OffsetDateTime, String> {
     let at = OffsetDateTime::parse(text, &Rfc3339)
         .map_err(|_| "must be a time such as 2026-01-31T08:00:00Z (a + is written %2B)".to_owned())?;
-    let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(EVER.from);
+    let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(ALL_TIME.from);
     let beyond = at.nanosecond() % 1_000;
     let up = if beyond == 0 { 0 } else { 1_000 - i64::from(beyond) };
-    Ok(at.saturating_add(time::Duration::nanoseconds(up)).clamp(EVER.from, EVER.to))
+    Ok(at.saturating_add(time::Duration::nanoseconds(up)).clamp(ALL_TIME.from, ALL_TIME.to))
 }
 
 fn parse_bucket(text: &str) -> Result<Duration, String> {
@@ -201,7 +201,7 @@ mod tests {
         let defaults = Readings::read("", NOW).unwrap();
         assert_eq!(
             (defaults.filter, defaults.span, defaults.order, defaults.limit),
-            (Filter::All, EVER, Order::Descending, 100)
+            (Filter::All, ALL_TIME, Order::Descending, 100)
         );
         assert_eq!(Readings::read("limit=99999999999", NOW).unwrap().limit, 1_000);
         let buckets = Readings::read("sensor=a&bucket=1m&from=2026-05-31T23:00:00Z", NOW).unwrap();
@@ -220,6 +220,6 @@ mod tests {
         assert_eq!(span.to, datetime!(2026-01-01 00:00:00.000002 UTC));
         let far =
             Readings::read("from=0000-01-01T00:00:00%2B01:00&to=9999-12-31T23:59:59.9999999Z", NOW).unwrap();
-        assert_eq!(far.span, EVER);
+        assert_eq!(far.span, ALL_TIME);
     }
 }

@@ -3,7 +3,7 @@
 use axum::{extract::State, response::Response};
 use chassis::Problem;
 use http::{HeaderMap, Uri};
-use store::history::{BucketPlace, Place, Wanted};
+use store::history::{BucketKey, PageQuery, ReadingKey};
 use time::OffsetDateTime;
 
 use super::{
@@ -30,19 +30,19 @@ async fn read(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Probl
     let (filter, span, order, limit) = (filter, *span, *order, *limit);
     match rows {
         Rows::Readings(after) => {
-            let wanted = Wanted { filter, span, order, after: *after, limit };
+            let wanted = PageQuery { filter, span, order, after: *after, limit };
             let page =
                 permit.database.readings(wanted, MAX_BYTES).await.map_err(|error| unreadable(&error))?;
             let last = page.rows.last().filter(|_| page.more);
-            let next = last.map(|last| Place { timestamp: last.timestamp, id: last.id }.token());
+            let next = last.map(|last| ReadingKey { timestamp: last.timestamp, id: last.id }.token());
             Ok(Answer::rows(media, &page.rows, next.as_deref(), None, (&app.prefix, uri)))
         }
         Rows::Buckets(length, after) => {
-            let wanted = Wanted { filter, span, order, after: after.clone(), limit };
+            let wanted = PageQuery { filter, span, order, after: after.clone(), limit };
             let page = permit.database.buckets(wanted, *length).await.map_err(|error| no_buckets(&error))?;
             let last = page.rows.last().filter(|_| page.more);
-            let next = last
-                .map(|last| BucketPlace { bucket: last.bucket, sensor_id: last.sensor_id.clone() }.token());
+            let next =
+                last.map(|last| BucketKey { bucket: last.bucket, sensor_id: last.sensor_id.clone() }.token());
             Ok(Answer::rows(media, &page.rows, next.as_deref(), None, (&app.prefix, uri)))
         }
     }

@@ -7,7 +7,7 @@ use crate::{error::Result, leader::Leader};
 
 /// The log's end, and whether readings wait behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outlook {
+pub struct LogStatus {
     /// The current epoch.
     pub epoch: Epoch,
     /// The last tick.
@@ -30,7 +30,7 @@ struct End {
 impl Leader {
     /// Looks, and changes nothing. Readings of transactions that were open at the last tick and have ended since are
     /// not counted as waiting: whoever looks wants to know whether the leader is at work, not how far it is.
-    pub async fn look(&mut self) -> Result<Outlook> {
+    pub async fn log_status(&mut self) -> Result<LogStatus> {
         let end: End = sqlx::query_as(
             "select epoch, no, pg_snapshot_xmax(snap)::text as beyond,
                     exists (select from pg_stat_activity
@@ -49,6 +49,6 @@ impl Leader {
         .bind(beyond)
         .fetch_one(self.connection())
         .await?;
-        Ok(Outlook { epoch: Epoch(epoch), head: Tick(no), waiting, working })
+        Ok(LogStatus { epoch: Epoch(epoch), head: Tick(no), waiting, working })
     }
 }

@@ -20,11 +20,11 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// A session that listens.
-pub struct Doorbell {
+pub struct Notifications {
     listener: PgListener,
 }
 
-impl Doorbell {
+impl Notifications {
     /// Opens the session and listens.
     pub async fn listen(options: &Options) -> Result<Self> {
         let pool = options.pool_of_one().await?;
@@ -40,7 +40,7 @@ impl Doorbell {
 
     /// Returns when the bell rang. An error means that the session is gone or answers no more: rings may have been
     /// missed, so poll, and listen anew.
-    pub async fn rung(&mut self) -> Result<()> {
+    pub async fn recv(&mut self) -> Result<()> {
         loop {
             match timeout(HEARTBEAT, self.listener.try_recv()).await {
                 Ok(Ok(Some(_))) => {
