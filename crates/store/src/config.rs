@@ -68,12 +68,12 @@ impl Default for DatabaseConfig {
 }
 
 impl DatabaseConfig {
-    /// What a URL says, and nothing else.
+    /// The section with a URL alone.
     pub fn at(url: &str) -> Self {
         Self { url: Some(url.into()), ..Self::default() }
     }
 
-    /// How to reach it; `application` is what `pg_stat_activity` shows.
+    /// The connection options; `application` is the name that `pg_stat_activity` shows.
     ///
     /// # Errors
     /// What is wrong with the section.
@@ -86,7 +86,7 @@ impl DatabaseConfig {
         Ok(Options::of(hosts.try_map(|pg| self.with_tls(pg))?, application, self.pooler))
     }
 
-    /// The same for a service that needs sessions of its own: it listens, or holds locks.
+    /// The same for a service that needs sessions of its own, because it listens or holds locks.
     ///
     /// # Errors
     /// What is wrong with the section, such as a pooler that shares sessions.
@@ -106,13 +106,13 @@ impl DatabaseConfig {
             ("database.password", self.password.is_some()),
         ];
         match parts.into_iter().find(|(_, is_set)| *is_set) {
-            Some((key, _)) => Err(Fault::Twice(key)),
+            Some((key, _)) => Err(Fault::PartOfUrl(key)),
             None => hosts::of_url(url),
         }
     }
 
     fn of_parts(&self, host: &str) -> Hosts {
-        // the file of passwords is for people; a service is told its password
+        // without `~/.pgpass`: a service takes its password from its configuration alone
         let pg = PgConnectOptions::new_without_pgpass()
             .port(self.port.unwrap_or(5432))
             .database(self.name.as_deref().unwrap_or("rowcast"))
@@ -127,9 +127,9 @@ impl DatabaseConfig {
     fn with_tls(&self, mut pg: PgConnectOptions) -> Result<PgConnectOptions, Fault> {
         if let Some(path) = readable("database.ca", self.ca.as_ref())? {
             pg = pg.ssl_root_cert(path);
-            // an authority is given to be asked, unless somebody says otherwise
-            let says = self.url.as_ref().is_some_and(|url| url.expose_secret().contains("sslmode="));
-            if !says {
+            // a configured authority means full verification, unless `sslmode` is set
+            let has_mode = self.url.as_ref().is_some_and(|url| url.expose_secret().contains("sslmode="));
+            if !has_mode {
                 pg = pg.ssl_mode(PgSslMode::VerifyFull);
             }
         }
@@ -140,8 +140,8 @@ impl DatabaseConfig {
         match (certificate, readable("database.key", self.key.as_ref())?) {
             (Some(certificate), Some(key)) => Ok(pg.ssl_client_cert(certificate).ssl_client_key(key)),
             (None, None) => Ok(pg),
-            (Some(_), None) => Err(Fault::Half("database.key")),
-            (None, Some(_)) => Err(Fault::Half("database.certificate")),
+            (Some(_), None) => Err(Fault::Unpaired("database.key")),
+            (None, Some(_)) => Err(Fault::Unpaired("database.certificate")),
         }
     }
 }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_ipv6_is_known_without_its_brackets() {
+    fn an_ipv6_address_is_used_without_its_brackets() {
         for (url, host, port) in [
             ("postgres://u:secret@[::1]:5433/db", "::1", 5433),
             ("postgresql://u@[fd00::7]/db", "fd00::7", 5432),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_key_and_without_secrets() {
+    fn faults_name_their_key_and_no_secrets() {
         let parts = DatabaseConfig { host: Some("db".to_owned()), ..DatabaseConfig::default() };
         check_fault(&DatabaseConfig::default(), "database.url", "and so is database.host");
         check_fault(&DatabaseConfig::at("mysql://u:secret@db"), "database.url", "not a Postgres URL");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_is_asked_unless_something_else_is_said() {
+    fn an_authority_means_verify_full_unless_a_mode_is_set() {
         let mode = |config: DatabaseConfig| {
             let hosts = match (&config.url, &config.host) {
                 (Some(url), _) => hosts::of_url(url.expose_secret()).unwrap(),
@@ -225,12 +225,12 @@ mod tests {
         assert_eq!(mode(parts.clone()), "Prefer");
         assert_eq!(mode(ca(parts.clone())), "VerifyFull");
         assert_eq!(mode(ca(DatabaseConfig::at("postgres://db/x?sslmode=require"))), "Require");
-        let said = DatabaseConfig { sslmode: Some("verify-ca".to_owned()), ..ca(parts) };
-        assert_eq!(mode(said), "VerifyCa");
+        let explicit = DatabaseConfig { sslmode: Some("verify-ca".to_owned()), ..ca(parts) };
+        assert_eq!(mode(explicit), "VerifyCa");
     }
 
     #[test]
-    fn several_hosts_stand_where_libpq_has_them() {
+    fn several_hosts_are_written_as_in_libpq() {
         #[track_caller]
         fn check(url: &str, want: &[(&str, u16)], target: Target) {
             let hosts = hosts::of_url(url).unwrap();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn who_needs_a_session_refuses_a_pooler_that_shares_them() {
+    fn a_service_that_needs_a_session_refuses_transaction_pooling() {
         let behind = |pooler| DatabaseConfig { pooler, ..DatabaseConfig::at("postgres://db/x") };
         for pooler in [Pooler::None, Pooler::Session] {
             assert!(behind(pooler).options_of_own_session("").is_ok(), "{pooler:?}");

@@ -15,10 +15,10 @@ use crate::{
 /// How long a new connection may take.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a statement may take where nothing else is said.
+/// How long a statement may take by default.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
 
-/// How much longer than a statement's timeout the server may take to say that it cancelled it.
+/// How much longer than a statement's timeout the server may take to report that it cancelled it.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How to reach the database.
@@ -26,8 +26,8 @@ const GRACE: Duration = Duration::from_millis(500);
 pub struct Options {
     hosts: Hosts,
     pooler: Pooler,
-    /// Made on each connection when it is there, and not at its start: poolers refuse options that they do not know. Where
-    /// sessions are shared, they are made in each transaction.
+    /// Applied to each connection once it is open, and not as startup options: poolers refuse options that they do not
+    /// know. Where sessions are shared, they are applied in each transaction.
     settings: Vec<(&'static str, String)>,
     /// How long a statement may take before its connection counts as lost.
     limit: Duration,
@@ -36,7 +36,7 @@ pub struct Options {
 impl Options {
     pub(crate) fn of(hosts: Hosts, application: &str, pooler: Pooler) -> Self {
         let hosts = hosts.map(|pg| {
-            // floats travel in binary: the setting would change nothing, and poolers refuse it
+            // floats are sent in binary: the setting would change nothing, and poolers refuse it
             let pg = pg.application_name(application).extra_float_digits(None);
             pg.log_statements(tracing::log::LevelFilter::Off)
         });
@@ -50,13 +50,13 @@ impl Options {
     }
 
     /// Statements on these connections are cancelled by the server after `limit`; a little later the connection counts as
-    /// lost, since a server that is there would have answered.
+    /// lost, since a reachable server would have answered.
     #[must_use]
     pub fn statement_timeout(self, limit: Duration) -> Self {
         Self { limit: limit + GRACE, ..self.with("statement_timeout", limit.as_millis()) }
     }
 
-    /// Each statement is planned for its own values: a plan for any value could not know that a range is narrow.
+    /// Each statement is planned for its own values: a generic plan cannot know that a range is narrow.
     #[must_use]
     pub fn with_custom_plans(self) -> Self {
         self.with("plan_cache_mode", "force_custom_plan")
@@ -68,8 +68,8 @@ impl Options {
         self.with("client_min_messages", "warning")
     }
 
-    /// The server ends the connection, and what it does there, when this side has taken nothing for so long: a leader
-    /// that was cut off holds no lock for the quarter of an hour that TCP tries.
+    /// The server closes the connection and ends its statement once this side has acknowledged nothing for 20 s: a leader
+    /// that was cut off does not hold its locks for the quarter of an hour that TCP retries.
     #[must_use]
     pub(crate) fn with_peer_detection(self) -> Self {
         self.with("tcp_user_timeout", 20_000).with("tcp_keepalives_idle", 10)
@@ -82,7 +82,7 @@ impl Options {
 
     /// One connection with a session of its own.
     pub async fn connect(&self) -> Result<PgConnection> {
-        // in a box: in the callers' own futures it would be too deep for the compiler
+        // boxed: inlined into the callers' futures its type would be too deep for the compiler
         let connect = Box::pin(async {
             let (_, mut connection) = self.hosts.connect(CONNECT_TIMEOUT).await?;
             if let Some(settings) = self.statement_of_settings() {
@@ -103,13 +103,13 @@ impl Options {
         Ok(Session::new(connection, Some(session::opening(access, &self.settings))))
     }
 
-    /// The values are numbers and words of this file.
+    /// The values are numbers and constants of this file, so that none needs escaping.
     fn statement_of_settings(&self) -> Option<String> {
         let set = |(name, value): &(&str, String)| format!("set {name} = '{value}'");
         (!self.settings.is_empty()).then(|| self.settings.iter().map(set).collect::<Vec<_>>().join("; "))
     }
 
-    /// For LISTEN, whose session sqlx makes from a pool; of several hosts, with the one that is to be used now.
+    /// For LISTEN, whose session sqlx opens from a pool; with several hosts, for the one that is usable now.
     pub(crate) async fn pool_of_one(&self) -> Result<PgPool> {
         let host = match self.hosts.only() {
             Some(host) => host,

@@ -1,20 +1,20 @@
-//! What can go wrong with the database, and what may be done about it.
+//! The errors of the database, and whether a retry can help.
 
-/// What a store operation gives.
+/// The result of a store operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A failure of Postgres, of the connection, or of a statement.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", sentence(.0))]
+#[error("{}", summary(.0))]
 pub struct Error(#[from] pub(crate) sqlx::Error);
 
 impl Error {
-    /// Whether the statement's data was at fault and not the database: repeating it fails again.
+    /// Whether the statement's data is invalid: the database works, and a retry fails again.
     pub fn is_data_error(&self) -> bool {
         self.class().is_some_and(|class| class == "22" || class == "23")
     }
 
-    /// Whether a row with the same key was there first.
+    /// Whether a row with the same key exists already.
     pub fn is_conflict(&self) -> bool {
         self.0.as_database_error().is_some_and(|e| e.is_unique_violation())
     }
@@ -31,13 +31,13 @@ impl Error {
         self.class().is_some_and(|class| PERMANENT.contains(&class.as_str()))
     }
 
-    /// Whether the server itself answered so, on a connection that still works.
+    /// Whether the server sent this error on a connection that still works.
     pub(crate) fn is_answer(&self) -> bool {
-        // 57P0x: it ends the connection with its answer
+        // 57P0x: the server closes the connection after this error
         self.code().is_some_and(|code| !code.starts_with("57P"))
     }
 
-    /// The constraint that the data does not fit.
+    /// The constraint that the data violates.
     pub fn constraint(&self) -> Option<&str> {
         self.0.as_database_error()?.constraint()
     }
@@ -52,25 +52,25 @@ impl Error {
     }
 }
 
-/// Why no host was taken, of each of several.
+/// Why each of several hosts could not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct NoneTaken(pub(crate) String);
+pub(crate) struct NoUsableHost(pub(crate) String);
 
-/// What a failure means for the operator; the driver's error follows as the source.
-pub(crate) fn sentence(error: &sqlx::Error) -> &'static str {
+/// What a failure means to an operator; the driver's error follows as the source.
+pub(crate) fn summary(error: &sqlx::Error) -> &'static str {
     match error {
         sqlx::Error::Io(why) if is_unknown_name(why) => "database host not found",
         sqlx::Error::Io(_) => "database unreachable",
         sqlx::Error::PoolTimedOut => "database not responding",
-        sqlx::Error::Configuration(why) if why.is::<NoneTaken>() => "no usable database host",
+        sqlx::Error::Configuration(why) if why.is::<NoUsableHost>() => "no usable database host",
         sqlx::Error::Tls(_) => "TLS connection to the database failed",
-        sqlx::Error::Database(told) => match told.code().as_deref() {
+        sqlx::Error::Database(error) => match error.code().as_deref() {
             Some("28P01" | "28000") => "database authentication failed",
             Some("3D000") => "database does not exist",
             Some("42501") => "permission denied by the database",
             Some("53300") => "too many connections to the database",
-            // names of statements that another has given, or that are known elsewhere
+            // a prepared statement of another client, or one that was prepared in another session
             Some("26000" | "42P05") => "a pooler shares sessions: database.pooler must be transaction",
             _ => "database error",
         },
@@ -78,7 +78,7 @@ pub(crate) fn sentence(error: &sqlx::Error) -> &'static str {
     }
 }
 
-/// The resolver's errors have no kind of their own.
+/// The resolver's errors have no `ErrorKind` of their own.
 fn is_unknown_name(why: &std::io::Error) -> bool {
     why.to_string().starts_with("failed to lookup address information")
 }

@@ -1,4 +1,4 @@
-//! How far the log reaches: what clients' positions are resolved by.
+//! The extent of the log, against which clients' positions are resolved.
 
 use wire::{
     Epoch, Tick,
@@ -14,11 +14,11 @@ use crate::{
 };
 
 impl Database {
-    /// How far the log reaches, and through which epochs.
+    /// The log's first and last positions, and its epochs.
     pub async fn log_extent(&self) -> Result<LogExtent> {
-        let mut lent = self.lend().await?;
-        let read = within(lent.limit(), extent(lent.session())).await?;
-        lent.after(read).await
+        let mut pooled = self.acquire().await?;
+        let read = within(pooled.limit(), extent(pooled.session())).await?;
+        pooled.finish(read).await
     }
 }
 
@@ -30,7 +30,7 @@ async fn extent(session: &mut Session) -> Result<LogExtent> {
         first_tick: Tick(first_tick),
         system,
     });
-    // the head after the epochs: an epoch that began in between is ahead of both
+    // the head is read after the epochs: an epoch that begins in between is beyond both
     let head = head(session).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
     Ok(LogExtent { head, epochs: epochs.collect() })
 }

@@ -1,8 +1,8 @@
-//! What may be wrong with the section `database`.
+//! The faults of the section `database`.
 
 use std::path::PathBuf;
 
-/// Something that is wrong with the section.
+/// A fault of the section.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// Neither a URL nor a host.
@@ -10,14 +10,14 @@ pub enum Fault {
     Missing,
     /// A URL and parts of one.
     #[error("is part of a URL: set it in database.url, or set database.host instead of the URL")]
-    Twice(&'static str),
+    PartOfUrl(&'static str),
     /// The URL is not one of Postgres.
     #[error("not a Postgres URL (postgres://user:password@host:5432/database)")]
     Url,
     /// Not as many ports as hosts.
     #[error("needs one port for all hosts, or one for each")]
     Ports,
-    /// A choice of hosts that would not do.
+    /// An unsupported `target_session_attrs`.
     #[error("target_session_attrs must be read-write, primary or any")]
     Target,
     /// A pooler before a service that needs a session of its own.
@@ -25,12 +25,12 @@ pub enum Fault {
         "must not be transaction here: this service listens or holds locks, in a session of its own; connect past the pooler"
     )]
     Pooler,
-    /// A mode that there is not.
+    /// An unknown TLS mode.
     #[error("must be disable, allow, prefer, require, verify-ca or verify-full")]
     SslMode,
     /// A certificate without its key, or a key without its certificate.
     #[error("is missing: a certificate and its key belong together")]
-    Half(&'static str),
+    Unpaired(&'static str),
     /// A file that cannot be read.
     #[error("{} cannot be read: {why}", .path.display())]
     File {
@@ -38,7 +38,7 @@ pub enum Fault {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
 }
@@ -50,7 +50,7 @@ impl Fault {
             Self::Missing | Self::Url | Self::Ports | Self::Target => "database.url",
             Self::Pooler => "database.pooler",
             Self::SslMode => "database.sslmode",
-            Self::Twice(key) | Self::Half(key) | Self::File { key, .. } => key,
+            Self::PartOfUrl(key) | Self::Unpaired(key) | Self::File { key, .. } => key,
         }
     }
 }

@@ -19,10 +19,10 @@ use crate::{
     readings::Row,
 };
 
-/// Sensors that are read one by one at most; where a filter means more, the order of time is read and filtered.
-pub const SENSORS_AT_ONCE: usize = 256;
+/// The most sensors that are read one by one; where a filter matches more, the index by time is read and filtered.
+pub const MAX_SENSORS: usize = 256;
 
-/// The times that the schema allows, half-open.
+/// All times that the schema allows, half-open.
 pub const ALL_TIME: Span =
     Span { from: datetime!(0001-01-01 00:00 UTC), to: datetime!(9999-12-31 00:00 UTC) };
 
@@ -31,11 +31,11 @@ pub const ALL_TIME: Span =
 pub struct Span {
     /// The first instant in it.
     pub from: OffsetDateTime,
-    /// The first instant behind it.
+    /// The first instant after it.
     pub to: OffsetDateTime,
 }
 
-/// Where a reading stands in the order of time.
+/// A reading's key in the order by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadingKey {
     /// Its own time.
@@ -44,31 +44,31 @@ pub struct ReadingKey {
     pub id: i64,
 }
 
-/// A page that is asked for.
+/// Which page is requested.
 #[derive(Debug, Clone, Copy)]
 pub struct PageQuery<'a, K> {
-    /// Of which sensors.
+    /// The sensors.
     pub filter: &'a Filter,
-    /// Of which time, by the readings' own.
+    /// The time span, by the readings' own timestamps.
     pub span: Span,
-    /// Which comes first.
+    /// The order by time.
     pub order: Order,
-    /// Behind which key of the order.
+    /// The key after which the page begins.
     pub after: Option<K>,
     /// The most rows.
     pub limit: usize,
 }
 
-/// Some of what is wanted.
+/// A page of rows.
 #[derive(Debug)]
 pub struct Rows<T> {
     /// In order.
     pub rows: Vec<T>,
-    /// Whether there are others behind them.
+    /// Whether more rows follow.
     pub more: bool,
 }
 
-/// Where a bucket stands in the order of time.
+/// A bucket's key in the order by time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketKey {
     /// Its beginning.
@@ -77,14 +77,14 @@ pub struct BucketKey {
     pub sensor_id: String,
 }
 
-/// What a sensor's readings in a stretch of time come to.
+/// The aggregates of a sensor's readings within one interval.
 #[derive(Debug, Clone, PartialEq, FromRow)]
 pub struct Bucket {
-    /// Whose.
+    /// The sensor.
     pub sensor_id: String,
     /// Its beginning: a whole number of its lengths after 1970.
     pub bucket: OffsetDateTime,
-    /// How many readings.
+    /// The number of readings.
     pub count: i64,
     /// The least value.
     pub min: f64,
@@ -94,7 +94,7 @@ pub struct Bucket {
     pub avg: f64,
 }
 
-/// What is known of a sensor without counting.
+/// A sensor's newest and oldest reading, which are found without counting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sensor {
     /// The newest reading by its own time.
@@ -106,19 +106,19 @@ pub struct Sensor {
 /// Why buckets could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BucketError {
-    /// The filter means more than can be read at once.
-    #[error("these are more than {SENSORS_AT_ONCE} sensors")]
+    /// The filter matches more sensors than can be read at once.
+    #[error("the filter matches more than {MAX_SENSORS} sensors")]
     TooManySensors,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] Error),
 }
 
-/// Whom a filter means.
-enum Whom {
-    /// These and no others.
+/// The sensors that a filter matches.
+enum Matching {
+    /// These.
     These(Vec<String>),
-    /// Too many to name.
+    /// Too many to list.
     Many,
 }
 
@@ -130,7 +130,7 @@ impl Database {
         max_bytes: usize,
     ) -> Result<Rows<Reading>> {
         let PageQuery { filter, span, order, after, limit } = wanted;
-        // from the first key that is out of reach to the last instant, in the order's own direction
+        // from the key before the first of the span to its last instant, in the order's own direction
         let (near, far) = match order {
             Order::Ascending => {
                 let start = ReadingKey { timestamp: span.from, id: i64::MIN };
@@ -141,19 +141,19 @@ impl Database {
                 (after.filter(|after| after.timestamp < span.to).unwrap_or(start), span.from)
             }
         };
-        let query = match self.whom(filter).await? {
-            Whom::These(sensors) => sqlx::query_as(statements::of_sensors(order)).bind(sensors),
-            Whom::Many => {
+        let query = match self.matching(filter).await? {
+            Matching::These(sensors) => sqlx::query_as(statements::of_sensors(order)).bind(sensors),
+            Matching::Many => {
                 let (exact, prefixes) = lists(filter);
                 sqlx::query_as(statements::of_many(order)).bind(exact).bind(prefixes)
             }
         };
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let query = query.bind(near.timestamp).bind(near.id).bind(far).bind(one_more);
-        let mut lent = self.lend().await?;
+        let mut pooled = self.acquire().await?;
         let (mut rows, mut bytes) = (Vec::with_capacity(limit.min(1_000)), 0);
         let read = async {
-            let mut stream = lent.session().stream(query);
+            let mut stream = pooled.session().stream(query);
             while let Some(row) = stream.try_next().await? {
                 let row: Row = row;
                 let reading = Reading::from(row);
@@ -166,26 +166,27 @@ impl Database {
             Ok(false)
         };
         let more = within(self.limit(), read).await??;
-        // a page that was closed by its bytes leaves its connection: the rest may be many times as much
+        // the connection of a page that was closed early is dropped: the rest of the result may be many times as large
         if !more || rows.len() == limit {
-            lent.give_back().await;
+            pooled.release().await;
         }
         Ok(Rows { rows, more })
     }
 
-    /// Buckets of `length`, those without readings left out. The first and the last hold what of them is in the span.
+    /// Buckets of `length`, those without readings left out. The first and the last hold the part of them that is in the
+    /// span.
     pub async fn buckets(
         &self,
         wanted: PageQuery<'_, BucketKey>,
         length: Duration,
     ) -> std::result::Result<Rows<Bucket>, BucketError> {
         let PageQuery { filter, span, order, after, limit } = wanted;
-        let Whom::These(sensors) = self.named(filter).await? else {
+        let Matching::These(sensors) = self.named(filter).await? else {
             return Err(BucketError::TooManySensors);
         };
         let Span { mut from, mut to } = span;
         let stretch = time::Duration::try_from(length).unwrap_or(time::Duration::MAX);
-        // a page behind a bucket need not look at what was before it
+        // a page after a bucket need not read what is before it
         match (&after, order) {
             (Some(after), Order::Ascending) => from = from.max(after.bucket),
             (Some(after), Order::Descending) => to = to.min(after.bucket.saturating_add(stretch)),
@@ -193,7 +194,7 @@ impl Database {
         }
         let start = || BucketKey {
             bucket: match order {
-                // the first bucket may begin before the readings that are wanted
+                // the first bucket may begin before the span
                 Order::Ascending => from.saturating_sub(stretch),
                 Order::Descending => ALL_TIME.to,
             },
@@ -206,7 +207,7 @@ impl Database {
             microseconds: i64::try_from(length.as_micros()).unwrap_or(i64::MAX),
         };
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let mut lent = self.lend().await?;
+        let mut pooled = self.acquire().await?;
         let query = sqlx::query_as(statements::buckets(order))
             .bind(sensors)
             .bind(length)
@@ -215,44 +216,44 @@ impl Database {
             .bind(near.bucket)
             .bind(near.sensor_id)
             .bind(one_more);
-        let read = within(lent.limit(), lent.session().all(query)).await?;
-        let mut rows: Vec<Bucket> = lent.after(read).await?;
+        let read = within(pooled.limit(), pooled.session().all(query)).await?;
+        let mut rows: Vec<Bucket> = pooled.finish(read).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         Ok(Rows { rows, more })
     }
 
-    /// A sensor's newest and oldest reading; none where it has no readings.
+    /// A sensor's newest and oldest reading; `None` where it has no readings.
     pub async fn sensor(&self, sensor_id: &str) -> Result<Option<Sensor>> {
-        let mut lent = self.lend().await?;
+        let mut pooled = self.acquire().await?;
         let query = sqlx::query_as(statements::SENSOR).bind(sensor_id);
-        let read = within(lent.limit(), lent.session().all(query)).await?;
-        let rows: Vec<Row> = lent.after(read).await?;
+        let read = within(pooled.limit(), pooled.session().all(query)).await?;
+        let rows: Vec<Row> = pooled.finish(read).await?;
         let mut readings = rows.into_iter().map(Reading::from);
         Ok(readings.next().zip(readings.next()).map(|(newest, oldest)| Sensor { newest, oldest }))
     }
 
-    async fn whom(&self, filter: &Filter) -> Result<Whom> {
+    async fn matching(&self, filter: &Filter) -> Result<Matching> {
         match filter {
-            Filter::All => Ok(Whom::Many),
+            Filter::All => Ok(Matching::Many),
             Filter::Any(_) => self.named(filter).await,
         }
     }
 
-    /// The sensors that a filter means, by name if they are few.
-    async fn named(&self, filter: &Filter) -> Result<Whom> {
+    /// The sensors that a filter matches, by id if they are few.
+    async fn named(&self, filter: &Filter) -> Result<Matching> {
         let (mut exact, prefixes) = lists(filter);
         if prefixes.is_empty() {
             exact.sort_unstable();
             exact.dedup();
-            return Ok(Whom::These(exact));
+            return Ok(Matching::These(exact));
         }
-        let one_more = i64::try_from(SENSORS_AT_ONCE).unwrap_or(i64::MAX).saturating_add(1);
-        let mut lent = self.lend().await?;
+        let one_more = i64::try_from(MAX_SENSORS).unwrap_or(i64::MAX).saturating_add(1);
+        let mut pooled = self.acquire().await?;
         let query = sqlx::query_as(statements::WALK).bind(exact).bind(prefixes).bind(one_more);
-        let read = within(lent.limit(), lent.session().all(query)).await?;
-        let sensors: Vec<(String,)> = lent.after(read).await?;
+        let read = within(pooled.limit(), pooled.session().all(query)).await?;
+        let sensors: Vec<(String,)> = pooled.finish(read).await?;
         let sensors: Vec<String> = sensors.into_iter().map(|(sensor,)| sensor).collect();
-        Ok(if sensors.len() > SENSORS_AT_ONCE { Whom::Many } else { Whom::These(sensors) })
+        Ok(if sensors.len() > MAX_SENSORS { Matching::Many } else { Matching::These(sensors) })
     }
 }

@@ -1,4 +1,4 @@
-//! Several hosts in one URL, as libpq knows them: tried in order until one is there and is what is wanted.
+//! Several hosts in one URL, as in libpq: they are tried in order until one is reachable and fits `target_session_attrs`.
 
 use std::{
     str::FromStr,
@@ -13,14 +13,14 @@ use sqlx::{ConnectOptions, PgConnection, Row, postgres::PgConnectOptions};
 
 use crate::{
     deadline::within,
-    error::{NoneTaken, Result},
+    error::{NoUsableHost, Result},
     fault::Fault,
 };
 
-/// What a host must be to be taken: `target_session_attrs`.
+/// What a host must be to be used: `target_session_attrs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// Whatever answers.
+    /// Any that answers.
     Any,
     /// A primary that is not made read-only.
     ReadWrite,
@@ -42,8 +42,8 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// What the server is asked. What others have set in a session that a pooler shares is not asked for.
-    const fn question(self) -> Option<&'static str> {
+    /// The query that checks it. It does not depend on what others have set in a session that a pooler shares.
+    const fn check(self) -> Option<&'static str> {
         match self {
             Self::Any => None,
             Self::Primary => Some("select not pg_is_in_recovery()"),
@@ -61,19 +61,19 @@ pub(crate) struct Hosts {
     /// In the order in which they are tried; never empty.
     hosts: Vec<PgConnectOptions>,
     target: Target,
-    /// The one to begin with where only one can fit: that which was tried last. Others that are gone cost no time then.
+    /// The host to begin with where only one can fit: the last one that was tried, so that unreachable hosts cost no time.
     first: Arc<AtomicUsize>,
 }
 
-/// Why one was not.
+/// Why a host was not used.
 enum Refusal {
     Failed(sqlx::Error),
     Unfit,
 }
 
 impl Hosts {
-    /// One alone is taken as it is, unless something else is said; of several one that can be written to: after a failover
-    /// the one before comes back as a standby.
+    /// By default a single host is used as it is, and of several the one that can be written to: after a failover the old
+    /// primary returns as a standby.
     pub(crate) fn new(hosts: Vec<PgConnectOptions>, target: Option<Target>) -> Self {
         let target = target.unwrap_or(if hosts.len() > 1 { Target::ReadWrite } else { Target::Any });
         Self { hosts, target, first: Arc::default() }
@@ -103,8 +103,8 @@ impl Hosts {
         }
     }
 
-    /// A connection with the first that is there and fits, within `limit`, of which each gets its share: a host that is gone
-    /// without a word must leave time for the others.
+    /// A connection to the first host that is reachable and fits, within `limit`, which is divided among the hosts: one
+    /// that does not respond must leave time for the others.
     pub(crate) async fn connect(&self, limit: Duration) -> Result<(&PgConnectOptions, PgConnection)> {
         let share = limit / u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let first = if self.target == Target::Any { 0 } else { self.first.load(Ordering::Relaxed) };
@@ -114,7 +114,7 @@ impl Hosts {
             let host = &self.hosts[place];
             match self.try_one(host, share).await {
                 Ok(connection) => return Ok((host, connection)),
-                // the others would answer the same, and repeated failures may lock the account
+                // the others would refuse it too, and repeated failures may lock the account
                 Err(Refusal::Failed(error)) if self.hosts.len() == 1 || is_final(&error) => {
                     return Err(error.into());
                 }
@@ -122,7 +122,7 @@ impl Hosts {
                 Err(Refusal::Unfit) => refusals.push(format!("{}: not writable", name(host))),
             }
         }
-        Err(sqlx::Error::Configuration(Box::new(NoneTaken(refusals.join("; ")))).into())
+        Err(sqlx::Error::Configuration(Box::new(NoUsableHost(refusals.join("; ")))).into())
     }
 
     async fn try_one(
@@ -132,8 +132,8 @@ impl Hosts {
     ) -> std::result::Result<PgConnection, Refusal> {
         let reach = async {
             let mut connection = host.connect().await.map_err(Refusal::Failed)?;
-            if let Some(question) = self.target.question() {
-                let query = sqlx::raw_sql(question).fetch_one(&mut connection);
+            if let Some(check) = self.target.check() {
+                let query = sqlx::raw_sql(check).fetch_one(&mut connection);
                 let fits: bool = query.await.and_then(|row| row.try_get(0)).map_err(Refusal::Failed)?;
                 if !fits {
                     return Err(Refusal::Unfit);
@@ -145,7 +145,7 @@ impl Hosts {
     }
 }
 
-/// Whether it is of no use to ask another host: the password is wrong, or database does not exist.
+/// Whether trying another host is useless: the password is wrong, or the database does not exist.
 fn is_final(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.starts_with("28") || code == "3D000")
@@ -158,16 +158,16 @@ fn name(host: &PgConnectOptions) -> String {
     }
 }
 
-/// Where one of them is.
+/// The address of a host.
 struct Address {
-    /// As it stands in a URL.
+    /// As it is written in a URL.
     host: String,
     /// The folder of a socket instead.
     socket: Option<String>,
     port: Option<u16>,
 }
 
-/// What a URL says: its hosts stand with commas in their place or in `?host=…&port=…`. The driver knows one host.
+/// The hosts of a URL, separated by commas in the authority or in `?host=…&port=…`. The driver supports one host only.
 pub(crate) fn of_url(url: &str) -> std::result::Result<Hosts, Fault> {
     let rest =
         url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")).ok_or(Fault::Url)?;
@@ -205,7 +205,7 @@ pub(crate) fn at(pg: PgConnectOptions, host: &str) -> PgConnectOptions {
 }
 
 impl Address {
-    /// As the value of a parameter names it.
+    /// From the value of a parameter.
     fn named(host: &str) -> Self {
         let (host, socket) = match unbracketed(host) {
             folder if folder.starts_with('/') => ("localhost".to_owned(), Some(folder.to_owned())),
@@ -217,7 +217,7 @@ impl Address {
 
     fn in_url(text: &str) -> std::result::Result<Self, Fault> {
         let (host, port) = match text.rsplit_once(':') {
-            // the end of an address of IPv6
+            // the end of an IPv6 address
             Some((_, end)) if end.ends_with(']') => (text, ""),
             Some(parts) => parts,
             None => (text, ""),
@@ -237,7 +237,7 @@ impl Address {
     }
 }
 
-/// One port is that of all hosts.
+/// A single port is that of all hosts.
 fn set_ports(places: &mut [Address], ports: &str) -> std::result::Result<(), Fault> {
     let ports: Vec<&str> = ports.split(',').collect();
     if ports.len() != 1 && ports.len() != places.len() {
@@ -256,7 +256,7 @@ fn port_of(text: &str) -> std::result::Result<Option<u16>, Fault> {
     }
 }
 
-/// The driver keeps the brackets of an address of IPv6, which no resolver knows.
+/// The driver keeps the brackets of an IPv6 address, which no resolver accepts.
 fn unbracketed(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }

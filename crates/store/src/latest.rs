@@ -1,4 +1,4 @@
-//! The newest reading of each sensor, as of a position.
+//! The newest reading of each sensor, as of a log position.
 
 use futures_util::TryStreamExt;
 use sqlx::FromRow;
@@ -18,11 +18,11 @@ use crate::{
 pub struct Latest {
     /// In the order of their sensors' ids.
     pub newest: Vec<Reading>,
-    /// The sensor behind which the next page begins, if there may be one.
+    /// The sensor after which the next page begins, if there may be one.
     pub next: Option<String>,
 }
 
-/// The ids and the prefixes that a filter names. `""` is the prefix of all.
+/// The ids and the prefixes in a filter. `""` is the prefix of all.
 pub(crate) fn lists(filter: &Filter) -> (Vec<String>, Vec<String>) {
     let Filter::Any(patterns) = filter else { return (Vec::new(), vec![String::new()]) };
     let mut lists = (Vec::new(), Vec::new());
@@ -35,8 +35,8 @@ pub(crate) fn lists(filter: &Filter) -> (Vec<String>, Vec<String>) {
     lists
 }
 
-/// Walks over the ids of each prefix by the index (sensor ids are ordered by their bytes, so a prefix's lie side by
-/// side), then takes each sensor's newest reading that the snapshot shows. Public so that a test can ask for its plan.
+/// Walks over the ids of each prefix by the index (sensor ids are ordered by their bytes, so those of a prefix are
+/// adjacent), then takes each sensor's newest reading that the snapshot shows. Public so that a test can check its plan.
 pub const LATEST: &str = r#"
     with recursive walk (prefix, sensor_id, n) as (
         select p.prefix, (select r.sensor_id from public.sensor_readings r
@@ -69,8 +69,9 @@ struct LatestRow {
 }
 
 impl Database {
-    /// The newest reading of each sensor that `filter` wants among those up to `at`, by their own time; of the next
-    /// `limit` sensors behind `after`, in the order of their ids. A page is closed early when its metadata has [`PAGE_BYTES`].
+    /// The newest reading, by its own timestamp, of each sensor that `filter` matches, among those up to `at`; for the
+    /// next `limit` sensors after `after`, in the order of their ids. A page is closed early when its metadata has
+    /// [`PAGE_BYTES`].
     pub async fn latest(
         &self,
         filter: &Filter,
@@ -78,10 +79,10 @@ impl Database {
         after: Option<&str>,
         limit: i64,
     ) -> std::result::Result<Latest, ReadError> {
-        let mut lent = self.lend().await?;
-        let snaps = within(lent.limit(), snapshots(lent.session(), at)).await?;
+        let mut pooled = self.acquire().await?;
+        let snaps = within(pooled.limit(), snapshots(pooled.session(), at)).await?;
         let Some((snap, before)) = snaps? else {
-            lent.give_back().await;
+            pooled.release().await;
             return Err(ReadError::Forgotten(at));
         };
         let (exact, prefixes) = lists(filter);
@@ -95,7 +96,7 @@ impl Database {
             .bind(after.unwrap_or(""));
         let (mut latest, mut count, mut bytes) = (Latest::default(), 0, 0);
         let read = async {
-            let mut rows = lent.session().stream(query);
+            let mut rows = pooled.session().stream(query);
             while let Some(LatestRow { wanted, row }) = rows.try_next().await? {
                 count += 1;
                 latest.next = Some(wanted);
@@ -103,7 +104,7 @@ impl Database {
                 bytes += reading.as_ref().map_or(0, |reading| reading.metadata.len());
                 latest.newest.extend(reading);
                 if bytes >= PAGE_BYTES {
-                    // the server is not let finish: what it would still send may be as much again, many times
+                    // the query is abandoned: what the server would still send may be many times as large
                     return Ok(false);
                 }
             }
@@ -111,14 +112,14 @@ impl Database {
         };
         let whole = within(self.limit(), read).await??;
         if whole {
-            lent.give_back().await;
+            pooled.release().await;
             latest.next = latest.next.filter(|_| count == limit);
         }
         Ok(latest)
     }
 }
 
-/// The snapshots of a position's tick and of the one before; none where its epoch is not of this history.
+/// The snapshots of a position's tick and of the tick before; `None` where its epoch is not part of this history.
 async fn snapshots(session: &mut Session, at: Position) -> Result<Option<(String, Option<String>)>> {
     let query = sqlx::query_as(
         "select snap::text, (select snap::text from rowcast.tick where no = $1 - 1) from rowcast.tick

@@ -1,4 +1,4 @@
-//! The leader's connection: taking ticks, setting the gate, upkeep.
+//! The leader's connection: taking ticks, setting the notify gate, maintenance.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     session::{Access, Session},
 };
 
-/// The leader's own session with Postgres; its ticks wait for the disk.
+/// The leader's own session with Postgres; its commits wait for the disk.
 pub struct Leader {
     session: Session,
     name: String,
@@ -26,19 +26,19 @@ pub struct Leader {
 /// Rows of a restored history that one statement marks.
 const ADOPTED_AT_ONCE: i64 = 20_000;
 
-/// `rowcast.advance` found two readings of one id.
-const DOUBLED: &str = "RC001";
+/// The error of `rowcast.advance` when two readings share an id.
+const DUPLICATE_ID: &str = "RC001";
 
-/// What a leader finds when it begins.
+/// The log's state when a leader starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loaded {
     /// The log's end.
     pub head: Head,
-    /// Behind this tick lie about as many readings as were asked for.
+    /// About as many readings as requested follow this tick.
     pub window_start: Tick,
 }
 
-/// What a step found.
+/// The outcome of a step.
 #[derive(Debug)]
 pub enum Advance {
     /// Nothing new.
@@ -50,7 +50,7 @@ pub enum Advance {
     Made {
         /// How many readings it holds.
         rows: i64,
-        /// Its first readings, up to the limit asked for.
+        /// Its first readings, up to the requested limit.
         first: TickReadings,
     },
     /// Another leader made this tick.
@@ -74,18 +74,19 @@ impl Leader {
         Ok(Self { session, name: name.to_owned(), limit: options.limit() })
     }
 
-    /// Under another name from now on.
+    /// Uses another name from now on.
     #[must_use]
     pub fn named(self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self }
     }
 
-    /// What tells this database from all others: its keys in Redis are named after it.
+    /// The identity of this database, which no other shares: its keys in Redis are named after it.
     pub async fn identity(&mut self) -> Result<String> {
         within(self.limit, identity(&mut self.session)).await?
     }
 
-    /// Says to others of this database that the listener of that name leads, for as long as the connection lasts.
+    /// Registers the listener of that name as the leader of this database, with a lock that lasts as long as the
+    /// connection.
     pub async fn register(&mut self, listener: &str) -> Result<()> {
         let lock = "select pg_advisory_lock_shared(hashtext('rowcast.leader'), hashtext($1))";
         let lock = sqlx::query(lock).bind(listener).execute(self.session.own());
@@ -93,7 +94,7 @@ impl Leader {
         Ok(())
     }
 
-    /// Whether the listener of that name leads here: it is connected to this database, and to no copy of it.
+    /// Whether the listener of that name is registered as leader in this very database, and not in a copy of it.
     pub async fn is_led_by(&mut self, listener: &str) -> Result<bool> {
         let query = sqlx::query_scalar(
             "select exists (select from pg_locks
@@ -108,9 +109,9 @@ impl Leader {
         self.session.own()
     }
 
-    /// Starts a new epoch where the history is not the last epoch's own, or where it `rolled_back`.
+    /// Starts a new epoch where the history is not that of the last epoch, or where it was `rolled_back`.
     pub async fn begin_epoch(&mut self, rolled_back: bool) -> Result<bool> {
-        // each call is a transaction of its own: broken off anywhere, the next leader goes on
+        // each call is a transaction of its own: after an interruption the next leader continues
         while sqlx::query_scalar::<_, i64>("select rowcast.adopt($1)")
             .bind(ADOPTED_AT_ONCE)
             .fetch_one(self.session.own())
@@ -124,7 +125,7 @@ impl Leader {
             .await?)
     }
 
-    /// The log's end, and where a stream that is lost begins again: about so much back.
+    /// The log's end, and the tick about `window` before it, from which a lost stream is rebuilt.
     pub async fn load(&mut self, window: Budget) -> Result<Loaded> {
         let head = head(&mut self.session).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
         let window_start: i64 = sqlx::query_scalar(
@@ -146,7 +147,7 @@ impl Leader {
     pub async fn advance(&mut self, epoch: Epoch, prev: Tick, budget: Budget) -> Result<Advance> {
         let mut stepped = self.step(epoch, prev, budget, false).await;
         for last in [false, true] {
-            if stepped.as_ref().err().and_then(Error::code).as_deref() == Some(DOUBLED) {
+            if stepped.as_ref().err().and_then(Error::code).as_deref() == Some(DUPLICATE_ID) {
                 self.renumber(prev).await?;
                 stepped = self.step(epoch, prev, budget, last).await;
             }
@@ -189,13 +190,13 @@ impl Leader {
             .await?)
     }
 
-    /// Gives new ids to readings behind `prev` that share theirs with another: a position names one reading.
+    /// Gives new ids to readings after `prev` that share theirs with another, since a position must identify one reading.
     async fn renumber(&mut self, prev: Tick) -> Result<()> {
         let count: i64 = sqlx::query_scalar("select rowcast.renumber($1)")
             .bind(prev.0)
             .fetch_one(self.session.own())
             .await?;
-        tracing::warn!(count, "readings of one id, written together, were given ids of their own");
+        tracing::warn!(count, "duplicate reading ids replaced");
         Ok(())
     }
 
@@ -209,15 +210,15 @@ impl Leader {
         read_page(&mut self.session, after, upto, budget).await
     }
 
-    /// Tells writers that the leader is awake: no bell, please.
+    /// Sets the gate so that writers do not notify: the leader is busy and reads the table anyway.
     pub async fn disable_notify(&mut self) -> Result<()> {
         self.set_gate("begin; set local synchronous_commit = off; select setval('rowcast.gate', 1); commit")
             .await
     }
 
-    /// Tells writers to ring. The call takes a transaction id and ends it, so that the next snapshot shows every
-    /// writer that had its own before the gate changed as ended or as open: a snapshot's upper bound is the last
-    /// id that ended, and without this one a writer could lie beyond it.
+    /// Sets the gate so that writers notify. The call takes a transaction id and ends it, so that the next snapshot shows
+    /// every writer that had its id before the gate changed, as ended or as open: a snapshot's upper bound is the last id
+    /// that ended, and without this one a writer's id could be beyond it.
     pub async fn enable_notify(&mut self) -> Result<()> {
         self.set_gate(
             "begin; set local synchronous_commit = off; select setval('rowcast.gate', 2), pg_current_xact_id(); commit",
@@ -230,7 +231,7 @@ impl Leader {
         Ok(())
     }
 
-    /// Makes partitions ahead and drops what is past its time; what it did, in words.
+    /// Creates partitions in advance and deletes readings past their retention; returns a description of each action.
     pub async fn maintain(
         &mut self,
         keep: Option<Duration>,

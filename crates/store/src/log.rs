@@ -1,4 +1,4 @@
-//! The log: readings in the one order, read back from the ticks that hold them.
+//! The log: readings in one total order, read from the ticks that hold them.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     snapshot::Snapshot,
 };
 
-/// A run of the log.
+/// A page of the log.
 #[derive(Debug, Default)]
 pub struct Page {
     /// Readings, grouped by tick, in order; ticks without readings are left out.
@@ -37,16 +37,16 @@ pub struct TickReadings {
     pub readings: Vec<Reading>,
 }
 
-/// How much one page brings: it ends with the reading that makes one of them full, so the last may be 1 MiB beyond.
+/// The limits of a page: it ends with the reading that reaches one of them, so it may exceed the bytes by 1 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Readings.
     pub rows: i64,
-    /// Bytes of their metadata, as they are told.
+    /// Bytes of their metadata, as they are sent to clients.
     pub bytes: usize,
 }
 
-/// The bytes of metadata that a page brings where nothing else is said.
+/// The default limit of a page's metadata, in bytes.
 pub const PAGE_BYTES: usize = 4 << 20;
 
 impl Budget {
@@ -59,7 +59,7 @@ impl Budget {
         i64::try_from(self.bytes).unwrap_or(i64::MAX)
     }
 
-    /// Whether readings were left out, as far as the page itself tells.
+    /// Whether a limit was reached, so that readings may have been left out.
     pub(crate) fn is_full(self, readings: &[Reading]) -> bool {
         i64::try_from(readings.len()).is_ok_and(|rows| rows >= self.rows)
             || readings.iter().map(|reading| reading.metadata.len()).sum::<usize>() >= self.bytes
@@ -100,7 +100,7 @@ struct LogRow {
     row: Row,
 }
 
-/// The most ticks that one page looks at: 2,000 snapshots are about 100 kB.
+/// The most ticks that one page covers: 2,000 snapshots are about 100 kB.
 const TICKS_PER_PAGE: i64 = 2_000;
 
 /// The log's end, on any connection.
@@ -120,14 +120,14 @@ pub(crate) async fn head(session: &mut Session) -> Result<Option<Head>> {
 }
 
 /// The readings in (after, end of `upto`], as many as the budget allows: a page ends with a tick, unless a single tick
-/// holds more. `after` must lie in a tick that exists.
+/// holds more. The tick of `after` must exist.
 pub(crate) async fn read_page(
     session: &mut Session,
     after: Position,
     upto: Tick,
     budget: Budget,
 ) -> std::result::Result<Page, ReadError> {
-    // the snapshot that the first wanted tick is told from
+    // the snapshot before the first tick of the page
     let base = if after.ends_tick() { after.tick } else { Tick(after.tick.0 - 1) };
     let query = sqlx::query_as(
         "select no, epoch, snap::text, rows, bytes, at from rowcast.tick where no >= $1 and no <= $2 order by no limit $3",
@@ -139,7 +139,7 @@ pub(crate) async fn read_page(
     if ticks.first().is_none_or(|tick| tick.no != base.0) {
         return Err(ReadError::Forgotten(after));
     }
-    // a promotion that lost this tick has made another of its number
+    // a promotion lost this tick, and another has its number now
     if ticks.iter().any(|tick| tick.no == after.tick.0 && tick.epoch != after.epoch.0) {
         return Err(ReadError::Forgotten(after));
     }
@@ -157,19 +157,19 @@ pub(crate) async fn read_page(
     }
 }
 
-/// How many of the ticks fit the budget together. Of what a huge one holds in bytes nothing is known.
+/// How many of the ticks fit the budget together. The bytes of a very large tick are not known.
 fn fitting(ticks: &[TickRow], budget: Budget) -> usize {
     let (mut rows, mut bytes) = (0_i64, 0_i64);
     let fits = |tick: &&TickRow| {
         rows = rows.saturating_add(tick.rows);
-        // a tick of the epoch's beginning may hold none
+        // the first tick of an epoch may hold none
         bytes = bytes.saturating_add(tick.bytes.unwrap_or(if tick.rows == 0 { 0 } else { i64::MAX }));
         rows <= budget.rows && bytes < budget.bytes()
     };
     ticks.iter().take_while(fits).count()
 }
 
-/// Whole ticks, or nothing if they are more than the budget: `ticks[0]` is the one before the first that is wanted.
+/// Whole ticks, or `None` if they exceed the budget: `ticks[0]` is the one before the first of the page.
 async fn read_ticks(
     session: &mut Session,
     ticks: &[TickRow],
@@ -208,7 +208,7 @@ async fn read_ticks(
     // rows come in id order, so each tick's readings stay in it
     for LogRow { xid, row } in rows {
         let xid = xid.parse().map_err(|_| sqlx::Error::Decode(format!("not an xid: {xid}").into()))?;
-        // snapshots only ever show more, so the first that shows the row is found by halving
+        // each snapshot shows all that the one before shows, so the first that shows the row is found by binary search
         let tick = snapshots[1..].partition_point(|snapshot| !snapshot.shows(xid));
         let reading = Reading::from(row);
         bytes += reading.metadata.len();
@@ -248,25 +248,25 @@ async fn read_chunk(
     Ok(Page { ticks: vec![TickReadings { epoch, tick: no, at: tick.at, readings }], covered })
 }
 
-/// What the keys in Redis are named after.
+/// The identity that the keys in Redis are named after.
 pub(crate) async fn identity(session: &mut Session) -> Result<String> {
     Ok(session.scalar(sqlx::query_scalar("select rowcast.identity()")).await?)
 }
 
 impl Database {
-    /// What tells this database from all others: its keys in Redis are named after it. Another server behind the same
-    /// name has another.
+    /// The identity of this database, which no other shares: its keys in Redis are named after it. Another server behind
+    /// the same host name has another.
     pub async fn identity(&self) -> Result<String> {
-        let mut lent = self.lend().await?;
-        let read = within(lent.limit(), identity(lent.session())).await?;
-        lent.after(read).await
+        let mut pooled = self.acquire().await?;
+        let read = within(pooled.limit(), identity(pooled.session())).await?;
+        pooled.finish(read).await
     }
 
     /// The log's end.
     pub async fn head(&self) -> Result<Head> {
-        let mut lent = self.lend().await?;
-        let read = within(lent.limit(), head(lent.session())).await?;
-        lent.after(read).await?.ok_or(Error(sqlx::Error::RowNotFound))
+        let mut pooled = self.acquire().await?;
+        let read = within(pooled.limit(), head(pooled.session())).await?;
+        pooled.finish(read).await?.ok_or(Error(sqlx::Error::RowNotFound))
     }
 
     /// The readings in (after, end of `upto`], at most about `limit` of them and [`PAGE_BYTES`] of metadata.
@@ -276,17 +276,17 @@ impl Database {
         upto: Tick,
         limit: i64,
     ) -> std::result::Result<Page, ReadError> {
-        let mut lent = self.lend().await?;
-        let page = read_page(lent.session(), after, upto, Budget::rows(limit));
+        let mut pooled = self.acquire().await?;
+        let page = read_page(pooled.session(), after, upto, Budget::rows(limit));
         let page = within(self.limit(), page).await?;
         if !matches!(&page, Err(ReadError::Database(error)) if !error.is_answer()) {
-            lent.give_back().await;
+            pooled.release().await;
         }
         page
     }
 
-    /// The position behind the last tick that was committed longer than `last` ago, and whether the log reaches
-    /// back so far; if not, it is where the log begins.
+    /// The end of the last tick that was committed longer than `last` ago, and whether the log reaches back so far; if
+    /// not, it is the beginning of the log.
     pub async fn since(&self, last: Duration) -> Result<(Position, bool)> {
         let query = sqlx::query_as(
             "select e.epoch, e.first_tick, t.no, t.at <= now() - make_interval(secs => $1)
@@ -295,9 +295,9 @@ impl Database {
               where t.no = rowcast.last_tick_before(now() - make_interval(secs => $1))",
         )
         .bind(last.as_secs_f64());
-        let mut lent = self.lend().await?;
-        let read = within(lent.limit(), lent.session().one(query)).await?;
-        let (epoch, first_tick, tick, whole): (i64, i64, i64, bool) = lent.after(read).await?;
+        let mut pooled = self.acquire().await?;
+        let read = within(pooled.limit(), pooled.session().one(query)).await?;
+        let (epoch, first_tick, tick, whole): (i64, i64, i64, bool) = pooled.finish(read).await?;
         let tick = Tick(tick.max(first_tick));
         Ok((Position::after_tick(Epoch(epoch), tick), whole && tick.0 > first_tick))
     }

@@ -14,7 +14,7 @@ pub struct LogStatus {
     pub head: Tick,
     /// Readings are visible that are in no tick.
     pub waiting: bool,
-    /// A leader is at work on a statement at this moment, however long it takes.
+    /// A leader's statement is running now, however long it takes.
     pub working: bool,
 }
 
@@ -28,8 +28,8 @@ struct End {
 }
 
 impl Leader {
-    /// Looks, and changes nothing. Readings of transactions that were open at the last tick and have ended since are
-    /// not counted as waiting: whoever looks wants to know whether the leader is at work, not how far it is.
+    /// Reads the status without changing anything. Readings of transactions that were open at the last tick and have
+    /// ended since do not count as waiting: a standby needs to know whether the leader works, not how far it is.
     pub async fn log_status(&mut self) -> Result<LogStatus> {
         let end: End = sqlx::query_as(
             "select epoch, no, pg_snapshot_xmax(snap)::text as beyond,
@@ -42,7 +42,7 @@ impl Leader {
         .fetch_one(self.connection())
         .await?;
         let End { epoch, no, beyond, working } = end;
-        // in order, and not `exists`: otherwise a plan for any bound would walk the whole table to find nothing
+        // ordered, and not `exists`: a generic plan would scan the whole table to find nothing
         let waiting = sqlx::query_scalar(
             "select (select true from sensor_readings where xid >= $1::text::xid8 order by xid limit 1) is not null",
         )

@@ -1,4 +1,4 @@
-//! LISTEN, as a wake-up call that may come too often or not at all, but never hangs.
+//! Notifications by LISTEN: a hint that may arrive too often or be lost, while waiting for one never hangs.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The channel that `notify_sensor_update()` rings.
+/// The channel that `notify_sensor_update()` notifies.
 const CHANNEL: &str = "sensor_updates";
 
-/// How long the connection may be silent before it is tested.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long the connection may be silent before it is probed.
+const PROBE_AFTER: Duration = Duration::from_secs(5);
 
-/// How long a test of the connection may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long opening the session, or a probe of it, may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A session that listens.
+/// A session that listens on the channel.
 pub struct Notifications {
     listener: PgListener,
 }
@@ -34,25 +34,25 @@ impl Notifications {
             listener.listen(CHANNEL).await?;
             Ok::<_, sqlx::Error>(listener)
         };
-        let listener = timeout(ANSWER_WITHIN, listen).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        let listener = timeout(PROBE_TIMEOUT, listen).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
         Ok(Self { listener })
     }
 
-    /// Returns when the bell rang. An error means that the session is gone or answers no more: rings may have been
-    /// missed, so poll, and listen anew.
+    /// Returns at the next notification; those that arrived together count as one. An error means that the session is
+    /// lost: notifications may have been missed, so poll, and listen again.
     pub async fn recv(&mut self) -> Result<()> {
         loop {
-            match timeout(HEARTBEAT, self.listener.try_recv()).await {
+            match timeout(PROBE_AFTER, self.listener.try_recv()).await {
                 Ok(Ok(Some(_))) => {
                     while self.listener.next_buffered().is_some() {}
                     return Ok(());
                 }
-                // sqlx says None when it has connected again by itself
+                // sqlx returns None when it has reconnected by itself
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Err(error)) => return Err(Error(error)),
                 Err(_silence) => {
-                    let test = self.listener.execute("select 1");
-                    timeout(ANSWER_WITHIN, test).await.map_err(|_| Error(sqlx::Error::PoolTimedOut))??;
+                    let probe = self.listener.execute("select 1");
+                    timeout(PROBE_TIMEOUT, probe).await.map_err(|_| Error(sqlx::Error::PoolTimedOut))??;
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! A pool of connections for readers, in which every wait has a timeout.
 //!
-//! The pool of sqlx asks each connection that comes back whether it still works, and waits for the answer; with a host that is
-//! gone without a word, its connections would be missing until TCP gives up, a quarter of an hour later.
+//! The pool of sqlx probes each returned connection and waits for the answer; when a host stops responding, its
+//! connections would be missing until TCP gives up, a quarter of an hour later.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{
     connect::{CONNECT_TIMEOUT, Options},
     deadline::within,
     error::{Error, Result},
-    session::{Access, PROBE, Session, TRUSTED_FOR},
+    session::{Access, PROBE, PROBE_AFTER_IDLE, Session},
 };
 
-/// Connections for readers. They are made when they are first used, and again after a loss.
+/// Connections for readers. They are opened on first use, and reopened after a loss.
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
@@ -27,12 +27,13 @@ pub struct Database {
 struct Inner {
     options: Options,
     permits: Arc<Semaphore>,
-    /// With the time at which each came back; the last that came back is the first to go out.
+    /// With the time at which each was returned; the one returned last is used first.
     idle: Mutex<Vec<(Session, Instant)>>,
 }
 
-/// A connection on loan. What is not given back is closed: a statement that was broken off may still run on it.
-pub(crate) struct Lent {
+/// A connection taken from the pool. One that is dropped and not returned is closed: an abandoned statement may still run
+/// on it.
+pub(crate) struct PooledConnection {
     session: Session,
     inner: Arc<Inner>,
     _permit: OwnedSemaphorePermit,
@@ -45,7 +46,7 @@ impl Database {
         Self { inner: Arc::new(Inner { options: options.clone(), permits, idle: Mutex::default() }) }
     }
 
-    /// Closes every connection; whoever asks for one is refused from now on.
+    /// Closes every connection; from now on none can be acquired.
     pub async fn close(&self) {
         self.inner.permits.close();
         let idle = std::mem::take(&mut *self.inner.idle.lock());
@@ -59,15 +60,15 @@ impl Database {
         self.inner.options.limit()
     }
 
-    /// A connection that works, as far as can be known.
-    pub(crate) async fn lend(&self) -> Result<Lent> {
+    /// A connection that works, as far as can be known: an idle one is probed first.
+    pub(crate) async fn acquire(&self) -> Result<PooledConnection> {
         let permit = within(CONNECT_TIMEOUT, self.inner.permits.clone().acquire_owned()).await?;
         let permit = permit.map_err(|_closed| Error(sqlx::Error::PoolClosed))?;
         let session = match self.inner.working().await {
             Some(session) => session,
             None => self.inner.connect().await?,
         };
-        Ok(Lent { session, inner: self.inner.clone(), _permit: permit })
+        Ok(PooledConnection { session, inner: self.inner.clone(), _permit: permit })
     }
 }
 
@@ -80,16 +81,16 @@ impl Inner {
 
     async fn working(&self) -> Option<Session> {
         let (mut session, since) = self.idle.lock().pop()?;
-        if session.works(since.elapsed() < TRUSTED_FOR).await {
+        if session.is_alive(since.elapsed() < PROBE_AFTER_IDLE).await {
             return Some(session);
         }
-        // the others were idle for longer still
+        // the others were idle even longer
         self.idle.lock().clear();
         None
     }
 }
 
-impl Lent {
+impl PooledConnection {
     /// The connection.
     pub(crate) fn session(&mut self) -> &mut Session {
         &mut self.session
@@ -100,20 +101,20 @@ impl Lent {
         self.inner.options.limit()
     }
 
-    /// Gives it back after what was done on it, unless that broke it.
-    pub(crate) async fn after<T, E>(self, done: std::result::Result<T, E>) -> Result<T>
+    /// Returns it to the pool after its use, unless an error broke it.
+    pub(crate) async fn finish<T, E>(self, done: std::result::Result<T, E>) -> Result<T>
     where
         Error: From<E>,
     {
         let done = done.map_err(Error::from);
         if done.as_ref().err().is_none_or(Error::is_answer) {
-            self.give_back().await;
+            self.release().await;
         }
         done
     }
 
-    /// Gives it back.
-    pub(crate) async fn give_back(self) {
+    /// Returns it to the pool.
+    pub(crate) async fn release(self) {
         let Self { mut session, inner, _permit } = self;
         if let Ok(Ok(())) = within(PROBE, session.end()).await {
             inner.idle.lock().push((session, Instant::now()));

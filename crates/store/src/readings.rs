@@ -10,7 +10,7 @@ use crate::{
     deadline::within,
     error::{Error, Result},
     pool::Database,
-    session::{Access, Session, TRUSTED_FOR},
+    session::{Access, PROBE_AFTER_IDLE, Session},
 };
 
 /// The constraint on the size of a reading's metadata as it is stored.
@@ -19,9 +19,9 @@ pub const METADATA_LIMIT: &str = "metadata_is_at_most_1_mib";
 /// A reading to be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewReading {
-    /// Valid as the schema's checks say.
+    /// Valid by the schema's checks.
     pub sensor_id: String,
-    /// Finite.
+    /// A finite number.
     pub value: f64,
     /// The reading's time; absent, the time of the insert.
     pub timestamp: Option<OffsetDateTime>,
@@ -42,7 +42,7 @@ pub(crate) struct Row {
     updated_at: OffsetDateTime,
 }
 
-/// A reading's columns where a row may hold none.
+/// The columns of a reading that may be absent.
 #[derive(FromRow)]
 pub(crate) struct MaybeRow {
     id: Option<i64>,
@@ -77,14 +77,14 @@ impl From<Row> for Reading {
 
 /// A connection that inserts, one statement at a time.
 ///
-/// A statement carries the instant after which it must do nothing, by the database's clock: a server that was
-/// frozen with the statement in its socket does not store what its client has given up. The clock is read when the
-/// connection is made and followed by our own monotonic one.
+/// A statement carries a deadline by the database's clock, after which it must do nothing: a server that was suspended
+/// with the statement in its socket does not store what its client has given up. The clock is read when the connection is
+/// made and followed by our own monotonic one.
 pub struct Inserter {
     session: Session,
     clock: OffsetDateTime,
     read_at: Instant,
-    /// When the server last answered on it.
+    /// When the server last answered.
     heard_at: Instant,
 }
 
@@ -95,7 +95,7 @@ pub struct StoredReading {
     pub id: i64,
     /// The reading's time.
     pub timestamp: OffsetDateTime,
-    /// JSON text as jsonb prints it: what every reader will be told.
+    /// JSON text as jsonb prints it, as every client will get it.
     pub metadata: String,
     /// When it was inserted.
     pub created_at: OffsetDateTime,
@@ -110,7 +110,7 @@ impl NewReading {
     }
 }
 
-/// What became of an insert that did not fail.
+/// The outcome of an insert that did not fail.
 pub enum Inserted {
     /// Stored and committed.
     Stored(StoredReadings),
@@ -118,12 +118,11 @@ pub enum Inserted {
     TooLate,
 }
 
-/// What the database made of each reading, in the order given, as it came: reading it is work of its own, which can be
-/// done beside the next insert.
+/// The stored readings in the order given, as raw rows: decoding takes time and can be done beside the next insert.
 pub struct StoredReadings(Vec<PgRow>);
 
 impl StoredReadings {
-    /// Reads what came.
+    /// Decodes the rows.
     pub fn read(self) -> Result<Vec<StoredReading>> {
         let read = |row: PgRow| {
             Ok(StoredReading {
@@ -138,17 +137,17 @@ impl StoredReadings {
 }
 
 impl Inserter {
-    /// Connects. Options should bound the statement's time. A shared session is ours from now until the first insert.
+    /// Connects. Options should bound the statement's time. A shared session is reserved from now until the first insert.
     pub async fn connect(options: &Options) -> Result<Self> {
         let mut session = options.session(Access::Write).await?;
         let clock = within(options.limit(), clock(&mut session)).await??;
         Ok(Self { session, clock, read_at: Instant::now(), heard_at: Instant::now() })
     }
 
-    /// Whether the connection is still there. One that has been idle is asked: servers, poolers and firewalls end idle ones,
-    /// and an INSERT that fails on such a one may not be repeated.
+    /// Whether the connection still works. One that has been idle is probed: servers, poolers and firewalls close idle
+    /// ones, and an INSERT that fails on one may not be repeated.
     pub async fn is_alive(&mut self) -> bool {
-        if !self.session.works(self.heard_at.elapsed() < TRUSTED_FOR).await {
+        if !self.session.is_alive(self.heard_at.elapsed() < PROBE_AFTER_IDLE).await {
             return false;
         }
         self.heard_at = Instant::now();
@@ -159,8 +158,8 @@ impl Inserter {
     pub async fn insert(&mut self, readings: &[&NewReading], deadline: Instant) -> Result<Inserted> {
         let not_after = self.clock + deadline.saturating_duration_since(self.read_at);
         let column = |f: fn(&NewReading) -> &str| readings.iter().map(|r| f(r)).collect::<Vec<_>>();
-        // the clock is read once, so that all are stored or none; a default of the database that commits without waiting
-        // for the disk is no default for what is answered with 201; what is known already is not sent back
+        // the clock is read once, so that all are stored or none; the commit waits for the disk whatever the database's
+        // default is, because the answer will be 201; columns that are known already are not returned
         let query = sqlx::query(
             r#"insert into public.sensor_readings (sensor_id, value, "timestamp", metadata, traceparent)
                select sensor_id, value, coalesce(at, now()), metadata::jsonb, traceparent
@@ -203,14 +202,14 @@ async fn clock(session: &mut Session) -> Result<OffsetDateTime> {
 }
 
 impl Database {
-    /// Whether an INSERT of this user would be taken: the server is a primary and the user has the right.
+    /// Whether this user can INSERT: the server is a writable primary and the user has the privilege.
     pub async fn accepts_readings(&self) -> Result<bool> {
         let query = sqlx::query_scalar(
             "select not pg_is_in_recovery() and current_setting('default_transaction_read_only') = 'off'
                     and has_any_column_privilege('public.sensor_readings', 'insert')",
         );
-        let mut lent = self.lend().await?;
-        let read = within(lent.limit(), lent.session().scalar(query)).await?;
-        lent.after(read).await
+        let mut pooled = self.acquire().await?;
+        let read = within(pooled.limit(), pooled.session().scalar(query)).await?;
+        pooled.finish(read).await
     }
 }

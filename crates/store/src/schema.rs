@@ -1,4 +1,4 @@
-//! The schema's version: bringing a database to it, and asking whether it is there.
+//! The schema's version: migrating a database to it, and checking it.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -18,20 +18,20 @@ use crate::{
 
 const MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
-/// Names the lock that lets one migrator work at a time ("rowcast" as ASCII).
+/// The advisory lock under which one migrator runs at a time ("rowcast" as ASCII).
 const MIGRATION_LOCK: i64 = 0x72_6f77_6361_7374;
 
-/// How often the database or the lock is asked for again.
+/// The interval between attempts to connect or to take the lock.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// What a migration run did.
+/// The result of a migration run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
     /// The versions and names applied by this run.
     pub applied: Vec<(i64, String)>,
     /// The schema's version now.
     pub version: i64,
-    /// Readings of a taken-over table that fit no client and were set aside in `rowcast.unfit_readings`.
+    /// Readings of an existing table that no client could receive and that were moved to `rowcast.unfit_readings`.
     pub set_aside: i64,
 }
 
@@ -41,13 +41,13 @@ pub enum SchemaError {
     /// The deadline passed without a connection.
     #[error("no connection to the database within {0:?}")]
     Unreachable(Duration, #[source] Error),
-    /// Another migrator works.
+    /// Another migrator is running.
     #[error("another migration still runs after {0:?}")]
     Locked(Duration),
     /// A statement failed; its migration was rolled back.
     #[error("a migration failed")]
     Failed(#[from] sqlx::migrate::MigrateError),
-    /// The database failed between migrations, or could not be asked.
+    /// The database failed between migrations, or could not be queried.
     #[error(transparent)]
     Database(#[from] Error),
     /// Services of this release need a later schema.
@@ -61,7 +61,7 @@ pub enum SchemaError {
 }
 
 impl SchemaError {
-    /// Whether the database answers and has an older schema, which other releases may be served by.
+    /// Whether the database answers and has an older schema, which may serve other releases.
     pub fn is_too_old(&self) -> bool {
         matches!(self, Self::TooOld { .. })
     }
@@ -73,13 +73,13 @@ pub fn required_version() -> i64 {
 }
 
 /// Brings the database to [`required_version`], waiting up to `deadline` for it to answer and for other migrators.
-/// Each migration is one transaction: killed anywhere, the next run goes on where it stopped.
+/// Each migration is one transaction: after an interruption, the next run continues where it stopped.
 pub async fn migrate(options: &Options, deadline: Duration) -> std::result::Result<Migrated, SchemaError> {
     let until = Instant::now() + deadline;
     let mut connection = reach(&options.clone().quiet(), deadline, until).await?;
     lock(&mut connection, deadline, until).await?;
     let outcome = run(&mut connection).await;
-    // closing the connection gives up the lock, also after a failure
+    // closing the connection releases the lock, also after a failure
     connection.close().await.map_err(Error)?;
     outcome
 }
@@ -145,11 +145,11 @@ async fn run(connection: &mut PgConnection) -> std::result::Result<Migrated, Sch
     Ok(Migrated { applied, version: required_version(), set_aside })
 }
 
-/// Where the applied migrations are written down.
+/// The table of applied migrations.
 const TABLE: &str = "rowcast._sqlx_migrations";
 
 impl Database {
-    /// Fails while the schema is older than this release needs, or the database cannot be asked.
+    /// Fails while the schema is older than this release needs, or the database cannot be queried.
     pub async fn check_schema(&self) -> std::result::Result<(), SchemaError> {
         let needed = required_version();
         let found = self.schema_version().await?;
@@ -157,9 +157,9 @@ impl Database {
     }
 
     async fn schema_version(&self) -> Result<i64> {
-        let mut lent = self.lend().await?;
-        let read = within(lent.limit(), version(lent.session())).await?;
-        lent.after(read).await
+        let mut pooled = self.acquire().await?;
+        let read = within(pooled.limit(), version(pooled.session())).await?;
+        pooled.finish(read).await
     }
 }
 

@@ -1,7 +1,8 @@
-//! A connection with its settings, whether its session is our own or a pooler lends one for each transaction.
+//! A connection with its settings, whether its session is our own or assigned by a pooler for each transaction.
 //!
-//! What is set or prepared in a session that a pooler shares reaches whoever has it next, and theirs reaches us. There each
-//! piece of work is one transaction, which says all that it depends on for itself alone, and its statements have no name.
+//! In a session that a pooler shares, settings and prepared statements remain for its next client, and those of others
+//! remain for us. There each unit of work is one transaction, which sets all that it depends on with `set local`, and its
+//! statements are unnamed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,15 +19,16 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A connection that was idle for longer is asked whether it is still there: servers, poolers and firewalls end idle ones.
-pub(crate) const TRUSTED_FOR: Duration = Duration::from_millis(500);
+/// A connection that was idle for longer is probed before use: servers, poolers and firewalls close idle ones.
+pub(crate) const PROBE_AFTER_IDLE: Duration = Duration::from_millis(500);
 
-/// How long that may take.
+/// How long a probe may take.
 pub(crate) const PROBE: Duration = Duration::from_millis(500);
 
-/// What others may have set in a shared session that would change what is stored, or whether a statement is taken. Each is
-/// what the session began with, unless we set it ourselves. The role comes first: it decides what may be set.
-const OF_OTHERS: [&str; 9] = [
+/// Settings that others may have changed in a shared session and that would affect what is stored, or whether a statement
+/// is accepted. Each is reset to the session's default, unless we set it ourselves. The role is first: it decides what
+/// may be set.
+const RESET: [&str; 9] = [
     "role",
     "search_path",
     "synchronous_commit",
@@ -38,18 +40,18 @@ const OF_OTHERS: [&str; 9] = [
     "rowcast.doorbell",
 ];
 
-/// What an expression that must not be false fails with here.
+/// The error by which a false deadline check ends the transaction (`1 / 0`).
 const DIVISION_BY_ZERO: &str = "22012";
 
-/// How long a shared session's turn may take to come: whoever asked anew would be the last in the pooler's queue.
-const TURN: Duration = Duration::from_millis(1_500);
+/// How long to wait for a shared session: longer than a probe, since a new attempt would be the last in the pooler's queue.
+const BEGIN_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// How the transactions of a shared session begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// As the database has it: a standby can be read.
+    /// With the database's default: a standby can be read.
     Read,
-    /// To write, whatever others have made the default.
+    /// Read-write, whatever the session's default is.
     Write,
 }
 
@@ -58,19 +60,19 @@ pub(crate) struct Session {
     connection: PgConnection,
     /// How a transaction begins, where the session is shared.
     opening: Option<Arc<str>>,
-    /// In a transaction of a shared session.
+    /// Whether a transaction of a shared session is open.
     is_open: bool,
 }
 
 type Asked<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
 
-/// The beginning of a transaction that depends on nothing but the database's and our own settings.
+/// The statements that begin a transaction which depends on the database's and our own settings alone.
 pub(crate) fn opening(access: Access, settings: &[(&'static str, String)]) -> Arc<str> {
     let mut sql = "begin isolation level read committed".to_owned();
     if access == Access::Write {
         sql.push_str(", read write");
     }
-    for name in OF_OTHERS.into_iter().filter(|name| settings.iter().all(|(own, _)| own != name)) {
+    for name in RESET.into_iter().filter(|name| settings.iter().all(|(own, _)| own != name)) {
         sql.push_str(&format!("; set local {name} to default"));
     }
     for (name, value) in settings {
@@ -89,14 +91,14 @@ impl Session {
         &mut self.connection
     }
 
-    /// Begins the transaction of a piece of work, where the session is shared and none has begun.
+    /// Begins the transaction of a unit of work, where the session is shared and none is open.
     pub(crate) async fn begin(&mut self) -> Result<()> {
         let Some(opening) = self.opening.as_ref().filter(|_| !self.is_open) else { return Ok(()) };
         loop {
             let begin = sqlx::raw_sql(AssertSqlSafe(opening.clone())).execute(&mut self.connection);
             match begin.await.map_err(Error) {
                 Ok(_) => break,
-                // the time that another has left to statements counts until ours is set; callers have a limit of their own
+                // another client's `statement_timeout` applies until ours is set; callers have a limit of their own
                 Err(error) if error.is_timeout() => {
                     sqlx::raw_sql("rollback").execute(&mut self.connection).await?;
                 }
@@ -107,7 +109,7 @@ impl Session {
         Ok(())
     }
 
-    /// Ends it. One that failed is rolled back by the same word.
+    /// Ends the transaction. A failed one is rolled back by the same statement.
     pub(crate) async fn end(&mut self) -> Result<()> {
         if self.is_open {
             sqlx::raw_sql("commit").execute(&mut self.connection).await?;
@@ -116,13 +118,13 @@ impl Session {
         Ok(())
     }
 
-    /// Ends it, if the server comes to it before that instant of its clock; whether it did. Otherwise nothing is stored,
-    /// and the session is of no use any more.
+    /// Commits if the server runs this before that instant by its clock; returns whether it did. Otherwise nothing is
+    /// stored, and the session must not be used again.
     pub(crate) async fn end_before(&mut self, instant: OffsetDateTime) -> Result<bool> {
         if !self.is_open {
             return Ok(true);
         }
-        // both in one message, of which nothing runs behind what fails
+        // both in one message: after an error the server skips the rest of it
         let (seconds, micros) = (instant.unix_timestamp(), instant.microsecond());
         let sql = format!(
             "select 1 / (clock_timestamp() < timestamptz 'epoch' + interval '{seconds} seconds {micros} us')::int; commit"
@@ -137,26 +139,26 @@ impl Session {
         }
     }
 
-    /// Whether the server answers on it; one that was heard a moment ago is not asked. In a shared session the transaction
-    /// that begins with this is the question.
-    pub(crate) async fn works(&mut self, was_heard: bool) -> bool {
-        let limit = if self.opening.is_some() { TURN } else { PROBE };
-        let asked = async {
-            match (&self.opening, was_heard) {
+    /// Whether the connection works; one that was used a moment ago is not probed. In a shared session the beginning of
+    /// the transaction is the probe.
+    pub(crate) async fn is_alive(&mut self, was_used: bool) -> bool {
+        let limit = if self.opening.is_some() { BEGIN_TIMEOUT } else { PROBE };
+        let probe = async {
+            match (&self.opening, was_used) {
                 (Some(_), _) => self.begin().await,
                 (None, true) => Ok(()),
                 (None, false) => Ok(self.connection.ping().await?),
             }
         };
-        matches!(within(limit, asked).await, Ok(Ok(())))
+        matches!(within(limit, probe).await, Ok(Ok(())))
     }
 
-    /// Closes it in good order.
+    /// Closes it gracefully.
     pub(crate) async fn close(self) {
         let _ = within(PROBE, self.connection.close()).await;
     }
 
-    /// Whether statements keep a name: the next one with this session would find it taken, or that of another behind it.
+    /// Whether prepared statements are named: in a shared session the names would collide with those of other clients.
     fn keeps_statements(&self) -> bool {
         self.opening.is_none()
     }

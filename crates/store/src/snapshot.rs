@@ -1,4 +1,4 @@
-//! A Postgres snapshot: which transactions had ended when it was taken.
+//! A Postgres snapshot: the transactions that had ended when it was taken.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ pub struct Snapshot {
     open: Vec<u64>,
 }
 
-/// Text that is no snapshot.
+/// The text is not a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a snapshot: {0:?}")]
 pub struct BadSnapshot(String);
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_had_ended_shows_and_nothing_else() {
+    fn a_snapshot_shows_ended_transactions_alone() {
         let snapshot: Snapshot = "10:20:12,15".parse().unwrap();
         for (xid, shown) in
             [(9, true), (10, true), (12, false), (13, true), (15, false), (19, true), (20, false)]

@@ -1,4 +1,4 @@
-//! Ways to a database as people have them: by an address of IPv6, by its parts, with certificates on both sides.
+//! Connecting to a database by an IPv6 address, by parts, and with certificates on both sides.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
@@ -17,7 +17,7 @@ use tokio::{
 
 const DEADLINE: Duration = Duration::from_millis(300);
 
-/// A port of the loopback of IPv6 that leads to the server.
+/// A port on the IPv6 loopback that is forwarded to the server.
 async fn through_ipv6(port: u16) -> u16 {
     let listener = TcpListener::bind("[::1]:0").await.unwrap();
     let own = listener.local_addr().unwrap().port();
@@ -32,7 +32,7 @@ async fn through_ipv6(port: u16) -> u16 {
 }
 
 async fn reaches(config: &DatabaseConfig) -> Result<(), String> {
-    let database = Database::new(&config.options("ways").map_err(|fault| fault.to_string())?, 1);
+    let database = Database::new(&config.options("connecting").map_err(|fault| fault.to_string())?, 1);
     match database.check_schema().await {
         Ok(()) | Err(schema::SchemaError::TooOld { .. }) => Ok(()),
         Err(error) => Err(chain(&error)),
@@ -62,7 +62,7 @@ fn parts(db: &TestDatabase) -> DatabaseConfig {
 }
 
 #[tokio::test]
-async fn an_address_of_ipv6_leads_there_in_a_url_and_by_itself() {
+async fn an_ipv6_address_works_in_a_url_and_by_itself() {
     let db = TestDatabase::empty();
     let parts = parts(&db);
     let port = through_ipv6(parts.port.unwrap()).await;
@@ -72,12 +72,12 @@ async fn an_address_of_ipv6_leads_there_in_a_url_and_by_itself() {
     reaches(&by_parts).await.unwrap();
 }
 
-/// A password as people's tools make them.
+/// A password as password generators make them.
 const PASSWORD: &str = "p@ss:w/rd%20?#[x]";
 
 /// A server that asks for a certificate of the client, signed like its own, and for the password.
 #[tokio::test]
-async fn certificates_and_passwords_are_shown_as_they_are() {
+async fn certificates_and_passwords_are_used_as_they_are() {
     let postgres = Postgres::start().unwrap();
     let admin = DatabaseConfig::at(&postgres.url("postgres"));
     let connection = &mut admin.options("admin").unwrap().connect().await.unwrap();
@@ -116,15 +116,15 @@ async fn certificates_and_passwords_are_shown_as_they_are() {
     testkit::wait_for("the server to ask for certificates", Duration::from_secs(10), || reaches(&with)).await;
     reaches(&without).await.unwrap_err();
     let wrong = DatabaseConfig { password: Some("p@ss".into()), ..with.clone() };
-    let said = reaches(&wrong).await.unwrap_err();
-    assert!(said.starts_with("database authentication failed: "), "{said}");
+    let error = reaches(&wrong).await.unwrap_err();
+    assert!(error.starts_with("database authentication failed: "), "{error}");
     let foreign = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     write(own.path(), "other.crt", &foreign.cert.pem());
-    let doubtful = DatabaseConfig { ca: file("other.crt"), ..with };
-    reaches(&doubtful).await.unwrap_err();
+    let untrusted = DatabaseConfig { ca: file("other.crt"), ..with };
+    reaches(&untrusted).await.unwrap_err();
 }
 
-/// As the folder's owner has it, and nobody else may read it.
+/// Owned by the folder's owner and readable by no other user.
 fn write(folder: &Path, name: &str, text: &str) {
     let (file, owner) = (folder.join(name), fs::metadata(folder).unwrap());
     fs::write(&file, text).unwrap();
@@ -133,28 +133,28 @@ fn write(folder: &Path, name: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn what_was_set_wrong_is_what_the_error_says() {
+async fn an_error_names_the_setting_that_is_wrong() {
     let db = TestDatabase::empty();
     let parts = parts(&db);
     let migrate = async |config: DatabaseConfig| {
-        let options = config.options("ways").unwrap();
+        let options = config.options("connecting").unwrap();
         chain(&schema::migrate(&options, DEADLINE).await.unwrap_err())
     };
     let host = DatabaseConfig { host: Some("no-such-host.invalid".to_owned()), ..parts.clone() };
-    let said = migrate(host.clone()).await;
-    assert!(said.contains("database host not found"), "{said}");
+    let error = migrate(host.clone()).await;
+    assert!(error.contains("database host not found"), "{error}");
     let name = DatabaseConfig { name: Some("nothing".to_owned()), ..parts.clone() };
-    let said = migrate(name.clone()).await;
-    assert!(said.contains("database does not exist: "), "{said}");
-    assert!(said.contains("\"nothing\" does not exist"), "{said}");
+    let error = migrate(name.clone()).await;
+    assert!(error.contains("database does not exist: "), "{error}");
+    assert!(error.contains("\"nothing\" does not exist"), "{error}");
     let user = DatabaseConfig { user: Some("stranger".to_owned()), ..parts.clone() };
-    let said = migrate(user).await;
-    assert!(said.contains("database authentication failed: "), "{said}");
+    let error = migrate(user).await;
+    assert!(error.contains("database authentication failed: "), "{error}");
     let port = DatabaseConfig { port: Some(1), ..parts };
-    let said = migrate(port).await;
-    assert!(said.contains("database unreachable: "), "{said}");
+    let error = migrate(port).await;
+    assert!(error.contains("database unreachable: "), "{error}");
     for config in [host, name] {
-        let said = reaches(&config).await.unwrap_err();
-        assert!(!said.contains("during the migration"), "{said}");
+        let error = reaches(&config).await.unwrap_err();
+        assert!(!error.contains("during the migration"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Readings of a span of time against a real Postgres: what is told, and that it is read by index.
+//! Readings of a span of time against a real Postgres: what is returned, and that it is read by index.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
@@ -52,11 +52,11 @@ async fn pages_of_any_size_hold_every_reading_of_the_span_once_and_in_order() {
     for (sensors, sql) in [
         ("*", "true"),
         ("s3", "sensor_id = 's3'"),
-        ("s1,s2,s1,nobody", "sensor_id in ('s1', 's2')"),
+        ("s1,s2,s1,unknown", "sensor_id in ('s1', 's2')"),
         ("s*", "true"),
         ("s4*,s5", "sensor_id in ('s4', 's5')"),
-        ("nobody", "false"),
-        ("nobody*", "false"),
+        ("unknown", "false"),
+        ("unknown*", "false"),
     ] {
         for (order, direction) in [(Ascending, "asc"), (Descending, "desc")] {
             let truth = db.psql(&format!(
@@ -65,8 +65,8 @@ async fn pages_of_any_size_hold_every_reading_of_the_span_once_and_in_order() {
             ));
             let truth: Vec<i64> = truth.lines().map(|line| line.parse().unwrap()).collect();
             for limit in [1, 7, 1_000] {
-                let told = ids(&database, sensors, span, order, limit).await;
-                assert_eq!(told, truth, "{sensors} {order:?} by {limit}");
+                let found = ids(&database, sensors, span, order, limit).await;
+                assert_eq!(found, truth, "{sensors} {order:?} by {limit}");
             }
         }
     }
@@ -93,14 +93,14 @@ async fn a_page_of_large_readings_is_closed_early() {
     let wanted = PageQuery { filter: &all, span: ALL_TIME, order: Ascending, after: None, limit: 100 };
     let page = database.readings(wanted, 5_000).await.unwrap();
     assert_eq!((page.rows.len(), page.more), (5, true));
-    // what was left unread on the connection is not in the way of the next
+    // the rest of the abandoned result does not disturb the next query
     assert_eq!(database.readings(wanted, ALL_BYTES).await.unwrap().rows.len(), 20);
 }
 
 #[tokio::test]
 async fn buckets_are_paged_by_time_and_sensor() {
     let (db, database) = filled().await;
-    // stretches of seven seconds that hold a reading, told without date_bin
+    // intervals of seven seconds that hold a reading, counted without date_bin
     let truth = db.psql(
         r#"select count(distinct (sensor_id, floor(extract(epoch from "timestamp") / 7))) from sensor_readings"#,
     );
@@ -126,7 +126,7 @@ async fn buckets_are_paged_by_time_and_sensor() {
 }
 
 #[tokio::test]
-async fn a_mean_does_not_leave_the_numbers_it_is_of() {
+async fn a_mean_does_not_overflow_or_exceed_its_numbers() {
     let db = TestDatabase::migrated().await;
     db.psql(
         r#"insert into sensor_readings (sensor_id, value, "timestamp") values
@@ -158,7 +158,7 @@ async fn the_first_bucket_may_begin_before_the_first_reading_can() {
 }
 
 #[tokio::test]
-async fn a_sensor_has_a_newest_and_an_oldest_reading_or_is_not_known() {
+async fn a_sensor_has_a_newest_and_an_oldest_reading_or_is_unknown() {
     let db = TestDatabase::migrated().await;
     db.psql(r#"insert into sensor_readings (sensor_id, value, "timestamp") select 'a', n, timestamptz '2026-01-01' - n * interval '1 h' from generate_series(1, 9) n"#);
     let database = Database::new(&db.options(), 1);
@@ -167,7 +167,7 @@ async fn a_sensor_has_a_newest_and_an_oldest_reading_or_is_not_known() {
     assert_eq!(database.sensor("b").await.unwrap(), None);
 }
 
-/// A table in which reading it whole would cost more, and one that asks for plans.
+/// A table so large that a sequential scan would cost more, and a connection for EXPLAIN.
 async fn large() -> (TestDatabase, PgConnection) {
     let db = TestDatabase::migrated().await;
     db.psql(
@@ -180,7 +180,7 @@ async fn large() -> (TestDatabase, PgConnection) {
 }
 
 /// The plan of one statement: today's partition, which holds every row, is read by this index alone. The empty ones may
-/// be read whole.
+/// be scanned.
 #[track_caller]
 fn check_plan(plan: &[sqlx::postgres::PgRow], index: &str, what: &str) {
     let plan: String = plan.iter().map(|row| row.get::<String, _>(0) + "\n").collect();
@@ -200,7 +200,7 @@ async fn every_statement_of_history_is_read_by_index() {
     let at: OffsetDateTime = datetime!(2026-01-01 08:00 UTC);
     let early = datetime!(2026-01-01 07:00 UTC);
     for order in [Ascending, Descending] {
-        // all of time, where walking it for one sensor would be worst
+        // all of time, where scanning it for one sensor would be slowest
         let (near, far) =
             if order == Ascending { (ALL_TIME.from, ALL_TIME.to) } else { (ALL_TIME.to, ALL_TIME.from) };
         let plan = sqlx::query(AssertSqlSafe(format!("explain {}", statements::of_sensors(order))))
@@ -246,7 +246,7 @@ async fn every_statement_of_history_is_read_by_index() {
 }
 
 #[tokio::test]
-async fn the_latest_of_a_sensor_that_is_quiet_is_not_looked_for_among_everyone_s() {
+async fn the_latest_reading_of_a_rare_sensor_is_found_by_the_sensor_index() {
     let db = TestDatabase::migrated().await;
     db.psql(
         r#"insert into sensor_readings (sensor_id, value, "timestamp")

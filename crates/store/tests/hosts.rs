@@ -52,7 +52,7 @@ async fn port(options: &Options) -> i32 {
 }
 
 #[tokio::test]
-async fn of_several_hosts_the_primary_is_used_unless_another_is_wanted() {
+async fn of_several_hosts_the_primary_is_used_unless_another_is_requested() {
     let (primary, standby) = pair().await;
     let (p, s, dead) = (primary.port(), standby.port(), free_port().unwrap());
     let any = "?target_session_attrs=any";
@@ -66,7 +66,7 @@ async fn of_several_hosts_the_primary_is_used_unless_another_is_wanted() {
         (&[s], "", s),
     ] {
         let options = hosts(ports, attributes);
-        // the second time it knows where it was
+        // the second time it begins with the host that was found
         for _ in 0..2 {
             assert_eq!(port(&options).await, i32::from(want), "{ports:?} {attributes}");
         }
@@ -76,14 +76,14 @@ async fn of_several_hosts_the_primary_is_used_unless_another_is_wanted() {
     let refused = hosts(&[dead, s, p], "").connect().await.unwrap_err();
     assert_eq!(refused.to_string(), "no usable database host");
     let why = std::error::Error::source(&refused).unwrap().to_string();
-    for said in [format!("127.0.0.1:{dead}: "), format!("127.0.0.1:{p}: not writable")] {
-        assert!(why.contains(&said), "{why}");
+    for refusal in [format!("127.0.0.1:{dead}: "), format!("127.0.0.1:{p}: not writable")] {
+        assert!(why.contains(&refusal), "{why}");
     }
     assert!(hosts(&[s], "?target_session_attrs=read-write").connect().await.is_err());
 }
 
 #[tokio::test]
-async fn a_host_that_is_gone_without_a_word_leaves_time_for_the_others() {
+async fn a_silent_host_leaves_time_for_the_others() {
     let (primary, standby) = pair().await;
     let silent = Proxy::start(SocketAddr::from(([127, 0, 0, 1], standby.port()))).await.unwrap();
     silent.set(Wire::Frozen);
@@ -91,7 +91,7 @@ async fn a_host_that_is_gone_without_a_word_leaves_time_for_the_others() {
     let began = Instant::now();
     insert(&options).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-    // whoever connects next begins with the one that was there
+    // the next connection begins with the host that answered
     let began = Instant::now();
     Database::new(&options, 1).head().await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
@@ -103,7 +103,7 @@ async fn a_promoted_standby_is_written_to_read_and_listened_to() {
     let options = hosts(&[primary.port(), standby.port()], "");
     insert(&options).await.unwrap();
     assert_eq!(readings(&options).await, 1);
-    let mut bell = Notifications::listen(&options).await.unwrap();
+    let mut notifications = Notifications::listen(&options).await.unwrap();
     wait_for("the reading at the standby", Duration::from_secs(10), || async {
         match standby.psql("postgres", "select count(*) from sensor_readings").unwrap().as_str() {
             "1" => Ok(()),
@@ -112,15 +112,15 @@ async fn a_promoted_standby_is_written_to_read_and_listened_to() {
     })
     .await;
     primary.process().kill().unwrap();
-    timeout(Duration::from_secs(10), bell.recv()).await.unwrap().unwrap_err();
+    timeout(Duration::from_secs(10), notifications.recv()).await.unwrap().unwrap_err();
     assert!(insert(&options).await.is_err() && Notifications::listen(&options).await.is_err());
     standby.promote().unwrap();
     insert(&options).await.unwrap();
-    let mut bell = Notifications::listen(&options).await.unwrap();
+    let mut notifications = Notifications::listen(&options).await.unwrap();
     standby.psql("postgres", "notify sensor_updates").unwrap();
-    timeout(Duration::from_secs(10), bell.recv()).await.unwrap().unwrap();
+    timeout(Duration::from_secs(10), notifications.recv()).await.unwrap().unwrap();
     assert_eq!(readings(&options).await, 2);
-    // the old primary that comes back is not taken for one, once it follows the new
+    // the old primary is not used as one when it returns as a standby of the new
     primary = standby.start_standby().unwrap();
     assert_eq!(port(&hosts(&[primary.port(), standby.port()], "")).await, i32::from(standby.port()));
 }

@@ -11,13 +11,13 @@ async fn leader(db: &TestDatabase) -> Leader {
     Leader::connect(&db.options(), "test").await.unwrap()
 }
 
-/// Takes one tick and gives its number and ids; none where there is nothing new.
+/// Takes one tick and returns its number and ids; `None` where there is nothing new.
 async fn step(leader: &mut Leader) -> Option<(Tick, Vec<i64>)> {
     let head = leader.load(Budget::rows(0)).await.unwrap().head;
     match leader.advance(head.epoch, head.last_tick, Budget::rows(10_000)).await.unwrap() {
         Advance::Made { first, .. } => Some((first.tick, first.readings.iter().map(|r| r.id).collect())),
         Advance::Nothing { .. } => None,
-        Advance::Conflict => panic!("nobody else makes ticks here"),
+        Advance::Conflict => panic!("no other leader makes ticks here"),
     }
 }
 
@@ -189,10 +189,10 @@ async fn a_history_that_lost_its_end_starts_an_epoch_and_keeps_what_it_has() {
     let lost = Position::after_tick(old.epoch, kept.next());
     let Resume::Gap(gap) = database.log_extent().await.unwrap().resolve(lost) else { panic!("a gap") };
     assert_eq!((gap.reason, gap.to), (GapReason::Epoch, Position::after_tick(new.epoch, new.first_tick)));
-    // whoever was reading on when it happened is not given the new history's tick for the lost one of its number
+    // a reader that continues across the restore does not get the new history's tick instead of the lost one of that number
     let read = database.read(lost, Tick(i64::MAX), 10).await;
     assert!(matches!(read, Err(ReadError::Forgotten(_))), "{read:?}");
-    assert!(database.read(before, Tick(i64::MAX), 10).await.is_ok(), "what survived goes on");
+    assert!(database.read(before, Tick(i64::MAX), 10).await.is_ok(), "what survived can still be read");
     let ahead = Position::after_tick(new.epoch, new.last_tick.next());
     assert_eq!(database.log_extent().await.unwrap().resolve(ahead), Resume::Ahead);
     // a dump restored elsewhere: foreign transaction ids, nothing to replay
@@ -219,7 +219,7 @@ async fn a_day_s_rows_move_from_the_default_partition_into_the_day_s_own() {
 }
 
 #[tokio::test]
-async fn the_latest_of_each_sensor_is_told_as_of_a_position() {
+async fn the_latest_of_each_sensor_is_read_as_of_a_position() {
     let db = TestDatabase::migrated().await;
     let mut leader = leader(&db).await;
     db.psql("insert into sensor_readings (sensor_id, value) values ('a', 1), ('ab', 1), ('b', 1)");
@@ -228,7 +228,7 @@ async fn the_latest_of_each_sensor_is_told_as_of_a_position() {
     step(&mut leader).await.unwrap();
     let database = Database::new(&db.options(), 2);
     let head = database.head().await.unwrap();
-    let told = async |sensors: Option<&[&str]>, at| {
+    let latest = async |sensors: Option<&[&str]>, at| {
         let filter = Filter::parse(sensors).unwrap();
         let latest = database.latest(&filter, at, None, 100).await.unwrap().newest;
         latest.into_iter().map(|r| (r.sensor_id, r.value)).collect::<Vec<_>>()
@@ -236,15 +236,18 @@ async fn the_latest_of_each_sensor_is_told_as_of_a_position() {
     let (a1, a2, ab, b) =
         (("a".to_owned(), 1.0), ("a".to_owned(), 2.0), ("ab".to_owned(), 1.0), ("b".to_owned(), 1.0));
     let end = Position::after_tick(head.epoch, head.last_tick);
-    assert_eq!(told(None, end).await, [a2.clone(), ab.clone(), b.clone()]);
-    assert_eq!(told(None, Position::after_tick(head.epoch, tick)).await, [a1.clone(), ab.clone(), b.clone()]);
-    assert_eq!(told(None, Position::new(head.epoch, tick, ids[0])).await, [a1]);
-    assert_eq!(told(Some(&["a*"]), end).await, [a2.clone(), ab]);
-    assert_eq!(told(Some(&["b", "nobody", "a"]), end).await, [a2, b]);
+    assert_eq!(latest(None, end).await, [a2.clone(), ab.clone(), b.clone()]);
+    assert_eq!(
+        latest(None, Position::after_tick(head.epoch, tick)).await,
+        [a1.clone(), ab.clone(), b.clone()]
+    );
+    assert_eq!(latest(None, Position::new(head.epoch, tick, ids[0])).await, [a1]);
+    assert_eq!(latest(Some(&["a*"]), end).await, [a2.clone(), ab]);
+    assert_eq!(latest(Some(&["b", "unknown", "a"]), end).await, [a2, b]);
 }
 
 #[tokio::test]
-async fn a_standby_sees_what_waits_and_who_is_at_it() {
+async fn a_standby_sees_waiting_readings_and_a_running_statement() {
     let db = TestDatabase::migrated().await;
     let (mut leader, mut standby) = (leader(&db).await, self::leader(&db).await);
     let quiet = standby.log_status().await.unwrap();
@@ -269,7 +272,7 @@ async fn a_standby_sees_what_waits_and_who_is_at_it() {
     let (taken, ()) =
         tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(step(&mut leader), watched) })
             .await
-            .expect("the leader is seen at work, and gets on");
+            .expect("the running statement is seen, and ends");
     let after = standby.log_status().await.unwrap();
     assert_eq!((after.head, after.waiting, after.working), (taken.unwrap().0, false, false));
 }

@@ -1,4 +1,4 @@
-//! Behind a real pooler that shares sessions: nobody's settings or statements reach anybody else.
+//! Behind a real pooler that shares sessions: settings and statements of one client do not affect another.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use wire::{Filter, Pattern, Position, Reading, Tick};
 /// How long a statement may take here.
 const LIMIT: Duration = Duration::from_millis(700);
 
-/// The database behind a pooler with one session, which everybody has in turn.
+/// The database behind a pooler with one session, which all clients share.
 async fn shared() -> (TestDatabase, PgBouncer, Options) {
     let db = TestDatabase::migrated().await;
     let pooler = PgBouncer::start(TestDatabase::server(), PoolMode::Transaction, 1).unwrap();
@@ -46,7 +46,7 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
 }
 
-/// What a stranger may set, and what an INSERT must have all the same.
+/// What another client may set, and the values that an INSERT must have nevertheless.
 const SETTINGS: [(&str, &str, &str); 8] = [
     ("role", "stranger", "none"),
     ("search_path", "nowhere", "\"$user\", public"),
@@ -59,7 +59,7 @@ const SETTINGS: [(&str, &str, &str); 8] = [
 ];
 
 #[tokio::test]
-async fn what_others_set_and_prepare_in_a_shared_session_stays_theirs() {
+async fn settings_and_statements_of_others_in_a_shared_session_have_no_effect() {
     let (db, pooler, options) = shared().await;
     db.psql(&format!("create role stranger; alter database {} set synchronous_commit = off", db.name));
     let names: Vec<_> = SETTINGS.iter().map(|(name, ..)| format!("('{name}')")).collect();
@@ -80,7 +80,7 @@ async fn what_others_set_and_prepare_in_a_shared_session_stays_theirs() {
         let set = format!("set {name} = '{theirs}'");
         stranger.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(set))).await.unwrap();
     }
-    // the names that the driver gives
+    // the names that the driver uses
     for number in 1..4 {
         let prepare = format!("prepare sqlx_s_{number} as select 'of another'");
         stranger.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(prepare))).await.unwrap();
@@ -112,7 +112,7 @@ async fn what_others_set_and_prepare_in_a_shared_session_stays_theirs() {
         assert!(database.accepts_readings().await.unwrap());
     }
     for (name, theirs, ours) in SETTINGS {
-        // where `on` is not what the database has, an INSERT has it all the same
+        // an INSERT uses `on` even where the database's default is `off`
         let seen =
             db.psql(&format!("select string_agg(distinct value, '|') from seen where name = '{name}'"));
         assert_eq!(seen, ours, "{name}");
@@ -127,7 +127,7 @@ async fn what_others_set_and_prepare_in_a_shared_session_stays_theirs() {
 }
 
 #[tokio::test]
-async fn a_statement_in_a_shared_session_is_cancelled_in_its_time() {
+async fn a_statement_in_a_shared_session_is_cancelled_at_its_timeout() {
     let (db, pooler, options) = shared().await;
     let database = Database::new(&options, 1);
     newest(&database, None, 1).await.unwrap();
@@ -163,7 +163,7 @@ async fn a_commit_that_comes_too_late_stores_nothing() {
 }
 
 #[tokio::test]
-async fn data_that_is_refused_leaves_a_shared_session_as_good_as_before() {
+async fn refused_data_leaves_a_shared_session_usable() {
     let (db, _pooler, options) = shared().await;
     let mut inserter = Inserter::connect(&options).await.unwrap();
     for _ in 0..3 {
@@ -177,11 +177,11 @@ async fn data_that_is_refused_leaves_a_shared_session_as_good_as_before() {
 }
 
 #[tokio::test]
-async fn a_shared_session_that_was_not_said_to_be_one_is_told() {
+async fn a_shared_session_that_is_not_configured_as_one_is_reported() {
     let (db, pooler, _) = shared().await;
-    let unsaid = Options::new(&pooler.url(&db.name), "test").unwrap();
-    let (one, other) = (Database::new(&unsaid, 1), Database::new(&unsaid, 1));
+    let unconfigured = Options::new(&pooler.url(&db.name), "test").unwrap();
+    let (one, other) = (Database::new(&unconfigured, 1), Database::new(&unconfigured, 1));
     one.head().await.unwrap();
-    let told = other.head().await.unwrap_err();
-    assert_eq!(told.to_string(), "a pooler shares sessions: database.pooler must be transaction");
+    let error = other.head().await.unwrap_err();
+    assert_eq!(error.to_string(), "a pooler shares sessions: database.pooler must be transaction");
 }

@@ -1,5 +1,5 @@
-//! Readings go once their time is over and no position needs them. On a server of its own: a transaction that writes in any of
-//! a server's databases holds that up.
+//! Readings are deleted once their retention is over and no position needs them. On a server of its own: a transaction
+//! that writes in any of a server's databases delays that.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
@@ -33,7 +33,7 @@ async fn retention_deletes_what_no_tick_needs_and_moves_the_horizon() {
     assert_eq!(
         psql("select count(*) from sensor_readings"),
         "2",
-        "a tick may still have to tell of the old one"
+        "a tick may still have to hold the old one"
     );
 
     run(&mut neighbour, "commit").await;

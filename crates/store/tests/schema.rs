@@ -41,7 +41,7 @@ async fn a_schema_that_is_too_old_is_named_with_both_versions() {
 
 #[tokio::test]
 async fn a_database_that_does_not_answer_ends_the_wait_at_the_deadline() {
-    let options = store::Options::new("postgres://nobody@127.0.0.1:1/none", "test").unwrap();
+    let options = store::Options::new("postgres://user@127.0.0.1:1/none", "test").unwrap();
     let error = schema::migrate(&options, Duration::from_millis(300)).await.unwrap_err();
     assert!(matches!(error, SchemaError::Unreachable(..)), "{error:?}");
 }
@@ -75,7 +75,7 @@ async fn the_demo_s_table_is_taken_over_with_its_rows() {
         "2026-01-02 03:04:05+00|{\"k\": [1]}|2026-01-02 03:04:06+00|2026-01-02 03:04:07+00"
     );
     assert_eq!(db.psql("select sensor_id from rowcast.unfit_readings"), "b");
-    // the sequence goes on behind the demo's ids, and the demo's way to insert still works
+    // the sequence continues after the demo's ids, and the demo's INSERT still works
     db.psql(
         r#"insert into sensor_readings (sensor_id, value, "timestamp", metadata, created_at, updated_at)
                values ('d', 4, now(), '[]', now(), now())"#,
@@ -89,7 +89,7 @@ async fn the_demo_s_table_is_taken_over_with_its_rows() {
 }
 
 #[tokio::test]
-async fn sql_writers_cannot_store_what_no_client_could_be_told() {
+async fn sql_writers_cannot_store_what_no_client_could_receive() {
     let db = TestDatabase::migrated().await;
     for (values, constraint) in [
         ("('', 1, now())", "sensor_id_is_1_to_100_characters"),
@@ -111,7 +111,7 @@ async fn sql_writers_cannot_store_what_no_client_could_be_told() {
 }
 
 #[tokio::test]
-async fn whoever_may_insert_needs_no_other_right() {
+async fn the_insert_privilege_is_enough() {
     let db = TestDatabase::migrated().await;
     let role = format!("writer_{}", std::process::id());
     db.psql(&format!(

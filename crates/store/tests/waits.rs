@@ -1,4 +1,4 @@
-//! No wait for a database that is gone without a word is without an end; idle connections that were ended cost nothing.
+//! Every wait for a database that stopped responding ends; idle connections that were closed are replaced unnoticed.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{net::SocketAddr, time::Duration};
@@ -12,13 +12,13 @@ use testkit::{Proxy, TestDatabase, proxy::Wire, wait_for};
 use tokio::time::{Instant, timeout};
 use wire::{Filter, Position, Tick};
 
-/// The database behind a wire.
-async fn behind_a_wire(db: &TestDatabase) -> (Proxy, Options) {
+/// The database behind a proxy.
+async fn behind_a_proxy(db: &TestDatabase) -> (Proxy, Options) {
     let (before, after) = db.url.split_once("127.0.0.1:").unwrap();
     let (port, name) = after.split_once('/').unwrap();
-    let wire = Proxy::start(SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))).await.unwrap();
-    let options = Options::new(&format!("{before}{}/{name}", wire.addr()), "test").unwrap();
-    (wire, options.statement_timeout(Duration::from_secs(1)))
+    let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))).await.unwrap();
+    let options = Options::new(&format!("{before}{}/{name}", proxy.addr()), "test").unwrap();
+    (proxy, options.statement_timeout(Duration::from_secs(1)))
 }
 
 fn reading() -> NewReading {
@@ -27,14 +27,14 @@ fn reading() -> NewReading {
 }
 
 #[tokio::test]
-async fn a_database_that_falls_silent_ends_every_wait_and_is_found_again() {
+async fn every_wait_for_a_silent_database_ends_and_it_is_found_again() {
     let db = TestDatabase::migrated().await;
-    let (wire, options) = behind_a_wire(&db).await;
+    let (proxy, options) = behind_a_proxy(&db).await;
     let database = Database::new(&options, 2);
     let head = database.head().await.unwrap();
     let end = Position::after_tick(head.epoch, head.last_tick);
     for round in 0..3 {
-        wire.set(Wire::Frozen);
+        proxy.set(Wire::Frozen);
         // more of them at once than there are connections
         let (filter, span, order) = (&Filter::All, ALL_TIME, Order::Descending);
         let newest = PageQuery { filter, span, order, after: None, limit: 10 };
@@ -50,22 +50,22 @@ async fn a_database_that_falls_silent_ends_every_wait_and_is_found_again() {
         assert!(head.unwrap().is_err() && log.unwrap().is_err() && latest.unwrap().is_err(), "{round}");
         assert!(newest.unwrap().is_err() && extent.unwrap().is_err() && schema.unwrap().is_err(), "{round}");
         assert!(timeout(each, Leader::connect(&options, "test")).await.unwrap().is_err(), "{round}");
-        wire.set(Wire::Whole);
+        proxy.set(Wire::Whole);
         database.head().await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_leaves_no_permit_taken() {
+async fn a_cancelled_read_releases_its_permit() {
     let db = TestDatabase::migrated().await;
-    let (wire, options) = behind_a_wire(&db).await;
+    let (proxy, options) = behind_a_proxy(&db).await;
     let database = Database::new(&options, 1);
     database.head().await.unwrap();
-    wire.set(Wire::Frozen);
+    proxy.set(Wire::Frozen);
     for _ in 0..5 {
         assert!(timeout(Duration::from_millis(100), database.head()).await.is_err());
     }
-    wire.set(Wire::Whole);
+    proxy.set(Wire::Whole);
     database.head().await.unwrap();
 }
 
@@ -82,7 +82,7 @@ async fn connections_that_the_server_ended_while_they_were_idle_are_not_used() {
             "select pg_terminate_backend(pid) from pg_stat_activity
               where datname = current_database() and pid <> pg_backend_pid()",
         );
-        // for longer than a connection is trusted unasked
+        // for longer than a connection is used without a probe
         tokio::time::pause();
         tokio::time::advance(Duration::from_millis(600)).await;
         tokio::time::resume();
@@ -94,10 +94,10 @@ async fn connections_that_the_server_ended_while_they_were_idle_are_not_used() {
 }
 
 #[tokio::test]
-async fn what_is_answered_waits_for_the_disk_whatever_the_default_is() {
+async fn commits_wait_for_the_disk_whatever_the_default_is() {
     let db = TestDatabase::migrated().await;
     db.psql(&format!("alter database {} set synchronous_commit = off", db.name));
-    // what a commit was made with is seen where it is waited for
+    // a deferred trigger sees the setting with which the commit is made
     db.psql(
         "create table seen (what text, how text);
          create function see() returns trigger language plpgsql as $$ begin
@@ -116,7 +116,7 @@ async fn what_is_answered_waits_for_the_disk_whatever_the_default_is() {
 }
 
 #[tokio::test]
-async fn what_a_leader_gives_up_is_not_done_after_all() {
+async fn a_statement_that_a_leader_abandons_has_no_effect_later() {
     let db = TestDatabase::migrated().await;
     let options = db.options().statement_timeout(Duration::from_millis(300));
     let mut leader = Leader::connect(&options, "test").await.unwrap();

@@ -1,4 +1,4 @@
-//! History's statements. They are public so that tests can ask Postgres how it would run the very text that runs.
+//! History's statements. They are public so that tests can check the plans of the exact texts that run.
 
 use super::order::Order;
 
@@ -8,9 +8,9 @@ macro_rules! columns {
     };
 }
 
-// Each sensor's readings by the sensor's index. With `=` the planner knows that the sensor is one, takes the index of
-// time for as good an order, and walks through everyone's readings for those of a sensor that is quiet. `= any` tells it
-// nothing of the kind, and only the sensor's index has the order that is asked for.
+// Each sensor's readings by the index on sensors. With `=` the planner knows that there is one sensor, considers the
+// index on time to give the same order, and scans the readings of all sensors for those of a sensor with few. With `=
+// any` it cannot, and only the index on sensors has the requested order.
 macro_rules! of_sensors {
     ($before:literal, $far:literal, $direction:literal, $same:literal) => {
         concat!(
