@@ -25,16 +25,16 @@ struct Probe {
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 enum Mode {
-    /// Serves until it is told to stop.
+    /// Serves until it is stopped.
     Serve,
     /// Ends at once, as a job.
     Job,
     /// Loses a background task.
-    Lose,
+    LoseTask,
     /// Ignores the soft stop.
-    Deaf,
+    IgnoreStop,
 }
 
 impl Default for Probe {
@@ -67,11 +67,11 @@ async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     match config.probe.mode {
         Mode::Serve => life.stopping().await,
         Mode::Job => {}
-        Mode::Lose => {
+        Mode::LoseTask => {
             life.spawn("fragile", async {});
             life.stopping().await;
         }
-        Mode::Deaf => std::future::pending().await,
+        Mode::IgnoreStop => std::future::pending().await,
     }
     Ok(())
 }

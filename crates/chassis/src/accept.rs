@@ -31,7 +31,7 @@ use crate::metrics::HttpMetrics;
 use crate::observe::observe;
 
 /// Serves `router` on the public port until the soft stop; then the listener closes, idle connections are
-/// dropped, and requests in flight are finished until the hard stop. Upgraded connections are the service's.
+/// dropped, and requests in flight are finished until the hard stop. Upgraded connections are left to the service.
 ///
 /// Handlers find `ConnectInfo<SocketAddr>`, [`Permit`], [`Handover`] and `hyper::upgrade::OnUpgrade` in a request's extensions.
 pub fn serve(life: &Life, listener: TcpListener, config: &HttpConfig, router: Router, metrics: &HttpMetrics) {

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::readiness::Readiness;
 
-/// Connections of probes and scrapers: far more than an installation has.
+/// The most connections of probes and scrapers, far more than an installation needs.
 pub(crate) const MAX_CONNECTIONS: usize = 256;
 
 /// The section `admin`.
@@ -50,7 +50,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-/// Says only that the event loop turns: a service that waits for its database must not be restarted for it.
+/// Shows only that the event loop runs: a service that waits for its database must not be restarted for it.
 async fn livez() -> &'static str {
     "ok"
 }

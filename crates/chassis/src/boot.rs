@@ -31,7 +31,7 @@ use crate::{accept, accept::HttpConfig, metrics, metrics::HttpMetrics};
 /// exit is inside 25 s, well before Kubernetes' SIGKILL at 30 s.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 
-/// From the hard stop to the exit: for destructors, not for work.
+/// From the hard stop to the exit: time for destructors, not for work.
 const CUT_LIMIT: Duration = Duration::from_millis(500);
 
 const RUNTIME_LIMIT: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ const RUNTIME_LIMIT: Duration = Duration::from_secs(1);
 /// The exit code for a configuration that cannot be used.
 const EXIT_CONFIG: u8 = 2;
 
-/// What the service's `run` is given beside its configuration.
+/// What the service's `run` gets beside its configuration.
 pub struct Service {
     /// Its name, as in logs, traces and `/version`.
     pub name: &'static str,
@@ -47,7 +47,7 @@ pub struct Service {
     pub version: &'static str,
     /// The section `admin`.
     pub admin: AdminConfig,
-    /// Its tasks and its stop.
+    /// Its tasks and its shutdown.
     pub life: Life,
     /// Where its metrics are registered.
     pub registry: Registry,
@@ -55,11 +55,11 @@ pub struct Service {
     pub readiness: Readiness,
 }
 
-/// A service's whole `main`. `run` ends when the service has nothing more to do: a server's after
-/// `life.stopping()`, a job's when its work is done. Then, or at the first SIGTERM or SIGINT, the service is
-/// drained: what it spawned is waited for until the hard stop.
+/// The `main` of a service. `run` returns when the service is done: that of a server after `life.stopping()`, that of a
+/// job after its work. Then, or at the first SIGTERM or SIGINT, the service is drained: what it spawned is waited for
+/// until the hard stop.
 ///
-/// Exit code 0: `run` returned `Ok`, no background task failed, and nothing had to be cut. 2: the configuration
+/// Exit code 0: `run` returned `Ok`, no background task failed, and no task was aborted. 2: the configuration
 /// has faults. 1: anything else.
 pub fn main<C, F, Fut>(name: &'static str, version: &'static str, run: F) -> ExitCode
 where
@@ -67,7 +67,7 @@ where
     F: FnOnce(C, Service) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
-    // First: two providers in one process panic at the first handshake. An error means that one is there.
+    // First: two providers in one process panic at the first handshake. An error means that one is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let arguments = command(name, version).get_matches();
     let file = arguments.get_one::<PathBuf>("config").cloned();
@@ -138,7 +138,7 @@ where
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Logs and traces, the panics of the process among them. A collector that cannot be used is told, not fatal.
+/// Logs and traces, the panics of the process among them. A collector that cannot be used is logged and not fatal.
 fn telemetry(name: &'static str, version: &'static str, log: &LogConfig) -> Traces {
     let endpoint = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
     let (traces, fault) = match endpoint.map(|endpoint| Traces::start(name, version, &endpoint)) {
@@ -176,7 +176,7 @@ where
     let readiness = Readiness::new(&life);
     readiness.register(&registry)?;
     watch_panics(&registry)?;
-    // Not among the service's tasks: the drain would wait for it, and it answers until the exit.
+    // Not among the service's tasks: it answers until the exit, and the drain would wait for it.
     let mut side = JoinSet::new();
     if C::HAS_ADMIN_PORT {
         let listener = accept::listen("admin", config.addr).await?;
@@ -186,7 +186,7 @@ where
             max_connections: admin::MAX_CONNECTIONS,
             ..HttpConfig::default()
         };
-        // with the public port's limits, but beside its life
+        // with the public port's limits, but with a life of its own
         let (beside, uncounted) = (Life::new(), HttpMetrics::register(&Registry::new())?);
         accept::serve(&beside, listener, &http, admin::router(admin), &uncounted);
     }
@@ -196,7 +196,7 @@ where
     run_to_end(&life, run(settings, service)).await
 }
 
-/// Tells and counts the panics of the process. One in a connection's task ends that connection alone.
+/// Logs and counts the panics of the process. One in a connection's task ends that connection alone.
 fn watch_panics(registry: &Registry) -> anyhow::Result<()> {
     let panics = IntCounter::new("rowcast_panics_total", "Panics in tasks")?;
     registry.register(Box::new(panics.clone()))?;
@@ -264,7 +264,7 @@ impl Signals {
         }
     }
 
-    /// The first signal stops softly, the second hard, whoever began the soft stop.
+    /// The first signal begins the soft stop, the second the hard stop, also if the soft stop had begun by itself.
     async fn stop_on_signal(mut self, life: Life) {
         self.next().await;
         info!("stopping; a second signal stops at once");
@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_run_that_ends_well_ends_the_service_well() {
+    async fn a_run_that_succeeds_ends_the_service_successfully() {
         let life = Life::new();
         run_to_end(&life, async { Ok(()) }).await.unwrap();
         assert!(life.is_stopping());
@@ -304,23 +304,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_drain_past_its_limit_is_cut_and_counts_as_failure() {
+    async fn a_drain_past_its_limit_is_aborted_and_counts_as_failure() {
         let life = Life::new();
         life.spawn_work(std::future::pending());
         let began = tokio::time::Instant::now();
         life.stop_soft();
         let run_to_end = run_to_end(&life, async { Ok(()) });
-        let ended = tokio::time::timeout(2 * DRAIN_LIMIT, run_to_end).await.expect("nobody cut it");
+        let ended =
+            tokio::time::timeout(2 * DRAIN_LIMIT, run_to_end).await.expect("the hard stop did not happen");
         assert_eq!(began.elapsed().as_secs(), DRAIN_LIMIT.as_secs());
         assert_eq!(ended.unwrap_err().to_string(), "stopped before all work was done");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_run_that_ignores_the_stop_is_cut() {
+    async fn a_run_that_ignores_the_stop_is_aborted() {
         let life = Life::new();
         life.stop_soft();
         let run_to_end = run_to_end(&life, std::future::pending());
-        tokio::time::timeout(2 * DRAIN_LIMIT, run_to_end).await.expect("nobody cut it").unwrap_err();
+        tokio::time::timeout(2 * DRAIN_LIMIT, run_to_end)
+            .await
+            .expect("the hard stop did not happen")
+            .unwrap_err();
         assert!(life.hard().is_cancelled());
     }
 
@@ -339,8 +343,9 @@ mod tests {
             run.stopping().await;
             Ok(())
         };
-        let ended =
-            tokio::time::timeout(DRAIN_LIMIT, run_to_end(&life, run)).await.expect("nobody stopped it");
+        let ended = tokio::time::timeout(DRAIN_LIMIT, run_to_end(&life, run))
+            .await
+            .expect("the service did not stop");
         assert_eq!(ended.unwrap_err().to_string(), "background task feed ended unexpectedly");
     }
 }

@@ -1,4 +1,4 @@
-//! An error with all that caused it, as one line.
+//! An error and its sources, as one line.
 
 use std::error::Error;
 use std::fmt;
@@ -12,16 +12,16 @@ struct Chain<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = self.0.to_string();
-        f.write_str(&said)?;
+        let mut last = self.0.to_string();
+        f.write_str(&last)?;
         let mut cause = self.0.source();
         while let Some(error) = cause {
             let text = error.to_string();
-            // some errors are their own cause once more
-            if text != said {
+            // some errors repeat the text of their source
+            if text != last {
                 write!(f, ": {text}")?;
             }
-            (said, cause) = (text, error.source());
+            (last, cause) = (text, error.source());
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Requests of pages: foreign ones are refused before anything is done, listed ones are told that they may (the Fetch
-//! standard's CORS protocol).
+//! CORS (Fetch standard): requests of foreign pages are refused before anything is done, responses to listed ones permit
+//! them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,14 +12,14 @@ use tower::{Layer, Service};
 
 use crate::origin::Origins;
 
-/// What a listed page may send beside what every page may.
+/// The headers that a listed page may send beside those of every page.
 const REQUEST_HEADERS: &str = "authorization, content-encoding, content-type, idempotency-key, if-none-match, \
                                last-event-id, traceparent, tracestate";
 
-/// What it may read.
+/// The response headers that it may read.
 const RESPONSE_HEADERS: &str = "etag, link, retry-after, rowcast-position";
 
-/// How long a browser may remember the answer, in seconds.
+/// How long a browser may cache a preflight response, in seconds.
 const MAX_AGE_S: &str = "600";
 
 /// The layer for a service's routes.
@@ -30,7 +30,7 @@ pub struct Cors {
 }
 
 impl Cors {
-    /// Pages of these origins may use these methods, `GET, HEAD` for example.
+    /// Pages of these origins may use these methods, for example `GET, HEAD`.
     pub fn new(origins: Origins, methods: &'static str) -> Self {
         Self { origins, methods: HeaderValue::from_static(methods) }
     }

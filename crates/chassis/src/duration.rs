@@ -1,10 +1,10 @@
-//! For `#[serde(with = "chassis::duration")]`: a span of time as people write it, `90s` or `2h 30m`.
+//! For `#[serde(with = "chassis::duration")]`: a duration in human notation, `90s` or `2h 30m`.
 
 use std::time::Duration;
 
 pub use humantime_serde::{deserialize, serialize};
 
-/// Reads one from text.
+/// Parses one.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
     deserialize(text).ok()

@@ -1,8 +1,8 @@
-//! The list of everything wrong with a configuration.
+//! The list of all faults of a configuration.
 
 use std::fmt;
 
-/// Faults by key, in the order they were found; the first fault of a key is the one that is told.
+/// Faults by key, in the order they were found; only the first fault of a key is reported.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<(String, String)>);
 
@@ -15,7 +15,7 @@ impl Faults {
         }
     }
 
-    /// Whether nothing is wrong.
+    /// Whether no fault was found.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

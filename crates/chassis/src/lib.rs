@@ -1,8 +1,8 @@
-//! What every service stands on: start, configuration, telemetry, listeners and stop.
+//! What every service is built on: start, configuration, telemetry, listeners and shutdown.
 //!
-//! A service's `main.rs` is one call of [`main`]. It reads the configuration in layers, starts logs, traces and
-//! the admin port, runs the service, and takes it down in two stages: softly at the first signal, hard at the
-//! second one or when [`DRAIN_LIMIT`] is over. Nothing in here knows what a service does.
+//! A service's `main.rs` is one call of [`main`]. It reads the configuration in layers, starts logs, traces and the admin
+//! port, runs the service, and stops it in two stages: softly at the first signal, hard at the second one or when
+//! [`DRAIN_LIMIT`] is over. Nothing here depends on what a service does.
 
 mod accept;
 mod admin;

@@ -1,4 +1,4 @@
-//! The service's life: its tasks and the two stages of its stop.
+//! The life cycle of a service: its tasks and the two stages of its shutdown.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error};
 
-/// A handle on the service's life, cheap to clone. Soft stop: take no new work, finish what was begun. Hard stop:
-/// every task is dropped where it waits.
+/// A handle on the life cycle, cheap to clone. Soft stop: accept no new work, finish what was begun. Hard stop: every
+/// task is dropped at its next await.
 #[derive(Clone, Default)]
 pub struct Life(Arc<Inner>);
 
@@ -26,7 +26,7 @@ struct Inner {
 }
 
 impl Life {
-    /// A life with no tasks.
+    /// A life cycle without tasks, running.
     pub fn new() -> Self {
         Self::default()
     }
@@ -41,7 +41,7 @@ impl Life {
         &self.0.hard
     }
 
-    /// Whether the soft stop has begun.
+    /// Whether the soft stop has begun; it stays true from then on.
     pub fn is_stopping(&self) -> bool {
         self.0.soft.is_cancelled()
     }
@@ -67,7 +67,7 @@ impl Life {
         self.0.hard.cancel();
     }
 
-    /// Starts a background task, one the service cannot be without: if it panics, or ends before the soft stop,
+    /// Starts a background task that the service cannot run without: if it panics, or ends before the soft stop,
     /// the service stops softly and exits as failed. It is waited for in the drain and dropped at the hard stop.
     pub fn spawn<F>(&self, name: &'static str, task: F)
     where
@@ -76,7 +76,7 @@ impl Life {
         self.spawn_fallible(name, task.map(Ok));
     }
 
-    /// As [`Life::spawn`], for a task with an error to tell: `Err` fails the service, also during the drain.
+    /// As [`Life::spawn`], for a task that may fail: `Err` fails the service, also during the drain.
     pub fn spawn_fallible<F>(&self, name: &'static str, task: F)
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
@@ -84,12 +84,12 @@ impl Life {
         self.spawn_work(self.clone().watch(name, task));
     }
 
-    /// As [`Life::spawn`], on a thread and an event loop of its own: what the task waits for does not queue behind
-    /// the service's connections. What it spawns runs there too, and ends with it at the latest.
+    /// As [`Life::spawn`], on a thread and an event loop of its own: the task does not wait behind the service's
+    /// connections. Tasks that it spawns run there too, and end with it at the latest.
     ///
     /// # Errors
-    /// When the system gives no thread.
-    pub fn spawn_apart<F>(&self, name: &'static str, task: F) -> std::io::Result<()>
+    /// When the system cannot create a thread.
+    pub fn spawn_on_own_thread<F>(&self, name: &'static str, task: F) -> std::io::Result<()>
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -115,8 +115,8 @@ impl Life {
         }
     }
 
-    /// Starts a task that may end whenever it likes (a connection, a session). It is waited for in the drain and
-    /// dropped at the hard stop; a panic in it costs only itself.
+    /// Starts a task that may end at any time (a connection, a session). It is waited for in the drain and
+    /// dropped at the hard stop; a panic ends it alone.
     pub fn spawn_work<F>(&self, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -125,7 +125,7 @@ impl Life {
     }
 
     async fn cuttable<F: Future<Output = ()>>(self, task: F) {
-        // each task's own token: it is looked at whenever the task is, and all would look at one from every thread
+        // a child token for each task: it is polled with the task, and a shared one would be contended by all threads
         if self.hard().child_token().run_until_cancelled(task).await.is_none() {
             self.0.cut.store(true, Ordering::Relaxed);
         }
@@ -141,7 +141,7 @@ impl Life {
         self.0.failure.get().map(String::as_str)
     }
 
-    /// Whether the hard stop dropped work that was not done.
+    /// Whether the hard stop dropped unfinished work.
     pub(crate) fn has_cut(&self) -> bool {
         self.0.cut.load(Ordering::Relaxed)
     }
@@ -154,7 +154,7 @@ impl Life {
 
     fn fail(&self, task: &'static str, how: &str) {
         error!(task, "background task {how}; the service stops");
-        // The first failure is the cause; later ones are its echo.
+        // The first failure is the cause; later ones follow from it.
         let _ = self.0.failure.set(format!("background task {task} {how}"));
         self.stop_soft();
     }
@@ -166,9 +166,9 @@ mod tests {
 
     use super::*;
 
-    /// Waits for what must come; time is paused, so that nobody waits when it does not.
+    /// Waits for an expected event; time is paused, so that a missing one fails the test at once.
     async fn soon<T>(event: impl Future<Output = T>) -> T {
-        tokio::time::timeout(Duration::from_secs(1), event).await.expect("it does not come")
+        tokio::time::timeout(Duration::from_secs(1), event).await.expect("the event does not occur")
     }
 
     #[tokio::test(start_paused = true)]
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_background_task_with_an_error_fails_the_service_and_tells_it() {
+    async fn a_background_task_with_an_error_fails_the_service_with_that_error() {
         let life = Life::new();
         life.spawn_fallible("feed", async { Err(anyhow::anyhow!("no route").context("reading")) });
         soon(life.stopping()).await;
@@ -216,11 +216,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_apart_has_its_own_thread_and_is_waited_for() {
+    async fn a_task_on_its_own_thread_is_waited_for() {
         let life = Life::new();
         let task = life.clone();
         let (done, mut seen) = tokio::sync::oneshot::channel();
-        life.spawn_apart("apart", async move {
+        life.spawn_on_own_thread("apart", async move {
             task.stopping().await;
             tokio::time::sleep(Duration::from_millis(10)).await;
             let _ = done.send(std::thread::current().name().map(str::to_owned));
@@ -233,24 +233,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_apart_that_ends_unexpectedly_fails_the_service() {
+    async fn a_task_on_its_own_thread_that_ends_unexpectedly_fails_the_service() {
         let life = Life::new();
-        life.spawn_apart("apart", async {}).unwrap();
+        life.spawn_on_own_thread("apart", async {}).unwrap();
         soon(life.stopping()).await;
         assert_eq!(life.failure(), Some("background task apart ended unexpectedly"));
     }
 
     #[tokio::test]
-    async fn a_hard_stop_drops_a_task_apart() {
+    async fn a_hard_stop_drops_a_task_on_its_own_thread() {
         let life = Life::new();
-        life.spawn_apart("apart", std::future::pending()).unwrap();
+        life.spawn_on_own_thread("apart", std::future::pending()).unwrap();
         life.stop_hard();
         soon(life.drained()).await;
         assert!(life.has_cut());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hard_stop_drops_what_still_waits() {
+    async fn a_hard_stop_drops_tasks_that_still_wait() {
         let life = Life::new();
         life.spawn_work(std::future::pending());
         life.stop_hard();

@@ -14,17 +14,17 @@ use crate::faults::Faults;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
-    /// How a line is written.
+    /// The format of a line.
     pub format: LogFormat,
     /// An `EnvFilter` directive: `info`, or `info,ingest=debug`.
     pub level: String,
 }
 
-/// How a log line is written.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For machines: an object of JSON.
+    /// For machines: a JSON object.
     #[default]
     Json,
     /// For people.

@@ -8,7 +8,7 @@ use prometheus::{
 
 use crate::accept::limits::Overdue;
 
-/// From half a millisecond (an answer from memory) to five seconds (a request that its client gave up on).
+/// From half a millisecond (a response from memory) to five seconds (a request that its client gave up on).
 const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 /// A registry with the process's own metrics and the build's name.

@@ -16,7 +16,7 @@ use tracing::{Instrument, debug_span, field};
 
 use crate::traces;
 
-/// What answers on a route, observed. axum's own middleware functions would cost each request a few boxes more.
+/// A route's service, observed. axum's middleware functions would cost a few more allocations per request.
 #[derive(Clone)]
 pub(crate) struct Observed<S> {
     inner: S,
@@ -42,7 +42,7 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observed<S> 
         let method = method_label(request.method());
         let route = request.extensions().get::<MatchedPath>().cloned();
         let name = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
-        // Below what a log shows unasked: every request would pay for a text that no line needs.
+        // Below the default log level: otherwise every request would pay for formatting a span that no line needs.
         let span = debug_span!("request", method, route = name, status = field::Empty, otel.kind = "server");
         traces::set_parent(&span, request.headers());
         let response = span.in_scope(|| self.inner.call(request)).instrument(span);
@@ -80,10 +80,10 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for Observation<F> {
     }
 }
 
-/// The route of a request that no route takes.
+/// The route label of a request that matches no route.
 const UNMATCHED: &str = "unmatched";
 
-/// A client may send any word as its method; a label may not take any value.
+/// A client may send any method; a label must have few values.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,4 +1,4 @@
-//! Whose pages may connect: a browser names the page's origin (RFC 6454), and no page can name another's.
+//! The pages that may connect: a browser sends the page's origin (RFC 6454), which a page cannot change.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,16 +11,16 @@ use url::{Host, Url};
 
 use crate::problem::Problem;
 
-/// One that the configuration lists.
+/// An origin in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Listed {
     /// Every page.
     Any,
-    /// A page with an origin of its own, or one whose scheme is not the web's: exactly this text.
+    /// An opaque origin, or one with a scheme other than http or https: exactly this text.
     Text(String),
     /// `scheme://host[:port]`.
     Web(Web),
-    /// `scheme://*.host[:port]`: every host below this one.
+    /// `scheme://*.host[:port]`: every subdomain of this host.
     Below(Web),
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for BadOrigin {
 }
 
 impl Web {
-    /// Reads what a browser sends: scheme, host, a port that is not the scheme's own, and nothing else.
+    /// Parses what a browser sends: scheme, host, a port that is not the scheme's own, and nothing else.
     fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let bare = url.username().is_empty() && url.password().is_none() && !text.contains('*');
@@ -58,7 +58,7 @@ impl Web {
         Some(Self { scheme: url.scheme().to_owned(), host: url.host()?.to_owned(), port })
     }
 
-    fn is_below(&self, parent: &Self) -> bool {
+    fn is_subdomain_of(&self, parent: &Self) -> bool {
         let (Host::Domain(own), Host::Domain(parent_host)) = (&self.host, &parent.host) else { return false };
         let below =
             own.strip_suffix(parent_host.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'));
@@ -90,18 +90,18 @@ impl FromStr for Listed {
     }
 }
 
-/// All that are let in: pages of the host that they ask, those that are listed, and on a loopback host those of every
-/// other port.
+/// The permitted origins: that of the requested host, those that are listed, and on a loopback host those of every other
+/// port.
 #[derive(Debug, Clone)]
 pub struct Origins {
     listed: Arc<[Listed]>,
-    /// The service's own names; none, whatever a request says.
+    /// The service's own host names; if empty, whatever host a request names.
     hosts: Arc<[String]>,
 }
 
 impl Origins {
-    /// These, beside the pages of the service's own host. With `hosts`, only these names are the service's own: a page
-    /// whose name was made to point here is foreign (DNS rebinding).
+    /// These, beside the pages of the service's own host. With `hosts`, only these names are the service's own: a page of
+    /// another name that resolves to this service is foreign (DNS rebinding).
     ///
     /// # Errors
     /// The first text that is not an origin.
@@ -111,8 +111,8 @@ impl Origins {
         Ok(Self { listed, hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect() })
     }
 
-    /// What the answer must say for a page of another host to read it: nothing where it is the same host, or where
-    /// no page asks.
+    /// The header that lets a page of another host read the response; `None` where it is the same host, or where the
+    /// request is not from a page.
     ///
     /// # Errors
     /// The refusal of a foreign page.
@@ -135,7 +135,7 @@ impl Origins {
             (Listed::Any, _) => true,
             (Listed::Text(own), _) => *own == text,
             (Listed::Web(own), Some(web)) => own == web,
-            (Listed::Below(parent), Some(web)) => web.is_below(parent),
+            (Listed::Below(parent), Some(web)) => web.is_subdomain_of(parent),
             (Listed::Web(_) | Listed::Below(_), None) => false,
         });
         if listed || web.as_ref().is_some_and(|web| is_neighbour(web, headers)) {
@@ -144,25 +144,25 @@ impl Origins {
         Err(foreign())
     }
 
-    /// Whether the page is of the host that is asked, and that is ours.
+    /// Whether the page is of the requested host, and that host is the service's own.
     fn is_own(&self, web: &Web, headers: &HeaderMap) -> bool {
         let Some(authority) = authority(headers) else { return false };
         let named = self.hosts.is_empty()
             || self.hosts.iter().any(|own| own == authority.host() || *own == authority.as_str());
-        // where a proxy ends TLS the port that it has is not in the name: the scheme's own is meant
+        // behind a proxy that terminates TLS the header has no port: the scheme's default is meant
         let default = if web.scheme == "https" { 443 } else { 80 };
         let port = authority.port_u16().unwrap_or(default);
         named && port == web.port && Host::parse(authority.host()).is_ok_and(|host| host == web.host)
     }
 }
 
-/// The host that is asked. In HTTP/2 it stands there too: the port puts it there.
+/// The requested host, which the port writes into `Host` for HTTP/2 too.
 fn authority(headers: &HeaderMap) -> Option<Authority> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     host.to_ascii_lowercase().parse().ok()
 }
 
-/// Whether page and service are both of this machine: a page under development, on a port of its own.
+/// Whether page and service are both on this machine: a page under development, on a port of its own.
 fn is_neighbour(web: &Web, headers: &HeaderMap) -> bool {
     let own = authority(headers).and_then(|own| Host::parse(own.host()).ok());
     is_loopback(&web.host) && own.is_some_and(|own| is_loopback(&own))
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_s_own_port_is_the_same_as_none() {
+    fn a_scheme_s_default_port_is_the_same_as_none() {
         for (origin, host) in [
             ("https://a.org", "a.org:443"),
             ("https://a.org:443", "a.org"),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_of_the_web_passes_only_where_it_is_listed_exactly() {
+    fn origins_of_other_schemes_pass_only_if_listed_exactly() {
         for origin in
             ["chrome-extension://a.org", "javascript://a.org", "file://a.org", "capacitor://localhost"]
         {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_is_for_every_host_below() {
+    fn a_wildcard_matches_every_subdomain() {
         check(&["https://*.b.org"], &["https://x.b.org"], "a.org", true);
         check(&["https://*.b.org"], &["https://x.y.b.org"], "a.org", true);
         for origin in
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_this_machine_pass_on_this_machine() {
+    fn loopback_pages_pass_on_a_loopback_host() {
         check(&[], &["http://localhost:3000"], "localhost:8000", true);
         check(&[], &["http://127.0.0.1:3000"], "localhost:8000", true);
         check(&[], &["http://[::1]:3000"], "127.0.0.1:8000", true);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn with_names_of_its_own_a_page_whose_name_was_turned_here_is_foreign() {
+    fn with_configured_hosts_a_rebound_name_is_foreign() {
         check_named(&[], &["a.org"], &["https://a.org"], "a.org", true);
         check_named(&[], &["a.org"], &["http://evil.org"], "evil.org", false);
         check_named(&[], &["a.org:8443"], &["https://a.org:8443"], "a.org:8443", true);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_browser_would_send_is_a_fault_of_the_configuration() {
+    fn an_invalid_origin_is_a_fault_of_the_configuration() {
         for text in [
             "b.org",
             "https://",

@@ -1,4 +1,4 @@
-//! A fault that lasts: its first failure is told at once, then a count every half minute, then its end.
+//! A lasting fault: its first failure is logged at once, then a count every half minute, then its end.
 
 use std::error::Error;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use tracing::{info, warn};
 use crate::chain::chain;
 
 /// Between two lines about the same fault.
-const TOLD_EVERY: Duration = Duration::from_secs(30);
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What is known of one thing that may fail again and again.
+/// The state of an operation that may fail repeatedly.
 #[derive(Debug)]
 pub struct Outage {
     /// Names what fails, as the log lines do: `the feed`.
@@ -24,35 +24,35 @@ struct Current {
     began_at: Instant,
     told_at: Instant,
     cause: String,
-    /// Failures that no line has told yet.
-    untold: u64,
+    /// Failures that are not logged yet.
+    unlogged: u64,
 }
 
 impl Outage {
-    /// Nothing has failed yet.
+    /// Without a failure.
     pub fn new(name: &'static str) -> Self {
         Self { name, current: None }
     }
 
-    /// It failed: once more, or for the first time, or for another cause. Gives the cause as one line.
+    /// Notes a failure: the first, a repeated one, or one of another cause. Returns the cause as one line.
     pub fn fails(&mut self, error: &(dyn Error + 'static)) -> String {
         let (now, cause, name) = (Instant::now(), chain(error).to_string(), self.name);
         match &mut self.current {
-            Some(current) if current.cause == cause && now < current.told_at + TOLD_EVERY => {
-                current.untold += 1
+            Some(current) if current.cause == cause && now < current.told_at + LOG_INTERVAL => {
+                current.unlogged += 1
             }
             current => {
                 let began_at = current.as_ref().map_or(now, |current| current.began_at);
-                let again = current.as_ref().map_or(0, |current| current.untold);
+                let again = current.as_ref().map_or(0, |current| current.unlogged);
                 let lasted_s = (now - began_at).as_secs();
                 warn!(error = cause, again, lasted_s, "{name} failed");
-                *current = Some(Current { began_at, told_at: now, cause: cause.clone(), untold: 0 });
+                *current = Some(Current { began_at, told_at: now, cause: cause.clone(), unlogged: 0 });
             }
         }
         cause
     }
 
-    /// It works again.
+    /// Notes a success, which ends the outage.
     pub fn ends(&mut self) {
         if let Some(Current { began_at, .. }) = self.current.take() {
             let lasted_s = began_at.elapsed().as_secs_f64();
@@ -60,7 +60,7 @@ impl Outage {
         }
     }
 
-    /// How long it has failed.
+    /// How long it has been failing, if it is.
     pub fn lasted(&self) -> Option<Duration> {
         self.current.as_ref().map(|current| current.began_at.elapsed())
     }
@@ -72,18 +72,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_fault_that_lasts_is_counted_and_not_repeated() {
-        let told = |outage: &Outage| outage.current.as_ref().unwrap().untold == 0;
+        let is_logged = |outage: &Outage| outage.current.as_ref().unwrap().unlogged == 0;
         let error = |text: &str| std::io::Error::other(text.to_owned());
         let mut outage = Outage::new("the feed");
         let mut lines = 0;
         for _ in 0..300 {
             outage.fails(&error("refused"));
-            lines += u32::from(told(&outage));
+            lines += u32::from(is_logged(&outage));
             tokio::time::advance(Duration::from_millis(200)).await;
         }
         assert_eq!(lines, 2, "in a minute: the first, and one after half of it");
         outage.fails(&error("NOPERM"));
-        assert!(told(&outage), "another cause is news");
+        assert!(is_logged(&outage), "another cause is logged");
         assert_eq!(outage.lasted(), Some(Duration::from_secs(60)));
         outage.ends();
         assert_eq!(outage.lasted(), None);

@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub struct Prefix(String);
 
 impl Prefix {
-    /// What is wrong with it. `own` are the first segments of the paths that are served.
+    /// The fault of the prefix, if it has one. `own` are the first segments of the paths that are served.
     pub(crate) fn fault(&self, own: &[&str]) -> Option<String> {
         if self.0.is_empty() {
             return None;
@@ -30,7 +30,7 @@ impl Prefix {
         }
     }
 
-    /// Takes it off a path that lies below it.
+    /// Removes it from a path below it.
     pub(crate) fn strip(&self, uri: &mut Uri) {
         let Some(inside) = uri.path_and_query().and_then(|path| self.inside(path.as_str())) else { return };
         let mut parts = uri.clone().into_parts();
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_begins_like_the_prefix_is_another_path() {
+    fn a_path_that_only_begins_like_the_prefix_is_another_path() {
         check_stripped("/rowcast", "/rowcasts/api/readings", "/rowcasts/api/readings");
         check_stripped("/rowcast", "/ROWCAST/api/readings", "/ROWCAST/api/readings");
         check_stripped("/rowcast", "/x/rowcast/api/readings", "/x/rowcast/api/readings");

@@ -1,4 +1,4 @@
-//! Refusals as `application/problem+json` (RFC 9457): a service's and the chassis' own.
+//! Refusals as `application/problem+json` (RFC 9457): those of a service and of the chassis.
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A refusal: status, a stable code, a sentence for people, and where there are several faults, each of them.
+/// A refusal: status, a stable code, a sentence for people, and a list of the faults where there are several.
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
@@ -35,7 +35,7 @@ impl Problem {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// With a header that says what would be right.
+    /// With a header that names what would be accepted.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, value));
@@ -71,10 +71,10 @@ impl IntoResponse for Problem {
     }
 }
 
-/// When to come back after a refusal for want of room, in seconds.
+/// `Retry-After` of a refusal for lack of capacity, in seconds.
 const RETRY_AFTER_S: u32 = 5;
 
-/// Why a request was refused before, or instead of, the service's own answer.
+/// Why a request was refused before the service's own response, or instead of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     HostHeader,
@@ -123,7 +123,7 @@ impl Refusal {
         self.problem().into_response()
     }
 
-    /// The answer's bytes, for a connection that no HTTP server gets to see.
+    /// The response's bytes, for a connection that is refused without an HTTP server.
     pub(crate) fn raw(self) -> String {
         let (status, ..) = self.parts();
         let body = self.problem().json();

@@ -1,5 +1,4 @@
-//! Whether the service should be sent work: named conditions that must all hold, as far as another replica could do
-//! better.
+//! Readiness: named conditions that must all hold, except for faults that all replicas share.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -23,7 +22,7 @@ pub struct Readiness {
     degraded: IntGaugeVec,
 }
 
-/// One named condition; it begins as failing with the reason `starting`.
+/// A named condition; it begins as failing with the reason `starting`.
 #[derive(Clone)]
 pub struct Condition {
     name: &'static str,
@@ -39,15 +38,14 @@ struct State {
 /// Why a condition does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// Another replica may do better: this one is not ready.
+    /// A fault of this replica alone: it is not ready.
     Own(String),
-    /// All replicas share it, and none would do better: one that has been ready stays ready, and says that it is
-    /// degraded.
+    /// A fault of all replicas: one that has been ready stays ready, and is reported as degraded.
     Shared(String),
 }
 
 impl Fault {
-    /// An error with what caused it; `shared` if all replicas have it.
+    /// An error with its sources; `shared` if all replicas have it.
     pub fn of(error: &(dyn Error + 'static), shared: bool) -> Self {
         let why = chain(error).to_string();
         if shared { Self::Shared(why) } else { Self::Own(why) }
@@ -77,7 +75,7 @@ impl From<Infallible> for Fault {
     }
 }
 
-/// How often a condition is looked at.
+/// How often a condition is checked.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// While it holds.
@@ -86,7 +84,7 @@ pub struct Pace {
     pub failing: Duration,
 }
 
-/// What `/readyz` says.
+/// The result of `/readyz`.
 #[derive(Serialize)]
 pub(crate) struct Report {
     pub(crate) ready: bool,
@@ -95,7 +93,7 @@ pub(crate) struct Report {
 }
 
 impl Readiness {
-    /// No conditions yet: not ready.
+    /// Without conditions, and therefore not ready.
     pub fn new(life: &Life) -> Self {
         let degraded = IntGaugeVec::new(
             Opts::new(
@@ -112,7 +110,7 @@ impl Readiness {
         registry.register(Box::new(self.degraded.clone()))
     }
 
-    /// The condition of this name, made when first asked for.
+    /// The condition of this name, created on first use.
     pub fn condition(&self, name: &'static str) -> Condition {
         let starting = || State { held: false, fault: Some(Fault::Own("starting".to_owned())) };
         self.lock().entry(name).or_insert_with(starting);
@@ -120,7 +118,7 @@ impl Readiness {
         Condition { name, readiness: self.clone() }
     }
 
-    /// What `/readyz` says.
+    /// The result of `/readyz`.
     pub fn is_ready(&self) -> bool {
         self.report().ready
     }
@@ -129,11 +127,11 @@ impl Readiness {
         let (mut failing, mut degraded) = (BTreeMap::new(), BTreeMap::new());
         for (name, state) in self.lock().iter() {
             if let Some(fault) = &state.fault {
-                let told = if state.is_degraded() { &mut degraded } else { &mut failing };
-                told.insert(*name, fault.why().to_owned());
+                let list = if state.is_degraded() { &mut degraded } else { &mut failing };
+                list.insert(*name, fault.why().to_owned());
             }
         }
-        // the admin port is up before the service has said what it needs
+        // the admin port is up before the service has registered its conditions
         if self.lock().is_empty() {
             failing.insert("service", "starting".to_owned());
         }
@@ -163,7 +161,7 @@ impl Condition {
         state.held |= new.is_none();
         let old = std::mem::replace(&mut state.fault, new.clone());
         let degraded = state.is_degraded();
-        // under the lock, so that the last word is the truth
+        // under the lock, so that the last log line is the current state
         self.readiness.degraded.with_label_values(&[self.name]).set(degraded.into());
         drop(conditions);
         match (old, new) {
@@ -175,10 +173,10 @@ impl Condition {
         }
     }
 
-    /// Looks until it holds.
-    pub async fn until_held<E: Into<Fault>>(&self, look: impl AsyncFn() -> Result<(), E>, pace: Pace) {
+    /// Checks until it holds.
+    pub async fn until_held<E: Into<Fault>>(&self, check: impl AsyncFn() -> Result<(), E>, pace: Pace) {
         loop {
-            let outcome = look().await;
+            let outcome = check().await;
             let held = outcome.is_ok();
             self.set(outcome);
             if held {
@@ -188,11 +186,11 @@ impl Condition {
         }
     }
 
-    /// Looks at once, and again and again until the soft stop.
-    pub async fn watch<E: Into<Fault>>(self, look: impl AsyncFn() -> Result<(), E>, pace: Pace) {
+    /// Checks at once, and repeatedly until the soft stop.
+    pub async fn watch<E: Into<Fault>>(self, check: impl AsyncFn() -> Result<(), E>, pace: Pace) {
         let life = self.readiness.life.clone();
         loop {
-            let outcome = look().await;
+            let outcome = check().await;
             let pause = if outcome.is_ok() { pace.holding } else { pace.failing };
             self.set(outcome);
             if life.soft().run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -201,12 +199,12 @@ impl Condition {
         }
     }
 
-    /// It holds.
+    /// Marks the condition as holding.
     pub fn hold(&self) {
         self.set(Ok::<(), Infallible>(()));
     }
 
-    /// It does not hold.
+    /// Marks the condition as failing for this reason.
     pub fn fail(&self, why: impl Into<Fault>) {
         self.set(Err(why.into()));
     }
@@ -217,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_that_has_named_no_condition_is_not_ready() {
+    fn a_service_without_conditions_is_not_ready() {
         let readiness = Readiness::new(&Life::new());
         assert!(!readiness.is_ready());
         readiness.condition("one").hold();
@@ -241,38 +239,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_condition_is_looked_at_until_it_holds_and_then_until_the_stop() {
+    async fn a_condition_is_checked_until_it_holds_and_then_until_the_stop() {
         let pace = Pace { holding: Duration::from_secs(5), failing: Duration::from_millis(250) };
-        let (life, looks) = (Life::new(), std::sync::atomic::AtomicUsize::new(0));
+        let (life, checks) = (Life::new(), std::sync::atomic::AtomicUsize::new(0));
         let readiness = Readiness::new(&life);
         let condition = readiness.condition("schema");
         let began = tokio::time::Instant::now();
-        let look = async || match looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        let check = async || match checks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
             0 | 1 | 5 => Err("too old"),
             _ => Ok(()),
         };
-        condition.until_held(look, pace).await;
+        condition.until_held(check, pace).await;
         assert_eq!(began.elapsed(), 2 * pace.failing);
         let stop = async {
             tokio::time::sleep(2 * pace.holding + pace.failing / 2).await;
-            assert!(!readiness.is_ready(), "a look found it failing");
+            assert!(!readiness.is_ready(), "a check failed");
             tokio::time::sleep(pace.failing).await;
-            assert!(readiness.is_ready(), "and the next came soon");
+            assert!(readiness.is_ready(), "and the next followed soon");
             life.stop_soft();
         };
-        let watch = readiness.condition("schema").watch(look, pace);
+        let watch = readiness.condition("schema").watch(check, pace);
         tokio::join!(watch, stop);
     }
 
     #[test]
-    fn what_all_replicas_share_degrades_only_a_service_that_has_been_ready() {
+    fn a_shared_fault_only_degrades_a_service_that_has_been_ready() {
         let readiness = Readiness::new(&Life::new());
         let database = readiness.condition("database");
-        let away = || Fault::Shared("connection refused".to_owned());
-        database.fail(away());
-        assert!(!readiness.is_ready(), "it has never had it");
+        let unreachable = || Fault::Shared("connection refused".to_owned());
+        database.fail(unreachable());
+        assert!(!readiness.is_ready(), "the condition has never held");
         database.hold();
-        database.fail(away());
+        database.fail(unreachable());
         let report = readiness.report();
         assert!(report.ready && report.failing.is_empty());
         assert_eq!(report.degraded, BTreeMap::from([("database", "connection refused".to_owned())]));
@@ -283,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_asked_for_twice_is_one() {
+    fn a_condition_requested_twice_is_one() {
         let readiness = Readiness::new(&Life::new());
         readiness.condition("database").hold();
         let again = readiness.condition("database");
@@ -304,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_with_all_that_caused_it() {
+    fn a_fault_is_reported_with_its_sources() {
         #[derive(Debug, thiserror::Error)]
         #[error("the database failed")]
         struct Failed(#[source] std::io::Error);

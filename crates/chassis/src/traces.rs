@@ -1,4 +1,4 @@
-//! Traces: spans leave by OTLP over gRPC when `OTEL_EXPORTER_OTLP_ENDPOINT` is set, else not at all.
+//! Traces: spans are exported by OTLP over gRPC if `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::{Level, Metadata, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// How long the last batch may take to leave; a dead collector must not eat the time to exit.
+/// How long the last export may take; an unreachable collector must not delay the exit further.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 /// The exporter, or nothing.
@@ -23,8 +23,8 @@ pub(crate) struct Traces(Option<SdkTracerProvider>);
 impl Traces {
     pub(crate) const OFF: Self = Self(None);
 
-    /// Connects lazily: a collector that is not there costs the spans, not the start. Must run inside the
-    /// runtime, whose threads carry the export.
+    /// Connects lazily: an unreachable collector loses spans and does not prevent the start. Must run inside the runtime,
+    /// whose threads run the export.
     pub(crate) fn start(name: &'static str, version: &'static str, endpoint: &str) -> anyhow::Result<Self> {
         let exporter = SpanExporter::builder()
             .with_tonic()
@@ -53,8 +53,8 @@ impl Traces {
     }
 }
 
-/// Whether a span or an event belongs into a trace, whatever the log shows: all from `INFO` on, and this crate's spans of
-/// requests below it. Nothing of the exporter's own transport does: it would make spans about sending spans.
+/// Whether a span or an event is part of a trace, whatever the log level: all from `INFO` on, and below it this crate's
+/// spans of requests. Those of the exporter's own transport are not: they would be spans about sending spans.
 pub(crate) fn carry(what: &Metadata<'_>) -> bool {
     const TRANSPORT: [&str; 5] = ["h2", "hyper", "tonic", "tower", "opentelemetry"];
     let is_request = what.is_span() && what.target().starts_with("chassis");
@@ -62,7 +62,7 @@ pub(crate) fn carry(what: &Metadata<'_>) -> bool {
     (*what.level() <= Level::INFO || is_request) && !is_transport
 }
 
-/// The current span as a W3C `traceparent`, to be carried to where the work goes on; `None` when traces are off.
+/// The current span as a W3C `traceparent`, to be passed on with the work; `None` when traces are off.
 pub fn traceparent() -> Option<String> {
     let context = Span::current().context();
     if !context.span().span_context().is_valid() {
@@ -73,7 +73,7 @@ pub fn traceparent() -> Option<String> {
     carrier.remove("traceparent")
 }
 
-/// Makes `span` the child of the span that the request's headers name.
+/// Makes `span` a child of the span in the request's headers.
 pub fn set_parent(span: &Span, headers: &HeaderMap) {
     if !headers.contains_key("traceparent") {
         return;
@@ -85,8 +85,8 @@ pub fn set_parent(span: &Span, headers: &HeaderMap) {
     }
 }
 
-/// Links `span` to the span that `traceparent` names: for a batch, which has many causes and no one parent. What is
-/// no valid `traceparent` is ignored.
+/// Links `span` to the span in `traceparent`: for a batch, which has many causes and no single parent. An invalid
+/// `traceparent` is ignored.
 pub fn link(span: &Span, traceparent: &str) {
     let carrier = std::collections::HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
     let cause = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_traced_and_what_libraries_do_in_detail_is_not() {
+    fn requests_are_traced_and_details_of_libraries_are_not() {
         tracing::subscriber::with_default(tracing_subscriber::registry(), || {
             let carried = |span: Span| carry(span.metadata().unwrap());
             assert!(carried(debug_span!(target: "chassis::observe", "request")));

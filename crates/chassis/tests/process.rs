@@ -1,4 +1,4 @@
-//! Whole processes: signals, exit codes and what is said on the way.
+//! Whole processes: signals, exit codes and log lines.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// A process that is still there after this long is killed, and its test fails for want of an exit code.
+/// A process that still runs after this long is killed, and its test fails for lack of an exit code.
 const LONG: Duration = Duration::from_secs(15);
 
-/// Cargo builds the examples beside the tests, but not for `--test process` alone: that would meet an old one.
+/// Cargo builds the examples beside the tests, but not for `--test process` alone, which would run an old one.
 fn probe() -> Command {
     let tests = std::env::current_exe().unwrap();
     let path: PathBuf = tests.parent().unwrap().parent().unwrap().join("examples").join("probe");
@@ -32,9 +32,9 @@ fn probe() -> Command {
 struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
-    /// What the log said so far.
+    /// The log so far.
     log: String,
-    /// Dropped with the test: until then a watch may kill the process, which ends every read of its log.
+    /// Dropped with the test: until then a watchdog may kill the process, which ends every read of its log.
     _watched: mpsc::Sender<()>,
 }
 
@@ -70,7 +70,7 @@ impl Running {
         line["addr"].as_str().unwrap().parse().unwrap()
     }
 
-    fn said(&mut self, message: &str) {
+    fn wait_for_message(&mut self, message: &str) {
         self.line(|line| line["message"] == message);
     }
 
@@ -102,9 +102,9 @@ fn pid(child: &Child) -> Pid {
 fn get(addr: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(addr).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut said = String::new();
-    stream.read_to_string(&mut said).unwrap();
-    said
+    let mut message = String::new();
+    stream.read_to_string(&mut message).unwrap();
+    message
 }
 
 fn output(command: &mut Command) -> (Option<i32>, String, String) {
@@ -117,7 +117,7 @@ fn a_panic_ends_its_connection_alone_and_is_counted_and_an_error() {
     let mut probe = Running::start(&mut probe());
     let admin = probe.addr("admin");
     let public = probe.addr("public");
-    probe.said("condition holds");
+    probe.wait_for_message("condition holds");
     let panics = || {
         let metrics = get(admin, "/metrics");
         metrics.lines().find_map(|line| line.strip_prefix("rowcast_panics_total ").map(str::to_owned))
@@ -125,8 +125,8 @@ fn a_panic_ends_its_connection_alone_and_is_counted_and_an_error() {
     assert_eq!(panics().as_deref(), Some("0"));
     assert_eq!(get(public, "/panic"), "");
     let line = probe.line(|line| line["level"] == "ERROR");
-    let said = line["message"].as_str().unwrap();
-    assert!(said.contains("a fault of ours") && said.contains("probe.rs"), "{line}");
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains("a fault of ours") && message.contains("probe.rs"), "{line}");
     assert_eq!(panics().as_deref(), Some("1"));
     assert!(get(public, "/").ends_with("hello"));
     probe.signal();
@@ -139,7 +139,7 @@ fn sigterm_drains_and_exits_with_0() {
     let mut probe = Running::start(&mut probe());
     let admin = probe.addr("admin");
     let public = probe.addr("public");
-    probe.said("condition holds");
+    probe.wait_for_message("condition holds");
     assert!(get(public, "/").ends_with("hello"));
     assert!(get(admin, "/livez").ends_with("ok"));
     assert!(get(admin, "/readyz").starts_with("HTTP/1.1 200"));
@@ -155,12 +155,12 @@ fn sigterm_drains_and_exits_with_0() {
 }
 
 #[test]
-fn the_admin_port_answers_unready_through_the_drain_and_a_second_signal_cuts() {
-    let mut probe = Running::start(probe().env("ROWCAST_PROBE__MODE", "deaf"));
+fn the_admin_port_answers_unready_through_the_drain_and_a_second_signal_aborts_it() {
+    let mut probe = Running::start(probe().env("ROWCAST_PROBE__MODE", "ignore_stop"));
     let admin = probe.addr("admin");
-    probe.said("condition holds");
+    probe.wait_for_message("condition holds");
     probe.signal();
-    probe.said("stopping; a second signal stops at once");
+    probe.wait_for_message("stopping; a second signal stops at once");
     let ready = get(admin, "/readyz");
     assert!(ready.starts_with("HTTP/1.1 503") && ready.contains(r#""stopping":"#), "{ready}");
     assert!(get(admin, "/livez").starts_with("HTTP/1.1 200"));
@@ -172,8 +172,8 @@ fn the_admin_port_answers_unready_through_the_drain_and_a_second_signal_cuts() {
 }
 
 #[test]
-fn a_lost_background_task_exits_with_1_and_says_which() {
-    let (code, log) = Running::start(probe().env("ROWCAST_PROBE__MODE", "lose")).end();
+fn a_lost_background_task_exits_with_1_and_is_named() {
+    let (code, log) = Running::start(probe().env("ROWCAST_PROBE__MODE", "lose_task")).end();
     assert_eq!(code, Some(1), "{log}");
     assert!(log.contains(r#""task":"fragile""#), "{log}");
 }
@@ -194,7 +194,7 @@ fn a_taken_port_exits_with_1_and_names_it() {
 }
 
 #[test]
-fn faults_in_the_configuration_exit_with_2_and_are_all_told() {
+fn faults_in_the_configuration_exit_with_2_and_are_all_listed() {
     for arguments in [&[][..], &["--check-config"][..]] {
         let (code, out, err) = output(
             probe()
@@ -211,13 +211,13 @@ fn faults_in_the_configuration_exit_with_2_and_are_all_told() {
 }
 
 #[test]
-fn a_good_configuration_is_said_to_be_valid() {
+fn a_valid_configuration_is_reported_as_valid() {
     let (code, out, err) = output(probe().arg("--check-config"));
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "configuration is valid\n", ""));
 }
 
 #[test]
-fn the_version_is_told() {
+fn the_version_is_printed() {
     let (code, out, _) = output(probe().arg("--version"));
     assert_eq!((code, out), (Some(0), format!("probe {}\n", env!("CARGO_PKG_VERSION"))));
 }
@@ -231,26 +231,26 @@ fn the_log_never_shows_a_secret() {
 }
 
 #[test]
-fn spans_leave_for_the_collector_on_the_way_out() {
+fn spans_are_exported_before_the_exit() {
     let collector = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", collector.local_addr().unwrap());
-    // whatever the log shows
+    // whatever the log level
     let mut probe = probe();
     probe.env("ROWCAST_PROBE__MODE", "job").env("ROWCAST_LOG__LEVEL", "error");
     let probe = Running::start(probe.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint));
     let (accepted, caller) = mpsc::channel();
     thread::spawn(move || accepted.send(collector.accept()));
-    let (mut stream, _) = caller.recv_timeout(LONG).expect("nobody called the collector").unwrap();
+    let (mut stream, _) = caller.recv_timeout(LONG).expect("no call at the collector").unwrap();
     let mut preface = [0; 14];
     stream.read_exact(&mut preface).unwrap();
     assert_eq!(&preface, b"PRI * HTTP/2.0");
-    // The collector says nothing more: the process must end all the same.
+    // The collector sends nothing more: the process must end nevertheless.
     let (code, log) = probe.end();
     assert_eq!(code, Some(0), "{log}");
 }
 
 #[test]
-fn a_collector_that_is_not_there_costs_nothing_but_the_spans() {
+fn an_unreachable_collector_loses_only_the_spans() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, log) = Running::start(
         probe()

@@ -64,7 +64,7 @@ impl Committer {
         let (wake, woken) = mpsc::channel(1);
         let lane = || Lane::new(options.clone(), Handle::current(), metrics.clone());
         let lanes = std::iter::repeat_with(lane).take(config.lanes).collect();
-        life.spawn_apart("commit", dispatch(Arc::clone(&waiting), woken, lanes, life.clone()))?;
+        life.spawn_on_own_thread("commit", dispatch(Arc::clone(&waiting), woken, lanes, life.clone()))?;
         Ok(Self { waiting, wake, memory, metrics })
     }
 

@@ -1,4 +1,4 @@
-//! A response's body on its way to the peer, counted until it is taken.
+//! The body of a response, whose bytes are counted until the peer has taken them.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,32 +12,32 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flow::Flow;
 
-/// A body is handed out in pieces, since hyper takes a whole frame when the peer has room for one byte: one of HTTP/2's
-/// frames at a time.
+/// A body is passed on in pieces of one HTTP/2 frame, since hyper takes a whole frame as soon as the peer's window allows
+/// one byte.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// Answers in HTTP/1, one at a time, are counted from this size on; in HTTP/2 all are.
+/// Responses in HTTP/1, one at a time, are counted from this size on; in HTTP/2 all are.
 const COUNTED_BYTES: u64 = 16 << 10;
 
-/// Permits are for so many bytes each.
+/// The bytes of one permit.
 const UNIT_BYTES: u64 = 1 << 10;
 
-/// What part of the budget one connection may take: HTTP/2 carries many answers at a time.
+/// One connection may take this fraction of the budget: HTTP/2 carries many responses at a time.
 const SHARE: usize = 8;
 
-/// In the extensions of an answer that is made while it is taken: the most bytes that it keeps at a time. They are counted
-/// like those of an answer that is kept whole.
+/// In the extensions of a streamed response: the most bytes that it buffers at a time. They are counted like those of a
+/// response that is buffered whole.
 #[derive(Debug, Clone, Copy)]
 pub struct Holds(pub usize);
 
-/// The bytes of answers that may wait for their peers, all together.
+/// The bytes of responses that may wait for their peers, in total.
 #[derive(Clone)]
 pub(super) struct AnswerBudget {
     all: Arc<Semaphore>,
     share: usize,
 }
 
-/// The same for the answers of one connection.
+/// The same for the responses of one connection.
 pub(super) struct Share {
     all: Arc<Semaphore>,
     own: Arc<Semaphore>,
@@ -45,7 +45,7 @@ pub(super) struct Share {
     counted_bytes: u64,
 }
 
-/// An answer's part of both.
+/// A response's permits of both.
 pub(super) struct AnswerPermit {
     _all: OwnedSemaphorePermit,
     _own: OwnedSemaphorePermit,
@@ -65,8 +65,8 @@ impl AnswerBudget {
 }
 
 impl Share {
-    /// A permit for this answer, if there is budget; `Ok(None)` where it needs none. One that is larger than the share may
-    /// be the only one.
+    /// A permit for this response, if there is budget; `Ok(None)` where it needs none. A response that is larger than the
+    /// share is permitted alone.
     pub(super) fn take(&self, response: &Response) -> Result<Option<AnswerPermit>, BudgetExceeded> {
         let held = response.extensions().get().map(|Holds(bytes)| *bytes as u64);
         let bytes = held.or_else(|| response.body().size_hint().exact()).unwrap_or(0);
@@ -85,7 +85,7 @@ impl Share {
 
 pub(super) struct BudgetExceeded;
 
-/// A request that is being answered; the connection is busy until it is dropped.
+/// A request that is being answered; the connection counts as busy until it is dropped.
 pub(super) struct OpenRequest(Arc<Flow>);
 
 impl OpenRequest {
@@ -103,9 +103,9 @@ impl Drop for OpenRequest {
 
 pub(super) struct AnswerBody {
     inner: Body,
-    /// What of the last frame is to be handed out yet.
+    /// The rest of the last frame.
     rest: Bytes,
-    /// A piece was handed out, and not taken yet.
+    /// Whether a piece was passed on and is not taken yet.
     offered: bool,
     open: OpenRequest,
     _permit: Option<AnswerPermit>,
@@ -140,7 +140,7 @@ impl hyper::body::Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // who asks for the next has taken the one before
+        // a poll for the next piece means that the one before was taken
         self.set_offered(false);
         if self.rest.is_empty() {
             match std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx)) {

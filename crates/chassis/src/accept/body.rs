@@ -9,17 +9,17 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Ends with an error when the body is not there by its deadline, and leaves a mark that it was so: what a handler
-/// makes of a broken body is not what the client should hear then.
+/// Ends with an error when the body is not complete by its deadline, and sets a mark: the client then gets 408 and not
+/// the handler's response to a broken body.
 pub(super) struct TimedBody {
     inner: Incoming,
     deadline: Instant,
-    /// Made at the first wait: most bodies are there with their head.
+    /// Created at the first wait: most bodies arrive with their head.
     alarm: Option<Pin<Box<Sleep>>>,
     late: Late,
 }
 
-/// Whether a body came too late.
+/// Whether a body was too late.
 #[derive(Clone, Default)]
 pub(super) struct Late(Arc<AtomicBool>);
 

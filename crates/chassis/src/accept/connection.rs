@@ -38,8 +38,8 @@ use crate::life::Life;
 use crate::prefix::Prefix;
 use crate::problem::Refusal;
 
-/// hyper answers an oversized head itself, with an empty 431. Its limits lie a little over ours, so that what is a
-/// little too large gets our answer, and what is far too large is not read at all.
+/// hyper answers an oversized head itself, with an empty 431. Its limits are a little above ours, so that a head that is
+/// slightly too large gets our response, and one that is far too large is not read at all.
 const PARSER_HEADERS: usize = 2 * guard::MAX_HEADERS;
 /// Also bounds the read buffer of a connection that is not upgraded.
 const PARSER_BYTES: usize = 2 * guard::MAX_HEADER_BYTES;
@@ -49,29 +49,29 @@ const HTTP2_HEADER_BYTES: u32 = 20 << 10;
 
 /// Streams of one HTTP/2 connection at a time: what RFC 9113 §6.5.2 recommends at least, and a little more.
 const MAX_STREAMS: u32 = 128;
-/// Request bodies of one HTTP/2 connection that have come and were not read yet.
+/// Bytes of request bodies of one HTTP/2 connection that were received and not read yet.
 const WINDOW_BYTES: u32 = 256 << 10;
-/// Streams that a peer resets before they are served, and streams that are reset for its faults: a peer with more is cut
-/// off (CVE-2023-44487, CVE-2025-8671). Honest clients cancel a few at a time.
+/// Streams that a peer resets before they are served, and streams that are reset for its faults: a peer with more is
+/// disconnected (CVE-2023-44487, CVE-2025-8671). Honest clients cancel a few at a time.
 const MAX_RESETS: usize = 32;
-/// What waits in an HTTP/2 stream beside its body.
+/// The send buffer of an HTTP/2 stream, in bytes.
 const SEND_BYTES: usize = 64 << 10;
-/// An HTTP/2 connection whose peer answers no ping is closed.
+/// The interval of HTTP/2 pings; a connection whose peer does not answer one is closed.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
 /// The kernel takes no more than this ahead of what it can send: what waits for a slow peer waits in the service, where
 /// it is counted and bounded, and not in megabytes of socket buffers.
 const UNSENT_BYTES: u32 = 128 << 10;
 
-/// What was sent and is not acknowledged for so long ends the connection. Without it, a peer that is gone without a word is kept
-/// until TCP gives up, a quarter of an hour later.
+/// Data that is not acknowledged for this long ends the connection (`TCP_USER_TIMEOUT`). Without it, a peer that vanished
+/// is kept until TCP gives up, a quarter of an hour later.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// HTTP/2 connections at a time: with all their streams at their largest heads, each may hold some 3 MiB. They are those of
-/// proxies, which need few; others use HTTP/1.
+/// The most HTTP/2 connections at a time: with all streams at their largest heads, each may hold some 3 MiB. Proxies use
+/// them and need few; other clients use HTTP/1.
 const HTTP2_CONNECTIONS: usize = 64;
 
-/// How every HTTP/2 connection begins; no HTTP/1 method that is served does.
+/// The first bytes of every HTTP/2 connection; no served HTTP/1 method begins with them.
 const HTTP2_BEGINS: &[u8] = b"PRI";
 
 /// What every socket is set to.
@@ -105,7 +105,7 @@ impl Server {
     ) -> Self {
         let mut http1 = http1::Builder::new();
         http1
-            // its own deadline counts from the end of the answer before, so that it could not tell idle from slow
+            // hyper's own deadline counts from the end of the previous response and cannot distinguish idle from slow
             .header_read_timeout(None)
             .max_headers(PARSER_HEADERS)
             .max_header_size(PARSER_BYTES)
@@ -130,7 +130,7 @@ impl Server {
 
     /// Serves the connection to its end. Must not be awaited past the hard stop.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: Permit) {
-        // only a socket that is gone refuses it, and the next read says so
+        // fails only on a closed socket, which the next read reports
         let _ = prepare(&stream);
         let Some(is_http2) = self.detect_http2(&stream).await else { return };
         let flow = Arc::new(Flow::new(self.limits));
@@ -174,8 +174,8 @@ impl Server {
         }
     }
 
-    /// Peeks at the first bytes: is it HTTP/2? `None`: nothing came in time, or the service
-    /// stops. A client that sends less than three bytes at first is taken for HTTP/1, which waits for the rest.
+    /// Peeks at the first bytes to detect HTTP/2. `None`: none arrived in time, or the service stops. A client that sends
+    /// less than three bytes at first is served as HTTP/1, which waits for the rest.
     async fn detect_http2(&self, stream: &TcpStream) -> Option<bool> {
         let mut first = [0; HTTP2_BEGINS.len()];
         let seen = self.life.soft().run_until_cancelled(timeout(self.limits.head, stream.peek(&mut first)));
@@ -183,7 +183,7 @@ impl Server {
         (count > 0).then(|| first[..count] == *HTTP2_BEGINS)
     }
 
-    /// Runs the connection until it ends, a deadline of the peer's passes, or its socket is wanted.
+    /// Runs the connection until it ends, the peer exceeds a deadline, or a handler takes the socket.
     async fn run<C>(
         &self,
         mut connection: Pin<&mut C>,
@@ -203,7 +203,7 @@ impl Server {
                 due = poll_fn(|_| handover.poll_due(flow)) => return End::Due(due),
                 () = stopping.cancelled(), if !closing => {}
                 overdue = flow.overdue(&mut alarm) => match overdue {
-                    // HTTP/2 says so first; HTTP/1 has nothing to say, and ends
+                    // HTTP/2 sends GOAWAY first; HTTP/1 has no such message and ends
                     Overdue::Idle if !closing => {}
                     Overdue::Idle => return End::Done,
                     overdue => return End::Overdue(overdue),
@@ -221,11 +221,11 @@ enum End {
     Done,
     Failed(hyper::Error),
     Overdue(Overdue),
-    /// Its socket is wanted.
+    /// A handler takes the socket.
     Due(Due),
 }
 
-/// One connection's requests: what they have in common.
+/// What the requests of one connection have in common.
 struct Requests {
     server: Arc<Server>,
     peer: SocketAddr,
@@ -238,7 +238,7 @@ struct Requests {
 impl Requests {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response, Infallible> {
         let open = OpenRequest::new(self.flow.clone());
-        let Some(response) = self.handover.take(self.respond(request).await) else {
+        let Some(response) = self.handover.keep(self.respond(request).await) else {
             // the connection ends before this does
             return std::future::pending().await;
         };
@@ -269,7 +269,7 @@ impl Requests {
     }
 }
 
-/// Ends an HTTP/1 connection too: the rest of what was refused may still be on its way.
+/// Also closes an HTTP/1 connection: the rest of the refused request may still arrive.
 fn refusal(problem: Refusal, version: Version) -> Response {
     let mut response = problem.response();
     if version < Version::HTTP_2 {
@@ -298,7 +298,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_peer_that_is_gone_without_a_word_is_not_kept() {
+    async fn a_connection_whose_peer_vanished_is_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();

@@ -1,4 +1,4 @@
-//! How far a connection's peer may let us wait: the deadlines of its heads, its silence, and of what it does not take.
+//! The deadlines of a connection's peer: for sending a head, for idling, and for taking what is sent to it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -9,26 +9,26 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::limits::{Limits, Overdue};
 
-/// What one connection waits for. Its requests, its bodies and its socket tell; one timer watches.
+/// What one connection waits for: its requests, bodies and socket report it, and one timer checks the deadlines.
 pub(super) struct Flow {
     limits: Limits,
     state: Mutex<State>,
 }
 
 struct State {
-    /// Whether a request has come.
+    /// Whether a request has arrived.
     served: bool,
-    /// Whether the peer was told to go.
+    /// Whether the connection is closing: no further request is accepted.
     ending: bool,
     /// Requests that are being answered.
     open: usize,
     /// Since when there has been none.
     idle_since: Instant,
-    /// When the first byte of the next head came.
+    /// When the first byte of the next head arrived.
     head_since: Option<Instant>,
-    /// How many have come since.
+    /// How many bytes have arrived since.
     head_bytes: usize,
-    /// Pieces of answers that were handed out and not taken yet, and writes that wait for the socket.
+    /// Pieces of responses that were passed on and not taken yet, and writes that wait for the socket.
     untaken: usize,
     /// When the peer last took something.
     taken_at: Instant,
@@ -50,7 +50,7 @@ impl Flow {
         Self { limits, state: Mutex::new(state) }
     }
 
-    /// Bytes came in HTTP/1: those of a head, where no request is being answered. Gives how many the head has.
+    /// Bytes arrived in HTTP/1: those of a head, where no request is being answered. Returns the size of the head so far.
     pub(super) fn received(&self, bytes: usize) -> usize {
         let mut state = self.lock();
         if state.open > 0 {
@@ -61,7 +61,7 @@ impl Flow {
         state.head_bytes
     }
 
-    /// A request has come.
+    /// A request has arrived.
     pub(super) fn opened(&self) {
         let mut state = self.lock();
         state.open += 1;
@@ -75,8 +75,8 @@ impl Flow {
         state.idle_since = Instant::now();
     }
 
-    /// No further request is expected: the peer has been told so, and gets as long as for a head to go, and less to take
-    /// what waits for it.
+    /// No further request is accepted: the peer gets the time of a head to disconnect, and a shorter time to take what
+    /// waits for it.
     pub(super) fn ending(&self) {
         let mut state = self.lock();
         let now = Instant::now();
@@ -92,7 +92,7 @@ impl Flow {
         state.untaken += 1;
     }
 
-    /// It was taken, or is no longer to be.
+    /// It was taken, or is dropped.
     pub(super) fn taken(&self) {
         let mut state = self.lock();
         state.untaken -= 1;
@@ -117,8 +117,8 @@ impl Flow {
         [write, request].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    /// Ends when a deadline has passed. It must be polled by the connection's own task, after the connection: a deadline
-    /// that comes nearer is looked at then; one that moves away costs nothing.
+    /// Ends when a deadline has passed. It must be polled by the connection's own task, after the connection: an earlier
+    /// deadline is noticed in that poll; a later one needs no timer update.
     pub(super) fn overdue<'a>(&'a self, alarm: &'a mut Alarm) -> impl Future<Output = Overdue> + 'a {
         poll_fn(move |cx| alarm.poll(self, cx))
     }
@@ -171,35 +171,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_silence_has_its_own_limit() {
+    async fn each_kind_of_wait_has_its_own_limit() {
         let flow = Flow::new(LIMITS);
         assert_eq!(overdue(&flow).await, (Overdue::Head, 10), "no first request");
         flow.opened();
         flow.closed();
-        assert_eq!(overdue(&flow).await, (Overdue::Idle, 75), "no next one");
+        assert_eq!(overdue(&flow).await, (Overdue::Idle, 75), "no next request");
         flow.opened();
         flow.closed();
         flow.received(1);
         assert_eq!(overdue(&flow).await, (Overdue::Head, 10), "half a head");
         flow.opened();
         flow.offered();
-        assert_eq!(overdue(&flow).await, (Overdue::Write, 60), "an answer that is not read");
+        assert_eq!(overdue(&flow).await, (Overdue::Write, 60), "a response that is not read");
         flow.taken();
         flow.closed();
         flow.ending();
-        assert_eq!(overdue(&flow).await, (Overdue::Head, 10), "told to go");
+        assert_eq!(overdue(&flow).await, (Overdue::Head, 10), "closing");
         flow.opened();
         flow.offered();
-        assert_eq!(overdue(&flow).await, (Overdue::Write, 5), "told to go, and does not read");
+        assert_eq!(overdue(&flow).await, (Overdue::Write, 5), "closing, and does not read");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn progress_moves_the_deadline_and_an_answer_of_ours_has_none() {
+    async fn progress_moves_the_deadline_and_the_service_itself_has_none() {
         let flow = Flow::new(LIMITS);
         let mut alarm = Alarm::new(&flow);
         flow.opened();
         let long = tokio::time::timeout(Duration::from_secs(3_600), flow.overdue(&mut alarm)).await;
-        assert!(long.is_err(), "the service takes as long as it likes");
+        assert!(long.is_err(), "the service has no deadline");
         for _ in 0..5 {
             flow.offered();
             tokio::time::advance(Duration::from_secs(50)).await;

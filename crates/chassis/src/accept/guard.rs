@@ -1,4 +1,4 @@
-//! What a request's head may look like.
+//! Checks of a request's head.
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Version};
@@ -10,10 +10,10 @@ pub(super) const MAX_HEADERS: usize = 64;
 /// Names and values, in bytes. Long cookies and tokens are 4 to 8 KiB.
 pub(super) const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// Checks a request's head, and writes the host that it is for into `Host`, wherever it said it.
+/// Checks a request's head, and writes its host into `Host`, wherever the request named it.
 ///
 /// # Errors
-/// The refusal, when the head is too large or does not say which one host it is for.
+/// The refusal, when the head is too large or does not name exactly one host.
 pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -28,8 +28,8 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
             return Err(Refusal::Framing);
         }
     }
-    // Two hosts are how a proxy and a server come to disagree about whose request it is. HTTP/1.0 may have none;
-    // HTTP/2 says it as `:authority` (RFC 9113 §8.3.1), HTTP/1.1 to a proxy in the target (RFC 9112 §3.2.2).
+    // With two hosts a proxy and a server may disagree about the target of the request. HTTP/1.0 may have none; HTTP/2
+    // has it in `:authority` (RFC 9113 §8.3.1), HTTP/1.1 to a proxy has it in the target (RFC 9112 §3.2.2).
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next(), request.uri().authority()) {
         (_, Some(_), _) => Err(Refusal::HostHeader),
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_for_one_host_wherever_it_says_it() {
+    fn a_request_has_one_host_wherever_it_is_named() {
         let refused = Err(Refusal::HostHeader);
         check_hosts(Version::HTTP_11, "/", &["a"], Ok(Some("a")));
         check_hosts(Version::HTTP_11, "/", &[], refused);

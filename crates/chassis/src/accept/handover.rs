@@ -1,4 +1,5 @@
-//! An answer without an end leaves its HTTP/1 connection, whose buffers would cost more than an idle stream itself.
+//! An endless response takes over the socket of its HTTP/1 connection, whose buffers would cost more than the idle stream
+//! itself.
 
 use std::fmt::Write as _;
 use std::io;
@@ -16,40 +17,40 @@ use tokio::sync::oneshot;
 
 use super::flow::Flow;
 
-/// In the extensions of a request over HTTP/1.1 without a body: its handler may ask for the socket. The port then writes the
-/// head of the answer, whose body is chunked (RFC 9112 §7.1) and the last of the connection, and leaves the rest to the
-/// handler. The connection's [`Permit`](super::permit::Permit) is to be kept meanwhile.
+/// In the extensions of a request over HTTP/1.1 without a body: its handler may take the socket. The port then writes the
+/// head of the response, whose body is chunked (RFC 9112 §7.1) and the last of the connection, and leaves the rest to the
+/// handler, which keeps the connection's [`Permit`](super::permit::Permit) meanwhile.
 #[derive(Clone, Default)]
 pub struct Handover(Arc<Mutex<State>>);
 
 #[derive(Default)]
 enum State {
-    /// Nobody has asked.
+    /// The socket was not requested.
     #[default]
     Unasked,
     /// The handler waits for the socket.
     Asked(oneshot::Sender<TcpStream>),
-    /// The answer is there, too.
+    /// The response is ready, too.
     Due(Due),
 }
 
-/// A head to be written, and who waits for the socket then.
+/// A head to be written, and the channel that then takes the socket.
 pub(super) struct Due {
     head: Response<()>,
     waits: oneshot::Sender<TcpStream>,
 }
 
 impl Handover {
-    /// Asks for the socket, before the request is answered. It comes when the head has been written; never, if the client
-    /// goes first.
-    pub fn ask(&self) -> impl Future<Output = Option<TcpStream>> + use<> {
+    /// Requests the socket, before the request is answered. The future yields it once the head is written, or `None` if
+    /// the client disconnects first.
+    pub fn take_socket(&self) -> impl Future<Output = Option<TcpStream>> + use<> {
         let (waits, socket) = oneshot::channel();
         *self.0.lock() = State::Asked(waits);
         async { socket.await.ok() }
     }
 
-    /// Keeps the answer for [`Self::poll_due`], if its handler has asked for the socket; gives it back if not.
-    pub(super) fn take(&self, response: Response) -> Option<Response> {
+    /// Keeps the response for [`Self::poll_due`] if its handler has requested the socket; returns it otherwise.
+    pub(super) fn keep(&self, response: Response) -> Option<Response> {
         let mut state = self.0.lock();
         match std::mem::take(&mut *state) {
             State::Asked(waits) => {
@@ -63,8 +64,8 @@ impl Handover {
         }
     }
 
-    /// The head that is to be written, once all that was answered before it is. It must be polled by the connection's own
-    /// task, each time after the connection, which is what makes it due and writes.
+    /// The head that is to be written, once all earlier responses are. It must be polled by the connection's own task,
+    /// each time after the connection, whose poll writes those and so makes the head due.
     pub(super) fn poll_due(&self, flow: &Flow) -> Poll<Due> {
         if !flow.all_is_taken() {
             return Poll::Pending;
@@ -81,10 +82,10 @@ impl Handover {
 }
 
 impl Due {
-    /// Writes the head and gives the socket to whoever waits for it.
+    /// Writes the head and passes the socket to the handler.
     pub(super) async fn complete(self, mut stream: TcpStream) -> io::Result<()> {
         stream.write_all(&head(self.head, SystemTime::now())).await?;
-        // who does not wait any more lets the socket go
+        // if the handler no longer waits, the socket is closed
         let _ = self.waits.send(stream);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A connection's socket, which tells its flow what comes and what does not go.
+//! A connection's socket, which reports to its flow what arrives and which writes wait.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flow::Flow;
 
-/// What one read of HTTP/1 takes. hyper's buffer of 8 KiB doubles when a read fills it.
+/// The most bytes of one read in HTTP/1. hyper's buffer of 8 KiB doubles when a read fills it.
 const READ_BYTES: usize = (8 << 10) - 1;
 
 /// How many connections may have heads for which that buffer must grow.
@@ -23,16 +23,16 @@ pub(super) const LARGE_HEADS: usize = 1_024;
 pub(super) struct Watched {
     stream: TcpStream,
     flow: Arc<Flow>,
-    /// For HTTP/1, where what comes while nothing is answered is a head.
+    /// For HTTP/1, where bytes that arrive while no request is being answered belong to a head.
     heads: Option<Heads>,
-    /// A write waits for the socket.
+    /// Whether a write waits for the socket.
     waits: bool,
 }
 
-/// What heads may take in memory.
+/// The memory limit of heads.
 pub(super) struct Heads {
     large: Arc<Semaphore>,
-    /// One of the large ones came on this connection, whose buffer stays as large.
+    /// Set once this connection had a large head, because its buffer does not shrink again.
     own: Option<OwnedSemaphorePermit>,
 }
 
@@ -41,7 +41,7 @@ impl Heads {
         Self { large, own: None }
     }
 
-    /// A head has so many bytes by now.
+    /// Counts a head as large once it exceeds the buffer.
     fn grow(&mut self, bytes: usize) -> io::Result<()> {
         if bytes > READ_BYTES && self.own.is_none() {
             let none_left = |_| io::Error::other("too many connections with more than 8 KiB of headers");
@@ -57,11 +57,11 @@ impl Watched {
     }
 
     /// The bare socket. It no longer wakes the connection's task, whose memory the waker would keep until the next byte
-    /// comes.
+    /// arrives.
     pub(super) fn into_inner(self) -> TcpStream {
-        let mut nobody = Context::from_waker(Waker::noop());
-        let _ = self.stream.poll_read_ready(&mut nobody);
-        let _ = self.stream.poll_write_ready(&mut nobody);
+        let mut noop = Context::from_waker(Waker::noop());
+        let _ = self.stream.poll_read_ready(&mut noop);
+        let _ = self.stream.poll_write_ready(&mut noop);
         self.stream
     }
 
@@ -124,11 +124,11 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// The socket under an upgraded connection, with the bytes that came behind the request's head. The type inside is
-/// exactly ours, because the port looks for HTTP/2 by peeking and not by rewinding.
+/// The socket under an upgraded connection, with the bytes that followed the request's head. The type inside is
+/// exactly ours, because the port detects HTTP/2 by peeking and not by rewinding.
 ///
 /// # Errors
-/// Gives back what did not come from [`serve`](crate::serve) as HTTP/1.
+/// Returns what is not a connection of [`serve`](crate::serve) as HTTP/1.
 pub fn into_tcp(upgraded: Upgraded) -> Result<(TcpStream, bytes::Bytes), Upgraded> {
     let parts = upgraded.downcast::<TokioIo<Watched>>()?;
     Ok((parts.io.into_inner().into_inner(), parts.read_buf))
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_leaves_its_connection_does_not_keep_its_task() {
+    async fn a_socket_that_is_taken_over_does_not_keep_its_task() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
@@ -160,7 +160,7 @@ mod tests {
         let (mut space, mut cx) = ([0; 8], Context::from_waker(&waker));
         assert!(Pin::new(&mut watched).poll_read(&mut cx, &mut ReadBuf::new(&mut space)).is_pending());
         drop(waker);
-        assert_eq!(Arc::strong_count(&task), 2, "the socket is to wake it");
+        assert_eq!(Arc::strong_count(&task), 2, "the socket holds its waker");
         let _stream = watched.into_inner();
         assert_eq!(Arc::strong_count(&task), 1);
     }

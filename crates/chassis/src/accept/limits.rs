@@ -1,4 +1,4 @@
-//! How long a peer may take.
+//! The deadlines of a peer.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use std::time::Duration;
 pub(crate) struct Limits {
     /// For its first request, and from the first byte of a head to its end.
     pub(crate) head: Duration,
-    /// From one request's answer to the next request.
+    /// From a response to the next request.
     pub(crate) idle: Duration,
     /// For a request's whole body, from its head on.
     pub(crate) body: Duration,
-    /// For taking the next byte of an answer.
+    /// For taking the next byte of a response.
     pub(crate) write: Duration,
     /// The same once the service stops; well within the drain.
     pub(crate) last_write: Duration,
@@ -31,7 +31,7 @@ pub(crate) enum Overdue {
     Head,
     /// The next request.
     Idle,
-    /// The next byte of an answer, to be taken.
+    /// The next byte of a response, to be taken.
     Write,
 }
 
@@ -39,7 +39,7 @@ impl Overdue {
     /// All of them.
     pub(crate) const ALL: [Self; 3] = [Self::Head, Self::Idle, Self::Write];
 
-    /// The word in metrics and logs.
+    /// The label in metrics and logs.
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Head => "head",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use prometheus::IntGauge;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A connection's permit under `max_connections`, in the extensions of each of its requests. Whoever upgrades the
-/// connection keeps it as long as the socket lives; otherwise the permit is free again while the socket is still open.
+/// A connection's permit under `max_connections`, in the extensions of each of its requests. A service that upgrades the
+/// connection must keep it until the socket is closed; otherwise the permit is free again while the socket is still open.
 #[derive(Clone)]
 pub struct Permit {
     _held: Arc<Held>,

@@ -1,4 +1,4 @@
-//! Accepts connections, as many at a time as may be, and hands each to its server.
+//! Accepts connections up to the limit, and passes each to its server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::life::Life;
 use crate::metrics::HttpMetrics;
 use crate::problem::Refusal;
 
-/// A refused client gets this long to read why.
+/// How long a refused client may take to read the reason.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Refusals told at a time; past that a connection is closed without a word, so that a flood costs nothing.
+/// The most refusals sent at a time; beyond that a connection is closed without a response, so that a flood costs nothing.
 const REFUSALS: usize = 64;
 
-/// After an accept error that is the process's (no descriptors left): nothing gets better at once.
+/// The pause after an accept error of the process (no descriptors left), which does not pass at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) struct Port {
@@ -81,22 +81,22 @@ impl Port {
     }
 }
 
-/// A connection that died in the queue says nothing about the next one.
+/// Whether the error concerns one connection that died in the queue, and not the next ones.
 fn is_the_clients(fault: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(fault.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Answers without reading the request, then reads it away: closing over unread bytes resets the connection, and
-/// the client would lose the answer.
+/// Answers without reading the request, then discards it: closing with unread bytes resets the connection, and the client
+/// would lose the response.
 async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
-    let told = async {
+    let response = async {
         stream.write_all(Refusal::TooManyConnections.raw().as_bytes()).await?;
         stream.shutdown().await?;
         let mut rest = [0; 1024];
         while stream.read(&mut rest).await? > 0 {}
         std::io::Result::Ok(())
     };
-    // A client that is gone, or that does not hang up, has been told all there is to tell.
-    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
+    // An error or a timeout changes nothing: the response was sent.
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, response).await;
 }

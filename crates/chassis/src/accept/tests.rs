@@ -1,4 +1,4 @@
-//! A port on a socket of its own, and what clients see of it.
+//! A port on a socket of its own, as seen by clients.
 
 mod answers;
 mod heads;
@@ -59,7 +59,7 @@ impl Rig {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
     }
 
-    /// What the server says to these bytes until it hangs up.
+    /// The server's response to these bytes, until it closes the connection.
     async fn exchange(&self, bytes: &str) -> String {
         let mut stream = self.connect().await;
         stream.write_all(bytes.as_bytes()).await.unwrap();
@@ -83,28 +83,28 @@ fn hello() -> Router {
         .route("/peer", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }))
 }
 
-/// A route whose answer is larger than what sockets buffer.
+/// A route whose response is larger than what sockets buffer.
 fn large() -> Router {
     Router::new().route("/large", get(|| async { vec![b'x'; 32 << 20] }))
 }
 
 async fn to_end(stream: &mut TcpStream) -> String {
-    let mut said = Vec::new();
-    match timeout(LONG, stream.read_to_end(&mut said)).await {
-        Ok(_) => String::from_utf8_lossy(&said).into_owned(),
-        Err(_) => panic!("the server did not hang up; it said: {}", String::from_utf8_lossy(&said)),
+    let mut received = Vec::new();
+    match timeout(LONG, stream.read_to_end(&mut received)).await {
+        Ok(_) => String::from_utf8_lossy(&received).into_owned(),
+        Err(_) => panic!("the connection was not closed; received: {}", String::from_utf8_lossy(&received)),
     }
 }
 
 /// Reads up to and with these bytes.
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
-    let mut said = Vec::new();
-    while !said.ends_with(end.as_bytes()) {
+    let mut received = Vec::new();
+    while !received.ends_with(end.as_bytes()) {
         let byte = timeout(LONG, stream.read_u8()).await;
-        let byte = byte.unwrap_or_else(|_| panic!("only: {}", String::from_utf8_lossy(&said)));
-        said.push(byte.unwrap());
+        let byte = byte.unwrap_or_else(|_| panic!("only: {}", String::from_utf8_lossy(&received)));
+        received.push(byte.unwrap());
     }
-    String::from_utf8(said).unwrap()
+    String::from_utf8(received).unwrap()
 }
 
 #[track_caller]

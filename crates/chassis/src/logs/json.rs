@@ -1,4 +1,4 @@
-//! A log line as one JSON object: the event's fields, errors with all that caused them, and the spans around it.
+//! A log line as one JSON object: the event's fields, errors with their sources, and the enclosing spans.
 
 use std::error::Error;
 use std::fmt;
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_its_cause_and_the_spans_around_it() {
+    fn an_error_is_logged_with_its_source_and_the_enclosing_spans() {
         let lines = Lines::default();
         let layer = tracing_subscriber::fmt::layer()
             .fmt_fields(JsonFields::new())

@@ -82,7 +82,7 @@ async fn begin(
         life.spawn_work(async move { connection.serve().await });
         return Ok(opened(Body::new(body)));
     };
-    let socket = handover.ask();
+    let socket = handover.take_socket();
     life.spawn_work(async move {
         let Some(socket) = socket.await else { return };
         let peer = EventSocket::new(socket);

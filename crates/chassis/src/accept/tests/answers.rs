@@ -1,4 +1,4 @@
-//! Answers that wait for their peers.
+//! Responses that wait for their peers.
 
 use http::StatusCode;
 use tokio::io::AsyncWriteExt;
@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::*;
 
 #[tokio::test]
-async fn an_answer_that_nobody_reads_is_dropped_with_its_connection() {
+async fn a_response_that_is_not_read_is_dropped_with_its_connection() {
     let limits = Limits { write: SHORT, ..Limits::default() };
     let rig = Rig::start(large(), 100, limits).await;
     let mut stream = rig.connect().await;
@@ -17,7 +17,7 @@ async fn an_answer_that_nobody_reads_is_dropped_with_its_connection() {
 }
 
 #[tokio::test]
-async fn answers_that_wait_are_bounded_in_all() {
+async fn waiting_responses_are_bounded_in_total() {
     let rig = Rig::start(large(), 100, Limits::default()).await;
     let request = b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let mut unread = Vec::new();
@@ -35,5 +35,5 @@ async fn answers_that_wait_are_bounded_in_all() {
         while !rig.exchange(&String::from_utf8_lossy(request)).await.starts_with("HTTP/1.1 200") {}
     })
     .await
-    .expect("there is room again");
+    .expect("the budget is free again");
 }

@@ -6,14 +6,14 @@ use tokio::io::AsyncWriteExt;
 use super::*;
 
 #[tokio::test]
-async fn a_head_that_stalls_is_cut() {
+async fn a_connection_whose_head_stalls_is_closed() {
     let rig = Rig::start(hello(), 100, Limits { head: SHORT, ..Limits::default() }).await;
-    let said = rig.exchange("GET /hello/you HTTP/1.1\r\nHost: x\r\n").await;
-    assert_eq!(said, "");
+    let received = rig.exchange("GET /hello/you HTTP/1.1\r\nHost: x\r\n").await;
+    assert_eq!(received, "");
 }
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_is_cut() {
+async fn a_silent_connection_is_closed() {
     let rig = Rig::start(hello(), 100, Limits { head: SHORT, ..Limits::default() }).await;
     assert_eq!(rig.exchange("").await, "");
 }
@@ -38,16 +38,16 @@ async fn sixty_five_headers_are_431_and_sixty_four_are_not() {
 async fn seventeen_kib_of_headers_are_431() {
     let rig = Rig::plain().await;
     let long = "y".repeat(17 * 1024);
-    let said = rig.exchange(&format!("GET / HTTP/1.1\r\nHost: x\r\nx-long: {long}\r\n\r\n")).await;
-    assert_problem(&said, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large");
+    let received = rig.exchange(&format!("GET / HTTP/1.1\r\nHost: x\r\nx-long: {long}\r\n\r\n")).await;
+    assert_problem(&received, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large");
 }
 
 #[tokio::test]
 async fn a_head_without_end_is_431_before_it_ends() {
     let rig = Rig::plain().await;
     let long = "y".repeat(PARSED_AT_MOST);
-    let said = rig.exchange(&format!("GET / HTTP/1.1\r\nHost: x\r\nx-long: {long}")).await;
-    assert!(said.starts_with("HTTP/1.1 431"), "{said}");
+    let received = rig.exchange(&format!("GET / HTTP/1.1\r\nHost: x\r\nx-long: {long}")).await;
+    assert!(received.starts_with("HTTP/1.1 431"), "{received}");
 }
 
 /// Past the parser's own limit of 32 KiB, and short enough for the socket's buffers.
@@ -57,8 +57,8 @@ const PARSED_AT_MOST: usize = 33 * 1024;
 async fn a_request_needs_exactly_one_host() {
     let rig = Rig::plain().await;
     for hosts in ["", "Host: a\r\nHost: b\r\n", "Host: a\r\nHost: a\r\n"] {
-        let said = rig.exchange(&format!("GET /hello/you HTTP/1.1\r\n{hosts}\r\n")).await;
-        assert_problem(&said, StatusCode::BAD_REQUEST, "host-header");
+        let received = rig.exchange(&format!("GET /hello/you HTTP/1.1\r\n{hosts}\r\n")).await;
+        assert_problem(&received, StatusCode::BAD_REQUEST, "host-header");
     }
     let old = rig.exchange("GET /hello/you HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n").await;
     assert!(old.starts_with("HTTP/1.0 400"), "{old}");
@@ -69,12 +69,12 @@ async fn a_request_needs_exactly_one_host() {
 #[tokio::test]
 async fn a_body_that_stalls_is_408() {
     let rig = Rig::start(hello(), 100, Limits { body: SHORT, ..Limits::default() }).await;
-    let said = rig.exchange("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc").await;
-    assert_problem(&said, StatusCode::REQUEST_TIMEOUT, "body-timeout");
+    let received = rig.exchange("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc").await;
+    assert_problem(&received, StatusCode::REQUEST_TIMEOUT, "body-timeout");
 }
 
 #[tokio::test]
-async fn a_head_has_its_deadline_on_a_kept_connection_too_and_silence_has_another() {
+async fn a_keep_alive_connection_has_a_head_deadline_and_an_idle_deadline() {
     let limits = Limits { head: SHORT, idle: 3 * SHORT, ..Limits::default() };
     let rig = Rig::start(hello(), 100, limits).await;
     let mut stream = rig.connect().await;

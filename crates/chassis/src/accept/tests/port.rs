@@ -24,18 +24,18 @@ async fn a_connection_past_the_cap_is_503_until_a_permit_is_free() {
 }
 
 #[tokio::test]
-async fn large_heads_and_http2_connections_have_a_number() {
+async fn large_heads_and_http2_connections_are_limited() {
     let limits = Limits { head: LONG * 6, ..Limits::default() };
     let large = format!("GET / HTTP/1.1\r\nHost: x\r\ncookie: {}", "c".repeat(9 << 10));
-    for (said, expected) in
+    for (received, expected) in
         [(large.as_str(), 1_024), ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 64)]
     {
         let rig = Rig::start(hello(), 2_000, limits).await;
         let mut clients = Vec::new();
         for _ in 0..expected + 10 {
             let mut client = rig.connect().await;
-            // one too many may be cut while it speaks
-            let _ = client.write_all(said.as_bytes()).await;
+            // the excess connection may be closed while it sends
+            let _ = client.write_all(received.as_bytes()).await;
             clients.push(client);
         }
         rig.wait_for_metric(&format!("rowcast_http_connections_accepted_total {}", expected + 10)).await;
@@ -52,8 +52,8 @@ async fn handlers_know_their_peer() {
     let mut client = rig.connect().await;
     let own = client.local_addr().unwrap().to_string();
     client.write_all(b"GET /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let said = to_end(&mut client).await;
-    assert!(said.ends_with(&own), "{said}");
+    let received = to_end(&mut client).await;
+    assert!(received.ends_with(&own), "{received}");
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn requests_are_counted_by_route_and_not_by_path() {
 }
 
 #[tokio::test]
-async fn every_address_is_those_of_both_families() {
+async fn the_unspecified_address_accepts_both_families() {
     let port = bind((Ipv6Addr::UNSPECIFIED, 0).into()).await.unwrap();
     let number = port.local_addr().unwrap().port();
     for peer in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {

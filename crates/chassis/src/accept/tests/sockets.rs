@@ -36,12 +36,12 @@ async fn an_upgraded_connection_is_the_bare_socket_and_keeps_its_permit() {
     rig.wait_for_metric("rowcast_http_connections_open 0").await;
 }
 
-/// Where the socket can be had, it is asked for, and told apart from an ordinary answer.
+/// Takes the socket where it is available, and responds `ordinary` elsewhere.
 fn lasting() -> Router {
     let tasks = Life::new();
     let last = move |Extension(permit): Extension<Permit>, handover: Option<Extension<Handover>>| async move {
         let Some(Extension(handover)) = handover else { return "ordinary" };
-        let socket = handover.ask();
+        let socket = handover.take_socket();
         tasks.spawn_work(async move {
             let Some(mut socket) = socket.await else { return };
             socket.write_all(b"2\r\non\r\n").await.unwrap();
@@ -54,15 +54,18 @@ fn lasting() -> Router {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_has_the_bare_socket_behind_its_head_and_keeps_its_permit() {
+async fn an_endless_response_gets_the_bare_socket_after_its_head_and_keeps_its_permit() {
     let rig = Rig::start(lasting(), 100, Limits::default()).await;
     let mut client = rig.connect().await;
-    // what was asked before is answered before
+    // earlier requests are answered first
     let get = |path| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
     client.write_all(format!("{}{}", get("/hello/x"), get("/last")).as_bytes()).await.unwrap();
-    let said = read_until(&mut client, "2\r\non\r\n").await;
-    let (before, head) = said.split_once("hello").unwrap();
-    assert!(before.starts_with("HTTP/1.1 200 OK\r\n") && head.starts_with("HTTP/1.1 200 OK\r\n"), "{said}");
+    let received = read_until(&mut client, "2\r\non\r\n").await;
+    let (before, head) = received.split_once("hello").unwrap();
+    assert!(
+        before.starts_with("HTTP/1.1 200 OK\r\n") && head.starts_with("HTTP/1.1 200 OK\r\n"),
+        "{received}"
+    );
     for header in
         ["transfer-encoding: chunked\r\n", "connection: close\r\n", "date: ", "content-type: text/plain"]
     {
@@ -72,7 +75,7 @@ async fn an_answer_without_an_end_has_the_bare_socket_behind_its_head_and_keeps_
     rig.wait_for_metric("rowcast_http_connections_open 1").await;
     client.write_all(b"!").await.unwrap();
     rig.wait_for_metric("rowcast_http_connections_open 0").await;
-    // who goes before the head is written leaves nothing behind
+    // a client that disconnects before the head is written leaves nothing behind
     for _ in 0..20 {
         rig.connect().await.write_all(get("/last").as_bytes()).await.unwrap();
     }
@@ -80,7 +83,7 @@ async fn an_answer_without_an_end_has_the_bare_socket_behind_its_head_and_keeps_
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_comes_behind_what_is_not_read_yet() {
+async fn an_endless_response_follows_earlier_responses_that_are_not_read_yet() {
     const LARGE: usize = 32 << 20;
     let large = Router::new().route("/large", get(|| async { vec![b'x'; LARGE] }));
     let rig = Rig::start(lasting().merge(large), 100, Limits::default()).await;

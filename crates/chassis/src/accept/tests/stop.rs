@@ -35,7 +35,7 @@ async fn the_drain_finishes_a_request_in_flight_and_drops_idle_connections() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("at last"), "{answer}");
     assert!(
         answer.to_lowercase().contains("\r\nconnection: close\r\n"),
-        "its client may send no other: {answer}"
+        "the client must not send another: {answer}"
     );
     timeout(LONG, rig.life.drained()).await.unwrap();
     TcpStream::connect(rig.addr).await.unwrap_err();
@@ -43,7 +43,7 @@ async fn the_drain_finishes_a_request_in_flight_and_drops_idle_connections() {
 }
 
 #[tokio::test]
-async fn the_hard_stop_cuts_a_request_in_flight() {
+async fn the_hard_stop_aborts_a_request_in_flight() {
     let (entered, mut entries) = mpsc::channel(1);
     let stuck = get(move || async move {
         entered.send(()).await.unwrap();
