@@ -1,11 +1,11 @@
-{{/* What the schema cannot see: values that do not go together. All faults at once, each with what to set. */}}
+{{/* What the schema cannot check: values that conflict. All faults are reported at once, each with what to set. */}}
 {{- define "rowcast.faults" -}}
 {{- $values := .Values -}}
 {{- $faults := list -}}
 {{- $postgres := $values.postgres -}}
 {{- $redis := $values.redis -}}
 {{- if and $values.image.tag $values.image.digest -}}
-{{- $faults = append $faults "the image is said twice: set image.tag or image.digest, not both" -}}
+{{- $faults = append $faults "the image is set twice: set image.tag or image.digest, not both" -}}
 {{- end -}}
 {{- if eq $postgres.mode "external" -}}
 {{- $external := $postgres.external -}}
@@ -13,22 +13,22 @@
 {{- $faults = append $faults "Postgres is missing: set postgres.external.url or postgres.external.existingSecret.name or postgres.external.host, or postgres.mode=dev for a trial, or postgres.mode=cnpg" -}}
 {{- end -}}
 {{- if and $external.url $external.existingSecret.name -}}
-{{- $faults = append $faults "Postgres is said twice: set postgres.external.url or postgres.external.existingSecret.name, not both" -}}
+{{- $faults = append $faults "Postgres is set twice: set postgres.external.url or postgres.external.existingSecret.name, not both" -}}
 {{- end -}}
 {{- if and $external.host (or $external.url $external.directUrl $external.existingSecret.name) -}}
-{{- $faults = append $faults "Postgres is said twice: set postgres.external.host or a URL of it, not both" -}}
+{{- $faults = append $faults "Postgres is set twice: set postgres.external.host or a URL of it, not both" -}}
 {{- end -}}
 {{- if and (not $external.host) (or $external.credentialsSecret.name $external.directHost) -}}
-{{- $faults = append $faults "postgres.external.credentialsSecret and postgres.external.directHost are for a database by its parts: set postgres.external.host" -}}
+{{- $faults = append $faults "postgres.external.credentialsSecret and postgres.external.directHost need a host: set postgres.external.host" -}}
 {{- end -}}
 {{- if and $external.credentialsSecret.userKey (not $external.credentialsSecret.name) -}}
-{{- $faults = append $faults "postgres.external.credentialsSecret.userKey is of a Secret: set postgres.external.credentialsSecret.name" -}}
+{{- $faults = append $faults "postgres.external.credentialsSecret.userKey needs a Secret: set postgres.external.credentialsSecret.name" -}}
 {{- end -}}
 {{- if and $external.directUrl $external.existingSecret.name -}}
 {{- $faults = append $faults "with postgres.external.existingSecret.name set postgres.external.existingSecret.directUrlKey, not postgres.external.directUrl" -}}
 {{- end -}}
 {{- if and (eq $external.pooler "transaction") (not (or $external.directUrl $external.directHost $external.existingSecret.directUrlKey $values.listener.databaseSecret.name)) -}}
-{{- $faults = append $faults "the listener and migrate need sessions of their own: with postgres.external.pooler=transaction set postgres.external.directUrl, directHost or existingSecret.directUrlKey" -}}
+{{- $faults = append $faults "the listener and migrate need their own sessions: with postgres.external.pooler=transaction set postgres.external.directUrl, directHost or existingSecret.directUrlKey" -}}
 {{- end -}}
 {{- range $name, $url := dict "url" $external.url "directUrl" $external.directUrl -}}
 {{- if and $url (not (regexMatch "^postgres(ql)?://" $url)) -}}
@@ -36,7 +36,7 @@
 {{- end -}}
 {{- end -}}
 {{- else if or $postgres.external.url $postgres.external.directUrl $postgres.external.existingSecret.name $postgres.external.host $postgres.external.ca.secretName $postgres.external.sslmode $postgres.external.clientCertificate.secretName (ne $postgres.external.pooler "none") -}}
-{{- $faults = append $faults (printf "with postgres.mode=%s nothing of postgres.external is used: set postgres.mode=external, or take it out" $postgres.mode) -}}
+{{- $faults = append $faults (printf "with postgres.mode=%s postgres.external is not used: set postgres.mode=external, or remove it" $postgres.mode) -}}
 {{- end -}}
 {{- if eq $redis.mode "external" -}}
 {{- $external := $redis.external -}}
@@ -44,45 +44,45 @@
 {{- $faults = append $faults "Redis is missing: set redis.external.url or redis.external.existingSecret.name, or redis.mode=dev for a trial" -}}
 {{- end -}}
 {{- if and $external.url $external.existingSecret.name -}}
-{{- $faults = append $faults "Redis is said twice: set redis.external.url or redis.external.existingSecret.name, not both" -}}
+{{- $faults = append $faults "Redis is set twice: set redis.external.url or redis.external.existingSecret.name, not both" -}}
 {{- end -}}
 {{- if and $external.url (not (regexMatch "^rediss?://" $external.url)) -}}
 {{- $faults = append $faults "redis.external.url must begin with redis:// or rediss://" -}}
 {{- end -}}
 {{- if and $external.ca.secretName (hasPrefix "redis://" $external.url) -}}
-{{- $faults = append $faults "redis.external.ca is for TLS: set a redis.external.url that begins with rediss://" -}}
+{{- $faults = append $faults "redis.external.ca needs TLS: set a redis.external.url that begins with rediss://" -}}
 {{- end -}}
 {{- if and $external.clientCertificate.secretName (hasPrefix "redis://" $external.url) -}}
-{{- $faults = append $faults "redis.external.clientCertificate is for TLS: set a redis.external.url that begins with rediss://" -}}
+{{- $faults = append $faults "redis.external.clientCertificate needs TLS: set a redis.external.url that begins with rediss://" -}}
 {{- end -}}
 {{- if and $external.credentialsSecret.userKey (not $external.credentialsSecret.name) -}}
-{{- $faults = append $faults "redis.external.credentialsSecret.userKey is of a Secret: set redis.external.credentialsSecret.name" -}}
+{{- $faults = append $faults "redis.external.credentialsSecret.userKey needs a Secret: set redis.external.credentialsSecret.name" -}}
 {{- end -}}
 {{- if and $external.sentinel.user (not $external.sentinel.hosts) -}}
-{{- $faults = append $faults "redis.external.sentinel.user is for sentinels: set redis.external.sentinel.hosts" -}}
+{{- $faults = append $faults "redis.external.sentinel.user needs sentinels: set redis.external.sentinel.hosts" -}}
 {{- end -}}
 {{- if and $external.sentinel.hosts (not $external.sentinel.master) -}}
-{{- $faults = append $faults "sentinels know a primary by its name: set redis.external.sentinel.master" -}}
+{{- $faults = append $faults "sentinels need the primary's name: set redis.external.sentinel.master" -}}
 {{- end -}}
 {{- if and $external.sentinel.passwordSecret.name (not $external.sentinel.hosts) -}}
-{{- $faults = append $faults "redis.external.sentinel.passwordSecret is for sentinels: set redis.external.sentinel.hosts" -}}
+{{- $faults = append $faults "redis.external.sentinel.passwordSecret needs sentinels: set redis.external.sentinel.hosts" -}}
 {{- end -}}
 {{- if and $external.sentinel.master (not $external.sentinel.hosts) -}}
-{{- $faults = append $faults "redis.external.sentinel.master is for sentinels: set redis.external.sentinel.hosts" -}}
+{{- $faults = append $faults "redis.external.sentinel.master needs sentinels: set redis.external.sentinel.hosts" -}}
 {{- end -}}
 {{- else if or $redis.external.url $redis.external.existingSecret.name $redis.external.sentinel.hosts $redis.external.sentinel.passwordSecret.name $redis.external.ca.secretName $redis.external.credentialsSecret.name $redis.external.clientCertificate.secretName -}}
-{{- $faults = append $faults "with redis.mode=dev nothing of redis.external is used: set redis.mode=external, or take it out" -}}
+{{- $faults = append $faults "with redis.mode=dev redis.external is not used: set redis.mode=external, or remove it" -}}
 {{- end -}}
 {{- if and $values.migrate.enabled (eq $values.migrate.mode "hook") (ne $postgres.mode "external") -}}
-{{- $faults = append $faults (printf "a hook runs before the database of postgres.mode=%s is there: set migrate.mode=job" $postgres.mode) -}}
+{{- $faults = append $faults (printf "a hook runs before the database of postgres.mode=%s exists: set migrate.mode=job" $postgres.mode) -}}
 {{- end -}}
 {{- if and (eq $values.listener.lease "off") (gt (int64 $values.listener.replicas) 1) -}}
-{{- $faults = append $faults "without a Lease one pod forwards: set listener.replicas=1, or listener.lease=kubernetes" -}}
+{{- $faults = append $faults "without a Lease there can be only one pod: set listener.replicas=1, or listener.lease=kubernetes" -}}
 {{- end -}}
 {{- range $component := list "ingest" "gateway" -}}
 {{- $own := get $values $component -}}
 {{- if and $own.autoscaling.enabled $own.keda.enabled -}}
-{{- $faults = append $faults (printf "two would set the replicas: set %s.autoscaling.enabled or %s.keda.enabled, not both" $component $component) -}}
+{{- $faults = append $faults (printf "two autoscalers conflict: set %s.autoscaling.enabled or %s.keda.enabled, not both" $component $component) -}}
 {{- end -}}
 {{- range $kind := list "autoscaling" "keda" -}}
 {{- $scaler := get $own $kind -}}
@@ -91,27 +91,27 @@
 {{- $faults = append $faults (printf "set %s.%s.minReplicas to at most %s.%s.maxReplicas" $component $kind $component $kind) -}}
 {{- end -}}
 {{- if not (or $scaler.targetCPUUtilizationPercentage $scaler.targetConnections $scaler.triggers $scaler.metrics) -}}
-{{- $faults = append $faults (printf "%s.%s has nothing to go by: set %s.%s.targetCPUUtilizationPercentage%s" $component $kind $component $kind (ternary (printf " or %s.%s.targetConnections" $component $kind) "" (eq $component "gateway"))) -}}
+{{- $faults = append $faults (printf "%s.%s has no metric: set %s.%s.targetCPUUtilizationPercentage%s" $component $kind $component $kind (ternary (printf " or %s.%s.targetConnections" $component $kind) "" (eq $component "gateway"))) -}}
 {{- end -}}
 {{- if and $scaler.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $own.resources)) -}}
-{{- $faults = append $faults (printf "%s.%s counts CPU in percent of the request: set %s.resources.requests.cpu" $component $kind $component) -}}
+{{- $faults = append $faults (printf "%s.%s needs a CPU request: set %s.resources.requests.cpu" $component $kind $component) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.gateway.keda.enabled $values.gateway.keda.targetConnections (not $values.gateway.keda.prometheus) -}}
-{{- $faults = append $faults "KEDA asks Prometheus for the connections: set gateway.keda.prometheus" -}}
+{{- $faults = append $faults "KEDA reads the connections from Prometheus: set gateway.keda.prometheus" -}}
 {{- end -}}
 {{- $first := $values.ingress.prefix | trimPrefix "/" | splitList "/" | first -}}
 {{- if has $first (list "api" "ws" "sse" "assets" "docs" "openapi.json" "asyncapi.json") -}}
-{{- $faults = append $faults (printf "set an ingress.prefix that does not begin with /%s: the services use that path" $first) -}}
+{{- $faults = append $faults (printf "ingress.prefix must not begin with /%s, which the services use" $first) -}}
 {{- end -}}
 {{- with $values.httpRoute -}}
 {{- if and .enabled (not .parentRefs) (not .gateway.enabled) -}}
-{{- $faults = append $faults "a route belongs to a Gateway: set httpRoute.parentRefs, or httpRoute.gateway.enabled" -}}
+{{- $faults = append $faults "an HTTPRoute needs a Gateway: set httpRoute.parentRefs, or httpRoute.gateway.enabled" -}}
 {{- end -}}
 {{- if and .gateway.enabled (or .parentRefs (not .enabled) (not .gateway.className) (not .gateway.listeners)) -}}
-{{- $faults = append $faults "httpRoute.gateway is for the route: set httpRoute.enabled, httpRoute.gateway.className and httpRoute.gateway.listeners, and no httpRoute.parentRefs" -}}
+{{- $faults = append $faults "httpRoute.gateway needs the route: set httpRoute.enabled, httpRoute.gateway.className and httpRoute.gateway.listeners, and no httpRoute.parentRefs" -}}
 {{- end -}}
 {{- end -}}
 {{- $dev := $postgres.dev.persistence -}}
@@ -121,7 +121,7 @@
 {{- $had := dig "spec" "resources" "requests" "storage" "" $claim -}}
 {{- $class := dig "spec" "storageClassName" "" $claim -}}
 {{- if or (ne $had (ternary $dev.size "" $dev.enabled)) (and $had $dev.storageClass (ne $class $dev.storageClass)) -}}
-{{- $faults = append $faults (printf "the volume of a StatefulSet cannot be changed (it is %s): leave postgres.dev.persistence as it was, or delete the StatefulSet %s-postgres, which ends the database for a moment, and its claim with the data if that is to be another" (ternary (printf "%s of class %q" $had $class) "no volume" (ne $had "")) (include "rowcast.fullname" .)) -}}
+{{- $faults = append $faults (printf "the volume of a StatefulSet cannot be changed (it is %s): leave postgres.dev.persistence as it was, or delete the StatefulSet %s-postgres, which stops the database for a moment, and also its claim to discard the data" (ternary (printf "%s of class %q" $had $class) "no volume" (ne $had "")) (include "rowcast.fullname" .)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $component := list "ingest" "gateway" "listener" "migrate" -}}
@@ -132,7 +132,7 @@
 {{- $faults = append $faults (printf "%s.settings has %s twice: set it dotted or nested, not both" $component $key) -}}
 {{- end -}}
 {{- if and (not $own.serviceAccount.create) (not $own.serviceAccount.name) -}}
-{{- $faults = append $faults (printf "no ServiceAccount is made and none is named: set %s.serviceAccount.name" $component) -}}
+{{- $faults = append $faults (printf "no ServiceAccount is created or named: set %s.serviceAccount.name" $component) -}}
 {{- end -}}
 {{- range $own.env -}}
 {{- if has .name (list "ROWCAST_DATABASE__URL" "ROWCAST_DATABASE__USER" "ROWCAST_DATABASE__PASSWORD" "ROWCAST_REDIS__URL" "ROWCAST_REDIS__USER" "ROWCAST_REDIS__PASSWORD" "ROWCAST_REDIS__SENTINEL_PASSWORD" "ROWCAST_LEASE__NAMESPACE" "ROWCAST_LEASE__POD" "ROWCAST_LEASE__POD_UID") -}}
@@ -145,7 +145,7 @@
 {{- $accounts = append $accounts (include "rowcast.account" (dict "root" $ "component" $component)) -}}
 {{- end -}}
 {{- if and (eq $values.listener.lease "kubernetes") (has (include "rowcast.account" (dict "root" . "component" "notify-listener")) $accounts) -}}
-{{- $faults = append $faults "only the listener may touch its Lease: set a listener.serviceAccount.name that no other component has" -}}
+{{- $faults = append $faults "only the listener may access its Lease: set a listener.serviceAccount.name that no other component has" -}}
 {{- end -}}
 {{- range $faults }}
 - {{ . }}

@@ -17,12 +17,12 @@ fn without_databases_it_says_what_to_set() {
 }
 
 #[test]
-fn a_database_is_said_once() {
-    check(EXTERNAL, &["postgres.external.existingSecret.name=s"], "Postgres is said twice");
-    check(EXTERNAL, &["redis.external.existingSecret.name=s"], "Redis is said twice");
-    check(EXTERNAL, &["postgres.mode=dev"], "nothing of postgres.external is used");
-    check(EXTERNAL, &["postgres.mode=cnpg"], "nothing of postgres.external is used");
-    check(EXTERNAL, &["redis.mode=dev"], "nothing of redis.external is used");
+fn a_database_is_set_once() {
+    check(EXTERNAL, &["postgres.external.existingSecret.name=s"], "Postgres is set twice");
+    check(EXTERNAL, &["redis.external.existingSecret.name=s"], "Redis is set twice");
+    check(EXTERNAL, &["postgres.mode=dev"], "postgres.external is not used");
+    check(EXTERNAL, &["postgres.mode=cnpg"], "postgres.external is not used");
+    check(EXTERNAL, &["redis.mode=dev"], "redis.external is not used");
     check(
         &["postgres.external.existingSecret.name=s", "redis.mode=dev"],
         &["postgres.external.directUrl=postgres://db"],
@@ -37,7 +37,7 @@ fn a_url_is_one_of_its_database() {
         &["postgres.external.url=mysql://db"],
         "postgres.external.url must begin with postgres://",
     );
-    check(EXTERNAL, &["postgres.external.pooler=transaction"], "need sessions of their own");
+    check(EXTERNAL, &["postgres.external.pooler=transaction"], "need their own sessions");
     check(EXTERNAL, &["postgres.external.directUrl=db"], "postgres.external.directUrl must begin with");
     check(EXTERNAL, &["redis.external.url=http://cache"], "redis.external.url must begin with redis://");
     check(EXTERNAL, &["redis.external.ca.secretName=ca"], "that begins with rediss://");
@@ -47,7 +47,7 @@ fn a_url_is_one_of_its_database() {
 fn sentinels_and_their_primary_belong_together() {
     check(EXTERNAL, &["redis.external.sentinel.hosts={a:26379}"], "set redis.external.sentinel.master");
     check(EXTERNAL, &["redis.external.sentinel.master=m"], "set redis.external.sentinel.hosts");
-    check(EXTERNAL, &["redis.external.sentinel.passwordSecret.name=s"], "passwordSecret is for sentinels");
+    check(EXTERNAL, &["redis.external.sentinel.passwordSecret.name=s"], "passwordSecret needs sentinels");
 }
 
 #[test]
@@ -57,21 +57,21 @@ fn a_hook_is_refused_with_a_database_of_the_chart() {
 }
 
 #[test]
-fn one_scaler_sets_the_replicas_and_has_something_to_go_by() {
+fn one_autoscaler_sets_the_replicas_and_has_a_metric() {
     for component in ["ingest", "gateway"] {
         let (hpa, keda) = (format!("{component}.autoscaling"), format!("{component}.keda"));
         let (both_hpa, both_keda) = (format!("{hpa}.enabled=true"), format!("{keda}.enabled=true"));
-        check(DEV, &[&both_hpa, &both_keda], "two would set the replicas");
+        check(DEV, &[&both_hpa, &both_keda], "two autoscalers conflict");
         for (scaler, enabled) in [(&hpa, &both_hpa), (&keda, &both_keda)] {
             check(
                 DEV,
                 &[enabled, &format!("{scaler}.minReplicas=99")],
                 &format!("at most {scaler}.maxReplicas"),
             );
-            let blind = format!("{scaler}.targetCPUUtilizationPercentage=0");
-            check(DEV, &[enabled, &blind], "has nothing to go by");
-            let unasked = format!("{component}.resources.requests.cpu=null");
-            check(DEV, &[enabled, &unasked], &format!("set {component}.resources.requests.cpu"));
+            let no_metric = format!("{scaler}.targetCPUUtilizationPercentage=0");
+            check(DEV, &[enabled, &no_metric], "has no metric");
+            let no_request = format!("{component}.resources.requests.cpu=null");
+            check(DEV, &[enabled, &no_request], &format!("set {component}.resources.requests.cpu"));
         }
     }
     let connections = ["gateway.keda.enabled=true", "gateway.keda.targetConnections=100"];
@@ -91,8 +91,8 @@ fn a_route_has_a_gateway() {
 #[test]
 fn accounts_are_named_and_the_listeners_is_its_own() {
     for component in ["ingest", "gateway", "listener", "migrate"] {
-        let unmade = format!("{component}.serviceAccount.create=false");
-        check(DEV, &[&unmade], &format!("set {component}.serviceAccount.name"));
+        let not_created = format!("{component}.serviceAccount.create=false");
+        check(DEV, &[&not_created], &format!("set {component}.serviceAccount.name"));
     }
     let shared = ["listener.serviceAccount.name=rowcast-ingest"];
     check(DEV, &shared, "set a listener.serviceAccount.name that no other component has");
@@ -114,11 +114,11 @@ fn an_image_has_a_tag_or_a_digest() {
 }
 
 #[test]
-fn a_database_is_said_by_a_url_or_by_its_parts() {
+fn a_database_is_set_by_a_url_or_by_its_parts() {
     let host = "postgres.external.host=db";
     check(EXTERNAL, &[host], "set postgres.external.host or a URL of it, not both");
     check(EXTERNAL, &["postgres.external.credentialsSecret.name=s"], "set postgres.external.host");
-    check(DEV, &[host], "nothing of postgres.external is used");
+    check(DEV, &[host], "postgres.external is not used");
     let user = [host, "redis.mode=dev", "postgres.external.credentialsSecret.userKey=u"];
     check(&[], &user, "set postgres.external.credentialsSecret.name");
     check(EXTERNAL, &["redis.external.clientCertificate.secretName=c"], "that begins with rediss://");
@@ -126,7 +126,7 @@ fn a_database_is_said_by_a_url_or_by_its_parts() {
 }
 
 #[test]
-fn a_setting_is_said_once() {
+fn a_setting_is_set_once() {
     let twice = ["gateway.settings.ping\\.every=10s", "gateway.settings.ping.every=11s"];
     check(DEV, &twice, "gateway.settings has ping.every twice");
 }
@@ -137,7 +137,7 @@ fn a_gateway_is_for_a_route() {
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
+fn all_faults_are_reported_at_once() {
     let said = template(&[], &["httpRoute.enabled=true"], &[]).err().unwrap();
     for sentence in ["Postgres is missing", "Redis is missing", "httpRoute.parentRefs"] {
         assert!(said.contains(sentence), "{said}");
