@@ -43,7 +43,7 @@ export function ErrorBoundary() {
   const notFound = typeof error === "object" && error !== null && "status" in error && error.status === 404;
   return (
     <main>
-      <h1 className="text-2xl font-semibold">{notFound ? "There is no such page" : "The page failed"}</h1>
+      <h1 className="text-2xl font-semibold">{notFound ? "Page not found" : "Something went wrong"}</h1>
       <p className="mt-3">
         <a className="text-accent underline" href={useHref("/")}>
           Real-time Sensor Data

@@ -20,7 +20,7 @@ key: {{ ternary "direct-url" "url" (and $direct (eq $values.mode "external") (ne
 {{- end }}
 {{- end -}}
 
-{{/* How a component is told where Postgres is: the URL of a Secret, or user and password of one beside the parts of the
+{{/* A component's settings of Postgres: the URL of a Secret, or user and password of one beside the parts of the
 configuration. */}}
 {{- define "rowcast.postgres.env" -}}
 {{- $external := .root.Values.postgres.external -}}
@@ -45,7 +45,7 @@ configuration. */}}
 {{- end }}
 {{- end -}}
 
-{{/* What of Postgres is no secret. */}}
+{{/* The settings of Postgres that are not secret. */}}
 {{- define "rowcast.postgres.config" -}}
 {{- $external := .root.Values.postgres.external -}}
 {{- $own := (get .root.Values (include "rowcast.values" .)).databaseSecret -}}
@@ -73,13 +73,13 @@ ROWCAST_DATABASE__KEY: /etc/rowcast/postgres-client/tls.key
 {{- end }}
 {{- end -}}
 
-{{/* A hook runs before the release's own Secret is there, and has one of its own. */}}
+{{/* A hook runs before the release's Secret exists, and has its own. */}}
 {{- define "rowcast.postgres.ownSecret" -}}
 {{- $hook := and (eq .component "migrate") (eq .root.Values.migrate.mode "hook") -}}
 {{- include "rowcast.fullname" .root }}-{{ ternary "migrate" "postgres" $hook }}
 {{- end -}}
 
-{{/* The Secret and key of the authority of Postgres, if its certificate is checked against one. */}}
+{{/* The Secret and key of the CA of Postgres, if one is set. */}}
 {{- define "rowcast.postgres.ca" -}}
 {{- $values := .Values.postgres -}}
 {{- if and (eq $values.mode "external") $values.external.ca.secretName }}
@@ -102,7 +102,7 @@ key: url
 {{- end }}
 {{- end -}}
 
-{{/* The password of a database of the chart: the one that was said, else the one that is there, else a new one, the same
+{{/* The password of a database of the chart: the one of the values, else the existing one, else a new one, the same
 for the whole of a rendering: it is used by more than one template. */}}
 {{- define "rowcast.dev.password" -}}
 {{- $said := (get .root.Values .database).dev.password -}}
@@ -119,7 +119,7 @@ for the whole of a rendering: it is used by more than one template. */}}
 {{- end -}}
 {{- end -}}
 
-{{/* What the Secret of a database holds. */}}
+{{/* The content of a database's Secret. */}}
 {{- define "rowcast.postgres.data" -}}
 {{- $values := .Values.postgres -}}
 {{- if eq $values.mode "dev" -}}

@@ -15,7 +15,7 @@ spec:
       {{- include "rowcast.selector" . | nindent 6 }}
   strategy:
     {{- if and (eq .component "notify-listener") (eq $values.lease "off") }}
-    # without a Lease there is never a second one
+    # without a Lease there must never be a second pod
     type: Recreate
     {{- else }}
     {{- toYaml $values.strategy | nindent 4 }}
@@ -34,7 +34,7 @@ spec:
       {{- mergeOverwrite (include "rowcast.deployment.pod" . | fromYaml) (deepCopy $values.podSpec) | toYaml | nindent 6 }}
 {{- end -}}
 
-{{/* The pod's spec, without what the values put in its place. */}}
+{{/* The pod's spec, without the overrides of the values. */}}
 {{- define "rowcast.deployment.pod" -}}
 {{- $values := get .root.Values (include "rowcast.values" .) -}}
 {{ include "rowcast.podBase" . }}
@@ -86,7 +86,7 @@ readinessProbe:
   {{- mergeOverwrite (dict "httpGet" (dict "path" "/readyz" "port" "admin") "periodSeconds" 2 "timeoutSeconds" 2 "failureThreshold" 2) .probes.readiness | toYaml | nindent 2 }}
 {{- end -}}
 
-{{/* A pod is replaced when what it reads at its start has changed. */}}
+{{/* A pod is replaced when the configuration that it reads at its start has changed. */}}
 {{- define "rowcast.checksums" -}}
 checksum/config: {{ include "rowcast.config" . | sha256sum }}
 checksum/postgres: {{ include "rowcast.postgres.data" .root | sha256sum }}

@@ -10,7 +10,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The words of a component (`ws-gateway`) and of its values (`gateway`) differ. */}}
+{{/* The names of a component (`ws-gateway`) and of its values (`gateway`) differ. */}}
 {{- define "rowcast.values" -}}
 {{- get (dict "ingest" "ingest" "ws-gateway" "gateway" "notify-listener" "listener" "migrate" "migrate") .component -}}
 {{- end -}}
@@ -19,7 +19,7 @@
 {{- printf "%s-%s" (include "rowcast.fullname" .root) .component -}}
 {{- end -}}
 
-{{/* What a Deployment selects by: never changes, since it cannot. */}}
+{{/* The selector of a Deployment, which cannot be changed later. */}}
 {{- define "rowcast.selector" -}}
 app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -33,7 +33,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- merge $labels (.labels | default dict) .root.Values.commonLabels | toYaml -}}
 {{- end -}}
 
-{{/* Further labels, those of all objects among them, never replace the chart's own. */}}
+{{/* Further labels, including those of all objects, never replace the chart's own. */}}
 {{- define "rowcast.labels" -}}
 {{- $labels := include "rowcast.selector" . | fromYaml -}}
 {{- $_ := set $labels "app.kubernetes.io/version" (.root.Values.image.tag | default .root.Chart.AppVersion | trunc 63 | trimSuffix "-") -}}
@@ -43,7 +43,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- merge $labels (.labels | default dict) .root.Values.commonLabels | toYaml -}}
 {{- end -}}
 
-{{/* The metadata of an object; `annotations` and `labels` are further ones, `name` another one. */}}
+{{/* The metadata of an object; `annotations` and `labels` are added, `name` replaces the default. */}}
 {{- define "rowcast.metadata" -}}
 metadata:
   name: {{ .name | default (include "rowcast.name" .) }}

@@ -49,12 +49,12 @@ apiVersion: v1
 kind: ServiceAccount
 {{- $annotations := merge (dict) $account.annotations (.hook | default dict) }}
 {{ include "rowcast.metadata" (merge (dict "name" (include "rowcast.account" .) "annotations" $annotations) .) }}
-# pods say whether they have its token; only the listener's do
+# pods set whether they get its token; only the listener's do
 automountServiceAccountToken: false
 {{- end }}
 {{- end -}}
 
-{{/* Pods that are not ready may always be taken: they serve nobody, and would stop a drain. */}}
+{{/* Pods that are not ready may always be evicted: they serve no clients, and would block a drain. */}}
 {{- define "rowcast.budget" -}}
 {{- $budget := (get .root.Values (include "rowcast.values" .)).podDisruptionBudget -}}
 {{- if $budget.enabled }}

@@ -20,7 +20,7 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* The drain ends 20 s after SIGTERM and the process within 25; 5 to spare. */}}
+{{/* The drain ends 20 s after SIGTERM and the process within 25 s; 5 s are in reserve. */}}
 {{- define "rowcast.grace" -}}
 {{- add 30 (int64 .preStopSeconds) -}}
 {{- end -}}
@@ -69,7 +69,7 @@ affinity:
   podAntiAffinity:
     preferredDuringSchedulingIgnoredDuringExecution:
       {{- if eq .component "notify-listener" }}
-      # of two listeners on one node none is left to take over
+      # if both listeners were on one node, none would be left to take over
       - weight: 100
         podAffinityTerm:
           topologyKey: kubernetes.io/hostname
@@ -97,7 +97,7 @@ affinity:
 {{- end -}}
 {{- end -}}
 
-{{/* The configuration of a component that is no secret, as variables. */}}
+{{/* The configuration of a component that is not secret, as variables. */}}
 {{- define "rowcast.config" -}}
 {{- $values := get .root.Values (include "rowcast.values" .) -}}
 {{- $own := dict -}}
@@ -105,7 +105,7 @@ affinity:
 {{- mergeOverwrite (include "rowcast.config.chart" . | fromYaml) $own | toYaml -}}
 {{- end -}}
 
-{{/* What the chart says itself. */}}
+{{/* What the chart sets itself. */}}
 {{- define "rowcast.config.chart" -}}
 {{- $values := get .root.Values (include "rowcast.values" .) -}}
 ROWCAST_LOG__FORMAT: {{ .root.Values.log.format | quote }}
@@ -113,7 +113,7 @@ ROWCAST_LOG__LEVEL: {{ .root.Values.log.level | quote }}
 {{- with .root.Values.tracing.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- end }}
-{{- /* every address of both families; a kernel without IPv6 has those of IPv4 */}}
+{{- /* all addresses of both families; a kernel without IPv6 has those of IPv4 */}}
 {{- if ne .component "migrate" }}
 ROWCAST_ADMIN__ADDR: "[::]:9090"
 {{- end }}
@@ -144,7 +144,7 @@ ROWCAST_REDIS__CA: /etc/rowcast/redis/ca.pem
 {{- if and (eq .component "ws-gateway") $values.page }}
 ROWCAST_GATEWAY__PAGE: /usr/share/rowcast/page
 {{- end }}
-{{- /* nothing leads both to ingest and to the gateway by itself: the page's example is for the forwarded ports of the notes */}}
+{{- /* without an Ingress no address leads to both services: the page's example uses the forwarded ports of the notes */}}
 {{- if and (eq .component "ws-gateway") (not .root.Values.ingress.enabled) (not .root.Values.httpRoute.enabled) }}
 ROWCAST_GATEWAY__INGEST_URL: http://localhost:8081
 {{- end }}
@@ -156,7 +156,7 @@ ROWCAST_LEASE__NAME: {{ include "rowcast.name" . }}
 {{- end }}
 {{- end -}}
 
-{{/* Settings, dotted or nested, as variables in `to`; those that are said twice in `twice`, if it is there. */}}
+{{/* Settings, dotted or nested, as variables in `to`; those that are set twice in `twice`, if it is given. */}}
 {{- define "rowcast.settings" -}}
 {{- range $key, $value := .settings -}}
 {{- $name := printf "%s%s" $.above $key -}}
@@ -176,7 +176,7 @@ ROWCAST_LEASE__NAME: {{ include "rowcast.name" . }}
 {{- end -}}
 {{- end -}}
 
-{{/* Said where a component speaks to a Redis outside whose authority is not the system's. */}}
+{{/* Set if a component connects to an external Redis with a private CA. */}}
 {{- define "rowcast.redis.ca" -}}
 {{- $redis := .root.Values.redis -}}
 {{- if and (has .component (list "ws-gateway" "notify-listener")) (eq $redis.mode "external") -}}
@@ -274,8 +274,8 @@ volumes:
 {{- end }}
 {{- end -}}
 
-{{/* What is the same in every pod of ours. Service links would be variables ROWCAST_..., which the services would take
-for their configuration. */}}
+{{/* What is the same in every pod of the chart. Service links would set variables ROWCAST_..., which the services would
+read as configuration. */}}
 {{- define "rowcast.podBase" -}}
 enableServiceLinks: false
 automountServiceAccountToken: {{ .token | default false }}

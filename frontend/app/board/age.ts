@@ -6,7 +6,7 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** The age of a reading by its own time; none is from the future, whatever the two clocks say. */
+/** The age of a reading by its own time; never negative, although the two clocks may differ. */
 export function ageMs({ reading }: SensorReading, now: number): number {
   return Math.max(0, now - Date.parse(reading.timestamp));
 }
@@ -20,7 +20,7 @@ export function ageText(ms: number): string {
   return `${Math.floor(ms / DAY)} d ago`;
 }
 
-/** News goes stale by the time it arrived, which no device's clock can bend; a snapshot arrives late by its nature. */
+/** Events are stale by their time of arrival, which does not depend on the device's clock; readings of a snapshot by their own time. */
 export function isStale(row: SensorReading, now: number): boolean {
   return (row.snapshot ? ageMs(row, now) : now - row.arrivedAt) > STALE_MS;
 }

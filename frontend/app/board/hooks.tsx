@@ -1,4 +1,4 @@
-/** What the page adds to the client's hooks: a clock that ticks for all of it, and the ledger for the test. */
+/** Hooks of the page beside the client's: one shared clock, and the ledger for the test. */
 
 import type { SensorsView } from "@rowcast/client/react";
 import { RowcastProvider } from "@rowcast/client/react";
@@ -9,12 +9,12 @@ import { Ledger } from "./ledger";
 
 declare global {
   interface Window {
-    /** For the end-to-end test, which must show that no reading is missing or doubled after a cut. */
+    /** For the end-to-end test, which checks that no reading is missing or duplicated after a disconnect. */
     __rowcast?: { ids: number[] };
   }
 }
 
-/** Below the page's own prefix. */
+/** Below the page's prefix. */
 const SOCKET_PATH = "/ws/sensors/";
 
 interface Page {
@@ -24,7 +24,7 @@ interface Page {
 
 const PageContext = createContext<Page | undefined>(undefined);
 
-/** Follows the gateway that served the page for as long as the component is there. */
+/** Subscribes to the gateway that served the page while the component is mounted. */
 export function Page({ children }: { children: ReactNode }) {
   const [page] = useState(() => ({ clock: new Clock(Date.now), ledger: new Ledger() }));
   useEffect(() => {
@@ -41,7 +41,7 @@ export function Page({ children }: { children: ReactNode }) {
 
 function usePage(): Page {
   const page = useContext(PageContext);
-  if (!page) throw new Error("no page around this component");
+  if (!page) throw new Error("this component needs a Page around it");
   return page;
 }
 
@@ -49,13 +49,13 @@ export function useLedger(): Ledger {
   return usePage().ledger;
 }
 
-/** Rendered anew only when what is read off the clock changes. */
+/** Renders again only when the value that is read from the clock changes. */
 export function useClock<T extends string | boolean>(read: (now: number) => T): T {
   const { clock } = usePage();
   return useSyncExternalStore(clock.onTick, () => read(clock.now()));
 }
 
-/** What arrives is shown the moment it is stored: we are live, and the gateway does not itself say that it is late. */
+/** Whether readings are shown as soon as they are stored: live, and not reported as late by the gateway. */
 export function isRealtime({ state, stale }: SensorsView): boolean {
   return state === "live" && !stale;
 }

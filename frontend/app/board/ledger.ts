@@ -1,15 +1,15 @@
-/** Which readings came, and whether one came twice: what the end-to-end test holds against the database. */
+/** Which readings arrived, and which of them twice: the end-to-end test compares them with the database. */
 
 import type { SubscriptionEvent } from "@rowcast/client";
 
-/** Enough to tell a double at any rate the page can show; bounded, since a page may stay open for months. */
+/** Enough to detect a duplicate at any rate the page can show; bounded, since a page may stay open for months. */
 const REMEMBERED_IDS = 50_000;
 const LOGGED_IDS = 10_000;
 
 export class Ledger {
   /** Ids of the events' readings in the order of arrival, the last 10,000. */
   readonly ids: number[] = [];
-  /** Events whose reading this page had already, which the client should have dropped. */
+  /** Events with a reading that the page already had, which the client should have dropped. */
   duplicates = 0;
   readonly #seen = new Set<number>();
 
@@ -34,7 +34,7 @@ export class Ledger {
 
   #log(id: number): void {
     this.ids.push(id);
-    // In place, and seldom: whoever holds the array keeps seeing it.
+    // In place, since the test keeps a reference to the array; seldom, since it moves all of it.
     if (this.ids.length >= 2 * LOGGED_IDS) this.ids.splice(0, this.ids.length - LOGGED_IDS);
   }
 }

@@ -9,7 +9,7 @@ export function EmptyState() {
 }
 
 function Waiting() {
-  // At the root it is "/", which the command's path begins with.
+  // At the root it is "/", with which the command's path begins already.
   const origin = window.location.origin + useHref("/").replace(/\/$/, "");
   const command = curlCommand(ingestBase(ingestMeta(), origin));
   return (
@@ -21,7 +21,7 @@ function Waiting() {
       <h2 id="empty" className="text-lg font-medium">
         Waiting for sensor data…
       </h2>
-      <p className="mt-1 text-sm text-soft">Send a reading, and it appears here at once:</p>
+      <p className="mt-1 text-sm text-soft">Send a reading; it appears here immediately:</p>
       <Command text={command} />
     </section>
   );
@@ -32,7 +32,7 @@ function Command({ text }: { text: string }) {
   const [said, setSaid] = useState("");
   const copy = async () => {
     try {
-      // Absent where the page came over plain HTTP from another host.
+      // Absent if the page was loaded over plain HTTP from another host.
       await navigator.clipboard.writeText(text);
       setSaid("Copied");
     } catch {

@@ -9,10 +9,10 @@ const STATUS: Record<State, string> = {
   closed: "🔴 Disconnected",
 };
 
-/** What arrives may be late, and nothing here could tell: that is not what a green light promises. */
+/** Readings may be late without the page noticing, so it must not show "Connected". */
 const DELAYED = "🔴 Delayed";
 
-/** Beside the sign, for systems without a font that has it. */
+/** The colour, for systems whose fonts lack the emoji. */
 function tint(state: State, stale: boolean): string {
   if (state === "catching-up") return "bg-warn-back text-warn";
   return state === "live" && !stale ? "bg-accent-back text-accent" : "bg-bad-back text-bad";

@@ -1,7 +1,7 @@
-/** Put in by the gateway when it serves the page, if readings are posted somewhere else than to the page's origin. */
+/** Replaced by the gateway when it serves the page, if readings are posted to another origin than the page's. */
 export const INGEST_PLACEHOLDER = "%ROWCAST_INGEST%";
 
-/** The `content` of the meta element as the document has it, so that React finds what it would write. */
+/** The `content` of the meta element in the document, so that React hydrates without a mismatch. */
 export function ingestMeta(): string {
   if (typeof document === "undefined") return INGEST_PLACEHOLDER;
   return (

@@ -63,7 +63,7 @@ function Metadata({ metadata }: { metadata: unknown }) {
     <section aria-label="Metadata" className="mt-5">
       <h3 className="text-xs font-medium text-soft">Metadata</h3>
       <pre
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable element must be reachable by keyboard
         tabIndex={0}
         className="mt-1.5 max-h-64 overflow-auto rounded-lg bg-quiet-back p-3 font-mono text-xs break-words whitespace-pre-wrap"
       >

@@ -10,7 +10,7 @@ export function Notices() {
     <div aria-live="polite" className="grid gap-2 not-empty:mt-5">
       {late ? (
         <p data-testid="late" className={NOTICE}>
-          The gateway is not being told of new readings: what is shown may be late.
+          The gateway receives no new readings at the moment: values may be late.
         </p>
       ) : null}
       {refusal === undefined ? null : <p className={NOTICE}>The server refused: {refusal}</p>}
@@ -49,5 +49,5 @@ const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 function missedText({ from, to, reason }: MissedReadings): string {
   const when =
     from === undefined ? `before ${TIME.format(to)}` : `from ${TIME.format(from)} to ${TIME.format(to)}`;
-  return `Some readings ${when} could not be had any more (${reason}).`;
+  return `Some readings ${when} are no longer available (${reason}).`;
 }

@@ -1,6 +1,6 @@
-/** Where the page is: at the root of its host, or below the prefix that the gateway wrote into the document. */
+/** The page's path: the root of its host, or the prefix that the gateway wrote into the document. */
 
-/** Files of a route or of the entry, as the build names them: from the root. */
+/** Files of a route or of the entry, with the build's paths from the root. */
 interface Files {
   module: string;
   imports?: string[] | undefined;
@@ -12,7 +12,7 @@ export interface Manifest {
   routes: Record<string, Files | undefined>;
 }
 
-/** Moves the files of the routes to where this module came from, `…/assets/entry.js`. */
+/** Rewrites the files' paths to the prefix from which this module was loaded, `…/assets/entry.js`. */
 export function moveFiles(manifest: Manifest, module: string): void {
   const base = new URL("..", module).pathname.replace(/\/$/, "");
   const move = (file: string) => base + file;
@@ -24,7 +24,7 @@ export function moveFiles(manifest: Manifest, module: string): void {
   }
 }
 
-/** The router's place: the prefix, unless the page was asked for without it, as through a forwarded port. */
+/** The router's base name: the prefix, unless the page was requested without it, as through a forwarded port. */
 export function placeOf(prefix: string, path: string): string {
   return path === prefix || path.startsWith(`${prefix}/`) ? prefix : "/";
 }

@@ -4,8 +4,8 @@ import { ageMs, ageText, isStale } from "../board/age";
 import { isRealtime, useClock } from "../board/hooks";
 
 /**
- * Rows are grids, not table rows, so that the browser may leave alone what is out of sight: laying out a table of a
- * thousand rows took 40 % of a core. The roles say again what `display` would take away.
+ * Rows are grids, not table rows, so that the browser can skip rows outside of the viewport: laying out a table of a
+ * thousand rows took 40 % of a core. The roles restore what `display` removes for screen readers.
  */
 const COLUMNS = "grid grid-cols-[minmax(0,1fr)_8rem_7rem]";
 
@@ -16,7 +16,7 @@ export function SensorTable() {
   return (
     <section
       aria-labelledby="sensors"
-      // The rows dim by this attribute, so that a lost connection does not render a thousand of them.
+      // CSS dims the rows by this attribute, so that a lost connection does not render all of them again.
       data-live={live}
       className="group overflow-hidden rounded-2xl border border-edge bg-card shadow-sm"
     >
@@ -87,7 +87,7 @@ function Cells({ row }: { row: SensorReading }) {
   );
 }
 
-/** Apart from its row: it changes every second where the row does not. */
+/** A component of its own: it changes every second, the row does not. */
 function AgeCell({ row }: { row: SensorReading }) {
   const age = useClock((now) => ageText(ageMs(row, now)));
   return (

@@ -29,7 +29,7 @@ function Header() {
   return <PageHeader state={state} stale={stale} />;
 }
 
-/** Shows the counters to tests; what is inside is not rendered again with them. */
+/** Exposes the counters to tests; the children are not rendered again when they change. */
 function Main({ children }: { children: ReactNode }) {
   const { received, doubles, gaps } = useSensors();
   const { duplicates } = useLedger();

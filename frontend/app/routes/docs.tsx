@@ -5,9 +5,9 @@ import "swagger-ui-dist/swagger-ui.css";
 import licences from "swagger-ui-dist/swagger-ui-es-bundle.js.LICENSE.txt?url&no-inline";
 import "../docs/viewer.css";
 
-export const meta = () => [{ title: "Rowcast: its HTTP" }];
+export const meta = () => [{ title: "Rowcast: HTTP API" }];
 
-/** The gateway's own document in a viewer of which nothing comes from elsewhere. */
+/** The gateway's OpenAPI document in a viewer that loads nothing from other hosts. */
 export default function Docs() {
   const openapi = useHref("/openapi.json");
   const place = useRef<HTMLDivElement>(null);
@@ -27,7 +27,7 @@ export default function Docs() {
         <a className="text-accent underline" href={useHref("/")}>
           Real-time Sensor Data
         </a>
-        {" · HTTP: "}
+        {" · HTTP API: "}
         <a className="text-accent underline" href={openapi}>
           openapi.json
         </a>
@@ -44,7 +44,7 @@ export default function Docs() {
         </a>
         {", "}
         <a className="text-accent underline" href={licences}>
-          licences of what it holds
+          licences of its parts
         </a>
       </p>
     </main>

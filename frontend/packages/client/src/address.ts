@@ -1,4 +1,4 @@
-/** Where the gateway is, from what the application says and the page it runs in. */
+/** The gateway's addresses, from the option and the page's own address. */
 
 export interface Addresses {
   /** `ws:` or `wss:`. */
@@ -10,7 +10,7 @@ export interface Addresses {
 /** The gateway's own path of the socket. */
 export const SOCKET_PATH = "/ws/sensors/";
 
-/** `http` becomes `ws` and back; a relative address is the page's host. `/ws/…` names its sibling `/sse/…`. */
+/** `http` becomes `ws` and back; a relative address is on the page's host. `/sse/…` is derived from `/ws/…`. */
 export function addresses(url: string, page: string | undefined): Addresses {
   const socket = new URL(url, page);
   socket.protocol = socket.protocol.replace("http", "ws");

@@ -1,6 +1,6 @@
-/** Calls of the application's own functions: its fault must not cost it the rest of a frame, nor the connection. */
+/** Calls of the application's functions: an error in one must not lose the rest of a frame, nor the connection. */
 
-/** What it throws is reported as if nobody had called it. */
+/** An error that it throws is reported as uncaught. */
 export function callApplication(call: () => void): void {
   try {
     call();

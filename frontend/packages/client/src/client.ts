@@ -1,4 +1,4 @@
-/** One client, one connection, many subscriptions: comes back, without a hole, whenever the connection ends. */
+/** One client with one connection and many subscriptions, which resumes them whenever the connection ends. */
 
 import { addresses, SOCKET_PATH } from "./address.ts";
 import { callApplication } from "./application.ts";
@@ -25,13 +25,13 @@ export interface ClientOptions {
   retryCapMs?: number | undefined;
 }
 
-/** How long a connection must have stayed for the back-off to begin anew. */
+/** How long a connection must have lasted for the back-off to be reset. */
 const STAY_MS = 5_000;
-/** How long a connection without subscriptions is kept: a page that changes its view soon asks for another. */
+/** How long a connection without subscriptions is kept: a page that changes its view soon opens another. */
 const LINGER_MS = 1_000;
-/** After so many sockets in a row that never said hello, server-sent events are tried in turn. */
+/** After this many sockets in a row without `hello`, server-sent events and sockets alternate. */
 const REFUSED_TWICE = 2;
-/** When a WebSocket is tried again beside server-sent events: first, and at most. */
+/** The first and the longest wait before a WebSocket is retried beside server-sent events. */
 const PROBE_MS = 10_000;
 const PROBE_CAP_MS = 300_000;
 
@@ -73,22 +73,22 @@ export class RowcastClient {
     this.#around = around;
   }
 
-  /** `live` only while every subscription is, on the present connection. */
+  /** `live` only while every subscription is, on the current connection. */
   get state(): State {
     return this.#state;
   }
 
-  /** The gateway said that it may itself be behind; a later mark takes it back, a reading does not. */
+  /** The gateway reported that readings may be late; a later mark resets it, a reading does not. */
   get stale(): boolean {
     return this.#stale;
   }
 
-  /** What the server last refused or blamed this client for, until all is live again. */
+  /** The last error that the server reported, until all subscriptions are live again. */
   get error(): CommandError | undefined {
     return this.#error;
   }
 
-  /** Connects if need be. Without a handler the subscription is iterated. */
+  /** Connects if necessary. Without a handler the subscription is iterated. */
   subscribe(options: SubscribeOptions = {}, handler?: (event: SubscriptionEvent) => void): Subscription {
     const subscription = new Subscription(this.#owner, options, handler);
     if (this.#state === "closed") {
@@ -109,7 +109,7 @@ export class RowcastClient {
     return () => this.#watchers.delete(watcher);
   }
 
-  /** The network or the page came back: try at once, or make sure that the connection still lives. */
+  /** The network or the page is back: retry at once, or check that the connection is alive. */
   wake(): void {
     if (this.#retry !== undefined) {
       this.#around.clearTimer(this.#retry);
@@ -117,7 +117,7 @@ export class RowcastClient {
     } else if (this.#ready) this.#link?.ping();
   }
 
-  /** Passes text on as it stands; false while there is no socket. */
+  /** Sends text unchanged; false while there is no socket. */
   send(text: string): boolean {
     return this.#ready && this.#link?.send(text) === true;
   }
@@ -146,7 +146,7 @@ export class RowcastClient {
       const { random } = this.#around;
       const link = this.#link;
       const wait = error.retry ? backoffMs(2, random, this.#cap) : slowMs(random, this.#cap);
-      // Another link attaches what there is by itself.
+      // Another link attaches the existing subscriptions by itself.
       this.#around.setTimer(() => {
         if (link === this.#link && this.#subscriptions.has(subscription)) link?.attach(subscription);
       }, wait);
@@ -182,7 +182,7 @@ export class RowcastClient {
     this.#unwake ??= this.#around.onWake(() => this.wake());
     const streams = this.#streamUrl !== undefined && this.#refused >= REFUSED_TWICE && !this.#streamFailed;
     this.#link = streams ? this.#stream(this.#streamUrl) : this.#socket();
-    // Whatever comes of it, a WebSocket is next, unless streams turn out to work.
+    // A WebSocket is next in any case, unless streams work.
     this.#streamFailed = streams;
     this.#link.start(this.#subscriptions);
   }
@@ -212,14 +212,14 @@ export class RowcastClient {
     for (const subscription of this.#subscriptions) {
       if (subscription.paused) continue;
       subscription.enter("catching-up");
-      // Whoever is told of it may close the client.
+      // A callback may close the client.
       if (link !== this.#link) return;
       link.attach(subscription);
     }
     this.#settle();
   }
 
-  /** Streams work, but a WebSocket carries more: it is tried from time to time, and takes over when it answers. */
+  /** Streams work, but a WebSocket is better: it is retried from time to time, and takes over when it answers. */
   #probeLater(): void {
     const bound = Math.min(PROBE_CAP_MS, PROBE_MS * 2 ** this.#probes);
     this.#probes += 1;
@@ -241,7 +241,7 @@ export class RowcastClient {
     this.#endProbe();
     const next = nextAfter(code);
     if (!this.#ready && link instanceof SocketLink) this.#refused += 1;
-    // Only a stay counts as success: a server that lets us in and throws us out at once is not to be hammered.
+    // Only a connection that lasted resets the back-off: a server that accepts and closes at once must not be hammered.
     if (this.#readySince !== undefined && this.#around.now() - this.#readySince > STAY_MS) this.#attempt = 0;
     const wait = this.#bye?.after_ms ?? waitMs(next, this.#attempt, this.#around.random, this.#cap);
     this.#attempt += 1;
@@ -268,7 +268,7 @@ export class RowcastClient {
     };
   }
 
-  /** Lets go of everything that runs. */
+  /** Stops all timers and links. */
   #rest(): void {
     for (const timer of [this.#retry, this.#linger]) this.#around.clearTimer(timer);
     this.#retry = undefined;

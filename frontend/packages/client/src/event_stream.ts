@@ -1,7 +1,7 @@
-/** The text of server-sent events as the HTML standard has it (§9.2.6), from chunks cut anywhere. */
+/** Parses server-sent events (HTML standard §9.2.6) from chunks of any size. */
 
 export interface ServerSentEvent {
-  /** `message` where none is named. */
+  /** `message` if the event has no name. */
   name: string;
   id: string | undefined;
   data: string;
@@ -10,10 +10,10 @@ export interface ServerSentEvent {
 export class EventStream {
   #rest = "";
 
-  /** The events that this chunk ends. */
+  /** The events that this chunk completes. */
   push(chunk: string): ServerSentEvent[] {
     const text = this.#rest + chunk;
-    // A carriage return at the end may be half of a line's end.
+    // A carriage return at the end may be the first half of CRLF.
     const whole = text.endsWith("\r") ? text.slice(0, -1) : text;
     const blocks = whole.replace(/\r\n?/g, "\n").split("\n\n");
     this.#rest = (blocks.pop() ?? "") + text.slice(whole.length);
@@ -33,6 +33,6 @@ function parse(block: string): ServerSentEvent | undefined {
     else if (field === "id") id = value;
     else if (field === "data") data.push(value);
   }
-  // A block without data, such as a comment that keeps the connection open, is no event.
+  // A block without data, such as a keep-alive comment, is not an event.
   return data.length > 0 ? { name, id, data: data.join("\n") } : undefined;
 }

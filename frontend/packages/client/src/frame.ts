@@ -1,4 +1,4 @@
-/** From text to messages: what cannot be read is dropped, what is not known is left alone. */
+/** Parses frames: unreadable text is dropped, unknown keys are ignored. */
 
 import type { Reading, ServerMessage } from "./wire.ts";
 

@@ -1,4 +1,4 @@
-/** Follows Rowcast's readings: live, in order, resumed after every cut. */
+/** Subscribes to Rowcast's readings: live, in order, resumed after every disconnect. */
 
 export { type ClientOptions, RowcastClient } from "./client.ts";
 export {

@@ -1,38 +1,38 @@
-/** What carries subscriptions to the gateway and back: a WebSocket, or streams of server-sent events. */
+/** The transport of subscriptions: a WebSocket, or streams of server-sent events. */
 
 import type { Bye, CommandError, ServerMessage, Subscribe } from "./wire.ts";
 
 /** A subscription as a link sees it. */
 export interface Carried {
-  /** What to ask for at this moment: its filter, and where it stands. */
+  /** The request to send now: its filter and its position. */
   request(): Subscribe;
   receive(message: ServerMessage): void;
 }
 
 export interface Link {
-  /** Opens it; these are attached when it is ready, if not before. */
+  /** Opens it; these subscriptions are attached when it is ready, or before. */
   start(carried: Iterable<Carried>): void;
-  /** Asks for it once, unless the link first has to be ready. */
+  /** Subscribes at once, or when the link is ready. */
   attach(carried: Carried): void;
   detach(carried: Carried): void;
-  /** Asks for a sign of life, and ends the link without one. */
+  /** Checks that the peer is alive, and ends the link if it is not. */
   ping(): void;
-  /** Passes text on as it stands; false where the link cannot. */
+  /** Sends text unchanged; false if the link cannot. */
   send(text: string): boolean;
-  /** Ends it from this side: nothing is reported any more. */
+  /** Ends it from this side; nothing is reported afterwards. */
   close(): void;
 }
 
-/** What a link reports; the client knows by the link whether it still cares. */
+/** What a link reports; the client ignores reports of a link that it has replaced. */
 export interface LinkEvents {
   /** The gateway has answered: subscriptions may be attached. */
   ready(link: Link): void;
   heard(link: Link): void;
   bye(link: Link, bye: Bye): void;
-  /** A refusal that belongs to no subscription. */
+  /** An error that belongs to no subscription. */
   refused(link: Link, error: CommandError): void;
   ended(link: Link, code: number): void;
 }
 
-/** A close without a close frame, as browsers number it. */
+/** The code of browsers for a close without a close frame. */
 export const CUT = 1006;

@@ -1,4 +1,4 @@
-/** Readings as React sees them: a provider, and what is below it. */
+/** React: a provider, and the hooks for the components inside it. */
 
 import {
   createContext,
@@ -24,25 +24,25 @@ export {
 } from "./web_socket.ts";
 
 export interface RowcastProviderProps extends Omit<SubscribeOptions, "queue"> {
-  /** Shared with other providers, each with its subscription; its maker closes it. Without one, an own one is used. */
+  /** Shared with other providers, each with its subscription; its creator closes it. By default the provider creates one. */
   client?: RowcastClient | undefined;
-  /** For the own client; `/ws/sensors/` of the page if absent. */
+  /** For the provider's own client; `/ws/sensors/` of the page if absent. */
   url?: string | undefined;
-  /** Told of every event as it comes, not once a frame. */
+  /** Called for every event when it arrives, not once a frame. */
   onEvent?: ((event: SubscriptionEvent) => void) | undefined;
   children?: ReactNode;
 }
 
 const Context = createContext<Sensors | undefined>(undefined);
 
-/** One subscription for all that is below it, from the newest reading of each sensor unless `from` says otherwise. */
+/** One subscription for all components inside it, by default from the newest reading of each sensor. */
 export function RowcastProvider(props: RowcastProviderProps): ReactNode {
   const { client, url, onEvent, children, from = "latest", sensors, mode, maxRate } = props;
   const tap = useRef(onEvent);
   useEffect(() => {
     tap.current = onEvent;
   });
-  // A list that is written anew in every render is still the same wish.
+  // A new array with the same sensors in every render must not subscribe again.
   const wish = JSON.stringify([{ sensors, from, mode, maxRate }, url]);
   const [store, setStore] = useState(() => ({ wish, client, sensors: newSensors() }));
   if (store.wish !== wish || store.client !== client) setStore({ wish, client, sensors: newSensors() });
@@ -59,8 +59,8 @@ export function RowcastProvider(props: RowcastProviderProps): ReactNode {
 }
 
 /**
- * What the provider's subscription has brought, rendered anew once a frame when what `select` gives has changed. It
- * must give something that stays the same while its part of the view does.
+ * The view of the provider's subscription; renders again, once a frame, when the value of `select` has changed. That value
+ * must be identical while its part of the view is.
  */
 export function useSensors(): SensorsView;
 export function useSensors<T>(select: (view: SensorsView) => T): T;
@@ -70,7 +70,7 @@ export function useSensors<T>(select?: (view: SensorsView) => T): T | SensorsVie
   return useSyncExternalStore(onView, read, read);
 }
 
-/** The newest reading of one sensor; rendered anew only when it changes. */
+/** The newest reading of one sensor; renders again only when it changes. */
 export function useSensor(sensor: string): SensorReading | undefined {
   const store = useStore();
   const subscribe = useCallback((listener: () => void) => store.onRow(sensor, listener), [store, sensor]);
@@ -80,7 +80,7 @@ export function useSensor(sensor: string): SensorReading | undefined {
 
 function useStore(): Sensors {
   const store = useContext(Context);
-  if (!store) throw new Error("there is no RowcastProvider around this component");
+  if (!store) throw new Error("this component needs a RowcastProvider around it");
   return store;
 }
 

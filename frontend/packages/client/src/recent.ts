@@ -11,7 +11,7 @@ export class Recent<T> {
     return this.#members.has(member);
   }
 
-  /** False if it was there already. */
+  /** False if it is in the set already. */
   add(member: T): boolean {
     if (this.#members.has(member)) return false;
     this.#members.add(member);

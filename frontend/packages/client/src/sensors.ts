@@ -1,4 +1,4 @@
-/** The newest reading of each sensor, and who must be told of it at the next frame. */
+/** The newest reading of each sensor, and the listeners to notify at the next frame. */
 
 import type { RowcastClient } from "./client.ts";
 import type { State, SubscribeOptions, SubscriptionEvent } from "./subscription.ts";
@@ -6,9 +6,9 @@ import type { CommandError, Reading } from "./wire.ts";
 
 export interface SensorReading {
   reading: Reading;
-  /** From a snapshot: it was there before we were. */
+  /** From a snapshot: it existed before the subscription. */
   snapshot: boolean;
-  /** When it came here, in milliseconds since 1970. */
+  /** When it arrived here, in milliseconds since 1970. */
   arrivedAt: number;
 }
 
@@ -16,14 +16,14 @@ export interface MissedReadings {
   /** Its number, from 1. */
   key: number;
   reason: string;
-  /** Between these local times; `from` is absent where the cut was not seen. */
+  /** Between these local times; `from` is absent if the disconnect was not observed. */
   from: number | undefined;
   to: number;
 }
 
 export interface SensorsView {
   state: State;
-  /** The gateway said that it may itself be behind: what is shown may be late. */
+  /** The gateway reported that readings may be late. */
   stale: boolean;
   error: CommandError | undefined;
   /** In their natural order. */
@@ -33,7 +33,7 @@ export interface SensorsView {
   latest: SensorReading | undefined;
   /** Distinct events; a snapshot's are not counted. */
   received: number;
-  /** Events that came twice and were dropped. */
+  /** Duplicate events, which were dropped. */
   doubles: number;
   gaps: number;
   /** The last few gaps. */
@@ -72,7 +72,7 @@ export class Sensors {
     this.#next = this.#view;
   }
 
-  /** Shows what a subscription brings, until what it gives is called. `tap` is told of each event first. */
+  /** Shows a subscription's events until the returned function is called. `tap` gets each event first. */
   follow(
     client: RowcastClient,
     options: SubscribeOptions,
@@ -113,7 +113,7 @@ export class Sensors {
     else this.#update(isNewer(row, this.#next.latest) ? { latest: row } : {});
   }
 
-  // Arrow functions: React is given them as they stand.
+  // Arrow functions, since React gets them unbound.
 
   readonly view = (): SensorsView => this.#view;
 
@@ -142,7 +142,7 @@ export class Sensors {
     this.#schedule(() => this.#flush());
   }
 
-  /** Tells the listeners of what changed, and only them, once however many events came since the last frame. */
+  /** Notifies only the listeners of changed sensors, once for all events since the last frame. */
   #flush(): void {
     this.#scheduled = false;
     if (this.#idsChanged) {

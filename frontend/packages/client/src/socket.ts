@@ -11,11 +11,11 @@ export class SocketLink implements Link {
   #greeted = false;
   #id = 0;
   #silenceMs = HELLO_WITHIN_MS;
-  /** By the request's id; what was detached before its answer came has no subscription. */
+  /** By the request's id; a subscription that was detached before the answer is absent. */
   readonly #asked = new Map<number, Carried | undefined>();
   /** By the server's number. */
   readonly #subs = new Map<number, Carried>();
-  /** Gaps that came before the `ok` that says whose they are. */
+  /** Gaps that came before the `ok` of their subscription. */
   readonly #early = new Map<number, ServerMessage>();
   readonly #watchdog: Watchdog;
   readonly #url: string;
@@ -34,7 +34,7 @@ export class SocketLink implements Link {
     try {
       socket = this.#around.socket(this.#url, SUBPROTOCOL);
     } catch {
-      // A policy of the page can forbid the address. The timer keeps `start` from ending what is being started.
+      // A content security policy can forbid the address. The timer defers the close until `start` has returned.
       this.#watchdog.feed(0);
       return;
     }
@@ -45,7 +45,7 @@ export class SocketLink implements Link {
     socket.onclose = (event: { code: number }) => {
       if (socket === this.#socket) this.#end(event.code);
     };
-    // An error is always followed by a close, which says the same and more.
+    // An error is always followed by a close, which has the reason.
     socket.onerror = () => {};
     this.#watchdog.feed(HELLO_WITHIN_MS);
   }
@@ -130,7 +130,7 @@ export class SocketLink implements Link {
     this.send(JSON.stringify(message));
   }
 
-  /** No close event is waited for: a dead link sends none. */
+  /** Does not wait for a close event: a dead link sends none. */
   #cut(): void {
     this.#release()?.close();
     this.#events.ended(this, CUT);

@@ -1,4 +1,4 @@
-/** Server-sent events, for networks that let no WebSocket through: one stream for each subscription. */
+/** Server-sent events, for networks that block WebSockets: one stream for each subscription. */
 
 import { EventStream, type ServerSentEvent } from "./event_stream.ts";
 import { parseFrame } from "./frame.ts";
@@ -7,10 +7,10 @@ import type { Surroundings } from "./surroundings.ts";
 import { HELLO_WITHIN_MS, SIGN_WITHIN_MS, silenceMs, Watchdog } from "./watchdog.ts";
 import type { ServerMessage, Subscribe } from "./wire.ts";
 
-/** What a refused request means as a close code. */
+/** The close code for the status of a refused request. */
 const CODES: Record<number, number> = { 401: 4401, 403: 4403, 429: 4429, 503: 1013 };
 
-/** The end of one stream is the end of the link: whatever cut it has cut the others too, or will. */
+/** The end of one stream is the end of the link: its cause affects the others too. */
 export class StreamLink implements Link {
   #ready = false;
   #heardAt = 0;
@@ -42,7 +42,7 @@ export class StreamLink implements Link {
     this.#streams.delete(carried);
   }
 
-  /** A stream cannot be asked; one that has just been heard is alive. */
+  /** A stream cannot be pinged; one that was active just now is alive. */
   ping(): void {
     if (this.#around.now() - this.#heardAt > SIGN_WITHIN_MS) this.#end(CUT);
   }
@@ -105,12 +105,12 @@ export class StreamLink implements Link {
       this.#events.bye(this, message.bye);
       return;
     }
-    // Before it is told, so that it can ask anew.
+    // Before it is notified, so that it can subscribe again.
     if (message.error) this.detach(carried);
     carried.receive(message);
   }
 
-  /** A bad request is the subscription's own; what else is refused is refused to the whole link. */
+  /** A bad request concerns the subscription; any other refusal the whole link. */
   async #refused(carried: Carried, response: Response, isOurs: () => boolean): Promise<void> {
     if (response.status !== 400) {
       this.#end(CODES[response.status] ?? CUT);
@@ -138,7 +138,7 @@ function query({ sensors, from, mode, max_rate }: Subscribe): string {
   return `?${fields}`;
 }
 
-/** Event as message: what is named carries its object, what is not is a reading at the position of its id. */
+/** Event as message: a named event carries its object, one without a name is a reading at the position of its id. */
 function messages({ name, id, data }: ServerSentEvent, snapshot: boolean): ServerMessage[] {
   if (name !== "message") return parseFrame(`{"${name}":${data}}`);
   const place = id ? `"pos":${JSON.stringify(id)}` : `"snap":${snapshot}`;

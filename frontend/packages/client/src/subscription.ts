@@ -1,4 +1,4 @@
-/** One subscription: where it stands, what it hands on, and what it holds for a consumer that takes its time. */
+/** One subscription: its position, its events, and the queue for a slow consumer. */
 
 import { callApplication } from "./application.ts";
 import { isReading } from "./frame.ts";
@@ -17,14 +17,14 @@ export interface SubscribeOptions {
   mode?: Mode | undefined;
   /** In mode `latest`, the most events a second for each sensor. */
   maxRate?: number | undefined;
-  /** How many events wait for the iterator before the subscription pauses; 1,000 if absent. */
+  /** How many events are queued for the iterator before the subscription pauses; 1,000 if absent. */
   queue?: number | undefined;
 }
 
 export interface ReadingEvent {
   type: "reading";
   reading: Reading;
-  /** The newest of its sensor as it was when the subscription began, not news. */
+  /** From the snapshot at the start of the subscription, not a new reading. */
   snapshot: boolean;
   /** In mode `latest`: how many older readings were left out before this one. */
   merged: number;
@@ -32,12 +32,12 @@ export interface ReadingEvent {
 
 export interface GapEvent {
   type: "gap";
-  /** Readings in (`from`, `to`] cannot be had any more; without `to`, a snapshot follows. */
+  /** Readings in (`from`, `to`] are no longer available; without `to`, a snapshot follows. */
   from: string | undefined;
   to: string | undefined;
-  /** `retention` and `epoch` are the server's; `too-slow` and `bad-position` say why it was not asked. */
+  /** `retention` and `epoch` are the server's; `too-slow` and `bad-position` are the client's. */
   reason: string;
-  /** When the gateway was last heard before the cut, in milliseconds since 1970. */
+  /** When the gateway was last active before the disconnect, in milliseconds since 1970. */
   lastHeard: number | undefined;
 }
 
@@ -46,18 +46,18 @@ export type SubscriptionEvent =
   | GapEvent
   /** The end of a snapshot or a replay. */
   | { type: "live" }
-  /** The server refused the subscription; it is asked for again, later. */
+  /** The server refused the subscription; it is retried later. */
   | { type: "error"; error: CommandError };
 
 /** What a subscription needs of its client. */
 export interface Owner {
-  /** When the gateway was last heard before the cut that is being mended. */
+  /** When the gateway was last active before the current disconnect. */
   lostAt(): number | undefined;
-  /** A mark says whether the gateway itself is behind. */
+  /** A mark reports whether readings may be late. */
   marked(stale: boolean): void;
   attach(subscription: Subscription): void;
   detach(subscription: Subscription): void;
-  /** Asks for it again, soon or not so soon. */
+  /** Subscribes again, soon or later. */
   attachLater(subscription: Subscription, error: CommandError): void;
   drop(subscription: Subscription): void;
   /** Its state or counters have changed. */
@@ -71,7 +71,7 @@ interface Held {
 
 type Result = IteratorResult<SubscriptionEvent, undefined>;
 
-/** More events than a resume could repeat: a gateway sends at most a batch of them twice. */
+/** More events than a resume can repeat: a gateway sends at most one batch twice. */
 const REMEMBERED = 10_000;
 const QUEUE = 1_000;
 const DONE: Result = { done: true, value: undefined };
@@ -81,7 +81,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
   #from: Start;
   /** Everything that matches up to it has been received. */
   #received: string | undefined;
-  /** Everything that matches up to it has been handed on. */
+  /** Everything that matches up to it has been delivered to the application. */
   #handed: string | undefined;
   #doubles = 0;
   #paused = false;
@@ -103,22 +103,22 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     return this.#state;
   }
 
-  /** Safe to begin from another time: everything that matches up to it has been handed on. */
+  /** Safe to resume from: everything that matches up to it has been delivered to the application. */
   get position(): string | undefined {
     return this.#handed;
   }
 
-  /** How many events came twice and were dropped. */
+  /** The number of duplicate events, which were dropped. */
   get doubles(): number {
     return this.#doubles;
   }
 
-  /** Whether it waits for its consumer. */
+  /** Whether it is paused until its consumer catches up. */
   get paused(): boolean {
     return this.#paused;
   }
 
-  /** Ends it; what still waits is not handed on. */
+  /** Ends it; queued events are dropped. */
   close(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
@@ -128,7 +128,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
   }
 
   [Symbol.asyncIterator](): this {
-    if (this.#handler) throw new Error("this subscription has a handler: it cannot be iterated too");
+    if (this.#handler) throw new Error("a subscription with a handler cannot be iterated");
     return this;
   }
 
@@ -177,14 +177,14 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     }
   }
 
-  /** The link is gone, or there is none yet. */
+  /** The link was lost, or there is none yet. */
   enter(state: State): void {
     if (this.#state === state || this.#state === "closed") return;
     this.#state = state;
     this.#owner.changed();
   }
 
-  /** Its position is worth nothing any more: says so, and takes a snapshot. */
+  /** Its position is invalid: reports a gap, and takes a snapshot. */
   startOver(reason: string): void {
     if (this.#state === "closed") return;
     const { from } = this.request();
@@ -204,7 +204,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
 
   #onLive(position: string | undefined): void {
     this.#covered(position);
-    // A gateway whose connection fell behind says it again when it has caught up; that is no news.
+    // A gateway repeats `live` when a connection that fell behind has caught up; that is not an event.
     if (this.#state === "live") return;
     this.enter("live");
     this.#hand({ type: "live" });
@@ -228,7 +228,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
 
   #onData({ data, snap, pos, merged }: ServerMessage): void {
     if (!isReading(data)) return;
-    // What mode `latest` sends has no position: there a reading is known by its id.
+    // Events of mode `latest` have no position: their readings are identified by id.
     const isNew = snap || this.#applied.add(pos ?? `#${data.id}`);
     if (pos !== undefined) this.#received = pos;
     if (isNew) {
@@ -239,12 +239,12 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     }
   }
 
-  /** Nothing that matches lies between the last event and this position. */
+  /** Nothing that matches is between the last event and this position. */
   #covered(position: string | undefined): void {
     if (position === undefined) return;
     this.#received = position;
     const last = this.#queue.at(-1);
-    // Whoever has taken the last event that waits has everything up to here.
+    // A consumer that has taken the last queued event has everything up to here.
     if (last) last.position = position;
     else this.#handed = position;
   }
@@ -263,7 +263,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
       return;
     }
     this.#queue.push({ event, position: this.#received });
-    // Within a snapshot there is no position to go on from: it is held whole, one reading of each sensor.
+    // A snapshot has no positions to resume from: it is queued in full, one reading of each sensor.
     if (this.#queue.length >= this.#limit && this.#received !== undefined) this.#pause();
   }
 

@@ -1,6 +1,6 @@
-/** What the client needs of the place it runs in. A test brings its own chance and clock. */
+/** What the client needs of its environment. Tests replace the random numbers and the clock. */
 
-/** The browser's `WebSocket`, as far as it is used here. */
+/** The part of the browser's `WebSocket` that is used here. */
 export interface Socket {
   onmessage: ((event: never) => void) | null;
   onclose: ((event: never) => void) | null;
@@ -10,7 +10,7 @@ export interface Socket {
 }
 
 export interface Surroundings {
-  /** What relative addresses are relative to. */
+  /** The base of relative addresses. */
   page: string | undefined;
   socket(url: string, protocol: string): Socket;
   fetch(url: string, init: RequestInit): Promise<Response>;
@@ -20,11 +20,11 @@ export interface Surroundings {
   random(): number;
   setTimer(run: () => void, ms: number): unknown;
   clearTimer(timer: unknown): void;
-  /** Says when the page is seen again or the network has changed, until what it gives is called. */
+  /** Calls back when the page is visible again or the network has changed, until the returned function is called. */
   onWake(wake: () => void): () => void;
 }
 
-/** A browser's; in Node and workers, which have no page, nothing ever wakes it. */
+/** A browser's; in Node and workers, which have no page, there are no such events. */
 export function here(): Surroundings {
   return {
     page: globalThis.location?.href,
@@ -38,7 +38,7 @@ export function here(): Surroundings {
       const { addEventListener, removeEventListener, document } = globalThis;
       if (!document) return () => {};
       const show = () => document.visibilityState === "visible" && wake();
-      // `offline` is not believed, but a reason to ask: a link that is really cut is then known within seconds.
+      // `offline` may be wrong, so it only triggers a check: a link that is really lost is then detected within seconds.
       for (const name of ["online", "offline", "pageshow"]) addEventListener(name, wake);
       document.addEventListener("visibilitychange", show);
       return () => {

@@ -1,20 +1,20 @@
-/** How long a link may be silent. */
+/** Detects a link that has been silent for too long. */
 
 import type { Surroundings } from "./surroundings.ts";
 
 /** How long a link may take to open and say hello. */
 export const HELLO_WITHIN_MS = 10_000;
-/** How long a link that looks alive may take to give a sign of life after the machine woke up. */
+/** How long a link may take to prove that it is alive after the machine woke up. */
 export const SIGN_WITHIN_MS = 3_000;
-/** What the protocol names as the usual `idle_ms`, where none is said. */
+/** The protocol's default `idle_ms`, until `hello` states one. */
 const DEFAULT_IDLE_MS = 15_000;
 
-/** How long silence may last: twice the idle time, since a mark that is due may itself be late on a slow link. */
+/** The longest silence: twice the idle time, since marks may be late on a slow link. */
 export function silenceMs(idleMs?: number): number {
   return 2 * (idleMs && idleMs > 0 ? idleMs : DEFAULT_IDLE_MS);
 }
 
-/** Calls back when it has not been fed for the time last given. */
+/** Calls back when it has not been fed for the given time. */
 export class Watchdog {
   #timer: unknown;
   readonly #around: Surroundings;

@@ -1,4 +1,4 @@
-/** The demo's hook with its signature, upon a client that resumes and never gives up. */
+/** The demo's hook with its signature, on a client that resumes and retries forever. */
 
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { RowcastClient } from "./client.ts";
@@ -14,10 +14,10 @@ export interface WebSocketOptions {
   url: string;
   onMessage?: ((message: WebSocketMessage) => void) | undefined;
   onError?: ((error: Error) => void) | undefined;
-  /** Every reading from now on will come. */
+  /** Called when every reading from now on will be delivered. */
   onOpen?: (() => void) | undefined;
   onClose?: (() => void) | undefined;
-  /** `false`: stays closed after the first cut. */
+  /** `false`: stays closed after the first disconnect. */
   reconnect?: boolean | undefined;
   /** The longest wait between two attempts, in milliseconds. */
   reconnectInterval?: number | undefined;
@@ -30,7 +30,7 @@ export interface WebSocketView {
 }
 
 export interface WebSocketControl extends WebSocketView {
-  /** Text as it stands, anything else as JSON; false while there is no socket. The gateway answers with an error. */
+  /** Sends a string unchanged, anything else as JSON; false while there is no socket. The gateway answers with an error. */
   send: (message: unknown) => boolean;
 }
 
