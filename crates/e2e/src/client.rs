@@ -1,4 +1,4 @@
-//! A client as the protocol describes it: it keeps the last position it saw and resumes with it, for ever.
+//! A client as the protocol describes it: it keeps the last position it saw and resumes with it, without end.
 
 use std::{
     net::SocketAddr,
@@ -29,10 +29,10 @@ use crate::{http::HOST, ledger::Event};
 /// The bare socket under a client.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Between tries to connect: short, since tests count seconds.
+/// The pause between attempts to connect: short, since tests measure seconds.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// A connection that says nothing for so long is given up: the services say something every 10 s.
+/// A connection that is silent for this long counts as lost: the services send something every 10 s.
 const SILENCE: Duration = Duration::from_secs(12);
 
 /// What a client has got so far.
@@ -40,7 +40,7 @@ const SILENCE: Duration = Duration::from_secs(12);
 pub struct Received {
     /// Events in the order of their arrival.
     pub log: Vec<Event>,
-    /// Gaps it was told of.
+    /// Gaps it was notified of.
     pub gaps: Vec<Gap>,
     /// How often it connected.
     pub connections: usize,
@@ -59,7 +59,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to a gateway and subscribes to everything from now; returns when its subscription stands.
+    /// Connects to a gateway and subscribes to everything from now; returns when it is subscribed.
     pub async fn start(gateway: SocketAddr) -> Self {
         let (gateway, addr) = watch::channel(gateway);
         let (received, events) = (Arc::<Mutex<Received>>::default(), Arc::<AtomicUsize>::default());
@@ -80,7 +80,7 @@ impl Client {
         Self { received, events, gateway, _task: task }
     }
 
-    /// Goes to this gateway at the next connection.
+    /// Uses this gateway from the next connection on.
     pub fn move_to(&self, gateway: SocketAddr) {
         self.gateway.send_replace(gateway);
     }
@@ -91,8 +91,8 @@ impl Client {
     }
 
     /// What it has got.
-    pub fn received<T>(&self, look: impl FnOnce(&Received) -> T) -> T {
-        look(&self.received.lock().expect("no client panics while it writes its log"))
+    pub fn received<T>(&self, read: impl FnOnce(&Received) -> T) -> T {
+        read(&self.received.lock().expect("no client panics while it writes its log"))
     }
 }
 
@@ -108,7 +108,7 @@ impl State {
     async fn stay(mut self) {
         loop {
             let addr = *self.addr.borrow();
-            // whatever ended the connection, the position is what counts
+            // whatever ended the connection, the position is kept
             let _ = self.follow(addr).await;
             sleep(RETRY).await;
         }
@@ -168,12 +168,12 @@ pub async fn connect_demo(addr: SocketAddr, path: &str) -> Result<Socket> {
     Ok(tokio_tungstenite::connect_async(format!("ws://{addr}{path}")).await?.0)
 }
 
-/// Says something.
+/// Sends a message.
 pub async fn send(socket: &mut Socket, text: &str) {
-    socket.send(Message::text(text)).await.expect("the connection takes it");
+    socket.send(Message::text(text)).await.expect("the connection is open");
 }
 
-/// Says something, if the connection still takes it.
+/// Sends a message, if the connection is still open.
 pub async fn try_send(socket: &mut Socket, text: &str) -> Result<()> {
     Ok(socket.send(Message::text(text)).await?)
 }
@@ -194,16 +194,16 @@ pub async fn messages_until(
     until: impl Fn(&ServerMessage) -> bool,
 ) -> Vec<ServerMessage> {
     let mut all: Vec<ServerMessage> = Vec::new();
-    let come = async {
+    let arrival = async {
         while !all.iter().any(&until) {
-            all.extend(next_messages(socket).await.expect("the connection goes on"));
+            all.extend(next_messages(socket).await.expect("the connection stays open"));
         }
     };
-    timeout(MESSAGE_WITHIN, come).await.expect("the message comes in time");
+    timeout(MESSAGE_WITHIN, arrival).await.expect("the message arrives in time");
     all
 }
 
-/// The next text message, whatever else comes before it.
+/// The next text message, others before it are skipped.
 pub async fn next_text(socket: &mut Socket) -> Result<String> {
     loop {
         match timeout(SILENCE, socket.next()).await.context("silence")? {

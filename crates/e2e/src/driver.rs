@@ -1,4 +1,4 @@
-//! Programs of the frontend as children that are told what to do a line at a time.
+//! Programs of the frontend as child processes that take one command per line.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// A program in `frontend/e2e`, told what to do a line at a time.
+/// A program in `frontend/e2e` that takes one command per line.
 #[derive(Debug)]
 pub struct Driver {
     child: Child,
@@ -33,7 +33,7 @@ impl Driver {
         Self { child, stdin, stdout }
     }
 
-    /// Gives it a command and waits for its answer, which must be that it worked.
+    /// Sends a command and waits for its answer, which must report success.
     #[track_caller]
     pub fn call(&mut self, command: Value) -> Value {
         writeln!(self.stdin, "{command}").expect("the program takes commands");
@@ -68,13 +68,13 @@ impl Browser {
         self.0.call(command)
     }
 
-    /// Waits until the page says this of its connection.
+    /// Waits until the page shows this connection status.
     #[track_caller]
     pub fn wait_status(&mut self, text: &str) {
         self.call(json!({"cmd": "wait_text", "testid": "status", "text": text, "timeout_ms": 40_000}));
     }
 
-    /// Waits until exactly these readings have come.
+    /// Waits until exactly these readings have arrived.
     #[track_caller]
     pub fn wait_ids(&mut self, ids: &[i64]) {
         self.call(json!({"cmd": "wait_ids", "ids": ids, "timeout_ms": 40_000}));

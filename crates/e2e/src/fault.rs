@@ -1,4 +1,4 @@
-//! What goes wrong: each fault begins, lasts, and is healed; what it broke must then be whole by itself.
+//! Injected faults: each begins, lasts and is removed; the installation must then recover by itself.
 
 use std::{
     io::Write,
@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::stack::{DATABASE, Stack};
 
-/// How long a fault lasts that has no end of its own.
+/// The duration of a fault that has no end of its own.
 const LASTS: Duration = Duration::from_secs(3);
 
-/// A wire between two processes.
+/// A network connection between two processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Line {
     /// ingest and Postgres.
@@ -32,7 +32,7 @@ pub enum Line {
 }
 
 impl Line {
-    /// Every pair of processes that talk.
+    /// Every pair of connected processes.
     pub const ALL: [Self; 5] = [
         Self::IngestPostgres,
         Self::GatewayPostgres,
@@ -47,17 +47,17 @@ impl Line {
 pub enum Fault {
     /// SIGKILL to a listener, and a new one.
     ListenerKilled,
-    /// SIGSTOP to a listener; it goes on later, when another may have taken its place.
+    /// SIGSTOP to a listener; it continues later, when another may have become leader.
     ListenerStopped,
-    /// SIGKILL to Redis, which comes back empty.
+    /// SIGKILL to Redis, which restarts empty.
     RedisKilled,
     /// FLUSHALL.
     RedisFlushed,
     /// The stream's last entries deleted by hand.
     TailRolledBack,
-    /// The LISTEN session ended from outside, every second.
+    /// The LISTEN session terminated by the server, every second.
     ListenSessionKilled,
-    /// No doorbell: the trigger is disabled.
+    /// No notifications: the trigger is disabled.
     TriggerDisabled,
     /// Postgres stopped at once, as a crash would, and started.
     PostgresCrashed,
@@ -71,9 +71,9 @@ pub enum Fault {
     BigRow,
     /// SIGKILL to a gateway, and a new one.
     GatewayKilled,
-    /// A wire that carries nothing for a while.
+    /// A connection that carries nothing for a while.
     Frozen(Line),
-    /// A wire that is cut and put back.
+    /// A connection that is cut and restored.
     Cut(Line),
 }
 
@@ -100,8 +100,8 @@ impl Fault {
         all
     }
 
-    /// Begins it, lets it last, and heals it.
-    pub async fn strike(self, stack: &mut Stack) -> Result<()> {
+    /// Injects it, waits for its duration, and removes it.
+    pub async fn inject(self, stack: &mut Stack) -> Result<()> {
         match self {
             Self::ListenerKilled => stack.listeners[0].crash_and_start(),
             Self::ListenerStopped => {
@@ -140,7 +140,7 @@ impl Fault {
             Self::Frozen(line) => wire(stack, line, Wire::Frozen).await,
             Self::Cut(line) => wire(stack, line, Wire::Cut).await,
         }
-        .with_context(|| format!("striking {self:?}"))
+        .with_context(|| format!("injecting {self:?}"))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Hostile peers that never read, send bad input, flood, stop half-way or disappear. While they are connected, every
-//! promise to others must hold.
+//! guarantee to other clients must hold.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,31 +13,32 @@ use tokio::{
 /// How many there are at a time.
 const PEERS: u64 = 40;
 
-/// Floods are what their own machine can do: a few of them keep a core busy.
+/// How long a flood lasts: floods are as fast as the machine allows, and a few of them keep a core busy.
 const FLOODS: Duration = Duration::from_millis(300);
 
-/// What a hostile peer does.
+/// The behaviour of a hostile peer.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     /// Pings, commands or nonsense without end, and nothing is read.
     Flood,
-    /// A frame that announces more than will ever come, or more than may.
-    Lie,
+    /// A frame whose length is more than it sends, or more than is permitted.
+    FalseLength,
     /// Subscribes to everything and reads nothing.
-    Deaf,
-    /// Asks for much over HTTP and reads nothing.
+    NoReads,
+    /// Requests large responses over HTTP and reads nothing.
     Unread,
     /// Half of a head, of a handshake, or of a body.
     Half,
-    /// Subscribes and goes at once.
+    /// Subscribes and disconnects at once.
     Brief,
-    /// What no protocol knows.
+    /// Bytes of no protocol.
     Nonsense,
 }
 
-const ACTS: [Act; 7] = [Act::Flood, Act::Lie, Act::Deaf, Act::Unread, Act::Half, Act::Brief, Act::Nonsense];
+const ACTS: [Act; 7] =
+    [Act::Flood, Act::FalseLength, Act::NoReads, Act::Unread, Act::Half, Act::Brief, Act::Nonsense];
 
-/// They stay until this is dropped.
+/// They run until this is dropped.
 #[derive(Debug)]
 pub struct HostilePeers {
     _tasks: JoinSet<()>,
@@ -85,13 +86,13 @@ impl HostilePeer {
                 peer.flood(&said, FLOODS).await;
                 peer
             }
-            Act::Lie => {
+            Act::FalseLength => {
                 let mut peer = Peer::socket(gateway, "/ws/sensors/").await?;
                 let length = *[u64::MAX, 1 << 63, 1 << 32, 70_000].choose(&mut self.rng).unwrap_or(&1);
-                peer.say(&[frame(TEXT_BEGIN, 1, b"x"), frame(TEXT_END, length, b"")].concat()).await?;
+                peer.send(&[frame(TEXT_BEGIN, 1, b"x"), frame(TEXT_END, length, b"")].concat()).await?;
                 peer
             }
-            Act::Deaf => {
+            Act::NoReads => {
                 let from = self.one_of(&["", "&from=latest", "&last=1m", "&mode=latest"]);
                 let path = format!("/ws/sensors/?v=1&sensor=*{from}");
                 Peer::socket(gateway, &path).await?
@@ -105,11 +106,11 @@ impl HostilePeer {
                     "/api/sensors/?limit=1000",
                     "/",
                 ]);
-                let door = if asked.starts_with("/api/sensors") { ingest } else { gateway };
-                Peer::asking(door, self.one_of(&["GET", "HEAD"]), asked).await?
+                let addr = if asked.starts_with("/api/sensors") { ingest } else { gateway };
+                Peer::requesting(addr, self.one_of(&["GET", "HEAD"]), asked).await?
             }
             Act::Half => {
-                let door = *[gateway, ingest].choose(&mut self.rng).unwrap_or(&gateway);
+                let addr = *[gateway, ingest].choose(&mut self.rng).unwrap_or(&gateway);
                 let said = self.one_of(&[
                     "",
                     "P",
@@ -117,16 +118,16 @@ impl HostilePeer {
                     "GET / HTTP/1.1\r\nhost: x\r\ncookie: ",
                     "POST /api/sensors/ HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n[",
                 ]);
-                Peer::saying(door, said.as_bytes()).await?
+                Peer::sending(addr, said.as_bytes()).await?
             }
             Act::Brief => {
                 let peer = Peer::socket(gateway, "/ws/sensors/?v=1&sensor=*&last=1m").await?;
                 return if self.rng.random_bool(0.5) { peer.reset() } else { Ok(()) };
             }
             Act::Nonsense => {
-                let door = *[gateway, ingest].choose(&mut self.rng).unwrap_or(&gateway);
+                let addr = *[gateway, ingest].choose(&mut self.rng).unwrap_or(&gateway);
                 let said: Vec<u8> = (0..self.rng.random_range(1..2_000)).map(|_| self.rng.random()).collect();
-                Peer::saying(door, &said).await?
+                Peer::sending(addr, &said).await?
             }
         };
         sleep(stays).await;
@@ -137,7 +138,7 @@ impl HostilePeer {
         }
     }
 
-    fn one_of<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words.choose(&mut self.rng).copied().unwrap_or_default()
+    fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices.choose(&mut self.rng).copied().unwrap_or_default()
     }
 }

@@ -9,10 +9,10 @@ use tokio::{
     time::timeout,
 };
 
-/// No answer takes longer: the services' own limits lie below it.
+/// No answer takes longer: the services' own limits are below it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
-/// The name under which all clients ask: an ingress serves hosts by name.
+/// The host name of all requests: an ingress routes by it.
 pub const HOST: &str = "rowcast";
 
 /// An answer.
@@ -20,7 +20,7 @@ pub const HOST: &str = "rowcast";
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// The head, as it came.
+    /// The head, as received.
     pub head: String,
     /// The body.
     pub body: String,

@@ -1,4 +1,4 @@
-//! What must have arrived, and whether it did.
+//! The ledger: which readings must have arrived, and whether they did.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,16 +16,16 @@ pub struct Event {
 }
 
 /// Checks that a client's log holds each committed reading once and nothing else, and that each sensor's readings
-/// came in the order in which they were written.
+/// arrived in the order in which they were written.
 pub fn check(log: &[Event], committed: &BTreeSet<i64>) -> Result<()> {
     let mut seen = BTreeSet::new();
     for event in log {
-        ensure!(seen.insert(event.id), "reading {} came twice", event.id);
+        ensure!(seen.insert(event.id), "reading {} arrived twice", event.id);
     }
     let lost: Vec<_> = committed.difference(&seen).take(10).collect();
     let invented: Vec<_> = seen.difference(committed).take(10).collect();
     let (have, want) = (seen.len(), committed.len());
-    ensure!(lost.is_empty(), "lost {lost:?} and maybe more: {have} of {want} came");
+    ensure!(lost.is_empty(), "lost {lost:?} and maybe more: {have} of {want} arrived");
     ensure!(invented.is_empty(), "never committed: {invented:?}");
     in_order(log)
 }
@@ -37,13 +37,13 @@ fn in_order(log: &[Event]) -> Result<()> {
         if let Some(before) = last.insert(&event.sensor, event.value)
             && before >= event.value
         {
-            bail!("{}: {} came before {}", event.sensor, before, event.value);
+            bail!("{}: {} arrived before {}", event.sensor, before, event.value);
         }
     }
     Ok(())
 }
 
-/// Checks that all logs tell the same story.
+/// Checks that all logs are equal.
 pub fn check_same(logs: &[Vec<Event>]) -> Result<()> {
     for (number, log) in logs.iter().enumerate().skip(1) {
         let ids = |log: &[Event]| log.iter().map(|event| event.id).collect::<Vec<_>>();
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_a_doubled_and_a_reordered_reading_are_found() {
+    fn lost_duplicate_and_reordered_readings_are_found() {
         let committed = BTreeSet::from([1, 2, 3]);
         let whole = log(&[(1, "writer-0", 1), (3, "x", 0), (2, "writer-0", 2)]);
         check(&whole, &committed).unwrap();

@@ -1,4 +1,4 @@
-//! The whole of Rowcast as real processes, with wires that can be cut, writers, clients and an exact ledger.
+//! All of Rowcast as real processes, with connections that can be cut, writers, clients and an exact ledger.
 
 pub mod client;
 pub mod driver;

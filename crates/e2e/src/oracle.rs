@@ -1,6 +1,6 @@
-//! Random clients against the truth: each subscribes to what it likes, from wherever it likes, reads as slowly as it
-//! likes, is cut off and comes back, while gateways, leaders and Redis are killed and retention is kept short. What
-//! each got must be exactly what its filter selects, in order, once, with a gap exactly where retention was exceeded.
+//! Random clients compared with the committed log: each uses a random filter, start and reading speed, is disconnected
+//! and reconnects, while gateways, leaders and Redis are killed and retention is kept short. What each received must be
+//! exactly what its filter selects, in order, once, with a gap exactly where retention was exceeded.
 
 mod life;
 mod truth;
@@ -31,13 +31,13 @@ const CLIENTS: u64 = 8;
 /// Devices that POST meanwhile.
 const DEVICES: usize = 4;
 
-/// Ticks older than this are dropped, so that positions run out within a run.
+/// Ticks older than this are dropped, so that positions expire within a run.
 const RETENTION: &str = "6 seconds";
 
-/// Between two faults.
-const CALM: Duration = Duration::from_millis(1_500);
+/// The pause between two faults.
+const PAUSE: Duration = Duration::from_millis(1_500);
 
-/// The faults that strike: what can be lost while everything else goes on.
+/// The injected faults: those that leave the rest of the installation running.
 const FAULTS: [Fault; 7] = [
     Fault::GatewayKilled,
     Fault::GatewayKilled,
@@ -48,23 +48,23 @@ const FAULTS: [Fault; 7] = [
     Fault::TailRolledBack,
 ];
 
-/// What a run saw.
+/// The results of a run.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub struct Summary {
     /// Readings that were committed.
     pub readings: usize,
-    /// Lives of subscriptions that were held against the truth.
+    /// Subscriptions that were compared with the committed log.
     pub lives: usize,
-    /// Events they got.
+    /// Events they received.
     pub events: usize,
-    /// Gaps they were told of.
+    /// Gaps they were notified of.
     pub gaps: usize,
-    /// Faults that struck.
+    /// Injected faults.
     pub faults: usize,
 }
 
 /// Runs for so long; the same seed gives the same clients and faults.
-pub async fn run(mut stack: Stack, seed: u64, time: Duration) -> Result<Verdict> {
+pub async fn run(mut stack: Stack, seed: u64, time: Duration) -> Result<Summary> {
     let truth = Truth::begin(&stack)?;
     let gateways: Arc<[SocketAddr]> = stack.gateways.iter().map(|gateway| gateway.public()).collect();
     let places = Places::default();
@@ -76,27 +76,27 @@ pub async fn run(mut stack: Stack, seed: u64, time: Duration) -> Result<Verdict>
         clients.spawn(life.live(stopped.clone()));
     }
     let writers = Writers::start(DEVICES, stack.ingest.public(), &stack.postgres.url(DATABASE));
-    let faults = strike(&mut stack, &truth, StdRng::seed_from_u64(seed), Instant::now() + time).await?;
+    let faults = inject(&mut stack, &truth, StdRng::seed_from_u64(seed), Instant::now() + time).await?;
     writers.finish().await;
     stop.send_replace(true);
-    let mut verdict = Verdict { faults, ..Verdict::default() };
+    let mut summary = Summary { faults, ..Summary::default() };
     let lives = clients.join_all().await;
     let log = truth.end(&stack).await?;
-    verdict.readings = log.len();
+    summary.readings = log.len();
     for (client, lives) in lives.into_iter().enumerate() {
         for life in lives {
             life.check(&log).with_context(|| format!("client {client}: {}", life.asked))?;
-            verdict.lives += 1;
-            verdict.events += life.events.len();
-            verdict.gaps += life.gaps.len();
+            summary.lives += 1;
+            summary.events += life.events.len();
+            summary.gaps += life.gaps.len();
         }
     }
-    ensure!(verdict.lives > 0, "nobody lived");
-    Ok(verdict)
+    ensure!(summary.lives > 0, "no subscription was checked");
+    Ok(summary)
 }
 
-/// Faults and upkeep until the time is over.
-async fn strike(stack: &mut Stack, truth: &Truth, mut rng: StdRng, until: Instant) -> Result<usize> {
+/// Faults and retention until the time is over.
+async fn inject(stack: &mut Stack, truth: &Truth, mut rng: StdRng, until: Instant) -> Result<usize> {
     let mut faults = 0;
     while Instant::now() < until {
         truth.note(stack)?;
@@ -105,10 +105,10 @@ async fn strike(stack: &mut Stack, truth: &Truth, mut rng: StdRng, until: Instan
         }
         if rng.random_bool(0.4) {
             let fault = *FAULTS.choose(&mut rng).context("there are faults")?;
-            fault.strike(stack).await?;
+            fault.inject(stack).await?;
             faults += 1;
         }
-        sleep(CALM).await;
+        sleep(PAUSE).await;
     }
     stack.await_ready().await;
     Ok(faults)

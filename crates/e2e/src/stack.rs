@@ -1,4 +1,4 @@
-//! One installation of Rowcast: its own Postgres and Redis, its services, a wire between each two.
+//! One installation of Rowcast: its own Postgres and Redis, its services, and a proxy between each two.
 
 use std::{
     net::SocketAddr,
@@ -39,9 +39,9 @@ pub struct Running {
     pub http: Option<SocketAddr>,
     /// Its admin port.
     pub admin: SocketAddr,
-    /// Its wire to Postgres.
+    /// The proxy to Postgres.
     pub to_postgres: Proxy,
-    /// Its wire to Redis, if it has one.
+    /// The proxy to Redis, if it uses Redis.
     pub to_redis: Option<Proxy>,
 }
 
@@ -51,7 +51,7 @@ impl Running {
         self.http.expect("this service has a public port")
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until it is ready.
     pub async fn await_ready(&self) {
         wait_for("readiness", READY_WITHIN, || async {
             match http::get(self.admin, "/readyz").await {
@@ -63,7 +63,7 @@ impl Running {
         .await;
     }
 
-    /// Waits until it says that it is not ready.
+    /// Waits until it is not ready.
     pub async fn await_unready(&self) {
         wait_for("unreadiness", READY_WITHIN, || async {
             match http::get(self.admin, "/readyz").await {
@@ -74,7 +74,7 @@ impl Running {
         .await;
     }
 
-    /// Waits until it says that this condition is degraded, and that it is ready all the same.
+    /// Waits until this condition is degraded and the service is ready nevertheless.
     pub async fn await_degraded(&self, condition: &str) {
         wait_for("a degraded condition", READY_WITHIN, || async {
             match http::get(self.admin, "/readyz").await {
@@ -89,7 +89,7 @@ impl Running {
     }
 
     /// Waits until it is ready and nothing is degraded.
-    pub async fn await_whole(&self) {
+    pub async fn await_healthy(&self) {
         wait_for("all conditions", READY_WITHIN, || async {
             match http::get(self.admin, "/readyz").await {
                 Ok(answer) if answer.json()["degraded"] == serde_json::json!({}) && answer.status == 200 => {
@@ -116,20 +116,20 @@ impl Running {
     }
 }
 
-/// The whole of it.
+/// The whole installation.
 #[derive(Debug)]
 pub struct Stack {
     /// Its database server.
     pub postgres: Postgres,
-    /// What stands between that and the ingest and the gateways, if anything does.
+    /// The pooler between the database and ingest and the gateways, if there is one.
     pub pooler: Option<PgBouncer>,
     /// Its stream's server.
     pub redis: Redis,
-    /// Where devices POST.
+    /// The service to which devices POST.
     pub ingest: Running,
-    /// Where clients connect.
+    /// The services to which clients connect.
     pub gateways: Vec<Running>,
-    /// What forwards.
+    /// The services that forward.
     pub listeners: Vec<Running>,
     logs: TempDir,
 }
@@ -137,13 +137,13 @@ pub struct Stack {
 /// Another installation on the Redis of a [`Stack`].
 #[derive(Debug)]
 pub struct Neighbour {
-    /// Where its clients connect.
+    /// The service to which its clients connect.
     pub gateway: Running,
-    /// What forwards its readings.
+    /// The service that forwards its readings.
     pub listener: Running,
 }
 
-/// The environment that leads every service to this database, past the stack's wires.
+/// The environment that connects every service to this database directly, without the stack's proxies.
 pub fn all_at(database: &str) -> [(&str, &str); 3] {
     [
         "ingest:ROWCAST_DATABASE__URL",
@@ -162,12 +162,12 @@ impl Stack {
         Self::start_with(plan, &[]).await
     }
 
-    /// With more in the services' environment.
+    /// With additional environment variables of the services.
     pub async fn start_with(plan: Plan, env: &[(&str, &str)]) -> Result<Self> {
         Self::start_on(Postgres::start()?, None, plan, env).await
     }
 
-    /// The same on a database server that is there, with what stands before it.
+    /// The same on a running database server, with an optional pooler before it.
     pub async fn start_on(
         postgres: Postgres,
         pooler: Option<PgBouncer>,
@@ -214,7 +214,7 @@ impl Stack {
         std::iter::once(&self.ingest).chain(&self.gateways).chain(&self.listeners)
     }
 
-    /// Runs SQL and gives what psql printed.
+    /// Runs SQL and returns the output of psql.
     pub fn psql(&self, sql: &str) -> String {
         self.postgres.psql(DATABASE, sql).expect("the SQL runs")
     }
@@ -224,7 +224,7 @@ impl Stack {
         self.logs.path()
     }
 
-    /// Waits until the services hold what they need, after a fault.
+    /// Waits until all services are ready again, after a fault.
     pub async fn await_ready(&self) {
         for service in self.services() {
             service.await_ready().await;
@@ -234,7 +234,7 @@ impl Stack {
 
 #[derive(Clone, Copy)]
 struct Launch<'a> {
-    /// Of the database server, or of what stands before it.
+    /// The port of the database server, or of the pooler before it.
     port: u16,
     database: &'a str,
     redis: &'a Redis,

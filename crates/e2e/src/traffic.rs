@@ -1,4 +1,4 @@
-//! Clients that listen and devices that write, and whether everything came.
+//! Clients that listen and devices that write, and the check that everything arrived.
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
@@ -7,7 +7,7 @@ use testkit::wait_for;
 
 use crate::{client::Client, ledger, writer::Writers};
 
-/// How long clients may take to have everything, once whatever went wrong is healed.
+/// How long clients may take to receive everything, once the fault is removed.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 
 /// Clients and writers.
@@ -16,12 +16,12 @@ pub struct Traffic {
     writers: Writers,
 }
 
-/// What was written while it went on.
+/// What was written meanwhile.
 pub struct Written {
     clients: Vec<Client>,
     /// Readings that were answered with 201.
     pub acknowledged: BTreeSet<i64>,
-    /// The longest that a device had to try until a reading was taken.
+    /// The longest time until a device's reading was accepted.
     pub longest_refusal: Duration,
 }
 
@@ -51,7 +51,7 @@ impl Traffic {
         &self.clients
     }
 
-    /// Waits until each client has got something new that was written after now.
+    /// Waits until each client has received a reading that was written after now.
     pub async fn progress(&self, what: &str) {
         let written = self.writers.acknowledged();
         let before = counts(&self.clients);
@@ -72,7 +72,7 @@ impl Traffic {
 }
 
 impl Written {
-    /// Waits until every client has everything that was committed, and holds their logs against it.
+    /// Waits until every client has everything that was committed, and checks their logs against it.
     pub async fn check(self, committed: &BTreeSet<i64>) -> Result<Summary> {
         let Self { clients, acknowledged, .. } = self;
         ensure!(acknowledged.is_subset(committed), "answered with 201 and not in the table");
@@ -92,7 +92,7 @@ impl Written {
         }
         ledger::check_same(&logs)?;
         let gaps: usize = clients.iter().map(|client| client.received(|received| received.gaps.len())).sum();
-        ensure!(gaps == 0, "{gaps} gaps were told, and nothing was lost");
+        ensure!(gaps == 0, "{gaps} gaps were sent, though nothing was lost");
         Ok(Summary { readings: committed.len(), clients: logs.len() })
     }
 }

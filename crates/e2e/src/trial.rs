@@ -1,4 +1,4 @@
-//! A run: writers write, clients listen, faults strike, and the ledger must balance.
+//! A run: writers write, clients listen, faults are injected, and the ledger must balance.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -41,21 +41,21 @@ impl Trial {
         self.traffic.clients()
     }
 
-    /// Waits until each client has got something new that was written after now.
+    /// Waits until each client has received a reading that was written after now.
     pub async fn progress(&self, what: &str) {
         self.traffic.progress(what).await;
     }
 
-    /// Lets a fault strike, and waits until readings flow again; how long that took from when it was healed, to
-    /// each client's eleventh new reading.
+    /// Injects a fault, and waits until readings flow again; returns the time from its removal to each client's eleventh
+    /// new reading.
     pub async fn inject(&mut self, fault: Fault) -> Result<Duration> {
-        fault.strike(&mut self.stack).await?;
+        fault.inject(&mut self.stack).await?;
         let healed = Instant::now();
         self.progress(&format!("readings after {fault:?}")).await;
         Ok(healed.elapsed())
     }
 
-    /// Stops writing, waits until every client has everything, and holds the logs against the table.
+    /// Stops writing, waits until every client has everything, and checks the logs against the table.
     pub async fn end(self) -> Result<Summary> {
         let Self { stack, traffic } = self;
         let written = traffic.stop().await;

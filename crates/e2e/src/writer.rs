@@ -1,4 +1,4 @@
-//! Devices and SQL sessions that write all the time.
+//! Devices and SQL sessions that write continuously.
 
 use std::{
     collections::BTreeSet,
@@ -20,26 +20,26 @@ use tokio::{
 
 use crate::http;
 
-/// A device that has no answer for so long sends its next reading: more than ingest takes to refuse one.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A device without an answer for this long sends its next reading: longer than ingest takes to refuse one.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between a writer's readings.
 const PACE: Duration = Duration::from_millis(4);
 
-/// Writers that run until they are told to stop.
+/// Writers that run until they are stopped.
 #[derive(Debug)]
 pub struct Writers {
     stop: Arc<AtomicBool>,
-    taken: Arc<Mutex<Taken>>,
+    accepted: Arc<Mutex<Accepted>>,
     tasks: JoinSet<()>,
 }
 
-/// What devices were told.
+/// The answers that devices got.
 #[derive(Debug, Default)]
-struct Taken {
+struct Accepted {
     /// Readings that were answered with 201.
     ids: BTreeSet<i64>,
-    /// The longest that a device had to try.
+    /// The longest time until a reading was accepted.
     longest_refusal: Duration,
 }
 
@@ -53,55 +53,55 @@ impl Writers {
 
     /// Starts the devices with these numbers, which POST, each its own sensor.
     pub fn devices(numbers: Range<usize>, ingest: SocketAddr) -> Self {
-        let mut writers = Self { stop: Arc::default(), taken: Arc::default(), tasks: JoinSet::new() };
+        let mut writers = Self { stop: Arc::default(), accepted: Arc::default(), tasks: JoinSet::new() };
         for device in numbers {
-            writers.tasks.spawn(post(device, ingest, writers.stop.clone(), writers.taken.clone()));
+            writers.tasks.spawn(post(device, ingest, writers.stop.clone(), writers.accepted.clone()));
         }
         writers
     }
 
     /// How many readings were answered with 201.
     pub fn acknowledged(&self) -> usize {
-        self.taken(|taken| taken.ids.len())
+        self.accepted(|accepted| accepted.ids.len())
     }
 
-    /// The longest that a device had to try until a reading of it was taken.
+    /// The longest time until a device's reading was accepted.
     pub fn longest_refusal(&self) -> Duration {
-        self.taken(|taken| taken.longest_refusal)
+        self.accepted(|accepted| accepted.longest_refusal)
     }
 
-    fn taken<T>(&self, look: impl FnOnce(&mut Taken) -> T) -> T {
-        look(&mut self.taken.lock().expect("no writer panics with the lock"))
+    fn accepted<T>(&self, read: impl FnOnce(&mut Accepted) -> T) -> T {
+        read(&mut self.accepted.lock().expect("no writer panics with the lock"))
     }
 
-    /// Stops them and gives the ids that were answered with 201.
+    /// Stops them and returns the ids that were answered with 201.
     pub async fn finish(mut self) -> BTreeSet<i64> {
         self.stop.store(true, Ordering::Relaxed);
         while let Some(ended) = self.tasks.join_next().await {
             ended.expect("a writer does not panic");
         }
-        self.taken(|taken| std::mem::take(&mut taken.ids))
+        self.accepted(|accepted| std::mem::take(&mut accepted.ids))
     }
 }
 
-async fn post(device: usize, ingest: SocketAddr, stop: Arc<AtomicBool>, taken: Arc<Mutex<Taken>>) {
+async fn post(device: usize, ingest: SocketAddr, stop: Arc<AtomicBool>, accepted: Arc<Mutex<Accepted>>) {
     let (mut value, mut began) = (0, Instant::now());
     while !stop.load(Ordering::Relaxed) {
         value += 1;
-        // what was refused is tried again, as another reading: it may have been stored all the same
-        if let Ok(Ok(ids)) = timeout(PATIENCE, post_one(device, value, ingest)).await
+        // after a refusal the device sends another reading: the refused one may have been stored nevertheless
+        if let Ok(Ok(ids)) = timeout(ANSWER_TIMEOUT, post_one(device, value, ingest)).await
             && !ids.is_empty()
         {
-            let mut taken = taken.lock().expect("no writer panics with the lock");
-            taken.ids.extend(ids);
-            taken.longest_refusal = taken.longest_refusal.max(began.elapsed());
+            let mut accepted = accepted.lock().expect("no writer panics with the lock");
+            accepted.ids.extend(ids);
+            accepted.longest_refusal = accepted.longest_refusal.max(began.elapsed());
             began = Instant::now();
         }
         tokio::time::sleep(PACE).await;
     }
 }
 
-/// One reading, or now and then an array.
+/// One reading, or from time to time an array.
 async fn post_one(device: usize, value: i64, ingest: SocketAddr) -> Result<Vec<i64>> {
     let reading = |n: i64| format!(r#"{{"sensor_id":"writer-{device}","value":{n}}}"#);
     if value % 10 != 0 {
@@ -120,7 +120,7 @@ async fn insert(database: String, stop: Arc<AtomicBool>) {
         value += 1;
         let sql = format!("insert into sensor_readings (sensor_id, value) values ('writer-psql', {value})");
         let database = database.clone();
-        // a database that is down refuses, and the next one tries again
+        // a database that is down refuses, and the next iteration tries again
         let _ = tokio::task::spawn_blocking(move || psql(&database, &sql)).await;
         tokio::time::sleep(PACE).await;
     }

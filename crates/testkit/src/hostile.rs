@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, interval, timeout},
 };
 
-/// What a peer that does not read lets the kernel take for it: little, so that what waits, waits at the other end.
+/// The receive buffer of a peer: small, so that unread data waits in the service.
 const RECEIVE_BYTES: u32 = 4 << 10;
 
 /// No answer that is awaited takes longer.
@@ -22,7 +22,7 @@ const READS_A_SECOND: usize = 20;
 
 /// The first byte of frames of WebSocket (RFC 6455 §5.2).
 pub const TEXT: u8 = 0x81;
-/// A text that goes on in another frame.
+/// A text that continues in another frame.
 pub const TEXT_BEGIN: u8 = 0x01;
 /// The last frame of a text.
 pub const TEXT_END: u8 = 0x80;
@@ -35,7 +35,7 @@ pub struct Peer {
     stream: TcpStream,
 }
 
-/// A masked frame of WebSocket that announces `length` bytes and brings `payload`.
+/// A masked WebSocket frame that declares `length` bytes and contains `payload`.
 pub fn frame(first: u8, length: u64, payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let mut frame = vec![first, 0x80 | 127];
@@ -61,16 +61,16 @@ impl Peer {
         Ok(Self { stream: socket.connect(addr).await? })
     }
 
-    /// Connects and says something.
-    pub async fn saying(addr: SocketAddr, said: &[u8]) -> io::Result<Self> {
+    /// Connects and sends these bytes.
+    pub async fn sending(addr: SocketAddr, bytes: &[u8]) -> io::Result<Self> {
         let mut peer = Self::connect(addr).await?;
-        peer.say(said).await?;
+        peer.send(bytes).await?;
         Ok(peer)
     }
 
-    /// Connects and asks for a path.
-    pub async fn asking(addr: SocketAddr, method: &str, path: &str) -> io::Result<Self> {
-        Self::saying(addr, format!("{method} {path} HTTP/1.1\r\nhost: rowcast\r\n\r\n").as_bytes()).await
+    /// Connects and requests a path.
+    pub async fn requesting(addr: SocketAddr, method: &str, path: &str) -> io::Result<Self> {
+        Self::sending(addr, format!("{method} {path} HTTP/1.1\r\nhost: rowcast\r\n\r\n").as_bytes()).await
     }
 
     /// Opens a WebSocket and reads no more than the answer's head.
@@ -79,20 +79,21 @@ impl Peer {
             "GET {path} HTTP/1.1\r\nhost: rowcast\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
-        let mut peer = Self::saying(addr, head.as_bytes()).await?;
+        let mut peer = Self::sending(addr, head.as_bytes()).await?;
         let answer = peer.read_head().await?;
         if answer.starts_with("HTTP/1.1 101") { Ok(peer) } else { Err(io::Error::other(answer)) }
     }
 
-    /// Says something.
-    pub async fn say(&mut self, said: &[u8]) -> io::Result<()> {
-        self.stream.write_all(said).await
+    /// Sends these bytes.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
     }
 
-    /// Says the same again and again, as long as it is taken, and not longer than `within`. How many bytes were taken.
-    pub async fn flood(&mut self, said: &[u8], within: Duration) -> usize {
+    /// Sends the same repeatedly while the other end takes it, and not longer than `within`. Returns the number of bytes
+    /// taken.
+    pub async fn flood(&mut self, bytes: &[u8], within: Duration) -> usize {
         let (many, until, mut taken) =
-            (said.repeat((64 << 10) / said.len().max(1) + 1), Instant::now() + within, 0);
+            (bytes.repeat((64 << 10) / bytes.len().max(1) + 1), Instant::now() + within, 0);
         let mut rest = &many[..];
         while let Ok(Ok(written)) = tokio::time::timeout_at(until, self.stream.write(rest)).await {
             taken += written;
@@ -101,7 +102,7 @@ impl Peer {
         taken
     }
 
-    /// Says no more, and still reads.
+    /// Closes the sending half, and still reads.
     pub async fn half_close(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
     }
@@ -124,38 +125,38 @@ impl Peer {
         Ok(String::from_utf8_lossy(&head).into_owned())
     }
 
-    /// Reads until these bytes have come.
+    /// Reads until these bytes have arrived.
     pub async fn read_until(&mut self, wanted: &str) -> io::Result<String> {
-        let mut said = Vec::new();
+        let mut bytes = Vec::new();
         let read = async {
-            while !said.windows(wanted.len()).any(|bytes| bytes == wanted.as_bytes()) {
-                said.push(self.stream.read_u8().await?);
+            while !bytes.windows(wanted.len()).any(|bytes| bytes == wanted.as_bytes()) {
+                bytes.push(self.stream.read_u8().await?);
             }
             io::Result::Ok(())
         };
         let read = timeout(ANSWER_WITHIN, read).await;
-        let said = String::from_utf8_lossy(&said).into_owned();
+        let bytes = String::from_utf8_lossy(&bytes).into_owned();
         match read {
-            Ok(Ok(())) => Ok(said),
-            Ok(Err(error)) => Err(io::Error::new(error.kind(), format!("{error}, after {said}"))),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("only {said}"))),
+            Ok(Ok(())) => Ok(bytes),
+            Ok(Err(error)) => Err(io::Error::new(error.kind(), format!("{error}, after {bytes}"))),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("only {bytes}"))),
         }
     }
 
-    /// All that the other end says until it ends the connection; none if it does not within that time.
-    pub async fn hear_out(&mut self, within: Duration) -> Option<Vec<u8>> {
-        let mut said = Vec::new();
-        timeout(within, self.stream.read_to_end(&mut said)).await.ok().map(|_| said)
+    /// All bytes until the other end closes the connection; `None` if it does not within that time.
+    pub async fn read_until_closed(&mut self, within: Duration) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        timeout(within, self.stream.read_to_end(&mut bytes)).await.ok().map(|_| bytes)
     }
 
-    /// All that the other end says within that time.
-    pub async fn hear_for(&mut self, within: Duration) -> Vec<u8> {
-        let mut said = Vec::new();
-        let _ = timeout(within, self.stream.read_to_end(&mut said)).await;
-        said
+    /// All bytes that arrive within that time.
+    pub async fn read_for(&mut self, within: Duration) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let _ = timeout(within, self.stream.read_to_end(&mut bytes)).await;
+        bytes
     }
 
-    /// Reads so many bytes a second until the other end goes. How many bytes that were.
+    /// Reads this many bytes a second until the other end closes. Returns the total.
     pub async fn read_slowly(&mut self, bytes_a_second: usize) -> usize {
         let mut piece = vec![0; bytes_a_second.div_ceil(READS_A_SECOND)];
         let mut turn = interval(Duration::from_secs_f64(piece.len() as f64 / bytes_a_second as f64));
@@ -169,7 +170,7 @@ impl Peer {
         }
     }
 
-    /// Reads all that comes until the other end goes, which must be within this time. How many bytes that were.
+    /// Reads until the other end closes, which must be within this time. Returns the number of bytes.
     pub async fn read_to_end(&mut self, within: Duration) -> Option<usize> {
         let (mut bytes, mut buffer) = (0, [0; 4 << 10]);
         let read = async {

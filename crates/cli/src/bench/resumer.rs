@@ -62,7 +62,7 @@ impl<'a> Resumer<'a> {
     async fn until_complete(&self, received: &mut Received, times: &mut Times) -> anyhow::Result<Socket> {
         let from = received.pos.map_or(Start::Now, Start::After);
         let mut socket = Socket::open(self.gateway).await?;
-        socket.say(&Live::new(Vec::new(), from).on_open()).await?;
+        socket.send(&Live::new(Vec::new(), from).on_open()).await?;
         while times.complete.is_none() {
             self.read(&mut socket, received, times).await?;
         }

@@ -72,7 +72,7 @@ async fn open(gateway: &Address) -> anyhow::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_recv_buffer_size(RECEIVE_BYTES)?;
     let mut socket = Socket::open_on(socket.connect(address).await?, gateway).await?;
-    socket.say(&Live::new(Vec::new(), Start::Now).on_open()).await?;
+    socket.send(&Live::new(Vec::new(), Start::Now).on_open()).await?;
     Ok(socket.into_stream())
 }
 

@@ -100,7 +100,7 @@ impl Socket {
         scratch: &RefCell<Vec<u8>>,
     ) -> anyhow::Result<(Self, Option<Position>)> {
         let mut socket = Self::open(gateway).await?;
-        socket.say(&live.on_open()).await?;
+        socket.send(&live.on_open()).await?;
         let (mut attached, mut fault) = (false, None);
         while !attached {
             let ended = socket

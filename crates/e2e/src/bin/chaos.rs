@@ -9,14 +9,14 @@ use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use testkit::cost;
 use tokio::time::{Instant, sleep};
 
-/// Faults in one trial, before the ledger is held against the table.
+/// Faults in one trial, before the ledger is compared with the table.
 const FAULTS_PER_TRIAL: usize = 8;
 
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask chaos")]
 #[command(about = "Injects random faults into a real installation and checks that nothing is lost")]
 struct Arguments {
-    /// How long to go on
+    /// How long to run
     #[arg(long, default_value_t = 5.0)]
     minutes: f64,
     /// Repeat the faults of an earlier run
@@ -56,7 +56,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// How long readings took to flow again, by what had gone wrong.
+/// How long readings took to flow again, by fault.
 #[derive(Default)]
 struct Recoveries(BTreeMap<String, Vec<Duration>>);
 
@@ -102,7 +102,7 @@ async fn oracle(seed: u64, arguments: &Arguments) -> Result<()> {
     print(&format!("seed {seed}: rerun with --oracle --seed {seed}"));
     let stack = Stack::start(Plan { gateways: 2, listeners: 2 }).await?;
     let _peers = hostile_peers(&stack, arguments, seed);
-    // the first of each kind is killed now and then
+    // the first of each kind is killed from time to time
     let lasting =
         [&stack.ingest, &stack.gateways[1], &stack.listeners[1]].map(|service| service.process.id());
     let memory = async {
@@ -114,11 +114,11 @@ async fn oracle(seed: u64, arguments: &Arguments) -> Result<()> {
         }
     };
     let run = e2e::oracle::run(stack, seed, Duration::from_secs_f64(arguments.run * 60.0));
-    let verdict = tokio::select! {
-        verdict = run => verdict?,
+    let summary = tokio::select! {
+        summary = run => summary?,
         () = memory => return Ok(()),
     };
-    print(&format!("  {verdict:?}"));
+    print(&format!("  {summary:?}"));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! A client's lives: each a subscription from its `ok` on, through cuts and resumes, to its last position.
+//! A client's subscriptions: each from its `ok`, through disconnects and resumes, to its last position.
 
 use std::{
     net::SocketAddr,
@@ -17,21 +17,21 @@ use wire::{Filter, Position, ServerMessage, frame::Gap};
 use super::truth::{Committed, Horizon};
 use crate::client::{self, Socket};
 
-/// Positions that any client has seen: places to resume from.
+/// Positions that any client has seen, from which others may resume.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places(Arc<Mutex<Vec<Position>>>);
 
 impl Places {
     fn add(&self, pos: Position) {
-        self.0.lock().expect("nobody panics with the lock").push(pos);
+        self.0.lock().expect("no client panics while it holds the lock").push(pos);
     }
 
     fn any(&self, rng: &mut StdRng) -> Option<Position> {
-        self.0.lock().expect("nobody panics with the lock").choose(rng).copied()
+        self.0.lock().expect("no client panics while it holds the lock").choose(rng).copied()
     }
 }
 
-/// What a client asks for.
+/// The filters that clients choose from.
 const SENSORS: [&str; 6] = [
     r#"["writer-0"]"#,
     r#"["writer-1","writer-psql"]"#,
@@ -41,7 +41,7 @@ const SENSORS: [&str; 6] = [
     r#"["*"]"#,
 ];
 
-/// A client with its dice.
+/// A client with its random number generator.
 pub(super) struct Life {
     rng: StdRng,
     gateways: Arc<[SocketAddr]>,
@@ -49,19 +49,19 @@ pub(super) struct Life {
     horizon: Horizon,
 }
 
-/// What one subscription got from its beginning to its end.
+/// What one subscription received from its beginning to its end.
 #[derive(Debug)]
 pub(super) struct Lived {
     /// For the failure's report.
     pub(super) asked: String,
     filter: Filter,
-    /// Behind this everything must have come.
+    /// Everything after this position must have arrived.
     from: Position,
-    /// Up to this.
+    /// Up to this position.
     upto: Position,
     pub(super) events: Vec<Position>,
     pub(super) gaps: Vec<Gap>,
-    /// A gap that retention did not make.
+    /// A gap that retention did not cause, or another error.
     wrong: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl Life {
         Self { rng, gateways, places, horizon }
     }
 
-    /// One life after the other, until told to stop.
+    /// One subscription after the other, until stopped.
     pub(super) async fn live(mut self, stopped: watch::Receiver<bool>) -> Vec<Lived> {
         let mut lives = Vec::new();
         while !*stopped.borrow() {
@@ -79,7 +79,7 @@ impl Life {
         lives
     }
 
-    /// A subscription, resumed a few times; none where it never stood.
+    /// A subscription, resumed a few times; `None` where it never began.
     async fn one(&mut self, stopped: &watch::Receiver<bool>) -> Option<Lived> {
         let sensors = *SENSORS.choose(&mut self.rng)?;
         let patterns: Vec<String> = serde_json::from_str(sensors).expect("a list");
@@ -101,7 +101,7 @@ impl Life {
             }
             let from = if stands { lived.upto.to_string() } else { "now".to_owned() };
             let body = format!(r#"{{"sensors":{sensors},"from":"{from}"}}"#);
-            // a gateway that was killed is tried again, or another one
+            // a killed gateway is tried again, or another one
             let Ok(socket) = self.connect(&body).await else {
                 sleep(Duration::from_millis(100)).await;
                 continue;
@@ -120,7 +120,7 @@ impl Life {
         Ok(socket)
     }
 
-    /// Until the time is over or the connection is.
+    /// Until the time is over or the connection ends.
     async fn listen(
         &mut self,
         mut socket: Socket,
@@ -137,7 +137,7 @@ impl Life {
                 self.take(&message, lived, stands);
             }
             if slow {
-                // a pace, not a wait for anything
+                // the reading speed, not a wait for anything
                 sleep(Duration::from_millis(self.rng.random_range(10..120))).await;
             }
         }
@@ -148,7 +148,7 @@ impl Life {
             lived.wrong = Some(format!("refused: {}", error.message));
         }
         if let Some(gap) = message.gap {
-            self.judge(gap, lived);
+            self.check_gap(gap, lived);
             lived.gaps.push(gap);
             lived.upto = gap.to;
         }
@@ -171,7 +171,7 @@ impl Life {
     }
 
     /// A gap is right only where the log no longer reached back.
-    fn judge(&self, gap: Gap, lived: &mut Lived) {
+    fn check_gap(&self, gap: Gap, lived: &mut Lived) {
         let base = if gap.from.ends_tick() { gap.from.tick.0 } else { gap.from.tick.0 - 1 };
         let horizon = self.horizon.now();
         if base >= horizon.0 || gap.to.tick > horizon {
@@ -181,7 +181,7 @@ impl Life {
 }
 
 impl Lived {
-    /// Holds the life against the truth.
+    /// Compares what was received with the committed log.
     pub(super) fn check(&self, log: &[Committed]) -> Result<()> {
         if let Some(wrong) = &self.wrong {
             bail!("{wrong}");
@@ -197,7 +197,7 @@ impl Lived {
             (0..expected.len().max(self.events.len())).find(|at| expected.get(*at) != self.events.get(*at));
         ensure!(
             differs.is_none(),
-            "event {:?}: {:?} came, {:?} is true; from {} to {}, {} gaps, {} came, {} are true",
+            "event {:?}: received {:?}, expected {:?}; from {} to {}, {} gaps, {} received, {} expected",
             differs,
             differs.and_then(|at| self.events.get(at)).map(Position::to_string),
             differs.and_then(|at| expected.get(at)).map(Position::to_string),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_a_doubled_a_foreign_and_a_late_event_are_found() {
+    fn lost_duplicate_foreign_and_late_events_are_found() {
         let sensor = |tick| if tick % 2 == 0 { "a" } else { "b" };
         let log: Vec<Committed> =
             (1..12).map(|tick| Committed { pos: at(tick), sensor: sensor(tick).to_owned() }).collect();

@@ -1,5 +1,5 @@
-//! What was committed, in the one order, noted from the ticks before retention takes them; and how far back the log
-//! reached when.
+//! What was committed, in the order of the log, recorded from the ticks before retention deletes them; and how far back
+//! the log reached at each time.
 
 use std::sync::{
     Arc, Mutex,
@@ -29,14 +29,14 @@ impl Horizon {
     }
 }
 
-/// Collects the truth while it is made.
+/// Records the committed readings during the run.
 pub(super) struct Truth {
     noted: Mutex<(i64, Vec<Committed>)>,
     horizon: Horizon,
 }
 
 impl Truth {
-    /// From the ticks that there are.
+    /// From the existing ticks.
     pub(super) fn begin(stack: &Stack) -> Result<Self> {
         let first: i64 = stack.psql("select max(no) from rowcast.tick").parse().context("a tick")?;
         let horizon = Horizon(Arc::new(AtomicI64::new(first)));
@@ -49,7 +49,7 @@ impl Truth {
 
     /// Adds the ticks that were made since.
     pub(super) fn note(&self, stack: &Stack) -> Result<()> {
-        let mut noted = self.noted.lock().expect("nobody panics with the lock");
+        let mut noted = self.noted.lock().expect("no client panics while it holds the lock");
         let rows = stack.psql(&format!(
             "select t.epoch, t.no, r.id, r.sensor_id
                from rowcast.tick t
@@ -70,10 +70,10 @@ impl Truth {
         Ok(())
     }
 
-    /// Lets retention take what is older, after it was noted.
+    /// Deletes older ticks as retention does, after they were recorded.
     pub(super) fn forget(&self, stack: &Stack, older_than: &str) -> Result<()> {
         self.note(stack)?;
-        // said before it is done: a client may be told of the gap before this returns
+        // stored before the deletion: a client may be notified of the gap before this returns
         let horizon: i64 = stack
             .psql(&format!("select rowcast.last_tick_before(now() - interval '{older_than}')"))
             .parse()
@@ -87,11 +87,11 @@ impl Truth {
     pub(super) async fn end(self, stack: &Stack) -> Result<Vec<Committed>> {
         wait_for("a tick for every reading", std::time::Duration::from_secs(30), async || {
             self.note(stack).map_err(|error| format!("{error:#}"))?;
-            let noted = self.noted.lock().expect("nobody panics with the lock").1.len();
+            let noted = self.noted.lock().expect("no client panics while it holds the lock").1.len();
             let stored = stack.psql("select count(*) from sensor_readings");
             if stored == noted.to_string() { Ok(()) } else { Err(format!("{noted} of {stored}")) }
         })
         .await;
-        Ok(self.noted.into_inner().expect("nobody panics with the lock").1)
+        Ok(self.noted.into_inner().expect("no client panics while it holds the lock").1)
     }
 }

@@ -1,4 +1,4 @@
-//! Answers that nobody reads: what they make a service hold.
+//! Responses that are not read: the memory that a service holds for them.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -7,16 +7,16 @@ use testkit::{cost, hostile::Peer};
 
 use crate::site::Site;
 
-/// Lists that are asked for and not read.
+/// Lists that are requested and not read.
 const UNREAD: usize = 24;
 
-/// What each may make ingest hold: two pages, one of them written; an array of 60 MB is never in memory.
+/// The memory that ingest may hold for each: two pages, one of them written; an array of 60 MB is never in memory.
 const EACH_BYTES: u64 = 4 << 20;
 
-/// Asks for it and reads heads alone, until one is a refusal, or there are more than could be held.
+/// Requests it and reads heads alone, until one is a refusal, or there are more than could be held.
 async fn unread_until_refused(addr: SocketAddr, path: &str, peers: &mut Vec<Peer>) -> String {
     loop {
-        let mut peer = Peer::asking(addr, "GET", path).await.unwrap();
+        let mut peer = Peer::requesting(addr, "GET", path).await.unwrap();
         let head = peer.read_head().await.unwrap();
         peers.push(peer);
         if !head.starts_with("HTTP/1.1 200") || peers.len() > 200 {
@@ -25,13 +25,13 @@ async fn unread_until_refused(addr: SocketAddr, path: &str, peers: &mut Vec<Peer
     }
 }
 
-/// Whether a refusal says when to come back.
-fn is_for_later(head: &str) -> bool {
+/// Whether a refusal has `Retry-After`.
+fn is_retry_later(head: &str) -> bool {
     head.starts_with("HTTP/1.1 503") && head.contains("retry-after")
 }
 
-async fn await_room(addr: SocketAddr, path: &str) {
-    testkit::wait_for("room for an answer", Duration::from_secs(20), || async {
+async fn await_budget(addr: SocketAddr, path: &str) {
+    testkit::wait_for("budget for a response", Duration::from_secs(20), || async {
         match http::get(addr, path).await.unwrap().status {
             200 => Ok(()),
             other => Err(other),
@@ -41,7 +41,7 @@ async fn await_room(addr: SocketAddr, path: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_that_are_not_read_are_not_held_and_those_that_are_read_are_whole() {
+async fn lists_that_are_not_read_are_not_buffered_and_those_that_are_read_are_complete() {
     let site = Site::start(&[]).await;
     let ingest = &site.stack.ingest;
     let list = "/api/sensors/?limit=1000";
@@ -50,27 +50,27 @@ async fn lists_that_are_not_read_are_not_held_and_those_that_are_read_are_whole(
     let before = cost::resident(ingest.process.id()).unwrap();
     let mut peers = Vec::new();
     for _ in 0..UNREAD {
-        let mut peer = Peer::asking(ingest.public(), "GET", list).await.unwrap();
+        let mut peer = Peer::requesting(ingest.public(), "GET", list).await.unwrap();
         let head = peer.read_head().await.unwrap();
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         peers.push(peer);
     }
     let held = cost::resident(ingest.process.id()).unwrap().saturating_sub(before);
     assert!(held < EACH_BYTES * UNREAD as u64, "{held} bytes for {UNREAD} lists");
-    // in HTTP/1.0 there are no chunks to take apart
+    // HTTP/1.0 has no chunks to decode
     let answer =
         http::exchange(ingest.public(), format!("GET {list} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
     let listed: Vec<serde_json::Value> = serde_json::from_str(&answer.body).unwrap();
     let values: Vec<f64> = listed.iter().map(|reading| reading["value"].as_f64().unwrap()).collect();
     let expected: Vec<f64> = (1..=1_000).rev().map(f64::from).collect();
     assert_eq!((answer.status, values), (200, expected));
-    // all that are on their way together are bounded, and a refusal says when to come back
+    // responses in flight are bounded in total, and a refusal has `Retry-After`
     let more = unread_until_refused(ingest.public(), list, &mut peers).await;
-    assert!(is_for_later(&more), "{more}");
+    assert!(is_retry_later(&more), "{more}");
     let peak = cost::peak(ingest.process.id()).unwrap().saturating_sub(before);
     assert!(peak < 160 << 20, "{peak} bytes for {} lists", peers.len());
     drop(peers);
-    await_room(ingest.public(), list).await;
+    await_budget(ingest.public(), list).await;
     site.serves().await;
 }
 
@@ -96,7 +96,7 @@ async fn large_answers(site: &Site) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_of_a_gateway_that_are_not_read_are_bounded_in_all() {
+async fn responses_of_a_gateway_that_are_not_read_are_bounded_in_total() {
     let site = Site::start(&[]).await;
     let gateway = site.gateway();
     let paths = large_answers(&site).await;
@@ -105,9 +105,9 @@ async fn answers_of_a_gateway_that_are_not_read_are_bounded_in_all() {
         let mut peers = Vec::new();
         let refused = unread_until_refused(gateway.public(), &path, &mut peers).await;
         assert!(peers.len() > 8, "only {} of {path}: {refused}", peers.len());
-        assert!(is_for_later(&refused), "{path}: {refused}");
+        assert!(is_retry_later(&refused), "{path}: {refused}");
         drop(peers);
-        await_room(gateway.public(), &path).await;
+        await_budget(gateway.public(), &path).await;
     }
     let peak = cost::peak(gateway.process.id()).unwrap().saturating_sub(before);
     assert!(peak < 112 << 20, "{peak} bytes");

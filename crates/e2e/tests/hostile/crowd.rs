@@ -1,4 +1,5 @@
-//! Everything at once: memory stays within what the chart gives each service, and neighbours are served nearly as before.
+//! All kinds of hostile peers at once: memory stays within the chart's limits, and other clients are served nearly as
+//! before.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -12,17 +13,17 @@ use tokio::time::Instant;
 
 use crate::{idle, site::Site};
 
-/// Round trips of a neighbour that are measured.
+/// The measured round trips of another client.
 const ROUND_TRIPS: usize = 200;
 
 /// How much longer the slowest of a hundred round trips may take beside the crowd. It shares two cores with these services,
-/// and its own work is most of what slows them down.
+/// and the crowd's own CPU time is most of the slowdown.
 const SLOWER: f64 = 25.0;
 
-/// What is not worth comparing.
+/// Below this, round trips are not compared.
 const QUICK: Duration = Duration::from_millis(10);
 
-/// What the chart lets a service have.
+/// The chart's memory limit of a service.
 fn chart_limit(service: &str) -> u64 {
     let values = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/rowcast/values.yaml");
     let values = std::fs::read_to_string(values).unwrap();
@@ -58,15 +59,15 @@ async fn many<T>(count: usize, one: impl AsyncFn(usize) -> T) -> Vec<T> {
     all
 }
 
-/// Heads that are nearly as large as they may be, and have no end. There is room for half as many.
+/// Heads that are nearly as large as permitted, and have no end. The limit is half as many.
 async fn heads(addr: SocketAddr) -> Vec<std::io::Result<Peer>> {
     let head = format!("GET / HTTP/1.1\r\nhost: x\r\ncookie: {}", "c".repeat(15 << 10));
-    many(2_000, async |_| Peer::saying(addr, head.as_bytes()).await).await
+    many(2_000, async |_| Peer::sending(addr, head.as_bytes()).await).await
 }
 
-/// Clients that ask for much and read nothing.
+/// Clients that request large responses and read nothing.
 async fn unread(addr: SocketAddr, path: &str, count: usize) -> Vec<Peer> {
-    many(count, async |_| Peer::asking(addr, "GET", path).await.unwrap()).await
+    many(count, async |_| Peer::requesting(addr, "GET", path).await.unwrap()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +78,7 @@ async fn a_crowd_of_every_kind_fits_into_the_memory_of_the_chart() {
     for _ in 0..100 {
         site.write(1_000, 1_000);
     }
-    // ingest's allocator reserves more than that when it starts, without using it: of ingest only the peak is looked at
+    // ingest's allocator reserves more than that when it starts, without using it: for ingest only the peak is checked
     cost::limit(site.gateway().process.id(), chart_limit("gateway")).unwrap();
     let alone = round_trip(&site).await;
 
@@ -86,30 +87,30 @@ async fn a_crowd_of_every_kind_fits_into_the_memory_of_the_chart() {
     let bodies = many(40, async |_| {
         let mut peer = Peer::connect(ingest).await.unwrap();
         // all but the last byte; one that is refused is not read
-        let _ = tokio::time::timeout(Duration::from_secs(5), peer.say(&body[..body.len() - 2])).await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), peer.send(&body[..body.len() - 2])).await;
         peer
     });
     let sockets = many(200, async |n| {
         let mut peer = Peer::socket(gateway, "/ws/sensors/?v=1").await.unwrap();
         let mode = if n % 2 == 0 { "latest" } else { "all" };
         let said = format!(r#"{{"id":1,"subscribe":{{"mode":"{mode}","from":{{"last":"10m"}}}}}}"#);
-        peer.say(&text(&said)).await.unwrap();
+        peer.send(&text(&said)).await.unwrap();
         peer
     });
     let (bodies, sockets, ingest_heads, gateway_heads) =
         tokio::join!(bodies, sockets, heads(ingest), heads(gateway));
     let messages = many(200, async |_| {
         let mut peer = Peer::socket(gateway, "/ws/sensors/?v=1").await.unwrap();
-        peer.say(&frame(TEXT, 60_000, &[b' '; 50_000])).await.unwrap();
+        peer.send(&frame(TEXT, 60_000, &[b' '; 50_000])).await.unwrap();
         peer
     })
     .await;
-    // twice as many patterns as there is room for
+    // twice as many patterns as the limit
     let patterns = many(60, async |n| {
         let mut peer = Peer::socket(gateway, "/ws/sensors/?v=1").await.unwrap();
         for command in 0..20 {
             let names: Vec<_> = (0..250).map(|name| format!(r#""{n}-{command}-{name}*""#)).collect();
-            peer.say(&text(&format!(r#"{{"id":1,"subscribe":{{"sensors":[{}]}}}}"#, names.join(","))))
+            peer.send(&text(&format!(r#"{{"id":1,"subscribe":{{"sensors":[{}]}}}}"#, names.join(","))))
                 .await
                 .unwrap();
         }
@@ -119,8 +120,8 @@ async fn a_crowd_of_every_kind_fits_into_the_memory_of_the_chart() {
     let lists = unread(ingest, "/api/sensors/?limit=1000", 100).await;
     let histories = unread(gateway, "/api/readings?limit=5000", 100).await;
     let streams = unread(gateway, "/sse/sensors/?last=10m", 200).await;
-    // they have what is written ahead of what they take, and nobody works for them any more
-    site.rests().await;
+    // their buffers are full, so the gateway does no more work for them
+    site.check_idle().await;
     let mut pingers = many(50, async |_| Peer::socket(gateway, "/ws/sensors/").await.unwrap()).await;
     let ping = frame(PING, 0, b"");
     let floods = join_all(pingers.iter_mut().map(|peer| peer.flood(&ping, Duration::from_secs(10))));
@@ -149,6 +150,6 @@ async fn a_crowd_of_every_kind_fits_into_the_memory_of_the_chart() {
         pingers,
     ));
     site.sessions(0).await;
-    site.rests().await;
+    site.check_idle().await;
     site.serves().await;
 }

@@ -1,4 +1,4 @@
-//! Peers that speak HTTP/2, and keep no rule of it.
+//! Peers that violate HTTP/2.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,13 +19,13 @@ fn ports(site: &Site) -> Vec<SocketAddr> {
     site.stack.services().flat_map(|service| service.http.into_iter().chain([service.admin])).collect()
 }
 
-/// Says it, and hears what the other end says until it ends the connection, which it does in time.
-async fn until_ended(addr: SocketAddr, said: &[u8], within: Duration) -> Vec<(u8, u32, Vec<u8>)> {
+/// Sends the bytes and returns the received frames, once the server has closed the connection in time.
+async fn until_ended(addr: SocketAddr, bytes: &[u8], within: Duration) -> Vec<(u8, u32, Vec<u8>)> {
     let mut peer = Peer::connect(addr).await.unwrap();
-    // the other end may have had enough before all is said
-    let _ = tokio::time::timeout(within, peer.say(said)).await;
-    let heard = peer.hear_out(within).await;
-    frames(&heard.unwrap_or_else(|| panic!("{addr} goes on")))
+    // the server may close before everything is sent
+    let _ = tokio::time::timeout(within, peer.send(bytes)).await;
+    let received = peer.read_until_closed(within).await;
+    frames(&received.unwrap_or_else(|| panic!("{addr} did not close")))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,11 +35,11 @@ async fn streams_that_are_reset_at_once_end_their_connection() {
     let resets: Vec<u8> =
         (0..20_000).flat_map(|number| [get(2 * number + 1, path), cancel(2 * number + 1)].concat()).collect();
     for port in ports(&site) {
-        let heard = until_ended(port, &[begin(), resets.clone()].concat(), WITHIN).await;
-        let served = heard.iter().filter(|(kind, ..)| *kind == HEADERS).count();
+        let received = until_ended(port, &[begin(), resets.clone()].concat(), WITHIN).await;
+        let served = received.iter().filter(|(kind, ..)| *kind == HEADERS).count();
         assert!(served < 10_000, "{port}: {served} streams were served");
     }
-    site.rests().await;
+    site.check_idle().await;
     site.serves().await;
 }
 
@@ -48,15 +48,15 @@ async fn headers_without_an_end_end_their_connection() {
     let site = Site::start(&[]).await;
     // GET, http, and a header of 16 KB in each frame, which is never the last
     let header = [&[0x00, 1, b'x', 0x7f, 0x81, 0x7c][..], &[b'y'; 16_000]].concat();
-    let mut said = begin();
-    said.extend(frame(HEADERS, END_STREAM, 1, &[0x82, 0x86]));
+    let mut bytes = begin();
+    bytes.extend(frame(HEADERS, END_STREAM, 1, &[0x82, 0x86]));
     for _ in 0..200 {
-        said.extend(frame(CONTINUATION, 0, 1, &header));
+        bytes.extend(frame(CONTINUATION, 0, 1, &header));
     }
     for port in ports(&site) {
-        until_ended(port, &said, AT_ONCE).await;
+        until_ended(port, &bytes, AT_ONCE).await;
     }
-    site.rests().await;
+    site.check_idle().await;
     site.serves().await;
 }
 
@@ -67,24 +67,24 @@ async fn streams_beyond_their_number_are_refused() {
     let mut peer = Peer::connect(gateway).await.unwrap();
     let streams =
         |count: u32| (0..count).flat_map(|number| get(2 * number + 1, "/sse/sensors/")).collect::<Vec<_>>();
-    peer.say(&[begin(), streams(150)].concat()).await.unwrap();
+    peer.send(&[begin(), streams(150)].concat()).await.unwrap();
     site.sessions(128).await;
-    let said = peer.hear_for(Duration::from_secs(2)).await;
-    // REFUSED_STREAM: the client may ask again
+    let bytes = peer.read_for(Duration::from_secs(2)).await;
+    // REFUSED_STREAM: the client may retry
     let refused = |(kind, _, payload): &&(u8, u32, Vec<u8>)| *kind == RESET && payload[..] == [0, 0, 0, 7];
-    let frames = frames(&said);
+    let frames = frames(&bytes);
     assert_eq!(frames.iter().filter(refused).count(), 22);
     assert!(!frames.iter().any(|(kind, ..)| *kind == GOAWAY));
     drop(peer);
     site.sessions(0).await;
-    // one that keeps on is cut off
+    // one that continues is disconnected
     until_ended(gateway, &[begin(), streams(300)].concat(), WITHIN).await;
     site.sessions(0).await;
     site.serves().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_leaves_a_busy_stream_of_http_2_or_1_0_is_gone() {
+async fn a_client_that_leaves_a_busy_stream_of_http_2_or_1_0_is_removed() {
     let site = Site::start(&[]).await;
     let gateway = site.gateway().public();
     for _ in 0..10 {
@@ -95,7 +95,7 @@ async fn a_client_that_leaves_a_busy_stream_of_http_2_or_1_0_is_gone() {
         let http1 = format!("GET {path} HTTP/1.0\r\nhost: x\r\n\r\n").into_bytes();
         for asked in [http2, http1] {
             for resets in [false, true] {
-                let peer = Peer::saying(gateway, &asked).await.unwrap();
+                let peer = Peer::sending(gateway, &asked).await.unwrap();
                 site.sessions(1).await;
                 site.write(2_000, 500);
                 if resets {
@@ -107,6 +107,6 @@ async fn a_client_that_leaves_a_busy_stream_of_http_2_or_1_0_is_gone() {
             }
         }
     }
-    site.rests().await;
+    site.check_idle().await;
     site.serves().await;
 }

@@ -1,4 +1,4 @@
-//! What clients cost that do nothing, and whether it is given back when they have gone.
+//! The memory of idle clients, and its release when they have disconnected.
 
 use std::time::Duration;
 
@@ -12,31 +12,31 @@ use testkit::{
 
 use crate::site::Site;
 
-/// A client's bound, of whatever form. In a release build it is 7 kB; an unoptimised one has larger futures.
+/// The bound for a client of any protocol. In a release build it is 7 kB; an unoptimised one has larger futures.
 const EACH_BYTES: u64 = 9_000;
 
-/// Clients of one form; fewer would not be seen beside what a process needs anyhow.
+/// Clients of one protocol; fewer would not be noticeable beside the process' own memory.
 const CLIENTS: usize = 3_000;
 
 /// Connections that open at once.
 const AT_ONCE: usize = 100;
 
-/// What may stay of each client when all have gone.
+/// What may remain for each client when all have disconnected.
 const LEFT_EACH: u64 = 2_000;
 
-/// How long the process may take to give memory back.
-const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(60);
+/// How long the process may take to release memory.
+const RELEASED_WITHIN: Duration = Duration::from_secs(60);
 
-async fn open(site: &Site, path: &str, said: Option<&str>) -> Peer {
+async fn open(site: &Site, path: &str, command: Option<&str>) -> Peer {
     let gateway = site.gateway().public();
     if path.starts_with("/sse/") {
-        let mut peer = Peer::asking(gateway, "GET", path).await.unwrap();
+        let mut peer = Peer::requesting(gateway, "GET", path).await.unwrap();
         peer.read_until("event: live").await.unwrap();
         return peer;
     }
     let mut peer = Peer::socket(gateway, path).await.unwrap();
-    if let Some(said) = said {
-        peer.say(&text(said)).await.unwrap();
+    if let Some(command) = command {
+        peer.send(&text(command)).await.unwrap();
         peer.read_until(r#""ok":{"#).await.unwrap();
     }
     peer
@@ -49,9 +49,9 @@ pub(crate) fn raise_descriptors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn idle_clients_of_every_form_are_cheap_and_leave_nothing() {
+async fn idle_clients_of_every_protocol_are_cheap_and_leave_nothing() {
     raise_descriptors();
-    for (path, said) in [
+    for (path, command) in [
         ("/ws/sensors/", None),
         ("/ws/sensors/?v=1&sensor=x", None),
         ("/ws/sensors/?v=1", Some(r#"{"id":1,"subscribe":{"sensors":["x"]}}"#)),
@@ -59,20 +59,20 @@ async fn idle_clients_of_every_form_are_cheap_and_leave_nothing() {
     ] {
         let site = Site::start(&[]).await;
         let pid = site.gateway().process.id();
-        // what the first client makes is no other's
-        drop(open(&site, path, said).await);
+        // allocations at the first client are not those of each client
+        drop(open(&site, path, command).await);
         site.sessions(0).await;
         let before = cost::resident(pid).unwrap();
         let mut peers = Vec::new();
         while peers.len() < CLIENTS {
-            peers.extend(join_all((0..AT_ONCE).map(|_| open(&site, path, said))).await);
+            peers.extend(join_all((0..AT_ONCE).map(|_| open(&site, path, command))).await);
         }
         site.sessions(CLIENTS).await;
         let each = cost::resident(pid).unwrap().saturating_sub(before) / CLIENTS as u64;
         assert!(each < EACH_BYTES, "{path}: {each} bytes each");
         drop(peers);
         site.sessions(0).await;
-        wait_for("memory to be given back", GIVEN_BACK_WITHIN, || async {
+        wait_for("memory to be released", RELEASED_WITHIN, || async {
             let left = cost::resident(pid).unwrap().saturating_sub(before) / CLIENTS as u64;
             if left < LEFT_EACH { Ok(()) } else { Err(format!("{path}: {left} bytes each are left")) }
         })

@@ -1,4 +1,4 @@
-//! More than a thousand bad inputs, made from tables: each has its specified answer, and none leaves anything behind.
+//! More than a thousand bad inputs, generated from tables: each gets its specified answer, and none leaves anything behind.
 
 mod bodies;
 mod commands;
@@ -18,24 +18,24 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// Inputs under way at once.
 const AT_ONCE: usize = 50;
 
-/// What a service says to bytes on a connection of their own: the status of its first answer; 0, it hangs up without one.
-async fn status(addr: SocketAddr, said: &[u8]) -> u16 {
-    let Ok(mut peer) = Peer::saying(addr, said).await else { return 0 };
+/// The status of the first response to these bytes on a connection of their own; 0 if it is closed without one.
+async fn status(addr: SocketAddr, bytes: &[u8]) -> u16 {
+    let Ok(mut peer) = Peer::sending(addr, bytes).await else { return 0 };
     let head = tokio::time::timeout(ANSWERED_WITHIN, peer.read_head()).await.expect("an answer in time");
     let head = head.unwrap_or_default();
     head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-/// Sends all of it, some at a time, and says which answers were not as specified.
+/// Sends all inputs, some at a time, and fails with the answers that were not as specified.
 async fn check(inputs: Vec<(SocketAddr, Vec<u8>, &'static [u16])>) -> usize {
     let count = inputs.len();
     let mut inputs = inputs.into_iter().peekable();
     while inputs.peek().is_some() {
         let some: Vec<_> = inputs.by_ref().take(AT_ONCE).collect();
-        let answers = join_all(some.iter().map(|(addr, said, _)| status(*addr, said))).await;
-        for ((_, said, expected), status) in some.iter().zip(answers) {
-            let said = String::from_utf8_lossy(&said[..said.len().min(300)]).into_owned();
-            assert!(expected.contains(&status), "{status} and not {expected:?} to {said:?}");
+        let answers = join_all(some.iter().map(|(addr, bytes, _)| status(*addr, bytes))).await;
+        for ((_, bytes, expected), status) in some.iter().zip(answers) {
+            let bytes = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]).into_owned();
+            assert!(expected.contains(&status), "{status} and not {expected:?} to {bytes:?}");
         }
     }
     count
@@ -49,7 +49,7 @@ async fn a_thousand_bad_requests_are_answered_as_specified_and_change_nothing() 
     for service in site.stack.services() {
         for (addr, path) in [(service.http, "/api/sensors/"), (Some(service.admin), "/livez")] {
             let Some(addr) = addr else { continue };
-            inputs.extend(framing::all(path).into_iter().map(|(said, expected)| (addr, said, expected)));
+            inputs.extend(framing::all(path).into_iter().map(|(bytes, expected)| (addr, bytes, expected)));
         }
     }
     let post = |body: &[u8], headers: &str| {
@@ -65,7 +65,7 @@ async fn a_thousand_bad_requests_are_answered_as_specified_and_change_nothing() 
         {
             inputs.push((ingest, post(body.as_bytes(), media), expected));
         }
-        // what is not packed as it says
+        // bodies that are not compressed as declared
         for coding in ["gzip", "zstd"] {
             inputs.push((
                 ingest,
@@ -92,20 +92,20 @@ async fn bad_frames_and_commands_are_answered_as_specified_and_leave_nothing_beh
     let gateway = site.gateway().public();
     let closes = commands::closes();
     // each waits a moment for the peer's own close
-    join_all(closes.iter().map(|(said, code)| async move {
+    join_all(closes.iter().map(|(bytes, code)| async move {
         let mut peer = Peer::socket(gateway, "/ws/sensors/?v=1").await.unwrap();
-        peer.say(said).await.unwrap();
-        let bye = peer.read_until(&format!(r#""bye":{{"code":{code},"#)).await;
-        bye.unwrap_or_else(|error| panic!("{said:x?}: {error}"));
-        assert!(peer.read_to_end(ANSWERED_WITHIN).await.is_some(), "{said:x?}");
+        peer.send(bytes).await.unwrap();
+        let close = peer.read_until(&format!(r#""close":{{"code":{code},"#)).await;
+        close.unwrap_or_else(|error| panic!("{bytes:x?}: {error}"));
+        assert!(peer.read_to_end(ANSWERED_WITHIN).await.is_some(), "{bytes:x?}");
     }))
     .await;
     let errors = commands::errors();
     let mut peer = Peer::socket(gateway, "/ws/sensors/?v=1").await.unwrap();
-    for (said, code) in &errors {
-        peer.say(&text(said)).await.unwrap();
-        let answer = peer.read_until(r#""retry":"#).await.unwrap_or_else(|error| panic!("{said}: {error}"));
-        assert!(answer.contains(&format!(r#"{{"id":1,"error":{{"code":"{code}""#)), "{said}: {answer}");
+    for (bytes, code) in &errors {
+        peer.send(&text(bytes)).await.unwrap();
+        let answer = peer.read_until(r#""retry":"#).await.unwrap_or_else(|error| panic!("{bytes}: {error}"));
+        assert!(answer.contains(&format!(r#"{{"id":1,"error":{{"code":"{code}""#)), "{bytes}: {answer}");
     }
     assert!(closes.len() + errors.len() > 80);
     drop(peer);

@@ -1,5 +1,5 @@
-//! Hostile peers at every port: what they can make a service hold, wait for or do is bounded, and others are served.
-//! Each test measures processes, so they run one at a time.
+//! Hostile peers at every port: the memory, waits and work that they cause are bounded, and others are served. Each test
+//! measures processes, so they run one at a time.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod answers;
@@ -7,9 +7,9 @@ mod crowd;
 mod http2;
 mod idle;
 mod inputs;
-mod kept;
+mod log_reads;
+mod memory;
 mod ports;
-mod questions;
 mod site;
 mod slow;
 mod sockets;

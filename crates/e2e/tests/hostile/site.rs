@@ -8,13 +8,13 @@ use tokio::sync::{Mutex, MutexGuard};
 
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// How long the work may take that clients have asked for.
+/// How long the work that clients have requested may take.
 const DONE_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long a cost is measured.
 const MEASURED: Duration = Duration::from_secs(3);
 
-/// What a service may use of a core for peers that do nothing: far below one that spins, far above none.
+/// The share of a core that a service may use for idle peers: far below a busy loop, far above none.
 const IDLE_CORES: f64 = 0.3;
 
 /// An installation with one gateway; no other test runs beside it.
@@ -34,7 +34,7 @@ impl Site {
         &self.stack.gateways[0]
     }
 
-    /// A reading still comes from a POST to a client, and every admin port answers.
+    /// Checks that a reading still gets from a POST to a client, and that every admin port answers.
     pub(crate) async fn serves(&self) {
         let (mut neighbour, _) = client::subscribed(self.gateway().public(), "{}").await;
         let posted =
@@ -51,10 +51,10 @@ impl Site {
         }
     }
 
-    /// Nobody spins, once what was begun is done.
-    pub(crate) async fn rests(&self) {
+    /// Checks that no service is in a busy loop, once the work that was begun is done.
+    pub(crate) async fn check_idle(&self) {
         for service in self.stack.services() {
-            wait_for("a service that rests", DONE_WITHIN, || async {
+            wait_for("idle services", DONE_WITHIN, || async {
                 let cores = cost::cores(service.process.id(), MEASURED).await.unwrap();
                 if cores < IDLE_CORES { Ok(()) } else { Err((cores, service.process.tail())) }
             })
@@ -62,7 +62,7 @@ impl Site {
         }
     }
 
-    /// The gateway has so many sessions, and no others are left behind.
+    /// Waits until the gateway has this many sessions.
     pub(crate) async fn sessions(&self, expected: usize) {
         wait_for("the number of sessions", Duration::from_secs(60), || async {
             let open = self.gateway().metric("rowcast_gateway_sessions").await.unwrap();

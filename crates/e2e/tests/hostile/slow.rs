@@ -1,4 +1,4 @@
-//! Clients that read, and less than comes.
+//! Clients that read more slowly than events arrive.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use testkit::{hostile::Peer, wait_for};
 
 use crate::site::Site;
 
-/// Enough to be alive, far less than is written here.
+/// Enough to count as alive, far less than is written here.
 const SLOW: usize = 64 << 10;
 
-/// The kernel asks for more only after kilobytes: less than is needed to be alive.
+/// The kernel opens the window only after kilobytes: less than is needed to count as alive.
 const DRIPPING: usize = 1;
 
-/// The gateway's patience in these tests: 8 s.
-const PATIENCE: [(&str, &str); 2] =
+/// The gateway's ping settings in these tests: it closes after 8 s.
+const PING_SETTINGS: [(&str, &str); 2] =
     [("ws-gateway:ROWCAST_PING__EVERY", "4s"), ("ws-gateway:ROWCAST_PING__DEADLINE", "4s")];
 
 async fn readers(site: &Site) -> Vec<Peer> {
     let gateway = site.gateway().public();
-    let mut event_stream = Peer::asking(gateway, "GET", "/sse/sensors/").await.unwrap();
+    let mut event_stream = Peer::requesting(gateway, "GET", "/sse/sensors/").await.unwrap();
     event_stream.read_head().await.unwrap();
     let socket = Peer::socket(gateway, "/ws/sensors/?v=1&sensor=*").await.unwrap();
     site.sessions(2).await;
@@ -27,8 +27,8 @@ async fn readers(site: &Site) -> Vec<Peer> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_readers_fall_behind_stay_and_cost_nothing() {
-    let site = Site::start(&PATIENCE).await;
+async fn slow_readers_fall_behind_and_stay_connected_without_cpu_cost() {
+    let site = Site::start(&PING_SETTINGS).await;
     let mut peers = readers(&site).await;
     let reading = join_all(peers.iter_mut().map(|peer| peer.read_slowly(SLOW)));
     let others = async {
@@ -40,15 +40,15 @@ async fn slow_readers_fall_behind_stay_and_cost_nothing() {
             if behind >= 2.0 { Ok(()) } else { Err(behind) }
         })
         .await;
-        // longer than the patience, twice
+        // longer than the ping deadline, twice
         for _ in 0..2 {
-            site.rests().await;
+            site.check_idle().await;
             site.serves().await;
         }
         site.sessions(2).await;
     };
     tokio::select! {
-        ended = reading => panic!("a slow reader was ended, after {ended:?} bytes"),
+        ended = reading => panic!("a slow reader was closed, after {ended:?} bytes"),
         () = others => {}
     }
     drop(peers);
@@ -56,22 +56,22 @@ async fn slow_readers_fall_behind_stay_and_cost_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_that_take_next_to_nothing_are_ended() {
-    let site = Site::start(&PATIENCE).await;
+async fn readers_that_take_almost_nothing_are_closed() {
+    let site = Site::start(&PING_SETTINGS).await;
     let mut peers = readers(&site).await;
     for _ in 0..10 {
         site.write(2_000, 500);
     }
     let reading = join_all(peers.iter_mut().map(|peer| peer.read_slowly(DRIPPING)));
     let others = async {
-        site.rests().await;
+        site.check_idle().await;
         site.serves().await;
         site.sessions(0).await;
         let ended = site.gateway().metric(r#"rowcast_gateway_closes_total{reason="no-pong"}"#).await;
         assert_eq!(ended.unwrap(), 2.0);
     };
     tokio::select! {
-        _ = reading => unreachable!("what the kernels hold lasts for hours at this rate"),
+        _ = reading => unreachable!("the kernels' buffers last for hours at this rate"),
         () = others => {}
     }
 }

@@ -10,13 +10,13 @@ use testkit::{
 
 use crate::site::Site;
 
-/// What clients may make a gateway hold in these tests, with what its allocator keeps.
+/// The memory that a gateway may hold in these tests, with what its allocator keeps.
 const HELD: u64 = 48 << 20;
 
 const FLOOD: Duration = Duration::from_secs(4);
 
 /// Three clients send the same for seconds and never read.
-async fn check_flood(said: &[u8]) {
+async fn check_flood(bytes: &[u8]) {
     let site = Site::start(&[]).await;
     let pid = site.gateway().process.id();
     let before = cost::resident(pid).unwrap();
@@ -24,10 +24,10 @@ async fn check_flood(said: &[u8]) {
     for _ in 0..3 {
         peers.push(Peer::socket(site.gateway().public(), "/ws/sensors/?v=1").await.unwrap());
     }
-    join_all(peers.iter_mut().map(|peer| peer.flood(said, FLOOD))).await;
+    join_all(peers.iter_mut().map(|peer| peer.flood(bytes, FLOOD))).await;
     let held = cost::peak(pid).unwrap().saturating_sub(before);
     assert!(held < HELD, "{held} bytes for 3 clients");
-    site.rests().await;
+    site.check_idle().await;
     site.serves().await;
     drop(peers);
     site.sessions(0).await;
@@ -49,7 +49,7 @@ async fn many_commands_in_a_message_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_commands_are_unlimited_who_does_not_read_is_heard_no_longer() {
+async fn with_unlimited_commands_a_client_that_does_not_read_is_not_read_either() {
     let site = Site::start(&[("ws-gateway:ROWCAST_LIMITS__COMMANDS_PER_S", "100000000")]).await;
     let pid = site.gateway().process.id();
     let before = cost::resident(pid).unwrap();
@@ -58,25 +58,25 @@ async fn where_commands_are_unlimited_who_does_not_read_is_heard_no_longer() {
         peers.push(Peer::socket(site.gateway().public(), "/ws/sensors/?v=1").await.unwrap());
     }
     let command = text(r#"{"id":1,"publish":{}}"#);
-    // until what the sockets hold is full
+    // until the socket buffers are full
     join_all(peers.iter_mut().map(|peer| peer.flood(&command, FLOOD))).await;
     let more = join_all(peers.iter_mut().map(|peer| peer.flood(&command, FLOOD))).await;
     assert_eq!(more, [0; 3], "bytes that were taken of those who do not read");
     let held = cost::peak(pid).unwrap().saturating_sub(before);
     assert!(held < HELD, "{held} bytes for 3 clients");
     site.sessions(3).await;
-    site.rests().await;
+    site.check_idle().await;
     site.serves().await;
     drop(peers);
     site.sessions(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lengths_that_are_lies_end_one_connection_and_leave_nothing_behind() {
+async fn false_lengths_end_one_connection_and_leave_nothing_behind() {
     let site = Site::start(&[]).await;
     for length in [u64::MAX, u64::MAX - 1, 1 << 63, 1 << 32] {
         let mut peer = Peer::socket(site.gateway().public(), "/ws/sensors/").await.unwrap();
-        peer.say(&[frame(TEXT_BEGIN, 1, b"x"), frame(TEXT_END, length, b"")].concat()).await.unwrap();
+        peer.send(&[frame(TEXT_BEGIN, 1, b"x"), frame(TEXT_END, length, b"")].concat()).await.unwrap();
         assert!(peer.read_to_end(Duration::from_secs(5)).await.is_some(), "{length}");
     }
     site.sessions(0).await;
@@ -84,7 +84,7 @@ async fn lengths_that_are_lies_end_one_connection_and_leave_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_reads_nothing_spins_nobody_in_any_mode() {
+async fn a_client_that_reads_nothing_causes_no_busy_loop_in_any_mode() {
     let site = Site::start(&[]).await;
     let gateway = site.gateway().public();
     let mut peers = Vec::new();
@@ -97,25 +97,25 @@ async fn a_client_that_reads_nothing_spins_nobody_in_any_mode() {
         "/ws/sensors/?v=1&last=10m",
     ] {
         peers.push(Peer::socket(gateway, path).await.unwrap());
-        peers.push(Peer::asking(gateway, "GET", &path.replace("/ws/", "/sse/")).await.unwrap());
+        peers.push(Peer::requesting(gateway, "GET", &path.replace("/ws/", "/sse/")).await.unwrap());
     }
     for _ in 0..10 {
         site.write(2_000, 500);
     }
     site.serves().await;
-    site.rests().await;
+    site.check_idle().await;
     drop(peers);
     site.sessions(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_time_before_all_times_is_answered_and_others_need_not_wait_for_it() {
+async fn a_start_before_all_times_is_answered_and_does_not_delay_others() {
     let site = Site::start(&[]).await;
     site.write(10, 0);
     let mut peers = Vec::new();
     for _ in 0..8 {
         let mut peer = Peer::socket(site.gateway().public(), "/ws/sensors/?v=1").await.unwrap();
-        peer.say(&text(r#"{"id":1,"subscribe":{"from":{"last":"10000y"}}}"#)).await.unwrap();
+        peer.send(&text(r#"{"id":1,"subscribe":{"from":{"last":"10000y"}}}"#)).await.unwrap();
         peers.push(peer);
     }
     for peer in &mut peers {
@@ -124,24 +124,24 @@ async fn a_time_before_all_times_is_answered_and_others_need_not_wait_for_it() {
     site.serves().await;
 }
 
-/// CPU that a gateway may spend on all of these floods; hearing each out for two seconds takes several times as much.
+/// CPU time that a gateway may spend on all of these floods; reading each for two seconds takes several times as much.
 const FLOODS_CPU: Duration = Duration::from_millis(1_800);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_is_not_heard_out_when_its_connection_ends() {
+async fn a_flood_is_not_read_to_its_end_when_its_connection_ends() {
     let site = Site::start(&[]).await;
     let pid = site.gateway().process.id();
-    for said in [frame(PING, 0, b""), text("{}"), frame(0x82, 1, b"x")] {
+    for bytes in [frame(PING, 0, b""), text("{}"), frame(0x82, 1, b"x")] {
         let before = cost::cpu(pid).unwrap();
         let mut peers = Vec::new();
         for _ in 0..20 {
             peers.push(Peer::socket(site.gateway().public(), "/ws/sensors/?v=1").await.unwrap());
         }
-        join_all(peers.iter_mut().map(|peer| peer.flood(&said, FLOOD))).await;
+        join_all(peers.iter_mut().map(|peer| peer.flood(&bytes, FLOOD))).await;
         drop(peers);
         site.sessions(0).await;
         let spent = cost::cpu(pid).unwrap() - before;
-        assert!(spent < FLOODS_CPU, "{spent:?} for {:?}", said.escape_ascii().to_string());
+        assert!(spent < FLOODS_CPU, "{spent:?} for {:?}", bytes.escape_ascii().to_string());
     }
     site.serves().await;
 }

@@ -1,4 +1,4 @@
-//! Bad input gets a clear error and changes nothing; a slow or broken peer costs only itself.
+//! Bad input gets a clear error and changes nothing; a slow or broken peer does not affect others.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,7 +13,7 @@ async fn stack() -> Stack {
     Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap()
 }
 
-/// Sends these bytes and gives the status of the answer, which must be a problem.
+/// Sends these bytes and returns the status of the answer, which must be a problem.
 async fn status(addr: SocketAddr, request: &[u8]) -> u16 {
     let answer = http::exchange(addr, request).await.unwrap();
     assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{}", answer.head);
@@ -70,7 +70,7 @@ async fn a_body_too_large_by_chunks_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn compressed_bodies_are_taken_and_bombs_are_not() {
+async fn compressed_bodies_are_accepted_and_bombs_are_not() {
     let stack = stack().await;
     let send = async |encoding: &str, body: Vec<u8>| {
         let headers = [("content-type", "application/json"), ("content-encoding", encoding)];
@@ -100,7 +100,7 @@ async fn compressed_bodies_are_taken_and_bombs_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn heads_that_two_servers_could_read_differently_are_refused() {
+async fn ambiguous_heads_are_refused() {
     let stack = stack().await;
     for addr in [stack.ingest.public(), stack.gateways[0].public()] {
         assert_eq!(
@@ -114,9 +114,9 @@ async fn heads_that_two_servers_could_read_differently_are_refused() {
     }
 }
 
-/// Slow heads and bodies are cut at 10 s, and others are served meanwhile.
+/// Slow heads and bodies are closed after 10 s, and others are served meanwhile.
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_peers_are_cut_and_others_are_served() {
+async fn slow_peers_are_closed_and_others_are_served() {
     let stack = stack().await;
     let ingest = stack.ingest.public();
     let slow = async |head: &str| {

@@ -1,4 +1,4 @@
-//! The TypeScript client in Node against real gateways: that it resumes, and says what cannot be had.
+//! The TypeScript client in Node against real gateways: it resumes, and reports what cannot be delivered.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl Library {
         self.call(json!({"cmd": "wait_ids", "name": name, "ids": ids, "timeout_ms": 40_000}));
     }
 
-    /// Just these readings, in this order, and nothing dropped as a double.
+    /// Exactly these readings, in this order, and none dropped as a duplicate.
     #[track_caller]
     fn check(&mut self, name: &str, ids: &[i64]) {
         let told = self.call(json!({"cmd": "told", "name": name}));
@@ -61,7 +61,7 @@ fn insert(stack: &Stack, sensor: &str, count: i64) -> Vec<i64> {
     stack.psql(&sql).lines().filter_map(|line| line.parse().ok()).collect()
 }
 
-/// Until the listener has numbered all that is stored.
+/// Waits until the listener has numbered everything that is stored.
 async fn numbered(stack: &Stack) {
     let sql = "select (select sum(rows) from rowcast.tick), (select count(*) from sensor_readings)";
     wait_for("a tick for each reading", Duration::from_secs(10), || async {
@@ -74,7 +74,7 @@ async fn numbered(stack: &Stack) {
     .await;
 }
 
-/// The gateway is killed, and then drained, while readings are written: each comes once. `all` has come already.
+/// The gateway is killed, and then drained, while readings are written: each arrives once. `all` has arrived already.
 async fn check_both_ends(stack: &mut Stack, library: &mut Library, mut all: Vec<i64>) {
     stack.gateways[0].process.kill().unwrap();
     library.wait_state("reconnecting");
@@ -84,7 +84,7 @@ async fn check_both_ends(stack: &mut Stack, library: &mut Library, mut all: Vec<
     library.wait_ids("all", &all);
     library.wait_ids("cellar", &cellar);
 
-    // a drain says when to come back
+    // a drain sends the time to reconnect
     library.wait_state("live");
     stack.gateways[0].process.end(Signal::SIGTERM, Duration::from_secs(15)).unwrap();
     library.wait_state("reconnecting");
@@ -131,7 +131,7 @@ async fn a_slow_iterator_of_the_client_library_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_client_library_is_told_what_retention_took() {
+async fn the_client_library_reports_what_retention_deleted() {
     let mut stack = one_gateway().await;
     let mut library = Library::open(&stack);
     library.subscribe("all", json!({}));
@@ -145,7 +145,7 @@ async fn the_client_library_is_told_what_retention_took() {
         numbered(&stack).await;
     }
     stack.psql("delete from rowcast.tick where no < (select max(no) from rowcast.tick)");
-    // a gateway that starts remembers what the stream still has
+    // a gateway that starts fills its window from the stream
     stack.redis.command(&["FLUSHALL"]).unwrap();
     stack.gateways[0].process.restart().unwrap();
     library.call(json!({"cmd": "wait_event", "name": "all", "type": "gap", "timeout_ms": 40_000}));
@@ -159,11 +159,11 @@ async fn the_client_library_is_told_what_retention_took() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_client_library_gets_the_same_where_no_websocket_comes_through() {
+async fn the_client_library_gets_the_same_where_websockets_are_blocked() {
     let mut stack = one_gateway().await;
-    let nobody = testkit::postgres::free_port().unwrap();
+    let closed_port = testkit::postgres::free_port().unwrap();
     let mut library = Library::with(json!({
-        "url": format!("ws://127.0.0.1:{nobody}/ws/sensors/"),
+        "url": format!("ws://127.0.0.1:{closed_port}/ws/sensors/"),
         "streamUrl": format!("http://{}/sse/sensors/", stack.gateways[0].public()),
     }));
     library.subscribe("all", json!({}));
@@ -175,7 +175,7 @@ async fn the_client_library_gets_the_same_where_no_websocket_comes_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_client_library_takes_the_last_minutes_or_only_the_newest() {
+async fn the_client_library_can_start_minutes_ago_or_with_the_newest() {
     let stack = one_gateway().await;
     let mut ids = insert(&stack, "s", 20);
     let mut library = Library::open(&stack);
@@ -196,7 +196,7 @@ async fn the_client_library_takes_the_last_minutes_or_only_the_newest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_client_library_says_when_the_gateway_may_be_behind() {
+async fn the_client_library_reports_a_gateway_that_may_be_behind() {
     let stack = one_gateway().await;
     let mut library = Library::open(&stack);
     library.subscribe("all", json!({}));

@@ -1,4 +1,4 @@
-//! What the demo did and Rowcast keeps doing: each line of its tables, and each of its defects.
+//! The behaviour of the demo that Rowcast keeps: each line of its tables, and each of its defects.
 
 use e2e::{Plan, Stack, client, http};
 use futures_util::SinkExt;
@@ -185,7 +185,7 @@ async fn a_client_written_for_the_demo_gets_the_demo_s_frames_to_the_byte() {
     let stack = stack().await;
     for path in ["/ws/sensors/", "/ws/sensor-readings/", "/ws/sensors", "/ws/sensor-readings"] {
         let mut socket = client::connect_demo(stack.gateways[0].public(), path).await.unwrap();
-        // what any client may send, and what blanked other pages in the demo, is silently dropped
+        // messages that clients may send, and that blanked other pages in the demo, are silently dropped
         socket.send(Message::text(r#"{"data":{"sensor_id":"junk"}}"#)).await.unwrap();
         let body = r#"{"sensor_id":"Küche","value":21,"metadata":{"unit": "°C", "list": [1, 2.50]}}"#;
         let stored = http::post(stack.ingest.public(), "/api/sensors/", body).await.unwrap().json();
@@ -236,7 +236,7 @@ async fn lists_are_read_by_index() {
         r#"select * from sensor_readings order by "timestamp" desc, id desc limit 100"#,
     ] {
         let plan = stack.psql(&format!("explain {query}"));
-        // the days without readings may be read whole
+        // the days without readings may be scanned
         assert!(plan.contains("Merge Append") && !plan.contains(&format!("Seq Scan on {today}")), "{plan}");
     }
 }

@@ -1,4 +1,4 @@
-//! `rowcast doctor` of a whole installation, of one that lacks a part, and of what the services say is wrong.
+//! `rowcast doctor` of a healthy installation, of one that lacks a part, and of faults that the services report.
 
 use std::{process::Command, time::Duration};
 
@@ -8,10 +8,10 @@ use e2e::{
 };
 use tokio::task::spawn_blocking;
 
-/// Where each step begins that went well.
+/// The beginning of each successful step's line.
 const STEPS: [&str; 3] = ["ok      subscribe", "ok      store", "ok      deliver"];
 
-/// What it said, and whether it was content.
+/// Its exit code and its output.
 async fn examine(stack: &Stack, within: &str, admins: &[&Running]) -> (Option<i32>, String) {
     let (ingest, gateway) = (stack.ingest.public(), stack.gateways[0].public());
     let mut doctor = Command::new(stack::binary("rowcast").unwrap());
@@ -24,21 +24,21 @@ async fn examine(stack: &Stack, within: &str, admins: &[&Running]) -> (Option<i3
     (ran.status.code(), String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned())
 }
 
-/// Each line begins so, and holds the words behind `…`.
+/// Each line begins with the text before `…`, and contains the text after it.
 #[track_caller]
-fn check((code, said): (Option<i32>, String), expected: i32, lines: &[&str]) {
-    assert_eq!(code, Some(expected), "{said}");
-    let found: Vec<_> = said.lines().collect();
-    assert_eq!(found.len(), lines.len(), "{said}");
+fn check((code, output): (Option<i32>, String), expected: i32, lines: &[&str]) {
+    assert_eq!(code, Some(expected), "{output}");
+    let found: Vec<_> = output.lines().collect();
+    assert_eq!(found.len(), lines.len(), "{output}");
     for (found, expected) in found.iter().zip(lines) {
         let mut parts = expected.split('…');
-        assert!(found.starts_with(parts.next().unwrap()), "{expected}: {said}");
-        assert!(parts.all(|part| found.contains(part)), "{expected}: {said}");
+        assert!(found.starts_with(parts.next().unwrap()), "{expected}: {output}");
+        assert!(parts.all(|part| found.contains(part)), "{expected}: {output}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_doctor_finds_what_is_well_and_which_part_is_not() {
+async fn the_doctor_finds_which_parts_work_and_which_do_not() {
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     let [subscribed, stored, delivered] = STEPS;
     check(examine(&stack, "20s", &[]).await, 0, &[subscribed, stored, delivered, "ok: "]);
@@ -61,7 +61,7 @@ async fn the_doctor_finds_what_is_well_and_which_part_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_is_too_small_or_evicts_is_said_in_one_sentence_everywhere() {
+async fn a_redis_that_is_too_small_or_evicts_is_reported_in_one_sentence_everywhere() {
     let mut stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     let [subscribed, stored, delivered] = STEPS;
     let redis = |setting: &str, value: &str| stack.redis.command(&["CONFIG", "SET", setting, value]).unwrap();
@@ -71,7 +71,7 @@ async fn a_redis_that_is_too_small_or_evicts_is_said_in_one_sentence_everywhere(
         ("1gb", "at its maxmemory Redis may evict the stream (maxmemory-policy is allkeys-lru)"),
     ] {
         stack.redis.command(&["CONFIG", "SET", "maxmemory", maxmemory]).unwrap();
-        // it looks when it starts
+        // it checks when it starts
         stack.listeners[0].crash_and_start().unwrap();
         let listener = &stack.listeners[0];
         listener.await_degraded("redis").await;
@@ -84,11 +84,11 @@ async fn a_redis_that_is_too_small_or_evicts_is_said_in_one_sentence_everywhere(
     }
     stack.redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
     stack.listeners[0].crash_and_start().unwrap();
-    stack.listeners[0].await_whole().await;
+    stack.listeners[0].await_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_redis_refuses_is_said_with_its_key_by_readiness_and_the_doctor() {
+async fn what_redis_refuses_is_reported_with_its_key_by_readiness_and_the_doctor() {
     let stack = Stack::start(Plan { gateways: 1, listeners: 2 }).await.unwrap();
     let posted = http::post(stack.ingest.public(), "/api/sensors/", r#"{"sensor_id":"a","value":1}"#).await;
     assert_eq!(posted.unwrap().status, 201);
@@ -120,7 +120,7 @@ async fn what_redis_refuses_is_said_with_its_key_by_readiness_and_the_doctor() {
         let (forwarding, feed) = (format!("forwarding: …{words}"), format!("feed: …{words}"));
         let warning = |what: &str| format!("WARNING ready…{what}");
         let listeners: Vec<_> = stack.listeners.iter().collect();
-        let said = examine(&stack, "3s", &[listeners, vec![gateway]].concat()).await;
+        let output = examine(&stack, "3s", &[listeners, vec![gateway]].concat()).await;
         let lines = [
             STEPS[0].to_owned(),
             STEPS[1].to_owned(),
@@ -130,10 +130,10 @@ async fn what_redis_refuses_is_said_with_its_key_by_readiness_and_the_doctor() {
             warning(&feed),
             "check notify-listener".to_owned(),
         ];
-        check(said, 1, &lines.each_ref().map(String::as_str));
+        check(output, 1, &lines.each_ref().map(String::as_str));
         assert!(!redis(end).starts_with('-'), "{end:?}");
         for service in stack.services() {
-            service.await_whole().await;
+            service.await_healthy().await;
         }
     }
     let posted = http::post(stack.ingest.public(), "/api/sensors/", r#"{"sensor_id":"a","value":2}"#).await;
@@ -149,7 +149,7 @@ async fn what_redis_refuses_is_said_with_its_key_by_readiness_and_the_doctor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn upkeep_that_fails_is_said_and_delivers_all_the_same() {
+async fn failing_maintenance_is_reported_and_does_not_stop_delivery() {
     let mut stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     let [subscribed, stored, delivered] = STEPS;
     // the next partition's name is taken
@@ -168,7 +168,7 @@ async fn upkeep_that_fails_is_said_and_delivers_all_the_same() {
     let warning = "WARNING ready…upkeep: ";
     check(examine(&stack, "20s", &[listener]).await, 0, &[subscribed, stored, delivered, warning, "ok: "]);
     stack.psql(&format!("do $$ begin execute format('drop table rowcast.%I', {in_two_days}); end $$"));
-    listener.await_whole().await;
+    listener.await_healthy().await;
     let made =
         stack.psql(&format!("select count(*) from rowcast.partition where name::text = {in_two_days}"));
     assert_eq!(made, "1");

@@ -1,11 +1,11 @@
-//! The OpenAPI document, held against both services.
+//! The OpenAPI document, compared with both services.
 
 use e2e::{Plan, Stack, http};
 use serde_json::Value;
 
 /// Each operation of the document, at the service that its tag names: served, with the members that its schema requires.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documents_are_what_the_services_do() {
+async fn the_services_behave_as_documented() {
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     let gateway = stack.gateways[0].public();
     stack.psql(
@@ -51,7 +51,7 @@ async fn the_documents_are_what_the_services_do() {
     }
 }
 
-/// An object has what its schema requires, and nothing that its schema does not name.
+/// An object has what its schema requires, and no member that is not in it.
 #[track_caller]
 fn check_members(object: &Value, schema: &Value, what: &str) {
     let own: Vec<&String> = object.as_object().unwrap().keys().collect();

@@ -1,4 +1,4 @@
-//! A gateway that stops: its clients are told, spread over time, and miss nothing.
+//! A gateway that stops: its clients are notified, spread over time, and miss nothing.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Promise 2 and the invariants: whatever is killed, cut or wiped, every committed reading arrives once at every
-//! client, in one order. Every test runs three devices and a psql against two gateways with two clients each.
+//! Promise 2 and the invariants: whatever is killed, cut or wiped, every committed reading arrives once at every client,
+//! in one order. Every test runs three devices and a psql against two gateways with two clients each.
 
 use e2e::{Fault, Plan, Stack, Trial, fault::Line};
 

@@ -1,4 +1,4 @@
-//! History over HTTP: pages, buckets, forms, and the seam between what was and what comes.
+//! History over HTTP: pages, buckets, forms, and the transition from history to live readings.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ async fn get(gateway: SocketAddr, path: &str, headers: &[(&str, &str)]) -> http:
     http::send(gateway, "GET", path, headers, b"").await.unwrap()
 }
 
-/// An answer that must be there.
+/// The body of an answer, which must be 200.
 #[track_caller]
 fn good(answer: http::Answer) -> Value {
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -50,7 +50,7 @@ async fn pages_end_and_hold_each_reading_once_while_others_are_inserted() {
             let page = good(answer);
             told.extend(values(&page));
             pages += 1;
-            // behind the reader: what comes there is for the next one
+            // before the page that is read: these rows belong to a later request
             stack.psql(&format!(
                 r#"insert into sensor_readings (sensor_id, value, "timestamp")
                    select 's' || n % 5, -1, '{newer_than_what_is_read}' from generate_series(1, 7) n"#
@@ -71,7 +71,7 @@ async fn pages_end_and_hold_each_reading_once_while_others_are_inserted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_span_is_half_open_and_readings_are_the_bytes_that_they_are_everywhere() {
+async fn a_span_is_half_open_and_readings_have_the_same_bytes_everywhere() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     fill(&stack);
@@ -93,7 +93,7 @@ async fn a_span_is_half_open_and_readings_are_the_bytes_that_they_are_everywhere
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn buckets_are_what_one_would_compute_by_hand() {
+async fn buckets_are_as_computed_by_hand() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     fill(&stack);
@@ -139,7 +139,7 @@ async fn buckets_are_what_one_would_compute_by_hand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_client_chooses_the_form() {
+async fn the_client_chooses_the_format() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     let body = r#"{"sensor_id":"a, \"b\"","value":1e-7,"timestamp":"2026-01-01T00:00:00Z","metadata":{"t": "x\ny, z"}}"#;
@@ -163,7 +163,7 @@ async fn the_client_chooses_the_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_meant_is_refused_and_every_fault_named() {
+async fn invalid_parameters_are_refused_and_every_fault_is_named() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     for (path, faults) in [
@@ -193,7 +193,7 @@ async fn what_cannot_be_meant_is_refused_and_every_fault_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_goes_on_live_from_the_latest_without_a_seam() {
+async fn a_client_continues_live_from_the_latest_without_loss_or_duplicates() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     let insert = |n: i64| {
@@ -202,7 +202,7 @@ async fn a_client_goes_on_live_from_the_latest_without_a_seam() {
     (0..30).for_each(insert);
     let (mut socket, _) = client::subscribed(gateway, r#"{"from":{"last":"1h"}}"#).await;
     client::messages_until(&mut socket, |message| message.live.is_some()).await;
-    // written while the pages are read, in part before them and in part behind
+    // written while the pages are read, in part before and in part after their place
     let pages = async {
         let (mut newest, mut cursor, mut pos) = (BTreeMap::new(), String::new(), None);
         loop {
@@ -255,14 +255,14 @@ async fn a_client_goes_on_live_from_the_latest_without_a_seam() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_client_has_is_not_sent_again() {
+async fn an_unchanged_response_is_not_sent_again() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     fill(&stack);
     let (mut socket, _) = client::subscribed(gateway, r#"{"sensors":["end"]}"#).await;
     let mut end = 0;
     for path in ["/api/latest?sensor=s*", "/api/readings?sensor=s*,end", "/api/sensors/s1", "/openapi.json"] {
-        // behind the end, everything before it has been forwarded
+        // after the end, everything before it has been forwarded
         end += 1;
         stack.psql(&format!("insert into sensor_readings (sensor_id, value) values ('end', {end})"));
         client::messages_until(&mut socket, |message| message.data.is_some()).await;
@@ -290,7 +290,7 @@ async fn what_the_client_has_is_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sensor_is_told_by_its_ends_or_is_not_known() {
+async fn a_sensor_has_its_newest_and_oldest_reading_or_is_unknown() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     fill(&stack);
@@ -310,7 +310,7 @@ async fn a_sensor_is_told_by_its_ends_or_is_not_known() {
             "{path}"
         );
     }
-    // the list of readings is another service's
+    // the list of readings belongs to another service
     let list = get(gateway, "/api/sensors/", &[]).await;
     assert_eq!((list.status, &list.json()["type"]), (404, &"urn:rowcast:problem:not-found".into()));
 }
@@ -347,11 +347,11 @@ async fn only_reading_methods_and_pages_that_may_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn history_that_takes_too_long_is_told_so_and_sockets_go_on() {
+async fn a_history_timeout_is_reported_and_sockets_continue() {
     let stack = Arc::new(stack().await);
     let gateway = stack.gateways[0].public();
     let (mut socket, _) = client::subscribed(gateway, "{}").await;
-    // whoever reads the table waits for it to be given back
+    // every reader of the table waits for the lock
     let locker = stack.clone();
     let mut lock = tokio::task::JoinSet::new();
     lock.spawn_blocking(move || {

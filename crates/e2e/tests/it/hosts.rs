@@ -11,7 +11,7 @@ use testkit::{Postgres, postgres::free_port};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_services_follow_a_promotion_and_nothing_is_lost() {
-    // what is answered is at the standby too
+    // what is acknowledged is at the standby too
     let primary = Postgres::start_with(&["synchronous_standby_names=*"]).unwrap();
     let standby = primary.start_standby().unwrap();
     let at = |port: u16| format!("127.0.0.1:{port}");

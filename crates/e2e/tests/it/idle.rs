@@ -1,4 +1,4 @@
-//! A database that ends what is idle, as many are set up to do: nobody notices.
+//! A database that closes idle connections, as many are configured to do: no request fails.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn the_first_post_after_the_server_ended_idle_connections_is_stored() {
     let stack = Stack::start_on(postgres, None, Plan { gateways: 1, listeners: 1 }, &[]).await.unwrap();
     let (mut socket, _) = client::subscribed(stack.gateways[0].public(), "{}").await;
     for value in 0..4 {
-        // a lane keeps its connection for as long as it is there
+        // a lane keeps its connection for as long as it works
         wait_for("the end of ingest's idle connections", Duration::from_secs(30), async || {
             let left = stack.psql(
                 "select count(*) from pg_stat_activity where application_name = 'rowcast ingest' and query ilike '%insert%'",
@@ -29,6 +29,6 @@ async fn the_first_post_after_the_server_ended_idle_connections_is_stored() {
         client::messages_until(&mut socket, |message| message.data.is_some()).await;
     }
     for service in stack.services() {
-        service.await_whole().await;
+        service.await_healthy().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Readings that are too large, or too many for one page: each is told, and the leader needs no more memory for them.
+//! Readings that are too large, or too many for one page: each is delivered, and the leader needs no more memory for them.
 
 use std::{collections::BTreeMap, net::SocketAddr, ops::Range, time::Duration};
 
@@ -17,12 +17,12 @@ async fn stack() -> Stack {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_of_128_mib_forwards_whatever_lies_in_the_table() {
+async fn a_leader_with_128_mib_forwards_whatever_is_in_the_table() {
     let stack = stack().await;
     let listener = &stack.listeners[0];
     cost::limit(listener.process.id(), 128 << 20).unwrap();
     let (mut socket, _) = subscribed(stack.gateways[0].public(), "{}").await;
-    // an old table: it has no bound, or rows from before there was one
+    // an old table: it has no limit, or rows from before there was one
     stack.psql("alter table sensor_readings drop constraint if exists metadata_is_at_most_1_mib");
     listener.process.signal(Signal::SIGSTOP).unwrap();
     for metadata in [
@@ -76,7 +76,7 @@ fn write_large(stack: &Stack, sensors: Range<usize>) {
     ));
 }
 
-/// The sensors of the events up to `live`, in the order of their coming.
+/// The sensors of the events up to `live`, in the order of their arrival.
 async fn sensors_until_live(gateway: SocketAddr, body: &str) -> Vec<String> {
     let (mut socket, first) = subscribed(gateway, body).await;
     assert!(first.ok.is_some(), "{first:?}");
@@ -125,7 +125,7 @@ async fn a_gateway_s_memory_does_not_grow_with_the_large_readings_that_it_reads_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_redis_does_not_take_in_time_is_cut_smaller() {
+async fn a_page_that_redis_does_not_accept_in_time_is_made_smaller() {
     let stack = stack().await;
     let listener = &stack.listeners[0];
     let (mut socket, _) = subscribed(stack.gateways[0].public(), "{}").await;
@@ -145,7 +145,7 @@ async fn a_page_that_redis_does_not_take_in_time_is_cut_smaller() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_would_be_too_large_once_stored_is_refused_in_words() {
+async fn a_reading_that_would_be_too_large_once_stored_is_refused_with_a_reason() {
     let stack = stack().await;
     let numbers = |number: &str, count: usize| {
         format!(r#"[{{"sensor_id":"a","value":1,"metadata":[{}]}}]"#, vec![number; count].join(","))
@@ -168,7 +168,7 @@ async fn what_would_be_too_large_once_stored_is_refused_in_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reading_that_is_too_large_is_told_at_every_door_without_its_metadata() {
+async fn a_reading_that_is_too_large_is_delivered_on_every_interface_without_its_metadata() {
     let stack = stack().await;
     let (gateway, ingest) = (stack.gateways[0].public(), stack.ingest.public());
     let mut demo = client::connect_demo(gateway, "/ws/sensors/").await.unwrap();
@@ -209,6 +209,6 @@ async fn a_reading_that_is_too_large_is_told_at_every_door_without_its_metadata(
     let mut snapshot = subscribed(gateway, r#"{"from":"latest"}"#).await.0;
     let snapshot = client::messages_until(&mut snapshot, |message| message.data.is_some()).await;
     truncated(snapshot.last().unwrap().data.as_ref().unwrap().get());
-    let mut events = Peer::asking(gateway, "GET", &format!("/sse/sensors/?from={next}")).await.unwrap();
+    let mut events = Peer::requesting(gateway, "GET", &format!("/sse/sensors/?from={next}")).await.unwrap();
     truncated(&events.read_until(r#""truncated":true"#).await.unwrap());
 }

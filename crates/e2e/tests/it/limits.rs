@@ -1,4 +1,4 @@
-//! What a gateway allows, and how it refuses more.
+//! The limits of a gateway, and its refusals beyond them.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn a_full_gateway_refuses_before_the_upgrade_and_is_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_has_its_own_bound() {
+async fn an_address_has_its_own_limit() {
     let stack = stack(&[("ws-gateway:ROWCAST_LIMITS__CONNECTIONS_PER_ADDRESS", "1")]).await;
     let _one = subscribed(stack.gateways[0].public(), "{}").await;
     let refused = handshake(&stack, &[]).await;
@@ -60,7 +60,7 @@ async fn a_foreign_origin_is_refused_before_the_upgrade() {
         ("https://dash.example.org", 101),
         ("http://rowcast", 101),
     ] {
-        // a socket that is upgraded is not answered to its end
+        // an upgraded socket has no end of an answer
         let headers = [("origin", origin)];
         let answer = tokio::time::timeout(Duration::from_secs(3), handshake(&stack, &headers));
         let got = answer.await.map_or(101, |answer| answer.status);
@@ -109,7 +109,7 @@ async fn too_many_commands_subscriptions_and_patterns_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_connection_is_asked_to_move_on_and_resumes() {
+async fn an_old_connection_is_closed_for_its_age_and_resumes() {
     let stack = stack(&[("ws-gateway:ROWCAST_GATEWAY__MAX_CONNECTION_AGE", "10s")]).await;
     let (mut socket, _) = subscribed(stack.gateways[0].public(), "{}").await;
     let last = messages_until(&mut socket, |message| message.bye.is_some()).await;

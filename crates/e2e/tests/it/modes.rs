@@ -1,4 +1,4 @@
-//! What a subscription can ask for beside everything from now: the newest only, a time back, several at once.
+//! The options of a subscription: the newest only, a start in the past, several at once.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn values(messages: &[ServerMessage]) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mode_latest_merges_what_comes_faster_than_its_rate() {
+async fn mode_latest_merges_readings_that_arrive_faster_than_its_rate() {
     let stack = stack().await;
     let body = r#"{"mode":"latest","max_rate":0.5,"sensors":["a"]}"#;
     let (mut socket, ok) = subscribed(stack.gateways[0].public(), body).await;
@@ -40,7 +40,7 @@ async fn mode_latest_merges_what_comes_faster_than_its_rate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_time_back_begins_with_what_was_committed_since() {
+async fn a_start_in_the_past_begins_with_what_was_committed_since() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     let (mut socket, _) = subscribed(gateway, "{}").await;
@@ -61,7 +61,7 @@ async fn a_time_back_begins_with_what_was_committed_since() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_snapshot_comes_in_pages_without_a_seam() {
+async fn a_large_snapshot_arrives_in_pages_without_loss_or_duplicates() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     let (mut watch, _) = subscribed(gateway, r#"{"sensors":["end"]}"#).await;
@@ -85,7 +85,7 @@ async fn a_large_snapshot_comes_in_pages_without_a_seam() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mark_comes_also_when_nothing_matches() {
+async fn a_mark_is_sent_also_when_nothing_matches() {
     let stack = stack().await;
     let (mut socket, ok) = subscribed(stack.gateways[0].public(), r#"{"sensors":["nobody"]}"#).await;
     let start = ok.ok.unwrap().pos.unwrap();
@@ -95,25 +95,25 @@ async fn a_mark_comes_also_when_nothing_matches() {
     assert!(mark.pos > start && mark.n == 0 && !mark.stale, "{mark:?}");
 }
 
-/// Returns when a mark says so: at once, not with the next heartbeat.
-async fn told_stale(socket: &mut Socket, stale: bool) {
+/// Returns when a mark has this state: at once, not with the next heartbeat.
+async fn wait_for_stale(socket: &mut Socket, stale: bool) {
     let told = messages_until(socket, |message| message.mark.is_some_and(|mark| mark.stale == stale));
     tokio::time::timeout(Duration::from_secs(9), told).await.expect("at once, not with the next heartbeat");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_are_told_when_no_leader_is_heard_and_when_one_is_again() {
+async fn clients_are_notified_when_the_leader_is_lost_and_when_there_is_one_again() {
     let mut stack = stack().await;
     let (mut socket, _) = subscribed(stack.gateways[0].public(), "{}").await;
     stack.listeners[0].process.kill().unwrap();
-    told_stale(&mut socket, true).await;
+    wait_for_stale(&mut socket, true).await;
     assert_eq!(stack.gateways[0].metric("rowcast_gateway_stale").await.unwrap(), 1.0);
     let (mut late, _) = subscribed(stack.gateways[0].public(), "{}").await;
-    told_stale(&mut late, true).await;
+    wait_for_stale(&mut late, true).await;
     stack.gateways[0].await_ready().await;
     stack.listeners[0].process.restart().unwrap();
-    told_stale(&mut socket, false).await;
-    told_stale(&mut late, false).await;
+    wait_for_stale(&mut socket, false).await;
+    wait_for_stale(&mut late, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

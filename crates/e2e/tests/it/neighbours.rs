@@ -1,4 +1,4 @@
-//! Installations that share a Redis: each keeps to its own keys.
+//! Installations that share a Redis: each uses its own keys.
 
 use e2e::{
     Plan, Stack,
@@ -15,8 +15,8 @@ async fn stack() -> Stack {
     Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap()
 }
 
-/// What a client of that gateway is told until it hears of the sensor `end`.
-async fn told(gateway: SocketAddr, write: impl FnOnce()) -> Vec<String> {
+/// The sensors that a client of that gateway receives until the sensor `end`.
+async fn received(gateway: SocketAddr, write: impl FnOnce()) -> Vec<String> {
     let (mut socket, _) = subscribed(gateway, "{}").await;
     write();
     let sensor = |message: &ServerMessage| {
@@ -41,7 +41,7 @@ async fn next_epoch(stack: &Stack) {
 const INSERT: &str = "insert into sensor_readings (sensor_id, value) values";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_databases_share_a_redis_and_neither_hears_the_other() {
+async fn two_databases_share_a_redis_without_receiving_each_other_s_readings() {
     let stack = stack().await;
     stack.psql("create database staging");
     let staging = stack.start_neighbour(&stack.postgres, "staging").await.unwrap();
@@ -49,14 +49,14 @@ async fn two_databases_share_a_redis_and_neither_hears_the_other() {
         service.await_ready().await;
     }
     for round in 0..3 {
-        let theirs = told(staging.gateway.public(), || {
+        let theirs = received(staging.gateway.public(), || {
             stack.psql(&format!("{INSERT} ('older', {round})"));
             stack.postgres.psql("staging", &format!("{INSERT} ('end', {round})")).unwrap();
         });
-        // what they wrote themselves the round before may be on its way
+        // readings of their own previous round may still be in flight
         let theirs = theirs.await;
         assert!(!theirs.iter().any(|sensor| sensor == "older"), "{theirs:?}");
-        let ours = told(stack.gateways[0].public(), || {
+        let ours = received(stack.gateways[0].public(), || {
             stack.postgres.psql("staging", &format!("{INSERT} ('younger', {round})")).unwrap();
             stack.psql(&format!("{INSERT} ('end', {round})"));
         });
@@ -82,7 +82,7 @@ async fn a_physical_copy_is_named_and_does_not_harm_the_older_one() {
         if log.contains("another installation writes {rowcast:") { Ok(()) } else { Err(log) }
     })
     .await;
-    let ours = told(stack.gateways[0].public(), || {
+    let ours = received(stack.gateways[0].public(), || {
         stack.psql(&format!("{INSERT} ('older', 1), ('end', 1)"));
     });
     assert_eq!(ours.await, ["older", "end"]);
@@ -92,7 +92,7 @@ async fn a_physical_copy_is_named_and_does_not_harm_the_older_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_with_the_same_epoch_does_not_take_the_stream_of_an_idle_database() {
     let stack = stack().await;
-    let before = told(stack.gateways[0].public(), || {
+    let before = received(stack.gateways[0].public(), || {
         stack.psql(&format!("{INSERT} ('end', 1)"));
     });
     assert_eq!(before.await, ["end"]);
@@ -107,23 +107,23 @@ async fn a_copy_with_the_same_epoch_does_not_take_the_stream_of_an_idle_database
     copy.listener.await_degraded("forwarding").await;
     for round in 0..3 {
         copied.psql(DATABASE, &format!("{INSERT} ('copied', {round})")).unwrap();
-        let ours = told(stack.gateways[0].public(), || {
+        let ours = received(stack.gateways[0].public(), || {
             stack.psql(&format!("{INSERT} ('older', {round}), ('end', {round})"));
         });
         assert_eq!(ours.await, ["older", "end"]);
     }
     assert_eq!(stack.psql("select count(*) from rowcast.epoch"), "1");
     assert_eq!(stack.listeners[0].metric("rowcast_listener_losses_total").await.unwrap(), 0.0);
-    // where the older one is gone, the copy may go on
+    // once the older one has stopped, the copy may continue
     stack.listeners[0].process.kill().unwrap();
-    copy.listener.await_whole().await;
+    copy.listener.await_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_made_anew_in_the_place_of_the_old_one_is_served() {
     let stack = stack().await;
     let gateway = &stack.gateways[0];
-    let before = told(gateway.public(), || {
+    let before = received(gateway.public(), || {
         stack.psql(&format!("{INSERT} ('end', 1)"));
     });
     assert_eq!(before.await, ["end"]);
@@ -144,7 +144,7 @@ async fn a_database_made_anew_in_the_place_of_the_old_one_is_served() {
         if stale == 0.0 { Ok(()) } else { Err(stale) }
     })
     .await;
-    let after = told(gateway.public(), || {
+    let after = received(gateway.public(), || {
         stack.psql(&format!("{INSERT} ('new', 1), ('end', 1)"));
     });
     assert_eq!(after.await, ["new", "end"]);

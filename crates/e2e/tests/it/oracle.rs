@@ -1,4 +1,4 @@
-//! Everything at once, for a short time; `cargo xtask chaos --oracle` goes on for as long as asked.
+//! Everything at once, for a short time; `cargo xtask chaos --oracle` runs for as long as requested.
 
 use std::time::Duration;
 

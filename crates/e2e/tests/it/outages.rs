@@ -1,4 +1,4 @@
-//! Two gateways behind a real nginx, while Postgres or Redis is away for as long as a failover takes, or longer.
+//! Two gateways behind a real nginx, while Postgres or Redis is unreachable for as long as a failover takes, or longer.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use e2e::{
 use testkit::{Nginx, Proxy, proxy::Wire};
 use tokio::time::{Instant, sleep};
 
-/// How long a server is away; nginx gives up an answer and an idle socket after 60 s.
-fn away() -> Duration {
+/// How long a server is unreachable; nginx gives up waiting for an answer and closes an idle socket after 60 s.
+fn outage_length() -> Duration {
     Duration::from_secs(if std::env::var_os("ROWCAST_TESTS_FULL").is_some() { 70 } else { 15 })
 }
 
-/// Between two POSTs of the device that watches what it is answered.
+/// The pause between two POSTs of the device that checks its answers.
 const PACE: Duration = Duration::from_millis(500);
 
-/// Takes a server away from every service, and gives it back.
+/// Makes a server unreachable for every service, and reachable again.
 async fn outage(stack: &Stack, wire: impl Fn(&Running) -> Option<&Proxy>, how: Wire, posts: impl AsyncFn()) {
     let wires: Vec<&Proxy> = stack.services().filter_map(&wire).collect();
     wires.iter().for_each(|wire| wire.set(how));
-    let until = Instant::now() + away();
+    let until = Instant::now() + outage_length();
     while Instant::now() < until {
         posts().await;
         sleep(PACE).await;
@@ -30,7 +30,7 @@ async fn outage(stack: &Stack, wire: impl Fn(&Running) -> Option<&Proxy>, how: W
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_socket_is_lost_and_every_post_is_answered_while_a_server_is_away() {
+async fn no_socket_is_lost_and_every_post_is_answered_while_a_server_is_unreachable() {
     let stack = Stack::start(Plan { gateways: 2, listeners: 2 }).await.unwrap();
     let gateways: Vec<_> = stack.gateways.iter().map(Running::public).collect();
     let nginx = Nginx::start(stack.ingest.public(), &gateways).unwrap();
@@ -41,7 +41,7 @@ async fn no_socket_is_lost_and_every_post_is_answered_while_a_server_is_away() {
             http::post(nginx.addr(), "/api/sensors/", r#"{"sensor_id":"watch","value":1}"#).await.unwrap();
         assert_eq!(answer.status, expected, "{answer:?}");
         if expected == 503 {
-            // ours, and not nginx's
+            // the service's answer, and not nginx's
             assert_eq!(answer.json()["type"], "urn:rowcast:problem:store-unavailable", "{answer:?}");
             assert!(answer.header("retry-after").is_some(), "{answer:?}");
         }

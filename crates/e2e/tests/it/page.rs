@@ -1,4 +1,4 @@
-//! The page in a real Chromium: what it shows, and that no restart loses or doubles a reading on it.
+//! The page in a real Chromium: what it shows, and that no restart loses or duplicates a reading on it.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use testkit::{Proxy, proxy::Wire};
 
-/// The folder of the built page. `cargo xtask test` builds it and says where it is.
+/// The folder of the built page. `cargo xtask test` builds it and sets the variable.
 pub(crate) fn built_page() -> String {
     let built = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../frontend/build/client");
     let folder = std::env::var_os("ROWCAST_PAGE_DIR").map_or(built, PathBuf::from);
@@ -70,7 +70,7 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     stack.postgres.crash_and_start().unwrap();
     ids.push(insert(&stack, 9));
     browser.wait_ids(&ids);
-    // Chromium that is told to be offline leaves its sockets be
+    // Chromium's offline mode does not close open sockets
     network.set(Wire::Frozen);
     browser.call(json!({"cmd": "offline"}));
     browser.wait_status("Disconnected");
@@ -80,7 +80,7 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     browser.wait_ids(&ids);
     browser.wait_status("Connected");
 
-    // nobody tells the gateway of new readings, nor that there are none
+    // the gateway receives neither new readings nor heartbeats
     stack.listeners[0].process.signal(Signal::SIGSTOP).unwrap();
     browser.wait_status("Delayed");
     browser.call(json!({"cmd": "wait_text", "testid": "late", "text": "may be late", "timeout_ms": 5_000}));
@@ -136,7 +136,7 @@ async fn the_documents_are_shown_without_anything_from_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn below_a_prefix_the_page_finds_all_that_is_its_own() {
+async fn below_a_prefix_the_page_finds_all_its_resources() {
     let page = built_page();
     let env = [
         ("ingest:ROWCAST_HTTP__PREFIX", "/a/rowcast"),

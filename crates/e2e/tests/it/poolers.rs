@@ -1,4 +1,4 @@
-//! Behind a real PgBouncer: ingest and the gateways carry everything, whoever else shares its sessions.
+//! Behind a real PgBouncer: ingest and the gateways deliver everything, whatever other clients do in its sessions.
 
 use std::{
     net::SocketAddr,
@@ -22,13 +22,13 @@ use wire::Position;
 
 const PLAN: Plan = Plan { gateways: 2, listeners: 1 };
 
-/// Between what a reader asks: the few sessions are for the others too.
+/// The pause between a reader's requests, which leaves the few sessions to others too.
 const PACE: Duration = Duration::from_millis(20);
 
-/// So many readings of 20 kB, which a window of 1 MiB does not hold.
+/// This many readings of 20 kB exceed a window of 1 MiB.
 const LARGE: usize = 150;
 
-/// What a client of the pooler that knows no better leaves in its sessions. Each would lose readings, or refuse them.
+/// What a careless client of the pooler leaves in its sessions. Each would lose readings, or refuse them.
 const LEFT_BEHIND: [&str; 7] = [
     "set synchronous_commit = off",
     "set search_path = nowhere",
@@ -39,7 +39,7 @@ const LEFT_BEHIND: [&str; 7] = [
     "deallocate all; prepare sqlx_s_1 as select 'of another'; prepare sqlx_s_2 as select 'of another'",
 ];
 
-/// A stack behind a pooler, on a database that does not wait for the disk unless it is told to.
+/// A stack behind a pooler, on a database that commits asynchronously by default.
 async fn stack(mode: PoolMode, sessions: u32) -> Stack {
     let postgres = Postgres::start().unwrap();
     postgres.psql(DATABASE, "create role stranger").unwrap();
@@ -57,7 +57,8 @@ async fn stack(mode: PoolMode, sessions: u32) -> Stack {
     Stack::start_on(postgres, Some(pooler), PLAN, &env).await.unwrap()
 }
 
-/// Clients that ask for everything that is read from Postgres, and a stranger at the same pooler, until they are stopped.
+/// Clients that request everything that is read from Postgres, and another client of the same pooler, until they are
+/// stopped.
 struct Bystanders {
     stop: Arc<AtomicBool>,
     answers: Arc<AtomicUsize>,
@@ -114,13 +115,13 @@ async fn leave_behind(pooler: String, stop: Arc<AtomicBool>, left: Arc<AtomicUsi
             return;
         }
         let pooler = pooler.clone();
-        // what it left before may be its own undoing
+        // its own earlier settings may make it fail
         let done = tokio::task::spawn_blocking(move || psql(&pooler, sql)).await.unwrap();
         left.fetch_add(usize::from(done.is_ok()), Ordering::Relaxed);
     }
 }
 
-/// What the service counts of requests that it answered with a status of 500 or more.
+/// The service's request counts with a status of 500 or more.
 async fn failures(addr: SocketAddr) -> Vec<String> {
     let metrics = http::get(addr, "/metrics").await.unwrap().body;
     let counted = |line: &&str| {
@@ -129,7 +130,7 @@ async fn failures(addr: SocketAddr) -> Vec<String> {
     metrics.lines().filter(counted).map(str::to_owned).collect()
 }
 
-/// The position of a reading behind which lie more than the windows hold.
+/// The position of a reading after which there are more than the windows hold.
 async fn large(stack: &Stack) -> Position {
     let (mut socket, _) = subscribed(stack.gateways[0].public(), r#"{"sensors":["large"]}"#).await;
     let insert = |count: usize| {
@@ -181,12 +182,12 @@ async fn check(mode: PoolMode, sessions: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_sessions_lent_by_transaction_carry_everything() {
+async fn three_sessions_pooled_by_transaction_deliver_everything() {
     check(PoolMode::Transaction, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_of_a_pooler_carry_everything() {
-    // each of ingest's four lanes and four readers, each gateway's ten, and the stranger keep one
+async fn sessions_of_a_pooler_deliver_everything() {
+    // each of ingest's four lanes and four readers, each gateway's ten, and the other client keep one
     check(PoolMode::Session, 30).await;
 }

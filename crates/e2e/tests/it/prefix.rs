@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const READING: &str = r#"{"sensor_id":"kitchen","value":21.5}"#;
 
-/// Reads what comes until it holds all of these, or panics with it.
-async fn told(addr: SocketAddr, request: &str, expected: &[&str]) {
+/// Reads until the response contains all of these, or panics with it.
+async fn check_response(addr: SocketAddr, request: &str, expected: &[&str]) {
     let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut said = Vec::new();
@@ -52,10 +52,10 @@ async fn all_is_served_with_the_prefix_and_without_it() {
         let socket = format!(
             "GET {prefix}/ws/sensors/?v=1&sensor=kitchen&from=latest HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n"
         );
-        told(gateway, &socket, &["HTTP/1.1 101", &id]).await;
+        check_response(gateway, &socket, &["HTTP/1.1 101", &id]).await;
         let events =
             format!("GET {prefix}/sse/sensors/?sensor=kitchen&from=latest HTTP/1.1\r\nHost: x\r\n\r\n");
-        told(gateway, &events, &["HTTP/1.1 200", &id]).await;
+        check_response(gateway, &events, &["HTTP/1.1 200", &id]).await;
         let shown = http::get(gateway, &format!("{prefix}/docs")).await.unwrap();
         assert_eq!(
             shown.body,

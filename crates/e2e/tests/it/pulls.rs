@@ -60,7 +60,7 @@ async fn a_pull_gives_everything_after_its_position_in_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_poll_returns_with_the_first_that_matches_or_when_its_time_is_over() {
+async fn a_long_poll_returns_with_the_first_match_or_when_its_time_is_over() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     let start = pull(gateway, "").await.next;
@@ -81,7 +81,7 @@ async fn a_long_poll_returns_with_the_first_that_matches_or_when_its_time_is_ove
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_pulled_is_said() {
+async fn positions_that_cannot_be_pulled_are_refused() {
     let mut stack = stack().await;
     let gateway = stack.gateways[0].public();
     let start = pull(gateway, "").await.next;
@@ -127,7 +127,7 @@ async fn a_poll_whose_client_leaves_leaves_nothing_behind() {
     let mut polls = Vec::new();
     for _ in 0..20 {
         let path = format!("/api/changes?since={}&sensor=nobody&wait=50s", start.next);
-        polls.push(Peer::asking(gateway.public(), "GET", &path).await.unwrap());
+        polls.push(Peer::requesting(gateway.public(), "GET", &path).await.unwrap());
     }
     let count = async |name: &str, expected: f64| {
         wait_for(name, Duration::from_secs(10), async || match gateway.metric(name).await {

@@ -33,7 +33,7 @@ async fn until_written(writers: &Writers, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dump_that_is_restored_into_another_server_goes_on_exactly() {
+async fn a_dump_that_is_restored_into_another_server_continues_exactly() {
     let (old, new) = (Postgres::start().unwrap(), Postgres::start_as_another().unwrap());
     let hosts = format!("127.0.0.1:{},127.0.0.1:{}", old.port(), new.port());
     let url = format!("postgres://postgres@{hosts}/{DATABASE}");
@@ -53,7 +53,7 @@ async fn a_dump_that_is_restored_into_another_server_goes_on_exactly() {
     stack.postgres.dump_into(DATABASE, &new).unwrap();
     assert_eq!(committed(&new), before);
     stack.postgres.process().end(Signal::SIGQUIT, Duration::from_secs(10)).unwrap();
-    // what is written before the new history has an epoch is before it: clients are told of a gap
+    // what is written before the new history has an epoch is before it: clients get a gap
     wait_for("an epoch of the restored database", WITHIN, async || {
         let own = "select count(*) from rowcast.epoch, pg_control_system() system
                     where epoch.system_identifier = system.system_identifier";
@@ -65,7 +65,7 @@ async fn a_dump_that_is_restored_into_another_server_goes_on_exactly() {
     until_written(&writers, 100).await;
     acknowledged.extend(writers.finish().await);
     let after = committed(&new);
-    // the writers may have stopped at exactly what was waited for
+    // the writers may have stopped at exactly the awaited count
     assert!(after.len() >= before.len() + 100, "{} before, {} after", before.len(), after.len());
     let lost: Vec<_> = before.union(&acknowledged).filter(|id| !after.contains(id)).collect();
     assert!(lost.is_empty(), "{lost:?}");
@@ -80,7 +80,7 @@ async fn a_dump_that_is_restored_into_another_server_goes_on_exactly() {
         let gaps = client.received(|received| received.gaps.len());
         assert!(gaps <= 1, "{gaps} gaps for one restore");
     }
-    // what was restored is there for who comes new
+    // a new client gets the restored readings
     let listed = http::get(stack.gateways[0].public(), "/api/latest").await.unwrap().json();
     let sensors = "select count(distinct sensor_id) from sensor_readings";
     let sensors: usize = new.psql(DATABASE, sensors).unwrap().parse().unwrap();
@@ -91,7 +91,7 @@ async fn a_dump_that_is_restored_into_another_server_goes_on_exactly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_logical_replication_brings_is_delivered_exactly() {
+async fn readings_of_logical_replication_are_delivered_exactly() {
     let publisher = Postgres::start_with(&["wal_level=logical"]).unwrap();
     let stack = Stack::start(Plan { gateways: 2, listeners: 1 }).await.unwrap();
     migrate(&publisher, DATABASE, stack.logs()).unwrap();

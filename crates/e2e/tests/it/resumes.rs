@@ -1,4 +1,5 @@
-//! Subscribing and resuming in numbers: "subscribed" is true when it is said, and a crowd costs the log no more than one.
+//! Subscribing and resuming in large numbers: after "subscribed" nothing is missed, and many clients cost the log no more
+//! than one.
 
 use e2e::{
     Plan, Stack,
@@ -34,7 +35,7 @@ async fn what_is_inserted_right_after_ok_always_arrives() {
                 let sub = ok.last().unwrap().ok.unwrap().sub;
                 let body = format!(r#"{{"sensor_id":"{sensor}","value":{time}}}"#);
                 assert_eq!(http::post(ingest, "/api/sensors/", &body).await.unwrap().status, 201);
-                // the client gives up, and the test fails, when nothing comes
+                // the client gives up, and the test fails, when nothing arrives
                 let event = messages_until(&mut socket, |message| message.data.is_some()).await;
                 assert_eq!(values(&event), [time as i64]);
                 send(&mut socket, &format!(r#"{{"id":8,"unsubscribe":{{"sub":{sub}}}}}"#)).await;
@@ -45,7 +46,7 @@ async fn what_is_inserted_right_after_ok_always_arrives() {
     assert_eq!(sockets.join_all().await.len(), SOCKETS);
 }
 
-/// Positions after each of the readings, which lie in ticks of their own.
+/// Positions after each of the readings, which are in ticks of their own.
 async fn written(stack: &Stack, socket: &mut Socket, ticks: i64) -> Vec<(Position, i64)> {
     let mut positions = Vec::new();
     for value in 0..ticks {
@@ -61,7 +62,7 @@ async fn written(stack: &Stack, socket: &mut Socket, ticks: i64) -> Vec<(Positio
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_that_comes_back_costs_postgres_as_much_as_one() {
+async fn many_clients_that_resume_cost_postgres_as_much_as_one() {
     const CLIENTS: usize = 300;
     const TICKS: i64 = 200;
     let mut stack = stack(&[("ws-gateway:ROWCAST_GATEWAY__WINDOW_BYTES", "1048576")]).await;

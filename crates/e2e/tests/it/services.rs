@@ -1,4 +1,4 @@
-//! Each service by itself: configuration, readiness, the stop, what it does when what it needs is away.
+//! Each service by itself: configuration, readiness, shutdown, and its behaviour while a dependency is unreachable.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use testkit::{Postgres, Process, Proxy, process::Program, proxy::Wire, wait_for}
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Runs a service to its end and gives its exit code and what it said.
+/// Runs a service to its end and returns its exit code and its output.
 fn run(name: &str, env: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
     let mut command = std::process::Command::new(stack::binary(name).unwrap());
     let ran = command.args(args).env_clear().envs(env.iter().copied()).output().unwrap();
@@ -16,7 +16,7 @@ fn run(name: &str, env: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String)
 }
 
 #[test]
-fn a_configuration_with_faults_is_told_all_of_them_and_no_secret() {
+fn all_faults_of_a_configuration_are_listed_without_secrets() {
     for name in SERVICES {
         let (code, said) = run(
             name,
@@ -47,8 +47,8 @@ fn a_configuration_with_faults_is_told_all_of_them_and_no_secret() {
 
 const SERVICES: [&str; 4] = ["ingest", "ws-gateway", "notify-listener", "migrate"];
 
-/// What is set for keys that the page gives no value as a default; `None`: the key is not set. Of the two ways to name a
-/// database it is the parts that are set.
+/// The values for keys without a default value on the page; `None`: the key is not set. Of the two ways to name a
+/// database the parts are set.
 fn fitting(key: &str) -> Option<&'static str> {
     match key {
         "database.host" => Some("127.0.0.1"),
@@ -84,7 +84,7 @@ fn documented_keys() -> Vec<(String, Option<String>)> {
 }
 
 #[test]
-fn one_environment_with_every_documented_key_is_taken_by_all_services() {
+fn one_environment_with_every_documented_key_is_accepted_by_all_services() {
     let keys = documented_keys();
     let env: Vec<(String, String)> = keys
         .into_iter()
@@ -108,7 +108,7 @@ fn one_environment_with_every_documented_key_is_taken_by_all_services() {
 }
 
 #[test]
-fn who_listens_or_locks_refuses_a_pooler_that_shares_sessions() {
+fn services_that_listen_or_lock_refuse_a_pooler_that_shares_sessions() {
     for (name, is_refused) in
         [("ingest", false), ("ws-gateway", false), ("notify-listener", true), ("migrate", true)]
     {
@@ -152,7 +152,7 @@ fn times_with_which_two_could_lead_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_cannot_be_elected_ends_and_says_why() {
+async fn a_replica_that_cannot_be_elected_ends_with_the_reason() {
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     let (database, redis) = (stack.postgres.url(stack::DATABASE), stack.redis.url());
     let ran = tokio::task::spawn_blocking(move || {
@@ -196,7 +196,7 @@ async fn a_stop_drains_and_ends_with_zero() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_away_is_told_within_three_seconds_and_stores_nothing_half() {
+async fn an_unreachable_database_is_reported_within_three_seconds_and_stores_nothing_in_part() {
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     let ingest = stack.ingest.public();
     let body = r#"[{"sensor_id":"a","value":1},{"sensor_id":"a","value":2}]"#;
@@ -211,10 +211,10 @@ async fn a_database_that_is_away_is_told_within_three_seconds_and_stores_nothing
         stack.ingest.await_degraded("database").await;
         assert_eq!(stack.ingest.metric("rowcast_degraded{condition=\"database\"}").await.unwrap(), 1.0);
         stack.ingest.to_postgres.set(Wire::Whole);
-        stack.ingest.await_whole().await;
+        stack.ingest.await_healthy().await;
         assert_eq!(http::post(ingest, "/api/sensors/", body).await.unwrap().status, 201);
     }
-    // what was refused while the wire was frozen reached the server late, and stored nothing
+    // what was refused while the connection was frozen reached the server late, and stored nothing
     assert_eq!(stack.psql("select count(*) from sensor_readings"), "4");
 }
 
@@ -306,7 +306,7 @@ async fn migrate_waits_for_the_database_and_can_be_killed_and_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_is_away_stops_ticks_and_not_posts() {
+async fn an_unreachable_redis_stops_ticks_and_not_posts() {
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     let mut socket = client::connect_demo(stack.gateways[0].public(), "/ws/sensors/").await.unwrap();
     stack.redis.process().signal(Signal::SIGSTOP).unwrap();
@@ -323,7 +323,7 @@ async fn a_redis_that_is_away_stops_ticks_and_not_posts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_that_is_away_takes_no_gateway_out_of_service() {
+async fn an_unreachable_redis_takes_no_gateway_out_of_service() {
     let stack = Stack::start(Plan { gateways: 2, listeners: 1 }).await.unwrap();
     let gateway = stack.gateways[0].public();
     let (mut before, _) = client::subscribed(gateway, "{}").await;
@@ -353,7 +353,7 @@ async fn redis_that_is_away_takes_no_gateway_out_of_service() {
         .await;
     }
     for gateway in &stack.gateways {
-        gateway.await_whole().await;
+        gateway.await_healthy().await;
         wait_for("the line of the outage's end", SOON, async || {
             let output = gateway.process.output();
             let lines = |words: &str| output.lines().filter(|line| line.contains(words)).count();
@@ -372,7 +372,7 @@ async fn a_gateway_that_alone_is_cut_off_from_redis_is_taken_out_of_service() {
     wire.set(Wire::Cut);
     stack.gateways[0].await_degraded("feed").await;
     let (mut other, _) = client::subscribed(stack.gateways[1].public(), "{}").await;
-    // the log goes on, and so there is a stream for others
+    // the log grows, so there is a stream for others
     for value in 0..4 {
         stack.psql(&format!("insert into sensor_readings (sensor_id, value) values ('a', {value})"));
         client::messages_until(&mut other, |message| message.data.is_some()).await;
@@ -380,13 +380,13 @@ async fn a_gateway_that_alone_is_cut_off_from_redis_is_taken_out_of_service() {
     stack.gateways[0].await_unready().await;
     let refused = http::get(stack.gateways[0].public(), "/sse/sensors/").await.unwrap();
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")));
-    stack.gateways[1].await_whole().await;
+    stack.gateways[1].await_healthy().await;
     wire.set(Wire::Whole);
-    stack.gateways[0].await_whole().await;
+    stack.gateways[0].await_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_that_is_away_takes_no_gateway_out_of_service() {
+async fn an_unreachable_postgres_takes_no_gateway_out_of_service() {
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     let gateway = &stack.gateways[0];
     let (mut socket, _) = client::subscribed(gateway.public(), "{}").await;
@@ -404,6 +404,6 @@ async fn postgres_that_is_away_takes_no_gateway_out_of_service() {
             client::messages_until(socket, |message| message.data.is_some()).await;
         }
         gateway.to_postgres.set(Wire::Whole);
-        gateway.await_whole().await;
+        gateway.await_healthy().await;
     }
 }

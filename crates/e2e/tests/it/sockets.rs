@@ -33,7 +33,7 @@ fn sensors(messages: &[ServerMessage]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_gets_its_sensors_and_a_snapshot_has_no_seam() {
+async fn a_filter_gets_its_sensors_and_live_follows_the_snapshot_without_loss() {
     let stack = stack(1).await;
     let gateway = stack.gateways[0].public();
     stack.psql(
@@ -62,7 +62,7 @@ async fn a_filter_gets_its_sensors_and_a_snapshot_has_no_seam() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_position_is_good_at_every_gateway_and_older_than_the_window() {
+async fn a_position_is_valid_at_every_gateway_and_beyond_the_window() {
     let stack = Stack::start_with(
         Plan { gateways: 2, listeners: 1 },
         &[("ws-gateway:ROWCAST_GATEWAY__WINDOW_BYTES", "1048576")],
@@ -101,7 +101,7 @@ async fn a_position_is_good_at_every_gateway_and_older_than_the_window() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn past_retention_a_client_is_told_what_it_missed() {
+async fn past_retention_a_client_gets_a_gap() {
     let stack = stack(1).await;
     let gateway = stack.gateways[0].public();
     let (mut socket, ok) = subscribed(gateway, "{}").await;
@@ -111,7 +111,7 @@ async fn past_retention_a_client_is_told_what_it_missed() {
         messages_until(&mut socket, |message| message.data.is_some()).await;
     }
     stack.psql("delete from rowcast.tick where no < (select max(no) from rowcast.tick)");
-    // a gateway that was not there has no window to resume from, nor a stream to fill one
+    // a new gateway has no window to resume from, nor a stream to fill one
     let mut stack = stack;
     stack.redis.command(&["FLUSHALL"]).unwrap();
     stack.gateways[0].crash_and_start().unwrap();
@@ -125,7 +125,7 @@ async fn past_retention_a_client_is_told_what_it_missed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_history_is_a_new_epoch_and_its_clients_are_told() {
+async fn a_restored_history_is_a_new_epoch_and_its_clients_are_notified() {
     let mut stack = stack(1).await;
     let gateway = stack.gateways[0].public();
     let (mut socket, ok) = subscribed(gateway, "{}").await;
@@ -146,7 +146,7 @@ async fn a_restored_history_is_a_new_epoch_and_its_clients_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_breach_of_the_protocol_has_its_code() {
+async fn each_protocol_violation_has_its_code() {
     let stack = stack(1).await;
     let gateway = stack.gateways[0].public();
     let code = async |bytes: Vec<u8>| -> Result<u16> {
@@ -184,9 +184,9 @@ async fn each_breach_of_the_protocol_has_its_code() {
     assert_eq!(plain.status, 426, "{}", plain.body);
 }
 
-/// A client that reads nothing is ended, and the others never notice.
+/// A client that reads nothing is closed, and the others are not affected.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_stops_reading_is_ended_and_others_get_everything() {
+async fn a_client_that_stops_reading_is_closed_and_others_get_everything() {
     let ping = [("ws-gateway:ROWCAST_PING__EVERY", "1s"), ("ws-gateway:ROWCAST_PING__DEADLINE", "3s")];
     let stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &ping).await.unwrap();
     let gateway = stack.gateways[0].public();
@@ -227,7 +227,7 @@ async fn a_client_that_stops_reading_is_ended_and_others_get_everything() {
     drop(stuck);
 }
 
-/// A client that reads slowly is not ended: it gets everything at its own pace.
+/// A client that reads slowly is not closed: it gets everything at its own speed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_client_gets_everything_once() {
     let stack = stack(1).await;
@@ -256,7 +256,7 @@ async fn a_slow_client_gets_everything_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_vanishes_is_lost_and_at_fault_for_nothing() {
+async fn a_client_that_vanishes_counts_as_lost_and_not_as_an_error() {
     let stack = stack(1).await;
     drop(subscribed(stack.gateways[0].public(), "{}").await);
     wait_for("the end of the client", Duration::from_secs(10), async || {

@@ -40,7 +40,7 @@ impl Lines {
         Self { child, lines }
     }
 
-    /// The first line for which `found` gives something.
+    /// The first line for which `found` returns a value.
     #[track_caller]
     fn until<T>(&mut self, found: impl Fn(&str) -> Option<T>) -> T {
         self.lines.by_ref().find_map(|line| found(&line.unwrap())).expect("the program goes on")
@@ -70,7 +70,7 @@ fn value(line: &str) -> Option<f64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn python_s_websockets_and_curl_hear_a_reading() {
+async fn python_s_websockets_and_curl_receive_a_reading() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     let mut python = Lines::of(
@@ -92,7 +92,7 @@ async fn python_s_websockets_and_curl_hear_a_reading() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn npm_s_ws_an_event_source_and_a_page_for_the_demo_hear_a_reading() {
+async fn npm_s_ws_an_event_source_and_a_page_for_the_demo_receive_a_reading() {
     let mut stack = stack().await;
     let gateway = stack.gateways[0].public().to_string();
     let mut clients = Driver::start("stock.mjs", &[("ROWCAST_GATEWAY", &gateway)]);
@@ -103,7 +103,7 @@ async fn npm_s_ws_an_event_source_and_a_page_for_the_demo_hear_a_reading() {
     clients.call(json!({"who": "ws", "ends": ["ok", 1]}));
     clients.call(json!({"who": "events", "ends": ["live", 1]}));
     clients.call(json!({"who": "demo", "ends": [1]}));
-    // the gateway is replaced: the browser comes back by itself and the demo's page within its patience
+    // the gateway is replaced: the browser reconnects by itself and the demo's page within its retry time
     stack.gateways[0].process.end(Signal::SIGTERM, Duration::from_secs(25)).unwrap();
     post(&stack, 2).await;
     stack.gateways[0].process.restart().unwrap();

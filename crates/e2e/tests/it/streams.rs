@@ -18,7 +18,7 @@ struct Event {
     last_id: Option<String>,
 }
 
-/// A stream that is read as the HTML standard says.
+/// A stream that is parsed as in the HTML standard.
 struct Stream {
     reader: BufReader<TcpStream>,
     head: String,
@@ -45,7 +45,7 @@ impl Stream {
         (read.await.expect("a line in time").unwrap() > 0).then_some(line)
     }
 
-    /// The next event; none at the end of the stream.
+    /// The next event; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Event> {
         let (mut name, mut data) = ("message".to_owned(), None);
         loop {
@@ -90,7 +90,7 @@ fn values(events: &[Event]) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_gives_what_matches_and_is_resumed_by_its_last_id() {
+async fn a_stream_delivers_matches_and_is_resumed_by_its_last_id() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     let mut stream = Stream::open(gateway, "/sse/sensors/?sensor=a,b*", "").await;
@@ -106,7 +106,7 @@ async fn a_stream_gives_what_matches_and_is_resumed_by_its_last_id() {
     let header = format!("last-event-id: {}\r\n", first.last_id.unwrap());
     let mut stream = Stream::open(gateway, "/sse/sensors/?sensor=a,b*&from=latest", &header).await;
     let mut events = Vec::new();
-    // the second may come after `live`, if it was not forwarded yet
+    // the second may follow `live`, if it was not forwarded yet
     while values(&events).len() < 2 {
         events.push(stream.next().await.expect("the stream goes on"));
     }
@@ -144,7 +144,7 @@ async fn a_snapshot_a_gap_and_a_bad_position_have_their_events() {
         let refused = http::get(gateway, &format!("/sse/sensors/{path}")).await.unwrap();
         assert_eq!(refused.status, 400, "{path}");
     }
-    // an `EventSource` that comes back from there would come back for ever
+    // an `EventSource` that reconnected from there would reconnect for ever
     for (query, header) in [("", "99999999999.1.1"), ("", "nonsense"), ("?lastEventId=nonsense", "")] {
         let headers = [("last-event-id", header)];
         let headers = if header.is_empty() { &headers[..0] } else { &headers[..] };
@@ -167,7 +167,7 @@ async fn a_snapshot_a_gap_and_a_bad_position_have_their_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stopping_gateway_says_bye_and_ends_its_streams() {
+async fn a_stopping_gateway_sends_bye_and_ends_its_streams() {
     let mut stack = stack().await;
     let mut stream = Stream::open(stack.gateways[0].public(), "/sse/sensors/", "").await;
     stream.until("live").await;

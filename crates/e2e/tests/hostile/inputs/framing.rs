@@ -1,4 +1,4 @@
-/// Heads that are no HTTP, or that two servers could read differently, for any port.
+/// Heads that are not HTTP, or that two servers could interpret differently, for any port.
 pub(super) fn all(path: &str) -> Vec<(Vec<u8>, &'static [u16])> {
     let mut inputs: Vec<(Vec<u8>, &'static [u16])> = Vec::new();
     let head = |line: &str, headers: &str| format!("{line}\r\n{headers}\r\n").into_bytes();

@@ -1,4 +1,4 @@
-/// Queries that mean nothing.
+/// Invalid queries.
 pub(super) fn all() -> Vec<(String, &'static [u16])> {
     let mut inputs: Vec<(String, &'static [u16])> = Vec::new();
     let positions = [

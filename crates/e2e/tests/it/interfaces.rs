@@ -1,4 +1,5 @@
-//! What is the same at every way in: each id can be followed, foreign pages are refused, methods and media are told.
+//! What all interfaces have in common: each id can be followed, foreign pages are refused, wrong methods and media types
+//! are answered alike.
 
 use std::net::SocketAddr;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::hostile::Peer;
 use wire::Pattern;
 
-/// Ids that mean something else somewhere on the way.
+/// Ids with characters that have a special meaning in some layer.
 const IDS: [&str; 20] = [
     "a,b",
     "a*",
@@ -50,7 +51,7 @@ fn sensors(answer: &http::Answer, list: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_id_that_is_taken_can_be_followed_by_every_door() {
+async fn every_accepted_id_can_be_followed_on_every_interface() {
     let stack = stack().await;
     let (gateway, ingest) = (stack.gateways[0].public(), stack.ingest.public());
     let (mut all, ok) = client::subscribed(gateway, "{}").await;
@@ -71,7 +72,7 @@ async fn every_id_that_is_taken_can_be_followed_by_every_door() {
         let told = client::messages_until(&mut socket, |message| message.live.is_some()).await;
         let told: Vec<_> = told.iter().filter_map(|message| message.data.as_ref()).collect();
         assert!(told.len() == 1 && told[0].get().contains(&json!(id).to_string()), "{id}: {told:?}");
-        // in a list beside another, as queries have it
+        // in a list with another, as in queries
         let sensor = encoded(&format!("{pattern},none"));
         for (path, list) in [
             (format!("/api/changes?since={start}&sensor={sensor}"), ""),
@@ -86,26 +87,27 @@ async fn every_id_that_is_taken_can_be_followed_by_every_door() {
         assert_eq!(one.json()["sensor_id"], id, "{id}: {}", one.body);
         let list = http::get(ingest, &format!("/api/sensors/?sensor_id={}", encoded(id))).await.unwrap();
         assert_eq!((list.json()[0]["sensor_id"].as_str(), list.json()[1].is_null()), (Some(id), true));
-        let mut stream = Peer::asking(gateway, "GET", &format!("/sse/sensors/?from={start}&sensor={sensor}"))
-            .await
-            .unwrap();
+        let mut stream =
+            Peer::requesting(gateway, "GET", &format!("/sse/sensors/?from={start}&sensor={sensor}"))
+                .await
+                .unwrap();
         let events = stream.read_until("event: live").await.unwrap();
         assert_eq!(events.matches("data: {\"id\"").count(), 1, "{id}: {events}");
     }
 }
 
-async fn asked(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> http::Answer {
+async fn request(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> http::Answer {
     http::send(addr, method, path, headers, b"{\"sensor_id\":\"a\",\"value\":1}").await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_of_others_may_neither_write_nor_read_and_listed_ones_may() {
+async fn foreign_pages_may_neither_write_nor_read_and_listed_ones_may() {
     let env = [
         ("ingest:ROWCAST_INGEST__ORIGINS", "https://dash.example.org"),
         ("ws-gateway:ROWCAST_GATEWAY__ORIGINS", "https://dash.example.org"),
     ];
     let stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap();
-    let doors = [
+    let cases = [
         (stack.ingest.public(), "POST", "/api/sensors/", 201),
         (stack.ingest.public(), "GET", "/api/v1/sensors-readings/", 200),
         (stack.gateways[0].public(), "GET", "/api/readings", 200),
@@ -113,23 +115,23 @@ async fn pages_of_others_may_neither_write_nor_read_and_listed_ones_may() {
         (stack.gateways[0].public(), "GET", "/api/changes", 200),
         (stack.gateways[0].public(), "GET", "/openapi.json", 200),
     ];
-    for (addr, method, path, status) in doors {
+    for (addr, method, path, status) in cases {
         for origin in ["https://evil.example.org", "null", "chrome-extension://x", "javascript://rowcast"] {
-            let refused = asked(addr, method, path, &[("origin", origin)]).await;
+            let refused = request(addr, method, path, &[("origin", origin)]).await;
             assert_eq!(refused.status, 403, "{path} {origin}");
         }
         let listed = ("origin", "https://dash.example.org");
-        let two = asked(addr, method, path, &[listed, listed]).await;
+        let two = request(addr, method, path, &[listed, listed]).await;
         assert_eq!(two.status, 403, "{path}");
-        let answer = asked(addr, method, path, &[listed]).await;
+        let answer = request(addr, method, path, &[listed]).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.body);
         assert_eq!(answer.header("access-control-allow-origin"), Some("https://dash.example.org"), "{path}");
         let preflight = [listed, ("access-control-request-method", method)];
-        let permitted = asked(addr, "OPTIONS", path, &preflight).await;
+        let permitted = request(addr, "OPTIONS", path, &preflight).await;
         assert_eq!(permitted.status, 204, "{path}");
         assert!(permitted.header("access-control-allow-methods").unwrap().contains(method), "{path}");
         assert_eq!(
-            asked(addr, method, path, &[("origin", "http://rowcast")]).await.status,
+            request(addr, method, path, &[("origin", "http://rowcast")]).await.status,
             status,
             "its own host"
         );
@@ -139,7 +141,7 @@ async fn pages_of_others_may_neither_write_nor_read_and_listed_ones_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_404_before_its_method_is_405() {
+async fn an_unknown_path_is_404_and_a_wrong_method_is_405() {
     let stack = stack().await;
     let (ingest, gateway) = (stack.ingest.public(), stack.gateways[0].public());
     for (addr, method, path, status) in [
@@ -150,14 +152,14 @@ async fn what_is_not_there_is_404_before_its_method_is_405() {
         (gateway, "POST", "/api/readings", 405),
         (gateway, "PUT", "/sse/sensors/", 405),
     ] {
-        let answer = asked(addr, method, path, &[]).await;
+        let answer = request(addr, method, path, &[]).await;
         assert_eq!(answer.status, status, "{method} {path}");
         assert_eq!(answer.header("allow").is_some(), status == 405, "{method} {path}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_not_wanted_is_refused_before_it_is_sent() {
+async fn an_unacceptable_body_is_refused_before_it_is_sent() {
     let stack = stack().await;
     let head = "POST /api/sensors/ HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     for (rest, status) in [
@@ -167,14 +169,15 @@ async fn a_body_that_is_not_wanted_is_refused_before_it_is_sent() {
         ("expect: 100-continue\r\ncontent-length: 10\r\ncontent-encoding: br\r\n\r\n", "415"),
         ("expect: 100-continue\r\ncontent-length: 10\r\n\r\n", "100"),
     ] {
-        let mut peer = Peer::saying(stack.ingest.public(), format!("{head}{rest}").as_bytes()).await.unwrap();
+        let mut peer =
+            Peer::sending(stack.ingest.public(), format!("{head}{rest}").as_bytes()).await.unwrap();
         let answer = peer.read_head().await.unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{rest}: {answer}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn media_that_are_not_taken_are_told_with_those_that_are() {
+async fn a_wrong_media_type_is_answered_with_the_supported_ones() {
     let stack = stack().await;
     for (name, value, code, accepted) in [
         ("content-encoding", "deflate", "unsupported-content-coding", Some("gzip, zstd")),
@@ -182,17 +185,17 @@ async fn media_that_are_not_taken_are_told_with_those_that_are() {
         ("content-type", "application/json; charset=iso-8859-1", "unsupported-media-type", None),
         ("content-type", "text/plain", "unsupported-media-type", None),
     ] {
-        let answer = asked(stack.ingest.public(), "POST", "/api/sensors/", &[(name, value)]).await;
+        let answer = request(stack.ingest.public(), "POST", "/api/sensors/", &[(name, value)]).await;
         assert_eq!(answer.status, 415, "{value}");
         assert_eq!(answer.json()["type"], format!("urn:rowcast:problem:{code}"), "{value}");
         assert_eq!(answer.header("accept-encoding"), accepted, "{value}");
     }
-    let empty = asked(stack.ingest.public(), "POST", "/api/sensors/", &[("content-encoding", "")]).await;
+    let empty = request(stack.ingest.public(), "POST", "/api/sensors/", &[("content-encoding", "")]).await;
     assert_eq!(empty.status, 201, "{}", empty.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_whole_handshake_becomes_a_socket() {
+async fn only_a_complete_handshake_becomes_a_socket() {
     let stack = stack().await;
     let gateway = stack.gateways[0].public();
     let whole = [
@@ -216,7 +219,7 @@ async fn only_a_whole_handshake_becomes_a_socket() {
     ] {
         let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!("{method} /ws/sensors/ {version}\r\nhost: x\r\n{lines}\r\n");
-        let answer = Peer::saying(gateway, request.as_bytes()).await.unwrap().read_head().await.unwrap();
+        let answer = Peer::sending(gateway, request.as_bytes()).await.unwrap().read_head().await.unwrap();
         assert_eq!(answer.split(' ').nth(1), Some(status.to_string().as_str()), "{request}{answer}");
         if status == 426 {
             assert!(

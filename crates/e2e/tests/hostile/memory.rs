@@ -1,4 +1,4 @@
-//! What clients make a gateway keep: patterns, and messages that are not whole.
+//! What a gateway stores for clients: patterns, and incomplete messages.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,7 +11,7 @@ use wire::ServerMessage;
 
 use crate::site::Site;
 
-/// A subscription of so many patterns that nobody else has.
+/// A subscription with this many patterns that no other client has.
 fn patterns(name: &str, count: usize) -> String {
     let patterns: Vec<_> = (0..count).map(|number| format!(r#""{name}-{number}""#)).collect();
     format!(r#"{{"sensors":[{}]}}"#, patterns.join(","))
@@ -25,24 +25,24 @@ async fn refused(gateway: SocketAddr, body: &str) -> (client::Socket, ServerMess
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn patterns_have_room_that_all_clients_share_and_give_back() {
+async fn patterns_have_one_limit_for_all_clients_and_are_released() {
     // for some 240 patterns
     let site = Site::start(&[("ws-gateway:ROWCAST_LIMITS__PATTERN_BYTES", "100000")]).await;
     let gateway = site.gateway().public();
     let (mut first, ok) = client::subscribed(gateway, &patterns("a", 200)).await;
     let sub = ok.ok.unwrap().sub;
     let (mut second, _) = refused(gateway, &patterns("b", 200)).await;
-    // the same by the other doors
+    // the same with the other protocols
     let sensors: Vec<_> = (0..200).map(|number| format!("c-{number}")).collect();
     let query = format!("sensor={}", sensors.join(","));
     let head = http::get(gateway, "/api/changes").await.unwrap();
     let next = head.json()["next"].as_str().unwrap().to_owned();
     let pulled = http::get(gateway, &format!("/api/changes?{query}&since={next}&wait=50s")).await.unwrap();
     assert!(pulled.status == 503 && pulled.body.contains("pattern memory is full"), "{pulled:?}");
-    let mut stream = Peer::asking(gateway, "GET", &format!("/sse/sensors/?{query}")).await.unwrap();
-    let said = stream.hear_out(Duration::from_secs(10)).await.expect("the stream ends");
+    let mut stream = Peer::requesting(gateway, "GET", &format!("/sse/sensors/?{query}")).await.unwrap();
+    let said = stream.read_until_closed(Duration::from_secs(10)).await.expect("the stream ends");
     assert!(String::from_utf8_lossy(&said).contains("1013"), "{}", String::from_utf8_lossy(&said));
-    // everything is no pattern
+    // a subscription to everything has no pattern
     client::send(&mut second, r#"{"id":2,"subscribe":{}}"#).await;
     assert!(client::next_messages(&mut second).await.unwrap()[0].ok.is_some());
     client::send(&mut first, &format!(r#"{{"id":3,"unsubscribe":{{"sub":{sub}}}}}"#)).await;
@@ -50,26 +50,26 @@ async fn patterns_have_room_that_all_clients_share_and_give_back() {
     client::send(&mut second, &format!(r#"{{"id":4,"subscribe":{}}}"#, patterns("b", 200))).await;
     let answers = client::messages_until(&mut second, |message| message.id == Some(4)).await;
     assert!(answers.iter().any(|message| message.id == Some(4) && message.ok.is_some()), "{answers:?}");
-    // who goes gives back as well
+    // a disconnect releases them as well
     drop((first, second));
     site.sessions(0).await;
     assert!(client::subscribed(gateway, &patterns("d", 200)).await.1.ok.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn long_messages_that_never_end_are_few_and_end_by_their_deadline() {
+async fn long_incomplete_messages_are_limited_and_end_at_their_deadline() {
     let site = Site::start(&[]).await;
     let gateway = site.gateway().public();
     let half = frame(TEXT, 60_000, &vec![b' '; 30_000]);
     let mut peers = Vec::new();
     for _ in 0..140 {
         let mut peer = Peer::socket(gateway, "/ws/sensors/?v=1").await.unwrap();
-        peer.say(&half).await.unwrap();
+        peer.send(&half).await.unwrap();
         peers.push(peer);
     }
     let mut codes = Vec::new();
     for peer in &mut peers {
-        let said = peer.hear_out(Duration::from_secs(30)).await.expect("its deadline ends it");
+        let said = peer.read_until_closed(Duration::from_secs(30)).await.expect("its deadline ends it");
         let close = said.windows(4).rev().find(|window| window[0] == 0x88).expect("a close frame");
         codes.push(u16::from_be_bytes([close[2], close[3]]));
     }
@@ -77,14 +77,14 @@ async fn long_messages_that_never_end_are_few_and_end_by_their_deadline() {
     assert_eq!((of(1008), of(1013)), (128, 12), "{codes:?}");
     site.sessions(0).await;
     site.serves().await;
-    // there is room again, and a long message that is whole is heard
+    // the limit is free again, and a complete long message is processed
     let (mut socket, _) = client::subscribed(gateway, "{}").await;
     client::send(&mut socket, &format!(r#"{{"id":2,"ping":{{}}{}}}"#, " ".repeat(60_000))).await;
     client::messages_until(&mut socket, |message| message.pong.is_some()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn patterns_take_about_what_is_counted_for_them() {
+async fn patterns_take_about_the_memory_that_is_counted_for_them() {
     let site = Site::start(&[]).await;
     let (gateway, pid) = (site.gateway().public(), site.gateway().process.id());
     let before = cost::resident(pid).unwrap();

@@ -1,4 +1,4 @@
-//! Clients that ask much of the log.
+//! Clients that cause many reads of the log.
 
 use std::{
     collections::BTreeSet,
@@ -25,37 +25,37 @@ async fn answered(socket: &mut Socket, ids: impl IntoIterator<Item = u64>) {
     }
 }
 
-/// A connection that has said nothing yet.
+/// A connection that has sent nothing yet.
 async fn connected(site: &Site) -> Socket {
     client::connect_v1(site.gateway().public()).await.unwrap()
 }
 
-/// A command that asks the log for what no window knows.
-fn question(id: u64) -> String {
+/// A command that needs the log, because no window has its start.
+fn read_of_log(id: u64) -> String {
     format!(r#"{{"id":{id},"subscribe":{{"from":{{"last":"{id}m"}}}}}}"#)
 }
 
-/// Says many commands in one message: none comes late.
-async fn say(socket: &mut Socket, commands: impl Iterator<Item = String>) {
+/// Sends many commands in one message, so that none is late.
+async fn send_all(socket: &mut Socket, commands: impl Iterator<Item = String>) {
     client::send(socket, &format!("[{}]", commands.collect::<Vec<_>>().join(","))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_much_waits_for_it_and_others_do_not() {
+async fn a_client_waits_for_its_own_reads_and_others_do_not() {
     let site = Site::start(&[]).await;
     site.write(10, 0);
     let (mut greedy, mut modest) = (connected(&site).await, connected(&site).await);
     let reads = site.gateway().metric("rowcast_gateway_replay_reads_total").await.unwrap();
     site.gateway().to_postgres.set(Wire::Late);
     let began = Instant::now();
-    say(&mut greedy, (1..=GREEDY).map(question)).await;
-    wait_for("the first questions", Duration::from_secs(10), || async {
+    send_all(&mut greedy, (1..=GREEDY).map(read_of_log)).await;
+    wait_for("the first reads", Duration::from_secs(10), || async {
         let now = site.gateway().metric("rowcast_gateway_replay_reads_total").await.unwrap();
         if now > reads { Ok(()) } else { Err(now) }
     })
     .await;
     let asked = Instant::now();
-    client::send(&mut modest, &question(1)).await;
+    client::send(&mut modest, &read_of_log(1)).await;
     let (one, all) = tokio::join!(
         async {
             answered(&mut modest, [1]).await;
@@ -66,24 +66,24 @@ async fn who_asks_much_waits_for_it_and_others_do_not() {
             began.elapsed()
         }
     );
-    assert!(one < all / 2, "{one:?} for one question beside {GREEDY}, which took {all:?}");
+    assert!(one < all / 2, "{one:?} for one read beside {GREEDY}, which took {all:?}");
     site.gateway().to_postgres.set(Wire::Whole);
     site.serves().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_waits_for_any_more_is_not_asked_any_more() {
+async fn reads_of_a_disconnected_client_are_cancelled() {
     let site = Site::start(&[]).await;
     site.write(10, 0);
     let (_, first) = subscribed(site.gateway().public(), "{}").await;
     let recent = first.ok.unwrap().pos.unwrap();
     let mut socket = connected(&site).await;
     site.gateway().to_postgres.set(Wire::Frozen);
-    say(&mut socket, (1..=GREEDY).map(question)).await;
+    send_all(&mut socket, (1..=GREEDY).map(read_of_log)).await;
     let unsubscribe = |sub| format!(r#"{{"id":{},"unsubscribe":{{"sub":{sub}}}}}"#, GREEDY + sub);
-    say(&mut socket, (1..=GREEDY).map(unsubscribe)).await;
+    send_all(&mut socket, (1..=GREEDY).map(unsubscribe)).await;
     answered(&mut socket, GREEDY + 1..=2 * GREEDY).await;
-    // the window answers this one, when its turn comes
+    // the window answers this one, after the reads before it
     client::send(&mut socket, &format!(r#"{{"id":1000,"subscribe":{{"from":"{recent}"}}}}"#)).await;
     answered(&mut socket, [1_000]).await;
     site.gateway().to_postgres.set(Wire::Whole);
