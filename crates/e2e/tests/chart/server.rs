@@ -106,6 +106,9 @@ fn a_changed_volume_is_refused_in_words() {
         let refused = template(&[], &[DEV, &[&value, "listener.lease=off"]].concat(), &server);
         let said = refused.err().unwrap_or_else(|| panic!("{change} is taken"));
         assert!(said.contains("the volume of a StatefulSet cannot be changed"), "{said}");
-        assert!(said.contains("without a Lease there can be only one pod"), "beside the other faults: {said}");
+        assert!(
+            said.contains("without a Lease there can be only one pod"),
+            "beside the other faults: {said}"
+        );
     }
 }
