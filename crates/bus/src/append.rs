@@ -19,7 +19,7 @@ static UNSIGN: LazyLock<Script> = LazyLock::new(|| {
     Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end")
 });
 
-/// The stream of an epoch that nobody extends goes away after a day.
+/// The stream of an epoch expires a day after the last append.
 const UNUSED_SECONDS: u64 = 24 * 3600;
 
 /// The most entries that the stream keeps.
@@ -33,38 +33,38 @@ const KEEP_BYTES: usize = 64 << 20;
 pub struct NewEntry {
     /// Its tick and the id of its last reading.
     pub id: EntryId,
-    /// Where the entry before it ends: whoever is not there yet has a gap to fill from Postgres.
+    /// Where the entry before it ends: a reader that is not there yet must fill the gap from Postgres.
     pub predecessor: Position,
     /// Its readings, as [`wire::EntryBuilder`] makes them.
     pub readings: Vec<u8>,
 }
 
-/// What became of an append.
+/// The outcome of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Append {
     /// The entries are in the stream.
     Appended,
-    /// The stream ends elsewhere (none: it is empty); nothing was changed.
+    /// The stream ends elsewhere (`None`: it is empty); nothing was changed.
     Mismatch(Option<EntryId>),
     /// A later epoch has begun; nothing was changed.
     Superseded(Epoch),
 }
 
-/// Who was at work on an epoch's stream.
+/// The last leader of an epoch's stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastLeader {
-    /// As it has signed.
+    /// The name that it registered.
     pub name: String,
-    /// How long ago anybody appended, or said a beat.
+    /// The time since the last append or heartbeat.
     pub silent_for: Duration,
 }
 
-/// A connection that extends the stream. Its calls wait for as long as the server takes: an append that was sent may be
-/// carried out, so whoever cannot wait must take its fate for unknown.
+/// A connection that extends the stream. Its calls have no timeout: an append that was sent may still be executed, so a
+/// caller that stops waiting must treat its outcome as unknown.
 pub struct Appender {
     options: Options,
     connection: MultiplexedConnection,
-    /// The ids and sizes of what it appended, to trim by bytes; what others appended is bounded by their number.
+    /// The ids and sizes of what it appended, to trim by bytes; entries of others are bounded by their number.
     kept: VecDeque<(EntryId, usize)>,
     kept_bytes: usize,
 }
@@ -76,24 +76,24 @@ impl Appender {
         Ok(Self { options: options.clone(), connection, kept: VecDeque::new(), kept_bytes: 0 })
     }
 
-    /// The last entry of the epoch's stream; none if the stream is empty.
+    /// The last entry of the epoch's stream; `None` if the stream is empty.
     pub async fn end(&mut self, epoch: Epoch) -> Result<Option<EntryId>> {
         let key = self.options.stream_key(epoch);
         self.last(&key).await
     }
 
-    /// The newest epoch that anything was appended in.
+    /// The newest epoch with an entry.
     pub async fn newest_epoch(&mut self) -> Result<Option<Epoch>> {
         let key = self.options.epochs_key();
         Ok(self.last(&key).await?.map(|id| Epoch(id.tick.0)))
     }
 
-    /// The name of that stream, for people.
+    /// The name of that stream, for messages.
     pub fn stream_of(&self, epoch: Epoch) -> String {
         self.options.stream_key(epoch)
     }
 
-    /// What is wrong where the database does not have the later epoch that it was told of.
+    /// The error when Redis names a later epoch that the database does not have.
     pub fn foreign(&self, epoch: Epoch) -> Error {
         self.options.foreign(epoch)
     }
@@ -106,7 +106,7 @@ impl Appender {
         entries.first().map(|(id, _)| parse(id)).transpose()
     }
 
-    /// Says who is at work on the epoch's stream from now on.
+    /// Registers the leader's name at the epoch's stream.
     pub async fn sign(&mut self, epoch: Epoch, name: &str) -> Result<()> {
         let key = self.options.leader_key(epoch);
         let mut set = redis::cmd("SET");
@@ -114,7 +114,7 @@ impl Appender {
         set.query_async(&mut self.connection).await.map_err(|error| Error::about(&[&key], error))
     }
 
-    /// Says that this one is at work no more.
+    /// Removes the leader's name.
     pub async fn unsign(&mut self, epoch: Epoch, name: &str) -> Result<()> {
         let key = self.options.leader_key(epoch);
         let mut call = UNSIGN.key(&key);
@@ -122,12 +122,13 @@ impl Appender {
         answer.map_err(|error| Error::about(&[&key], error))
     }
 
-    /// Who was last at work on the epoch's stream; none where nobody has signed, or whoever did has ended in order.
+    /// The last leader of the epoch's stream; `None` where no name is registered, or where the leader removed its own at
+    /// its regular end.
     pub async fn last_leader(&mut self, epoch: Epoch) -> Result<Option<LastLeader>> {
         let options = &self.options;
         let [leader, beat, stream] =
             [options.leader_key(epoch), options.beat_key(epoch), options.stream_key(epoch)];
-        // both keys are given the same time to live by whoever is at work
+        // the leader gives both keys the same time to live
         let mut asked = redis::pipe();
         asked.cmd("GET").arg(&leader).cmd("PTTL").arg(&beat).cmd("PTTL").arg(&stream);
         let answer: redis::RedisResult<(Option<String>, i64, i64)> =
@@ -138,7 +139,7 @@ impl Appender {
         Ok(name.map(|name| LastLeader { name, silent_for }))
     }
 
-    /// How often a leader of the epoch has said [`Appender::beat`]: while the number moves, there is one.
+    /// The number of heartbeats ([`Appender::beat`]) of the epoch: while it grows, there is a leader.
     pub async fn beats(&mut self, epoch: Epoch) -> Result<u64> {
         let key = self.options.beat_key(epoch);
         let beats: Option<u64> = redis::cmd("GET")
@@ -149,8 +150,8 @@ impl Appender {
         Ok(beats.unwrap_or_default())
     }
 
-    /// Says that everything committed that this leader has seen is in the stream. Gives a later epoch, if one has begun:
-    /// then nothing was said.
+    /// Sends a heartbeat: everything committed that this leader has seen is in the stream. Returns a later epoch, if one
+    /// has begun; then no heartbeat was sent.
     pub async fn beat(&mut self, epoch: Epoch) -> Result<Option<Epoch>> {
         let (beat, epochs) = (self.options.beat_key(epoch), self.options.epochs_key());
         let mut call = BEAT.key(&beat);
@@ -189,7 +190,7 @@ impl Appender {
             "mismatch" if detail.is_empty() => Ok(Append::Mismatch(None)),
             "mismatch" => Ok(Append::Mismatch(Some(parse(&detail)?))),
             "superseded" => Ok(Append::Superseded(parse_epoch(&detail)?)),
-            _ => Err(Error::Reply("no verdict of the script")),
+            _ => Err(Error::Reply("no result of the script")),
         }
     }
 

@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
-    connect::{Options, Sentinels, Way},
+    connect::{Endpoint, Options, Sentinels},
     fault::Fault,
 };
 
@@ -68,7 +68,7 @@ fn default_prefix() -> String {
 }
 
 impl RedisConfig {
-    /// One server without more ado.
+    /// A single server by its URL.
     pub fn at(url: &str, prefix: &str) -> Self {
         Self {
             url: url.into(),
@@ -93,7 +93,7 @@ impl RedisConfig {
         self.check().map_err(|mut faults| faults.swap_remove(0))
     }
 
-    /// Everything that is wrong.
+    /// All faults.
     pub fn faults(&self) -> Vec<Fault> {
         self.check().err().unwrap_or_default()
     }
@@ -124,11 +124,13 @@ impl RedisConfig {
         let (Some(url), Some(sentinels), true) = (url, sentinels, faults.is_empty()) else {
             return Err(faults);
         };
-        let way = match &self.master {
-            Some(master) => Way::Sentinels(self.sentinels(url, sentinels, master, roots.flatten()).into()),
-            None => Way::Direct(Box::new(url)),
+        let endpoint = match &self.master {
+            Some(master) => {
+                Endpoint::Sentinels(self.sentinels(url, sentinels, master, roots.flatten()).into())
+            }
+            None => Endpoint::Direct(Box::new(url)),
         };
-        Ok(Options::new(way, &self.prefix))
+        Ok(Options::new(endpoint, &self.prefix))
     }
 
     fn sentinels(
@@ -150,7 +152,7 @@ impl RedisConfig {
         }
     }
 
-    /// What the URL names, with the user and password that stand beside it.
+    /// The server of the URL, with the user and password of the configuration.
     fn client(&self, certificates: Option<&Option<TlsCertificates>>) -> Result<Client, Fault> {
         let info = self.url.expose_secret().into_connection_info().map_err(|_| Fault::Url)?;
         let mut settings = info.redis_settings().clone();
@@ -168,7 +170,8 @@ impl RedisConfig {
         })
     }
 
-    /// What the server is known by, and what we are known by; none where nothing but the system's is asked for.
+    /// The authority of the server's certificate and our own certificate; `None` where only the system's authorities are
+    /// needed.
     fn certificates(&self) -> Result<Option<TlsCertificates>, Fault> {
         let (root_cert, client_tls) = (self.roots()?, self.own()?);
         let any = root_cert.is_some() || client_tls.is_some();
@@ -186,14 +189,14 @@ impl RedisConfig {
         Ok(Some(ClientTlsConfig { client_cert, client_key: read("redis.key", key)? }))
     }
 
-    /// The file's certificates and the system's, for the client believes only those that it is given.
+    /// The file's certificates and the system's, since the client trusts only those that it is given.
     fn roots(&self) -> Result<Option<Vec<u8>>, Fault> {
         let Some(path) = &self.ca else { return Ok(None) };
         let text = read("redis.ca", path)?;
         let own: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
         let own = own.ok().filter(|own| !own.is_empty() && own.iter().all(is_usable));
         let own = own.ok_or_else(|| Fault::Ca(path.clone()))?;
-        // a system may hold some that rustls does not understand
+        // a system may have some that rustls does not support
         let system = rustls_native_certs::load_native_certs().certs.into_iter().filter(is_usable);
         let pem = own.into_iter().chain(system).map(|certificate| pem(&certificate)).collect::<String>();
         Ok(Some(pem.into_bytes()))
@@ -214,7 +217,7 @@ fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, Fault> {
     fs::read(path).map_err(|why| Fault::File { key, path: path.to_owned(), why })
 }
 
-/// With the certificates if it is for TLS.
+/// With the certificates if the URL is for TLS.
 fn client(info: ConnectionInfo, certificates: Option<&Option<TlsCertificates>>) -> Result<Client, ()> {
     let client = match certificates {
         Some(Some(certificates)) if is_tls(info.addr()) => Client::build_with_tls(info, certificates.clone()),
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn sentinels_need_the_master_s_name_and_it_needs_them() {
+    fn sentinels_and_the_master_s_name_need_each_other() {
         check(&with(&[], None), &[]);
         check(&with(&["a:26379", "rediss://b:26379"], Some("m")), &[]);
         check(&with(&["a:26379"], None), &["redis.master"]);
@@ -277,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_and_no_secret() {
+    fn every_fault_is_reported_without_secrets() {
         for sentinel in ["a", "a:b", "u:secret@b:1", "http://b:1"] {
             let bad = RedisConfig { url: "http://:secret@x".into(), ..with(&[sentinel], None) };
             check(&bad, &["redis.url", "redis.sentinels", "redis.master"]);
@@ -285,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_must_be_there_hold_a_certificate_and_be_for_tls() {
+    fn a_ca_file_must_exist_hold_a_certificate_and_be_for_tls() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let config = |url: &str, path: &std::path::Path| RedisConfig {
             ca: Some(path.to_owned()),

@@ -1,4 +1,4 @@
-//! Ways to Redis.
+//! Connections to Redis, directly or by Sentinels.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,26 +12,26 @@ use wire::Epoch;
 
 use crate::error::{Error, Result};
 
-/// How long a new connection may take, finding out who is the master included.
+/// How long a new connection may take, finding the master included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How to reach Redis, and under which name the keys lie.
+/// How to reach Redis, and the prefix of the keys.
 #[derive(Clone)]
 pub struct Options {
-    way: Way,
+    endpoint: Endpoint,
     prefix: String,
 }
 
-/// Who is asked where Redis is.
+/// How the server is found.
 #[derive(Clone)]
-pub(crate) enum Way {
-    /// Nobody: it is there.
+pub(crate) enum Endpoint {
+    /// At a fixed address.
     Direct(Box<Client>),
-    /// The Sentinels, for each connection anew.
+    /// By the Sentinels, again for each connection.
     Sentinels(Arc<Sentinels>),
 }
 
-/// The Sentinels, and how to talk to the master that they name.
+/// The Sentinels, and the settings of the connection to the master that they name.
 pub(crate) struct Sentinels {
     pub(crate) addresses: Vec<ConnectionAddr>,
     pub(crate) user: Option<String>,
@@ -47,15 +47,15 @@ impl Options {
     /// How long an answer may take that needs no waiting.
     pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-    /// By that way; the keys begin with `{prefix}:`.
-    pub(crate) fn new(way: Way, prefix: &str) -> Self {
-        Self { way, prefix: prefix.to_owned() }
+    /// With that kind of server; the keys begin with `{prefix}:`.
+    pub(crate) fn new(endpoint: Endpoint, prefix: &str) -> Self {
+        Self { endpoint, prefix: prefix.to_owned() }
     }
 
     /// For the keys of that database: `{prefix:database}:`, so that installations with one prefix share a Redis.
     #[must_use]
     pub fn of(&self, database: &str) -> Self {
-        Self { way: self.way.clone(), prefix: format!("{}:{database}", self.prefix) }
+        Self { endpoint: self.endpoint.clone(), prefix: format!("{}:{database}", self.prefix) }
     }
 
     /// The key of the name of an epoch's leader.
@@ -63,21 +63,21 @@ impl Options {
         format!("{{{}}}:leader:{}", self.prefix, epoch.0)
     }
 
-    /// What is wrong when the stream of epochs names one that the database does not have.
+    /// The error when the stream of epochs names one that the database does not have.
     pub(crate) fn foreign(&self, epoch: Epoch) -> Error {
         Error::ForeignEpoch { key: self.epochs_key(), epoch: epoch.0 }
     }
 
-    /// A connection whose calls fail after `limit`; with none they wait as long as the server does.
+    /// A connection whose calls fail after `limit`; with `None` they have no timeout.
     pub(crate) async fn connect(&self, limit: Option<Duration>) -> Result<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(limit);
         let connect = async {
-            let client = match &self.way {
-                Way::Direct(client) => Client::clone(client),
-                // boxed: it is deep, and its depth would be that of whoever connects
-                Way::Sentinels(sentinels) => Box::pin(sentinels.master()).await?,
+            let client = match &self.endpoint {
+                Endpoint::Direct(client) => Client::clone(client),
+                // boxed: inlined into the callers' futures its type would be too deep
+                Endpoint::Sentinels(sentinels) => Box::pin(sentinels.master()).await?,
             };
             client.get_multiplexed_async_connection_with_config(&config).await
         };
@@ -94,14 +94,14 @@ impl Options {
         format!("{{{}}}:epochs", self.prefix)
     }
 
-    /// The key of the sign of life of an epoch's leader.
+    /// The key of the heartbeats of an epoch's leader.
     pub(crate) fn beat_key(&self, epoch: Epoch) -> String {
         format!("{{{}}}:beat:{}", self.prefix, epoch.0)
     }
 }
 
 impl Sentinels {
-    /// The master of this moment: the first Sentinel that answers names it, and it must say itself that it is.
+    /// The current master: the first Sentinel that answers names it, and the server's own ROLE must confirm it.
     async fn master(&self) -> redis::RedisResult<Client> {
         let (addresses, kind) = (self.addresses.iter().cloned(), SentinelServerType::Master);
         let mut builder = SentinelClientBuilder::new(addresses, &self.master, kind)?

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use wire::{Epoch, Position, Tick};
 
-/// `<tick>-<id>`, as Redis orders it. [`Position::WHOLE_TICK`] stands behind every entry of a tick.
+/// `<tick>-<id>`, as Redis orders it. [`Position::WHOLE_TICK`] is after every entry of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EntryId {
     /// The tick that the entry's readings belong to.
@@ -14,12 +14,12 @@ pub struct EntryId {
 }
 
 impl EntryId {
-    /// The id that a position stands for.
+    /// The id of a position.
     pub const fn at(position: Position) -> Self {
         Self { tick: position.tick, last_id: position.id }
     }
 
-    /// The position that it stands for.
+    /// The position of this id.
     pub const fn position(self, epoch: Epoch) -> Position {
         Position::new(epoch, self.tick, self.last_id)
     }

@@ -1,28 +1,28 @@
-//! What can go wrong with Redis, in words that name the keys and what to do.
+//! The errors of Redis, whose texts name the keys and what to do.
 
 use redis::RedisError;
 
-/// What a bus operation gives.
+/// The result of a bus operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A failure of Redis or of the way to it.
+/// A failure of Redis or of the connection to it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The connection broke, or the server said no for a reason of its own.
+    /// The connection broke, or the server refused for another reason.
     #[error("redis error")]
     Redis(#[from] RedisError),
-    /// The server refuses what is asked of these keys, and will again.
-    #[error("redis refuses {keys}: {}", .why.words())]
+    /// The server refuses commands on these keys, and will refuse a retry.
+    #[error("redis refuses {keys}: {}", .why.text())]
     Refused {
-        /// What the command was about.
+        /// The keys of the command.
         keys: String,
-        /// Why, as far as the server says.
+        /// The reason, as far as the server gives one.
         why: Refusal,
-        /// What it said.
+        /// The server's error.
         #[source]
         source: RedisError,
     },
-    /// Somebody else's key has our name, or a history of the database that this one does not have.
+    /// The key belongs to another installation, or to a history that this database does not have.
     #[error(
         "{key} names epoch {epoch}, which this database does not have: it is a lagging replica, a former primary, or another database uses the key"
     )]
@@ -32,20 +32,20 @@ pub enum Error {
         /// The epoch that it names.
         epoch: i64,
     },
-    /// The server said nothing in time.
+    /// The server did not answer in time.
     #[error("redis did not answer in time")]
     Silent,
-    /// The server said what no stream of ours says.
+    /// The server's reply is not one that our streams can have.
     #[error("unexpected reply: {0}")]
     Reply(&'static str),
 }
 
-/// Why the server refuses a command that is right.
+/// Why the server refuses a valid command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// The user's ACL.
     NoPermission,
-    /// Something else lies under the key.
+    /// The key holds a value of another type.
     WrongType,
     /// The server is a replica.
     ReadOnly,
@@ -53,7 +53,7 @@ pub enum Refusal {
     Elsewhere,
     /// `maxmemory` is reached, and nothing may be evicted.
     Full,
-    /// The server cannot save, and therefore takes nothing.
+    /// The server cannot save to its disk, and therefore refuses writes.
     CannotSave,
 }
 
@@ -69,7 +69,7 @@ impl Refusal {
         ("MISCONF", Self::CannotSave),
     ];
 
-    const fn words(self) -> &'static str {
+    const fn text(self) -> &'static str {
         match self {
             Self::NoPermission => {
                 "the user has no permission for the command or the keys (NOPERM, see ACL SETUSER)"
@@ -89,16 +89,16 @@ impl Refusal {
     /// A script's error may carry the code inside its text.
     fn of(error: &RedisError) -> Option<Self> {
         let text = error.to_string();
-        let said = |code: &str| {
+        let has = |code: &str| {
             error.code() == Some(code)
                 || text.split(|c: char| !c.is_ascii_uppercase()).any(|word| word == code)
         };
-        Self::ALL.into_iter().find_map(|(code, refusal)| said(code).then_some(refusal))
+        Self::ALL.into_iter().find_map(|(code, refusal)| has(code).then_some(refusal))
     }
 }
 
 impl Error {
-    /// What the server answered to a command about these keys.
+    /// The error of a command on these keys.
     pub(crate) fn about(keys: &[&str], source: RedisError) -> Self {
         match Refusal::of(&source) {
             Some(why) => Self::Refused { keys: keys.join(", "), why, source },

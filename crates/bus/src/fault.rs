@@ -1,17 +1,17 @@
-//! What may be wrong with the section `redis`.
+//! The faults of the section `redis`.
 
 use std::path::PathBuf;
 
-/// Something that is wrong with the section.
+/// A fault of the section.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The URL is not one of Redis.
     #[error("not a Redis URL (redis://user:password@host:6379/0, or rediss:// for TLS)")]
     Url,
-    /// Sentinels that do not know which master is meant.
+    /// Sentinels without the name of a master.
     #[error("is missing: the name that the Sentinels know the master by")]
     NoMaster,
-    /// A master that nobody could name.
+    /// The name of a master without Sentinels.
     #[error("is missing: host:port of each Sentinel that knows redis.master")]
     NoSentinels,
     /// A Sentinel's address.
@@ -27,16 +27,16 @@ pub enum Fault {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
     /// A file without certificates.
     #[error("{} holds no certificate in PEM that can be used", .0.display())]
     Ca(PathBuf),
-    /// Certificates that nothing would ask for.
+    /// Certificates without a TLS connection.
     #[error("is for TLS only: write rediss:// in redis.url, or before a Sentinel")]
     WithoutTls(&'static str),
-    /// A certificate and a key that do not make one.
+    /// A certificate and a key that do not fit together.
     #[error("{} and {} are no certificate and key in PEM that can be used", .0.display(), .1.display())]
     Client(PathBuf, PathBuf),
 }

@@ -2,9 +2,9 @@
 //!
 //! The keys begin with `{rowcast:<database>}`, so that databases can share a Redis. An epoch has a stream of its own,
 //! `…:stream:<epoch>`; its entries are runs of one tick's readings, with the id `<tick>-<last reading's id>` and the name
-//! of the entry before. The stream `…:epochs` tells gateways of a new epoch while they wait on an old one; the counter
-//! `…:beat:<epoch>` that a leader is there at all, and `…:leader:<epoch>` who. All of it can be lost: the leader makes it
-//! again from Postgres.
+//! of the entry before. The stream `…:epochs` announces a new epoch to gateways that wait on an old one; the counter
+//! `…:beat:<epoch>` shows that a leader works, and `…:leader:<epoch>` holds its name. All of it can be lost: the leader
+//! restores it from Postgres.
 
 pub mod append;
 pub mod config;

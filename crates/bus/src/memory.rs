@@ -1,30 +1,30 @@
-//! Whether Redis has room for the stream, and leaves it there.
+//! Whether Redis has memory for the stream, and does not evict it.
 
 use crate::{
     connect::Options,
     error::{Error, Refusal, Result},
 };
 
-/// What a Redis must be allowed to hold: the stream at its fullest, beside the one of the epoch before it, and what
-/// gateways are reading of them (`a_full_stream_takes_less_than_half_of_what_is_said_to_be_needed`).
+/// The `maxmemory` that Redis needs: for the stream at its maximum, that of the epoch before, and what gateways are
+/// reading of them (`a_full_stream_takes_less_than_half_of_the_needed_memory`).
 pub const NEEDED_BYTES: u64 = 192 << 20;
 
-/// What the server says of its memory.
+/// The server's memory settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
-    /// `maxmemory`, in bytes; none: as much as the machine has.
+    /// `maxmemory`, in bytes; `None`: as much as the machine has.
     pub max_bytes: Option<u64>,
-    /// `maxmemory-policy`: what becomes of the keys at that size.
+    /// `maxmemory-policy`: which keys are evicted at that size.
     pub policy: String,
 }
 
 /// Why the stream is not safe there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MemoryFault {
-    /// It does not fit.
+    /// The stream does not fit.
     #[error("maxmemory is too small for the stream: needs {} MiB, is {} MiB", NEEDED_BYTES >> 20, .0 >> 20)]
     TooSmall(u64),
-    /// It fits, and may be thrown away all the same.
+    /// It fits, but may be evicted.
     #[error(
         "at its maxmemory Redis may evict the stream (maxmemory-policy is {0}): use noeviction, or a Redis of its own"
     )]
@@ -32,7 +32,8 @@ pub enum MemoryFault {
 }
 
 impl Memory {
-    /// Asks the server, on a connection of its own. None where its user may not ask, or the server does not say.
+    /// Reads them from the server, on a connection of its own. `None` where its user may not, or the server does not
+    /// report them.
     pub async fn of(options: &Options) -> Result<Option<Self>> {
         let mut connection = options.connect(Some(Options::ANSWER_LIMIT)).await?;
         let asked = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
@@ -50,7 +51,7 @@ impl Memory {
         Some(Self { max_bytes: (max_bytes > 0).then_some(max_bytes), policy })
     }
 
-    /// What is wrong with it. The stream expires when nobody extends it, so policies for `volatile` keys take it, too.
+    /// The fault of these settings. The stream has an expiry, so policies for `volatile` keys evict it, too.
     pub fn check(&self) -> std::result::Result<(), MemoryFault> {
         match self.max_bytes {
             Some(bytes) if bytes < NEEDED_BYTES => Err(MemoryFault::TooSmall(bytes)),
@@ -72,8 +73,8 @@ mod tests {
         };
         for policy in ["noeviction", "allkeys-lru"] {
             assert_eq!(check(None, policy), None, "nothing is evicted without a limit");
-            let said = check(Some(64 << 20), policy).unwrap_or_default();
-            assert!(said.contains("too small for the stream: needs 192 MiB, is 64 MiB"), "{said}");
+            let fault = check(Some(64 << 20), policy).unwrap_or_default();
+            assert!(fault.contains("too small for the stream: needs 192 MiB, is 64 MiB"), "{fault}");
         }
         assert_eq!(check(Some(NEEDED_BYTES), "noeviction"), None);
         for policy in ["allkeys-lru", "allkeys-random", "volatile-ttl", "volatile-lru"] {
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_says_is_read_by_whole_names() {
+    fn settings_are_matched_by_whole_names() {
         let info = "# Memory\r\nused_memory:5\r\nmaxmemory_human:1K\r\nmaxmemory:1024\r\nmaxmemory_policy:volatile-lru\r\n";
         let expected = Memory { max_bytes: Some(1024), policy: "volatile-lru".to_owned() };
         assert_eq!(Memory::parse(info), Some(expected));

@@ -12,13 +12,13 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The most entries that one read brings.
+/// The most entries of one read.
 const ENTRIES_PER_READ: usize = 64;
 
-/// How much longer than its block a read may take before the wire counts as dead.
+/// How much longer than its block a read may take before the connection counts as lost.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// An entry as it lies in the stream.
+/// An entry of the stream.
 #[derive(Debug, Clone)]
 pub struct StreamEntry {
     /// The position of its last reading.
@@ -29,7 +29,7 @@ pub struct StreamEntry {
     pub readings: Bytes,
 }
 
-/// What a read brought.
+/// The result of a read.
 #[derive(Debug)]
 pub enum Read {
     /// Entries of the epoch, in order.
@@ -79,7 +79,7 @@ impl Tail {
         Ok(past)
     }
 
-    /// A number that changes as long as a leader keeps the epoch's stream up; none before the first.
+    /// The number of heartbeats of the epoch's leader, which grows as long as one works; `None` before the first.
     pub async fn beat(&mut self, epoch: Epoch) -> Result<Option<i64>> {
         let key = self.options.beat_key(epoch);
         let mut get = redis::cmd("GET");
@@ -90,7 +90,7 @@ impl Tail {
         }
     }
 
-    /// The entries behind `after`, waiting up to `block` for the first.
+    /// The entries after `after`; waits up to `block` for the first.
     pub async fn read(&mut self, after: Position, block: Duration) -> Result<Read> {
         let (stream, epochs) = (self.options.stream_key(after.epoch), self.options.epochs_key());
         let mut read = redis::cmd("XREAD");
@@ -119,7 +119,7 @@ impl Tail {
         Ok(newest.map_or(Read::Quiet, Read::NewEpoch))
     }
 
-    /// What is wrong where the database does not have the epoch that [`Read::NewEpoch`] names.
+    /// The error when the database does not have the epoch of [`Read::NewEpoch`].
     pub fn foreign(&self, epoch: Epoch) -> Error {
         self.options.foreign(epoch)
     }

@@ -121,7 +121,7 @@ async fn databases_with_one_prefix_have_keys_of_their_own() {
 }
 
 #[tokio::test]
-async fn what_redis_refuses_is_said_with_the_keys() {
+async fn a_refusal_of_redis_names_the_keys() {
     let redis = Redis::start().unwrap();
     let says = async |url: &str| {
         let options = Options::at(url, "words").unwrap().of("db");
@@ -134,38 +134,38 @@ async fn what_redis_refuses_is_said_with_the_keys() {
             appender.beat(EPOCH).await.err().map(|error| error.to_string()),
         ]
     };
-    let check = |said: &[Option<String>], words: &[&str]| {
-        for said in said {
-            let said = said.as_deref().unwrap();
-            assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    let check = |errors: &[Option<String>], words: &[&str]| {
+        for errors in errors {
+            let errors = errors.as_deref().unwrap();
+            assert!(words.iter().all(|word| errors.contains(word)), "{errors}");
         }
     };
-    redis.command(&["SET", "{words:db}:epochs", "1"]).unwrap();
-    check(&says(&redis.url()).await, &["{words:db}:epochs", "WRONGTYPE", "another type"]);
-    redis.command(&["DEL", "{words:db}:epochs"]).unwrap();
+    redis.command(&["SET", "{refused:db}:epochs", "1"]).unwrap();
+    check(&says(&redis.url()).await, &["{refused:db}:epochs", "WRONGTYPE", "another type"]);
+    redis.command(&["DEL", "{refused:db}:epochs"]).unwrap();
 
     // the obvious pattern does not match keys that begin with a brace
-    redis.command(&["ACL", "SETUSER", "narrow", "on", ">secret", "+@all", "~words*"]).unwrap();
+    redis.command(&["ACL", "SETUSER", "narrow", "on", ">secret", "+@all", "~refused*"]).unwrap();
     let narrow = redis.url().replace("redis://", "redis://narrow:secret@");
-    check(&says(&narrow).await, &["{words:db}:", "NOPERM", "no permission"]);
-    redis.command(&["ACL", "SETUSER", "narrow", "~{words:*"]).unwrap();
+    check(&says(&narrow).await, &["{refused:db}:", "NOPERM", "no permission"]);
+    redis.command(&["ACL", "SETUSER", "narrow", "~{refused:*"]).unwrap();
     assert_eq!(says(&narrow).await, [None, None, None]);
 
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    check(&says(&redis.url()).await[2..], &["{words:db}:", "maxmemory is too small", "OOM"]);
+    check(&says(&redis.url()).await[2..], &["{refused:db}:", "maxmemory is too small", "OOM"]);
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
     redis.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
-    check(&says(&redis.url()).await[2..], &["{words:db}:", "READONLY", "read-only replica"]);
+    check(&says(&redis.url()).await[2..], &["{refused:db}:", "READONLY", "read-only replica"]);
 }
 
 #[tokio::test]
-async fn a_cluster_s_node_that_does_not_hold_the_keys_says_so() {
+async fn a_cluster_s_node_that_does_not_hold_the_keys_is_reported() {
     let redis = Redis::start_with(&["--cluster-enabled", "yes"]).unwrap();
     let options = options_at(&redis);
     let mut appender = Appender::connect(&options).await.unwrap();
     let error = appender.beat(EPOCH).await.unwrap_err().to_string();
     assert!(error.contains("{cluster:db}:beat:7") && error.contains("Redis Cluster"), "{error}");
-    // all keys lie in one slot, so a node that holds it serves them
+    // all keys are in one slot, so a node that holds it serves them
     redis.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).unwrap();
     wait_for("the cluster", Duration::from_secs(20), async || {
         let beat = async { Appender::connect(&options).await?.beat(EPOCH).await };
@@ -182,8 +182,8 @@ fn options_at(redis: &Redis) -> Options {
 }
 
 #[tokio::test]
-async fn a_full_stream_takes_less_than_half_of_what_is_said_to_be_needed() {
-    // the most entries, each as large as makes the most bytes; and few large ones, where trimming leaves whole nodes
+async fn a_full_stream_takes_less_than_half_of_the_needed_memory() {
+    // the most entries, each as large as the byte limit allows; and few large ones, where trimming keeps whole nodes
     for (appends, entries, bytes) in [(240, 100, 3_400), (40, 1, 4 << 20)] {
         let redis = Redis::start().unwrap();
         let mut appender = Appender::connect(&options_at(&redis)).await.unwrap();
@@ -211,7 +211,7 @@ async fn a_full_stream_takes_less_than_half_of_what_is_said_to_be_needed() {
 }
 
 #[tokio::test]
-async fn who_was_last_at_work_is_known_until_it_ends_in_order() {
+async fn the_last_leader_is_known_until_its_regular_end() {
     let mut appender = Appender::connect(&options("leaders")).await.unwrap();
     assert_eq!(appender.last_leader(EPOCH).await.unwrap(), None);
     appender.sign(EPOCH, "one").await.unwrap();
@@ -224,7 +224,10 @@ async fn who_was_last_at_work_is_known_until_it_ends_in_order() {
     redis().command(&["EXPIRE", &stream, "86000"]).unwrap();
     assert!(appender.last_leader(EPOCH).await.unwrap().unwrap().silent_for >= silent(400));
     appender.beat(EPOCH).await.unwrap();
-    assert!(appender.last_leader(EPOCH).await.unwrap().unwrap().silent_for < silent(60), "a beat is as good");
+    assert!(
+        appender.last_leader(EPOCH).await.unwrap().unwrap().silent_for < silent(60),
+        "a heartbeat counts too"
+    );
     appender.unsign(EPOCH, "another").await.unwrap();
     assert!(appender.last_leader(EPOCH).await.unwrap().is_some());
     appender.unsign(EPOCH, "one").await.unwrap();
@@ -232,7 +235,7 @@ async fn who_was_last_at_work_is_known_until_it_ends_in_order() {
 }
 
 #[tokio::test]
-async fn the_user_of_the_documentation_may_do_all_that_is_needed() {
+async fn the_documented_user_has_all_needed_permissions() {
     let install = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/INSTALL.md");
     let install = std::fs::read_to_string(install).unwrap();
     let command = install.split('`').find(|code| code.starts_with("ACL SETUSER rowcast ")).unwrap();

@@ -1,4 +1,4 @@
-//! Events on a pod when it acquires the Lease: `kubectl describe pod` shows who led when.
+//! Events on a pod when it acquires the Lease: `kubectl describe pod` shows which pod led when.
 
 use std::time::Duration;
 

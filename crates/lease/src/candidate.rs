@@ -1,4 +1,4 @@
-//! Carries out what the elector decided: the requests, the waits, and the changes of leadership.
+//! Executes the elector's steps: the requests, the waits, and the changes of leadership.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -32,14 +32,14 @@ pub struct Candidate {
     held: watch::Sender<Option<Held>>,
     handed: TaskTracker,
     claim: Arc<Notify>,
-    news: mpsc::Sender<Takeover>,
+    takeovers: mpsc::Sender<Takeover>,
 }
 
-/// A candidate for the Lease of the configuration, the election as seen by who wants to lead, and the task that tells of
-/// takeovers; `pod` is this pod's name, and `life` tells this process from earlier ones of the same pod.
+/// A candidate for the configured Lease, the elections from which it gets its leadership, and the task that records
+/// takeovers; `pod` is this pod's name, and `life` distinguishes this process from earlier ones of the same pod.
 ///
 /// # Errors
-/// When there is no access to a Kubernetes API. That it does not answer is no error: it may come back.
+/// When there is no access to a Kubernetes API. An API that does not answer is no error: it may recover.
 pub async fn stand(
     config: &Config,
     pod: &str,
@@ -49,17 +49,17 @@ pub async fn stand(
     let timing = config.timing();
     let object = Object::connect(config.namespace.as_deref(), &config.name, timing.request()).await?;
     let (held, seen) = watch::channel(None);
-    let (news, told) = mpsc::channel(TAKEOVER_QUEUE);
+    let (takeovers, taken) = mpsc::channel(TAKEOVER_QUEUE);
     let (handed, claim) = (TaskTracker::new(), Arc::new(Notify::new()));
     handed.close();
     let elections = Elections { held: seen, handed: handed.clone(), claim: claim.clone(), last: 0 };
-    let announcer = announce(object.clone(), config.clone(), pod.to_owned(), told);
+    let announcer = announce(object.clone(), config.clone(), pod.to_owned(), taken);
     let elector = Elector::new(pod, life, timing);
-    Ok((Candidate { elector, object, metrics, held, handed, claim, news }, elections, announcer))
+    Ok((Candidate { elector, object, metrics, held, handed, claim, takeovers }, elections, announcer))
 }
 
 impl Candidate {
-    /// Takes part until `stop`, then waits for the leadership to be given back and releases the Lease.
+    /// Takes part until `stop`, then waits for the leadership to be returned and releases the Lease.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let object = self.object.clone();
@@ -110,7 +110,7 @@ impl Candidate {
         Event::Failed
     }
 
-    /// Ends the leadership, and waits until nobody holds it.
+    /// Ends the leadership, and waits until it is dropped.
     async fn take_back(&self) {
         self.held.send_replace(None);
         self.metrics.is_leader.set(0);
@@ -140,12 +140,12 @@ impl Candidate {
         self.metrics.transitions.inc();
         let previous = self.elector.previous().map(str::to_owned);
         tracing::info!(term = held.term, by = ?held.by, previous, "leadership acquired");
-        // without room, the event is not sent; the log has it
-        let _ = self.news.try_send(Takeover { term: held.term, by: held.by, previous });
+        // with a full queue the event is not sent; the log has it
+        let _ = self.takeovers.try_send(Takeover { term: held.term, by: held.by, previous });
     }
 }
 
-/// The next vacancy. A stream that has ended has none.
+/// The next vacancy. After the stream has ended there is none.
 async fn vacancy(vacancies: &mut (impl Stream<Item = ()> + Unpin)) {
     match vacancies.next().await {
         Some(()) => {}

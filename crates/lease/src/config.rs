@@ -30,7 +30,7 @@ pub struct Config {
     pub pod: Option<String>,
     /// This pod's uid, for its events.
     pub pod_uid: Option<String>,
-    /// A Lease that is unchanged for so long may be taken.
+    /// A Lease that is unchanged for this long may be taken.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String", extend("format" = "duration"))]
     pub duration: Duration,
@@ -38,7 +38,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String", extend("format" = "duration"))]
     pub renew_deadline: Duration,
-    /// Between two looks, and between two renewals.
+    /// The interval between checks, and between renewals.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String", extend("format" = "duration"))]
     pub retry: Duration,
@@ -61,7 +61,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What is wrong with it: each key with a sentence.
+    /// The faults: each key with a sentence.
     pub fn faults(&self) -> Vec<(&'static str, &'static str)> {
         let mut faults = Vec::new();
         if self.name.is_empty() {
@@ -88,12 +88,12 @@ impl Config {
 /// The election's times.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// A Lease that is unchanged for so long may be taken.
+    /// A Lease that is unchanged for this long may be taken.
     pub duration: Duration,
-    /// A leader that could not renew for so long stops. Two leaders do not overlap as long as no clock runs
-    /// `duration / renew_deadline` times as fast as another, nobody claims or deletes the Lease, and the API is there.
+    /// A leader that could not renew for this long stops. Two leaders do not overlap as long as no clock runs `duration /
+    /// renew_deadline` times as fast as another, the Lease is not claimed or deleted, and the API is reachable.
     pub renew_deadline: Duration,
-    /// Between two looks, and between two renewals.
+    /// The interval between checks, and between renewals.
     pub retry: Duration,
 }
 

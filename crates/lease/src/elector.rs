@@ -1,7 +1,7 @@
-//! What a candidate does next: a pure state machine from what happened, and the own clock's now, to the next step.
+//! The election as a pure state machine: from an event and the current time of the local clock to the next step.
 //!
-//! No time that another machine wrote is ever looked at. What counts is how long this candidate has seen the Lease
-//! unchanged, and when it sent the request that renewed it: the others cannot have seen that renewal before.
+//! Times that other machines wrote are never used. What counts is how long this candidate has seen the Lease unchanged,
+//! and when it sent the request that renewed it: the others cannot have seen that renewal before.
 
 use std::time::Duration;
 
@@ -13,27 +13,27 @@ use crate::config::Timing;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(pub String);
 
-/// What a Lease says.
+/// The content of a Lease.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
-    /// Who holds it: `pod/life`; a pod's container may be started several times.
+    /// The holder, `pod/life`; a pod's container may be started several times.
     pub holder: Option<String>,
     /// How often it was taken (`leaseTransitions`): each leadership has a number of its own.
     pub term: u64,
-    /// How long its holder wants it to be respected.
+    /// How long others must respect it without a renewal.
     pub duration: Duration,
 }
 
 /// A Lease as it was read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Which state it is.
+    /// Its state.
     pub version: Version,
-    /// What it says.
+    /// Its content.
     pub record: Record,
 }
 
-/// What happened.
+/// An input of the state machine.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A wait is over.
@@ -44,7 +44,7 @@ pub enum Event {
     Written(Seen),
     /// A write met another state than the one it was to replace.
     Refused,
-    /// The API gave no answer, or no useful one.
+    /// The API gave no answer, or no usable one.
     Failed,
     /// The leader's work is not being done, as far as this candidate sees.
     Claim,
@@ -52,16 +52,16 @@ pub enum Event {
     Stop,
 }
 
-/// What is to be done. Each step but the last gives one [`Event`].
+/// An output of the state machine. Each step but the last results in one [`Event`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Read the Lease.
     Read,
-    /// Replace this state, or make the object.
+    /// Replace this state, or create the object.
     Write {
         /// The state.
         over: Option<Version>,
-        /// By what.
+        /// The new content.
         record: Record,
     },
     /// Wait until then.
@@ -70,10 +70,10 @@ pub enum Step {
     Done,
 }
 
-/// Why somebody took the Lease.
+/// Why the Lease was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// There was none, or nobody held it.
+    /// There was none, or it had no holder.
     Free,
     /// Its holder had not renewed it in time.
     Expired,
@@ -81,7 +81,7 @@ pub enum Change {
     Own,
     /// Its holder's work was not done.
     Claimed,
-    /// The API is unreachable for everybody: the last holder continues.
+    /// The API is unreachable for all candidates: the last holder continues.
     Interim,
 }
 
@@ -90,11 +90,11 @@ pub enum Change {
 pub struct Held {
     /// The Lease's transitions when it was taken.
     pub term: u64,
-    /// It ends then, if nothing renews it.
+    /// When it ends, unless it is renewed.
     pub until: Instant,
-    /// How it came.
+    /// Why it was granted.
     pub by: Change,
-    /// Which grant it is; each is handed out once.
+    /// The number of the grant; each is handed out once.
     pub grant: u64,
 }
 
@@ -106,30 +106,30 @@ pub struct Elector {
     timing: Timing,
     /// The Lease as it was last seen, and since when.
     observed: Option<(Seen, Instant)>,
-    /// Since when the holder that is observed has held it, as far as was seen.
+    /// Since when the observed holder has held it, as far as was seen.
     holder_since: Option<Instant>,
     held: Option<Held>,
     grants: u64,
-    /// The highest term that was seen or written: a Lease that was deleted by hand begins behind it.
+    /// The highest term that was seen or written: a Lease that was deleted by hand continues after it.
     highest: u64,
-    /// Whom it was taken from.
+    /// The holder from which it was taken.
     previous: Option<String>,
     /// When the last write was sent, and why, if it was to take the Lease.
     sent: Option<(Instant, Option<Change>)>,
-    /// A write was sent whose fate is unknown.
+    /// A write was sent whose outcome is unknown.
     doubtful: bool,
-    /// Writes that were refused since the last wait.
+    /// The number of writes refused since the last wait.
     refused: u32,
-    /// No write has come through since then, and nobody else's was seen.
+    /// Since when no own write has succeeded and none of another candidate was seen.
     silent_since: Option<Instant>,
-    /// When the Lease is looked at or renewed next.
+    /// When the Lease is read or renewed next.
     due: Option<Instant>,
     claiming: bool,
     stopping: bool,
 }
 
 impl Elector {
-    /// A candidate: its pod, and a name for this life of it that no other life has.
+    /// A candidate: its pod, and a name of this process that no other process of the pod has.
     pub fn new(pod: &str, life: &str, timing: Timing) -> Self {
         Self {
             pod: pod.to_owned(),
@@ -151,7 +151,7 @@ impl Elector {
         }
     }
 
-    /// Who held the Lease before this candidate took it.
+    /// The holder before this candidate took the Lease.
     pub fn previous(&self) -> Option<&str> {
         self.previous.as_deref()
     }
@@ -161,7 +161,7 @@ impl Elector {
         self.held.filter(|held| now < held.until)
     }
 
-    /// The next step after what happened.
+    /// The next step after an event.
     pub fn next(&mut self, event: Event, now: Instant) -> Step {
         self.held = self.held(now);
         match event {
@@ -188,7 +188,7 @@ impl Elector {
     fn read(&mut self, seen: Option<Seen>, now: Instant) -> Step {
         self.doubtful = false;
         let Some(seen) = seen else {
-            // deleted by hand: what was held is no more, and its number goes on
+            // deleted by hand: the leadership is lost, and the numbering continues
             (self.held, self.holder_since, self.observed) = (None, None, None);
             let term = self.highest + 1;
             return if self.stopping { Step::Done } else { self.write(None, term, Some(Change::Free), now) };
@@ -202,11 +202,11 @@ impl Elector {
             return if own { self.release(&seen) } else { Step::Done };
         }
         match self.held {
-            // until the Lease says anew whose it is, nobody else has it, and the work goes on
+            // until the Lease names a holder again no other candidate has it, and the work continues
             Some(Held { by: Change::Interim, .. }) if own => {
                 self.write(Some(seen.version), seen.record.term + 1, Some(Change::Own), now)
             }
-            // an earlier renewal had come through after all
+            // an earlier renewal had succeeded after all
             Some(held) if own && held.term == seen.record.term => {
                 self.write(Some(seen.version), held.term, None, now)
             }
@@ -233,7 +233,7 @@ impl Elector {
             None => Some(Change::Free),
             Some(holder) if holder.split('/').next() == Some(self.pod.as_str()) => Some(Change::Own),
             Some(_) if unchanged >= self.timing.duration.max(seen.record.duration) => Some(Change::Expired),
-            // whoever has just begun is given its time, so that the Lease does not go back and forth
+            // a new holder keeps it for its duration, so that the Lease does not move back and forth
             Some(_) if self.claiming && tenure >= self.timing.duration => Some(Change::Claimed),
             Some(_) => None,
         }
@@ -253,7 +253,7 @@ impl Elector {
             held.until = until;
         }
         self.observe(seen, now);
-        // a renewal whose answer came after the deadline renews nothing
+        // a renewal whose answer arrived after the deadline renews nothing
         self.held = self.held(now);
         self.wait(now)
     }
@@ -263,8 +263,8 @@ impl Elector {
         self.held = Some(Held { term, until, by, grant: self.grants });
     }
 
-    /// Somebody else wrote, or an own write came through after all: reading tells. Refused again, it is no race but an
-    /// API that will not have it.
+    /// Another candidate wrote, or an own write succeeded after all: reading shows which. If refused again, it is not a
+    /// race but an API that refuses the write.
     fn refused(&mut self, now: Instant) -> Step {
         self.sent = None;
         self.refused += 1;
@@ -288,25 +288,25 @@ impl Elector {
         if self.held.is_none() {
             return wait;
         }
-        // there is time for another try before the deadline
+        // there is time for another attempt before the deadline
         let soon = now + self.timing.retry / 4;
         self.due = Some(soon);
         Step::Wait(soon)
     }
 
-    /// Nobody does the work. A Lease that can be read is taken from its holder. When the API is away for everybody,
-    /// nobody can be given the right, so the last holder takes it: it alone knows that it was the last, and it waits
-    /// for as long as another one that reaches the API would have needed to take the Lease.
+    /// The work is not being done. A Lease that can be read is taken from its holder. When the API is unreachable for all
+    /// candidates, none can be elected, so the last holder continues: it alone knows that it was the last, and it waits
+    /// for as long as another candidate that reaches the API would have needed to take the Lease.
     fn claim(&mut self, now: Instant) -> Step {
-        // whoever leads by the Lease does not claim; whoever leads without it and claims has given it back
+        // a leader by the Lease does not claim; one that leads without it and claims has returned its leadership
         if self.held.is_some_and(|held| held.by != Change::Interim) || self.stopping {
-            return self.go_on_waiting(now);
+            return self.keep_waiting(now);
         }
         let silent = self.silent_since.is_some_and(|since| now - since >= self.timing.duration);
         let last = self.observed.as_ref().filter(|(seen, _)| silent && self.is_own(seen));
         if let Some(term) = last.map(|(seen, _)| seen.record.term) {
             self.grant(term, now + self.timing.duration, Change::Interim);
-            return self.go_on_waiting(now);
+            return self.keep_waiting(now);
         }
         self.claiming = true;
         Step::Read
@@ -318,7 +318,7 @@ impl Elector {
         let held = self.held.take().is_some_and(|held| held.by != Change::Interim);
         match &self.observed {
             Some((seen, _)) if held => self.release(&seen.clone()),
-            // it may still say that this candidate holds it
+            // it may still name this candidate as the holder
             Some((seen, _)) if self.doubtful || self.is_own(seen) => Step::Read,
             None if self.doubtful => Step::Read,
             _ => Step::Done,
@@ -340,7 +340,7 @@ impl Elector {
     fn wait(&mut self, now: Instant) -> Step {
         (self.claiming, self.refused) = (false, 0);
         let mut until = now + self.timing.retry;
-        // an expiry is looked at when it comes, not a retry later
+        // the Lease is checked at its expiry, not a retry later
         if let (None, Some((seen, since))) = (self.held, &self.observed) {
             let expiry = *since + self.timing.duration.max(seen.record.duration);
             if expiry > now {
@@ -351,7 +351,7 @@ impl Elector {
         Step::Wait(until)
     }
 
-    fn go_on_waiting(&self, now: Instant) -> Step {
+    fn keep_waiting(&self, now: Instant) -> Step {
         Step::Wait(self.due.unwrap_or(now))
     }
 

@@ -10,7 +10,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::elector::{Change, Held};
 
-/// The election, as those see it who want to lead.
+/// The elections, from which a process gets its leadership.
 #[derive(Debug)]
 pub struct Elections {
     pub(crate) held: watch::Receiver<Option<Held>>,
@@ -21,8 +21,8 @@ pub struct Elections {
 }
 
 impl Elections {
-    /// Returns when this candidate leads. One leadership is handed out once: whoever gave it back early waits for
-    /// the next one.
+    /// Returns when this candidate leads. Each leadership is handed out once: after an early return, this waits for the
+    /// next one.
     pub async fn won(&mut self) -> Leadership {
         loop {
             let held = *self.held.borrow_and_update();
@@ -40,20 +40,20 @@ impl Elections {
                 _ => {}
             }
             if self.held.changed().await.is_err() {
-                // without its candidate there is nothing to win, and the process is about to end
+                // without its candidate no election can be won, and the process is about to end
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// Says that the leader's work is not being done, as far as can be seen from here. A leader that has had the
-    /// Lease for its duration is replaced.
+    /// Reports that the leader's work is not being done, as far as this process sees. A leader that has had the Lease for
+    /// its duration is replaced.
     pub fn claim(&self) {
         self.claim.notify_one();
     }
 }
 
-/// Held by the one that leads. It ends by itself at the renew deadline, whatever the API or the candidate does.
+/// Held by the leader. It ends by itself at the renew deadline, whatever the API or the candidate does.
 #[derive(Debug)]
 pub struct Leadership {
     term: u64,
@@ -70,12 +70,12 @@ impl Leadership {
         self.term
     }
 
-    /// How it came.
+    /// Why it was granted.
     pub fn by(&self) -> Change {
         self.by
     }
 
-    /// Whether it holds now.
+    /// Whether it is valid now.
     pub fn holds(&self) -> bool {
         self.until().is_some_and(|until| Instant::now() < until)
     }
@@ -92,7 +92,7 @@ impl Leadership {
     }
 
     fn until(&self) -> Option<Instant> {
-        // the candidate is gone, and nobody renews any more
+        // the candidate has ended, so there are no more renewals
         self.held.has_changed().ok()?;
         let held = self.held.borrow();
         held.filter(|held| held.grant == self.grant).map(|held| held.until)

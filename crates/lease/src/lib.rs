@@ -1,13 +1,13 @@
 //! Leader election over one Lease object of Kubernetes.
 //!
-//! `elector` decides and does no IO, `candidate` does what it decided, `leadership` is what the winner holds. The
-//! rules are those of client-go's leader election: whoever finds the Lease empty, or sees it unchanged for its
-//! whole duration, writes its own name into it; who holds it renews it, and stops by itself at the renew deadline.
-//! Two things are different. The Lease is made by PUT, so that a Role can name the one object that it is about. And a
-//! replica that sees the leader's work undone may claim the Lease before it expires ([`Elections::claim`]): whoever
-//! offers that must make two leaders at once harmless.
+//! `elector` decides and does no IO, `candidate` executes its steps, `leadership` is what the winner holds. The rules are
+//! those of client-go's leader election: a candidate that finds the Lease without a holder, or sees it unchanged for its
+//! whole duration, writes its own name into it; the holder renews it, and stops by itself at the renew deadline. Two
+//! things are different. The Lease is created by PUT, so that a Role can name this one object. And a replica that sees
+//! the leader's work undone may claim the Lease before it expires ([`Elections::claim`]): a service that uses this must
+//! make two leaders at once harmless.
 //!
-//! This crate knows nothing of what is led.
+//! This crate does not depend on what is led.
 
 mod announcer;
 mod candidate;

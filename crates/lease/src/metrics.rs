@@ -1,4 +1,4 @@
-//! What a candidate counts.
+//! The metrics of a candidate.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
@@ -11,7 +11,7 @@ pub struct Metrics {
     pub transitions: IntCounter,
     /// How long renewals take.
     pub renew: Histogram,
-    /// Requests about the Lease that got no useful answer.
+    /// Requests for the Lease without a usable answer.
     pub errors: IntCounter,
 }
 

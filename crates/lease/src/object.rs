@@ -20,7 +20,7 @@ use crate::elector::{Record, Seen, Version};
 /// How long a connection to the API may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Why the API could not be asked, or gave no useful answer.
+/// Why a request to the API failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Neither a pod's own account nor a kubeconfig.
@@ -67,7 +67,7 @@ impl Object {
         self.client.clone()
     }
 
-    /// The namespace that it lies in.
+    /// Its namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -77,15 +77,15 @@ impl Object {
         &self.name
     }
 
-    /// What it says; none where there is no such object.
+    /// Its state; `None` where there is no such object.
     pub async fn read(&self) -> Result<Option<Seen>, Error> {
         let read = self.api.get_opt(&self.name);
         let lease = timeout(self.within, read).await.map_err(|_| Error::Silent(self.within))?;
         Ok(lease.map_err(|error| Error::Api(Box::new(error)))?.map(seen))
     }
 
-    /// Replaces a state of it, or makes it where there was none. PUT does both: the API server asks a Role about
-    /// the object's name in either case, which it cannot for POST.
+    /// Replaces a state of it, or creates it where there was none. PUT does both: the API server can check the object's
+    /// name against a Role in either case, which it cannot for POST.
     pub(crate) async fn write(&self, over: Option<Version>, record: Record) -> Result<WriteOutcome, Error> {
         let replaces = over.is_some();
         let lease = self.lease(over, record);
@@ -93,14 +93,14 @@ impl Object {
         let write = self.api.replace(name, &how, &lease);
         match timeout(self.within, write).await.map_err(|_| Error::Silent(self.within))? {
             Ok(lease) => Ok(WriteOutcome::Written(seen(lease))),
-            // in another state, or there although it was to be made: only reading tells
+            // in another state, or existing although it was to be created: only reading shows which
             Err(kube::Error::Api(status)) if matches!(status.code, 409 | 422) => Ok(WriteOutcome::Refused),
             Err(kube::Error::Api(status)) if status.code == 404 && replaces => Ok(WriteOutcome::Refused),
             Err(error) => Err(Error::Api(Box::new(error))),
         }
     }
 
-    /// One item each time that nobody holds it any more.
+    /// One item each time that the Lease is released.
     pub(crate) fn vacancies(&self) -> impl Stream<Item = ()> + Send + use<> {
         let changes = watcher::watch_object(self.api.clone(), &self.name).default_backoff();
         changes.filter_map(|change| async {
@@ -126,7 +126,7 @@ impl Object {
                 holder_identity: record.holder,
                 lease_transitions: Some(i32::try_from(record.term).unwrap_or(i32::MAX)),
                 lease_duration_seconds: Some(i32::try_from(record.duration.as_secs()).unwrap_or(i32::MAX)),
-                // for people; no candidate compares it with anything
+                // for people; no candidate uses it
                 renew_time: Some(now),
                 ..LeaseSpec::default()
             }),

@@ -1,5 +1,5 @@
-//! Elections of many candidates over a modelled API, with clocks that drift and jump, processes that pause and begin
-//! another life, and requests that are late, lost, or carried out after their sender has given up.
+//! Elections of many candidates over a modelled API, with clocks that drift and jump, processes that pause and restart,
+//! and requests that are late, lost, or executed after their sender has given up.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,16 +14,16 @@ use tokio::time::Instant;
 /// One step of the simulation.
 const STEP: Duration = Duration::from_millis(20);
 
-/// What may go wrong in a run.
+/// The faults of a run.
 #[derive(Debug, Clone, Copy, Default)]
-struct Weather {
+struct Faults {
     /// Clocks run at rates within 1 ± this.
     drift: f64,
     /// Probability, for each candidate and second, of a pause of up to 12 s.
     pauses: f64,
     /// The same for a leap of a clock of up to 20 s ahead.
     jumps: f64,
-    /// The same for an end, and another life of the same pod.
+    /// The same for a restart of the same pod.
     deaths: f64,
     /// The same for a claim.
     claims: f64,
@@ -31,7 +31,7 @@ struct Weather {
     losses: f64,
     /// Probability that a request takes up to 5 s each way.
     delays: f64,
-    /// Probability, for each second, that the API goes away for up to 15 s.
+    /// Probability, for each second, that the API is unreachable for up to 15 s.
     outages: f64,
 }
 
@@ -41,12 +41,12 @@ struct Api {
     version: u64,
     record: Option<Record>,
     away_until: Duration,
-    /// Who wrote which term first.
+    /// The holder that wrote each term first.
     terms: BTreeMap<u64, String>,
 }
 
 impl Api {
-    fn carry_out(&mut self, request: &Step) -> Event {
+    fn execute(&mut self, request: &Step) -> Event {
         match request {
             Step::Read => Event::Read(self.seen()),
             Step::Write { over, record } => {
@@ -56,7 +56,7 @@ impl Api {
                 }
                 self.version += 1;
                 let before = self.record.replace(record.clone()).map_or(0, |before| before.term);
-                assert!(before <= record.term, "term {} comes after term {before}", record.term);
+                assert!(before <= record.term, "term {} follows term {before}", record.term);
                 if let Some(holder) = &record.holder {
                     let first = self.terms.entry(record.term).or_insert_with(|| holder.clone());
                     assert_eq!(first, holder, "two hold term {}", record.term);
@@ -73,7 +73,7 @@ impl Api {
     }
 }
 
-/// A request on its way: when it is carried out, and when its answer comes, if ever.
+/// A request in flight: when it is executed, and when its answer arrives, if ever.
 struct Request {
     step: Step,
     carried_out: Option<Duration>,
@@ -95,27 +95,27 @@ struct Candidate {
 
 struct World {
     rng: StdRng,
-    weather: Weather,
+    faults: Faults,
     base: Instant,
     now: Duration,
     api: Api,
     candidates: Vec<Candidate>,
-    /// Requests whose senders have given up or died; they are carried out all the same.
+    /// Requests whose senders have given up or died; they are executed nevertheless.
     strays: Vec<Request>,
-    reigns: Vec<(u64, usize, Change)>,
+    leaderships: Vec<(u64, usize, Change)>,
     overlaps: usize,
     led: Duration,
 }
 
 impl World {
-    fn new(seed: u64, candidates: usize, weather: Weather) -> Self {
+    fn new(seed: u64, candidates: usize, faults: Faults) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let candidates = (0..candidates)
             .map(|pod| Candidate {
                 elector: elector(pod, 0),
                 pod,
                 life: 0,
-                rate: 1.0 + weather.drift * rng.random_range(-1.0..1.0),
+                rate: 1.0 + faults.drift * rng.random_range(-1.0..1.0),
                 ahead: Duration::from_millis(rng.random_range(0..100_000)),
                 paused_until: Duration::ZERO,
                 waits_until: None,
@@ -124,13 +124,13 @@ impl World {
             .collect();
         Self {
             rng,
-            weather,
+            faults,
             base: Instant::now(),
             now: Duration::ZERO,
             api: Api::default(),
             candidates,
             strays: Vec::new(),
-            reigns: Vec::new(),
+            leaderships: Vec::new(),
             overlaps: 0,
             led: Duration::ZERO,
         }
@@ -139,14 +139,14 @@ impl World {
     fn run(&mut self, time: Duration) {
         while self.now < time {
             self.now += STEP;
-            self.strike();
+            self.inject_faults();
             for number in 0..self.candidates.len() {
                 self.advance(number);
             }
             let mut strays = std::mem::take(&mut self.strays);
-            strays.retain_mut(|stray| !self.carry_out(stray));
+            strays.retain_mut(|stray| !self.execute(stray));
             self.strays.extend(strays);
-            self.look();
+            self.observe();
         }
     }
 
@@ -162,19 +162,19 @@ impl World {
         Duration::from_secs_f64(self.rng.random_range(0.0..most))
     }
 
-    fn strike(&mut self) {
-        if self.happens(self.weather.outages) {
+    fn inject_faults(&mut self) {
+        if self.happens(self.faults.outages) {
             self.api.away_until = self.now + self.up_to(15.0);
         }
         for number in 0..self.candidates.len() {
-            if self.happens(self.weather.pauses) {
+            if self.happens(self.faults.pauses) {
                 self.candidates[number].paused_until = self.now + self.up_to(12.0);
             }
-            if self.happens(self.weather.jumps) {
+            if self.happens(self.faults.jumps) {
                 let leap = self.up_to(20.0);
                 self.candidates[number].ahead += leap;
             }
-            if self.happens(self.weather.deaths) {
+            if self.happens(self.faults.deaths) {
                 let candidate = &mut self.candidates[number];
                 candidate.life += 1;
                 candidate.elector = elector(candidate.pod, candidate.life);
@@ -186,9 +186,9 @@ impl World {
 
     fn advance(&mut self, number: usize) {
         if self.candidates[number].paused_until > self.now {
-            // what it has sent goes on without it
+            // its requests continue without it
             if let Some(mut request) = self.candidates[number].request.take() {
-                self.carry_out(&mut request);
+                self.execute(&mut request);
                 self.candidates[number].request = Some(request);
             }
             return;
@@ -196,7 +196,7 @@ impl World {
         let clock = self.clock(&self.candidates[number]);
         let event = match self.candidates[number].request.take() {
             Some(mut request) => {
-                self.carry_out(&mut request);
+                self.execute(&mut request);
                 if request.answer.is_some_and(|at| at <= self.now) && request.outcome.is_some() {
                     request.outcome.take()
                 } else if request.given_up <= self.now {
@@ -210,23 +210,23 @@ impl World {
             None if self.candidates[number].waits_until.is_none_or(|until| until <= clock) => {
                 Some(Event::Due)
             }
-            None if self.happens(self.weather.claims) => Some(Event::Claim),
+            None if self.happens(self.faults.claims) => Some(Event::Claim),
             None => None,
         };
         let Some(event) = event else { return };
         let step = self.candidates[number].elector.next(event, clock);
         match step {
             Step::Wait(until) => self.candidates[number].waits_until = Some(until),
-            Step::Done => unreachable!("nobody was told to stop"),
+            Step::Done => unreachable!("no candidate stops here"),
             request => self.send(number, request),
         }
     }
 
     fn send(&mut self, number: usize, step: Step) {
-        let latency = if self.rng.random_bool(self.weather.delays) { 5.0 } else { 0.1 };
+        let latency = if self.rng.random_bool(self.faults.delays) { 5.0 } else { 0.1 };
         let carried_out = self.now + self.up_to(latency);
         let answer = carried_out + self.up_to(latency);
-        let lost = self.weather.losses;
+        let lost = self.faults.losses;
         let away = self.api.away_until > carried_out;
         self.candidates[number].request = Some(Request {
             step,
@@ -237,12 +237,12 @@ impl World {
         });
     }
 
-    /// Carries a request out when its time has come; whether it is over.
-    fn carry_out(&mut self, request: &mut Request) -> bool {
+    /// Executes a request at its time; returns whether it is done.
+    fn execute(&mut self, request: &mut Request) -> bool {
         match request.carried_out {
             Some(at) if at <= self.now => {
                 request.carried_out = None;
-                request.outcome = Some(self.api.carry_out(&request.step));
+                request.outcome = Some(self.api.execute(&request.step));
                 true
             }
             Some(_) => false,
@@ -250,7 +250,7 @@ impl World {
         }
     }
 
-    fn look(&mut self) {
+    fn observe(&mut self) {
         let leaders: Vec<(usize, Held)> = (self.candidates.iter())
             .filter(|candidate| candidate.paused_until <= self.now)
             .filter_map(|candidate| Some((candidate.pod, candidate.elector.held(self.clock(candidate))?)))
@@ -258,8 +258,8 @@ impl World {
         self.led += if leaders.is_empty() { Duration::ZERO } else { STEP };
         self.overlaps += usize::from(leaders.len() > 1);
         for (pod, held) in leaders {
-            if !self.reigns.contains(&(held.term, pod, held.by)) {
-                self.reigns.push((held.term, pod, held.by));
+            if !self.leaderships.contains(&(held.term, pod, held.by)) {
+                self.leaderships.push((held.term, pod, held.by));
             }
         }
     }
@@ -269,32 +269,32 @@ fn elector(pod: usize, life: usize) -> Elector {
     Elector::new(&format!("pod-{pod}"), &life.to_string(), Timing::default())
 }
 
-/// Whatever happens, a term belongs to one life of one pod (the model asserts it at each write), and the API's faults
-/// over, somebody leads again.
-fn one_of_many_leads(seed: u64, candidates: usize, weather: Weather) -> World {
-    let mut world = World::new(seed, candidates, weather);
+/// Whatever happens, a term belongs to one process of one pod (the model asserts it at each write), and after the faults
+/// of the API there is a leader again.
+fn one_of_many_leads(seed: u64, candidates: usize, faults: Faults) -> World {
+    let mut world = World::new(seed, candidates, faults);
     world.run(Duration::from_secs(90));
-    world.weather = Weather { drift: weather.drift, ..Weather::default() };
+    world.faults = Faults { drift: faults.drift, ..Faults::default() };
     let storm = world.now;
     world.run(storm + Duration::from_secs(40));
     world.led = Duration::ZERO;
     let before = world.now;
     world.run(before + Duration::from_secs(30));
-    assert_eq!(world.led, world.now - before, "in fair weather somebody leads all the time");
+    assert_eq!(world.led, world.now - before, "without faults there is always a leader");
     world
 }
 
-fn weather() -> impl Strategy<Value = Weather> {
+fn faults() -> impl Strategy<Value = Faults> {
     // 1.25 / 0.75 is still less than duration / renew_deadline
     (0.0..0.25, 0.0..0.1, 0.0..0.05, 0.0..0.3, 0.0..0.03).prop_map(
-        |(drift, pauses, deaths, losses, outages)| Weather {
+        |(drift, pauses, deaths, losses, outages)| Faults {
             drift,
             pauses,
             deaths,
             losses,
             delays: 0.05,
             outages,
-            ..Weather::default()
+            ..Faults::default()
         },
     )
 }
@@ -303,37 +303,42 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn two_never_lead_at_once(seed: u64, candidates in 2..6_usize, weather in weather()) {
-        let world = one_of_many_leads(seed, candidates, weather);
-        prop_assert_eq!(world.overlaps, 0, "{:?}", world.reigns);
-        prop_assert!(world.reigns.len() > usize::from(weather.pauses > 0.05));
-        let terms = world.reigns.iter().filter(|reign| reign.2 != Change::Interim).map(|reign| reign.0);
-        prop_assert!(terms.is_sorted(), "terms only grow: {:?}", world.reigns);
+    fn two_never_lead_at_once(seed: u64, candidates in 2..6_usize, faults in faults()) {
+        let world = one_of_many_leads(seed, candidates, faults);
+        prop_assert_eq!(world.overlaps, 0, "{:?}", world.leaderships);
+        prop_assert!(world.leaderships.len() > usize::from(faults.pauses > 0.05));
+        let terms = world.leaderships.iter().filter(|leadership| leadership.2 != Change::Interim).map(|leadership| leadership.0);
+        prop_assert!(terms.is_sorted(), "terms only grow: {:?}", world.leaderships);
     }
 
     #[test]
-    fn jumping_clocks_and_claims_give_no_term_twice(seed: u64, candidates in 2..6_usize, weather in weather()) {
-        no_term_begins_twice(seed, candidates, Weather { jumps: 0.1, claims: 0.5, ..weather });
+    fn jumping_clocks_and_claims_give_no_term_twice(seed: u64, candidates in 2..6_usize, faults in faults()) {
+        no_term_begins_twice(seed, candidates, Faults { jumps: 0.1, claims: 0.5, ..faults });
     }
 }
 
 /// Terms only grow in the Lease (the model asserts it at each write), and for each pod. Between pods they do not have
 /// to: a clock that jumped gives a pod the next term while the answer that gives another pod its term is on its way.
-fn no_term_begins_twice(seed: u64, candidates: usize, weather: Weather) {
-    let world = one_of_many_leads(seed, candidates, weather);
-    let terms: Vec<_> = world.reigns.iter().filter(|reign| reign.2 != Change::Interim).collect();
-    let different: BTreeSet<_> = terms.iter().map(|reign| reign.0).collect();
-    assert_eq!(different.len(), terms.len(), "a term begins once: {:?}", world.reigns);
+fn no_term_begins_twice(seed: u64, candidates: usize, faults: Faults) {
+    let world = one_of_many_leads(seed, candidates, faults);
+    let terms: Vec<_> =
+        world.leaderships.iter().filter(|leadership| leadership.2 != Change::Interim).collect();
+    let different: BTreeSet<_> = terms.iter().map(|leadership| leadership.0).collect();
+    assert_eq!(different.len(), terms.len(), "a term begins once: {:?}", world.leaderships);
     for pod in 0..candidates {
-        let own = terms.iter().filter(|reign| reign.1 == pod);
-        assert!(own.is_sorted_by_key(|reign| reign.0), "terms of a pod only grow: {:?}", world.reigns);
+        let own = terms.iter().filter(|leadership| leadership.1 == pod);
+        assert!(
+            own.is_sorted_by_key(|leadership| leadership.0),
+            "terms of a pod only grow: {:?}",
+            world.leaderships
+        );
     }
 }
 
-/// Pod 0 leads by term 12 when pod 1 hears that it has term 11.
+/// Pod 0 leads with term 12 when pod 1 receives the answer that it has term 11.
 #[test]
 fn an_answer_may_come_after_the_next_term_has_begun() {
-    let weather = Weather {
+    let faults = Faults {
         drift: 0.061_639_606_364_392_53,
         pauses: 0.083_195_977_754_463_84,
         jumps: 0.1,
@@ -343,5 +348,5 @@ fn an_answer_may_come_after_the_next_term_has_begun() {
         delays: 0.05,
         outages: 0.0,
     };
-    no_term_begins_twice(2_128_303_747_514_795_823, 2, weather);
+    no_term_begins_twice(2_128_303_747_514_795_823, 2, faults);
 }

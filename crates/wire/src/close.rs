@@ -1,15 +1,15 @@
-//! Why a socket ends: one table of codes, each with what the client should do next.
+//! Why a socket is closed: one table of codes, each with what the client should do next.
 
 /// What a client should do after a close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Come back after `after_ms` and resume from the last position.
+    /// Reconnect after `after_ms` and resume from the last position.
     Resume,
-    /// Come back later and later, then resume.
+    /// Reconnect with increasing delays, then resume.
     BackOff,
     /// Take a snapshot: the log no longer reaches back to the position.
     Snapshot,
-    /// Come back with a valid token, then resume.
+    /// Reconnect with a valid token, then resume.
     Authenticate,
     /// Do not repeat what was sent.
     Stop,
@@ -17,12 +17,12 @@ pub enum Next {
 
 macro_rules! close_codes {
     ($($(#[doc = $doc:literal])* $name:ident = $code:literal $reason:literal $next:ident;)*) => {
-        /// Every ending of a socket.
+        /// Every reason for the close of a socket.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Close { $($(#[doc = $doc])* $name),* }
 
         impl Close {
-            /// All of the table, in the order of its codes.
+            /// All rows of the table, in the order of their codes.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The WebSocket close code.
@@ -30,7 +30,7 @@ macro_rules! close_codes {
                 match self { $(Self::$name => $code),* }
             }
 
-            /// The stable word in `bye`, the close frame, logs and metrics.
+            /// The stable reason in `bye`, the close frame, logs and metrics.
             pub const fn reason(self) -> &'static str {
                 match self { $(Self::$name => $reason),* }
             }
@@ -55,13 +55,13 @@ close_codes! {
     GoingAway = 1001 "going-away" Resume;
     /// Broken WebSocket framing.
     Protocol = 1002 "protocol-error" Stop;
-    /// A binary message, where only text has a meaning.
+    /// A binary message, where only text is permitted.
     Binary = 1003 "text-only" Stop;
     /// A text message that is not UTF-8.
     NotUtf8 = 1007 "not-utf8" Stop;
-    /// A message in more fragments than the limit that `hello` names, or one of more than 4 KiB that was not whole after 10 s.
+    /// A message in more fragments than the limit in `hello`, or one of more than 4 KiB that was not complete after 10 s.
     Policy = 1008 "policy" Stop;
-    /// A message larger than the limit that `hello` names.
+    /// A message larger than the limit in `hello`.
     TooBig = 1009 "message-too-big" Stop;
     /// This gateway is being replaced; any other one continues.
     Drain = 1012 "drain" Resume;
@@ -69,15 +69,15 @@ close_codes! {
     Overloaded = 1013 "overloaded" BackOff;
     /// Not JSON, or no message of the protocol.
     BadMessage = 4400 "bad-message" Stop;
-    /// The client is not known, or its token has run out.
+    /// The client is not authenticated, or its token has expired.
     Unauthenticated = 4401 "not-authenticated" Authenticate;
-    /// The client is known and may not.
+    /// The client is authenticated but not authorized.
     Forbidden = 4403 "forbidden" Stop;
-    /// The client reads so slowly that retention has passed it, and its protocol has no words for a gap.
+    /// The client reads so slowly that retention has passed it, and its protocol has no message for a gap.
     TooSlow = 4408 "too-slow" Snapshot;
     /// The peer stopped reading and answering pings.
     NoPong = 4409 "no-pong" BackOff;
-    /// More commands than the limit that `hello` names.
+    /// More commands than the limit in `hello`.
     TooMany = 4429 "too-many" BackOff;
 }
 

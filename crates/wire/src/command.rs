@@ -1,4 +1,4 @@
-//! What a client says in v1.
+//! The messages of a client in v1.
 
 mod body;
 mod start;
@@ -21,24 +21,24 @@ use crate::{
 /// One message of a client. Unknown fields are ignored; a message without a known verb has [`Verb::Unknown`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
-    /// Comes back in the answer.
+    /// Returned in the answer.
     pub id: Option<u64>,
-    /// What is asked.
+    /// The command.
     pub verb: Verb,
 }
 
-/// What a client may ask.
+/// The commands of a client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verb {
     /// Start a subscription.
     Subscribe(Subscribe),
     /// End the subscription with this number.
     Unsubscribe(u32),
-    /// Say who it is, first or anew.
+    /// Authenticate, for the first time or again.
     Auth(Auth),
     /// Answer with `pong`.
     Ping,
-    /// No verb of v1, by the name of the first key that is not `id`.
+    /// Not a verb of v1: the name of the first key other than `id`.
     Unknown(String),
     /// A known verb with a body that does not fit.
     Malformed(Refusal),
@@ -62,13 +62,13 @@ pub struct Auth {
 #[derive(JsonSchema)]
 #[schemars(rename = "ClientMessage")]
 pub struct ClientMessage {
-    /// Comes back in the answer.
+    /// Returned in the answer.
     pub id: Option<u64>,
     /// Start a subscription.
     pub subscribe: Option<Subscribe>,
     /// End a subscription.
     pub unsubscribe: Option<Unsubscribe>,
-    /// Say who it is, first or anew.
+    /// Authenticate, for the first time or again.
     pub auth: Option<Auth>,
     /// Answer with `pong`.
     pub ping: Option<Empty>,
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_is_a_word_a_position_or_a_time_back() {
+    fn a_start_is_a_keyword_a_position_or_a_duration() {
         let from = |text: &str| match verb(&format!(r#"{{"subscribe":{{"from":{text}}}}}"#)) {
             Verb::Subscribe(subscribe) => Ok(subscribe.from),
             Verb::Malformed(refusal) => Err(refusal.code),

@@ -64,18 +64,18 @@ impl EntryBuilder {
     }
 }
 
-/// Bytes that are no entry of ours.
+/// The bytes are not a valid entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadEntry {
     /// Written by a later release.
     #[error("unknown entry version {0}")]
     Version(u8),
-    /// Cut short, or lengths that do not fit.
+    /// Truncated, or with lengths that do not fit.
     #[error("malformed entry")]
     Malformed,
 }
 
-/// A decoded entry: one buffer, with where each reading lies in it.
+/// A decoded entry: one buffer, with the place of each reading in it.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// When the tick was committed, in microseconds since 1970.
@@ -103,7 +103,7 @@ pub struct EntryRow<'a> {
 }
 
 impl Entry {
-    /// Reads an entry, checking every length; the JSON itself is taken as the leader wrote it.
+    /// Reads an entry, checking every length; the JSON itself is not checked.
     pub fn decode(bytes: Bytes) -> Result<Self, BadEntry> {
         let mut rest = bytes.clone();
         if rest.len() < HEADER {
@@ -182,7 +182,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_entry_is_refused(cut in 1usize..40) {
+        fn a_truncated_entry_is_refused(cut in 1usize..40) {
             let mut builder = EntryBuilder::new(5);
             builder.push(1, "sensor", |out| out.extend_from_slice(b"{\"some\":\"data of a reading\"}"));
             let whole = builder.finish();

@@ -1,18 +1,18 @@
-//! Why a command is refused: one table of stable words.
+//! Why a command is refused: one table of stable codes.
 
 use std::borrow::Cow;
 
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])* $name:ident = $word:literal $retry:literal;)*) => {
-        /// Every refusal of a command; the connection lives on.
+        /// Every refusal of a command; the connection stays open.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum ErrorCode { $($(#[doc = $doc])* $name),* }
 
         impl ErrorCode {
-            /// All of the table.
+            /// All rows of the table.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The stable word in `error`.
+            /// The stable code in `error`.
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$name => $word),* }
             }
@@ -22,7 +22,7 @@ macro_rules! error_codes {
                 match self { $(Self::$name => $retry),* }
             }
 
-            /// What it says, for the documents.
+            /// The meaning, for the documents.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),*)),* }
             }
@@ -33,7 +33,7 @@ macro_rules! error_codes {
 error_codes! {
     /// A body that does not fit its verb.
     BadCommand = "bad-command" false;
-    /// `from` is no position, or one that the log has not reached.
+    /// `from` is not a position, or one that the log has not reached.
     BadPosition = "bad-position" false;
     /// A pattern that no sensor id could match.
     BadPattern = "bad-pattern" false;
@@ -49,14 +49,14 @@ error_codes! {
     UnknownVerb = "unknown-verb" false;
     /// The database can never answer what the subscription needs to start.
     Unreadable = "unreadable" false;
-    /// This gateway asks nobody who they are.
+    /// Authentication is not enabled.
     AuthNotAsked = "auth-not-asked" false;
 }
 
-/// Why a command is refused, in code and words.
+/// The refusal of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The stable word.
+    /// The stable code.
     pub code: ErrorCode,
     /// A sentence for people.
     pub message: String,
@@ -69,10 +69,10 @@ impl Refusal {
     }
 }
 
-/// The most characters of a client's own words that an answer repeats.
+/// The most characters of a client's text that an answer repeats.
 const REPEATED: usize = 80;
 
-/// A text of which a client may have made any length, as an answer repeats it.
+/// A client's text of any length, shortened to be repeated in an answer.
 pub fn shortened(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(REPEATED) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),

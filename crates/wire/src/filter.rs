@@ -1,4 +1,4 @@
-//! Which sensors a subscription wants.
+//! Which sensors a subscription selects.
 
 use std::{
     fmt::{self, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use crate::reading::SENSOR_ID_MAX;
 
-/// One sensor, or all whose id begins so.
+/// One sensor, or all whose id has a prefix.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Pattern {
     /// `a`
@@ -27,7 +27,7 @@ pub struct BadPattern;
 impl FromStr for Pattern {
     type Err = BadPattern;
 
-    /// `\*`, `\,` and `\\` stand for the character itself; a `\` before any other is one.
+    /// `\*`, `\,` and `\\` mean the character itself; a `\` before any other is a literal backslash.
     fn from_str(text: &str) -> Result<Self, BadPattern> {
         let (mut body, mut prefix) = (String::with_capacity(text.len()), false);
         let mut rest = text.chars().peekable();
@@ -47,7 +47,7 @@ impl FromStr for Pattern {
     }
 }
 
-/// What has another meaning in a pattern or in a list of them.
+/// Characters with a special meaning in a pattern or in a list of them.
 const ESCAPED: [char; 3] = ['*', ',', '\\'];
 
 impl fmt::Display for Pattern {
@@ -63,7 +63,7 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// The patterns of a list, as a query has it: a comma ends one, unless a `\` stands before it.
+/// The patterns of a list, as in a query: a comma ends one, unless a `\` precedes it.
 pub fn split_patterns(list: &str) -> Vec<&str> {
     let (mut patterns, mut start, mut escaped) = (Vec::new(), 0, false);
     for (at, c) in list.char_indices() {
@@ -87,7 +87,7 @@ pub enum Filter {
 }
 
 impl Filter {
-    /// From what a client sent; absent is everything, an empty list is refused.
+    /// From a client's list; absent means everything, an empty list is refused.
     pub fn parse<S: AsRef<str>>(sensors: Option<&[S]>) -> Result<Self, BadPattern> {
         let Some(sensors) = sensors else { return Ok(Self::All) };
         let patterns =
@@ -99,7 +99,7 @@ impl Filter {
         }
     }
 
-    /// Whether a reading of this sensor is wanted.
+    /// Whether the filter selects this sensor.
     pub fn matches(&self, sensor_id: &str) -> bool {
         match self {
             Self::All => true,
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_prefix_and_all_match_what_they_say() {
+    fn exact_prefix_and_all_match_their_sensors() {
         check(&["a", "b*"], "a", true);
         check(&["a", "b*"], "ab", false);
         check(&["a", "b*"], "b", true);

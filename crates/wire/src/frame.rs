@@ -1,4 +1,4 @@
-//! What a server says in v1, and how an event is put together from bytes that are shared.
+//! The messages of a server in v1, and how an event is composed of shared bytes.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::{close::Close, empty::Empty, error::Refusal, position::Position};
 
-/// One message of a server. Exactly one of its bodies is there; absent fields are not written.
+/// One message of a server. Exactly one of its bodies is present; absent fields are not written.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ServerMessage {
@@ -37,7 +37,7 @@ pub struct ServerMessage {
     /// A subscription is attached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ok: Option<Attached>,
-    /// A command failed; the connection lives on.
+    /// A command failed; the connection stays open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<CommandError>,
     /// The end of a snapshot or replay.
@@ -46,7 +46,7 @@ pub struct ServerMessage {
     /// The heartbeat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mark: Option<Mark>,
-    /// What cannot be had any more.
+    /// Readings that are no longer available.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
     /// The answer to `ping`.
@@ -62,17 +62,17 @@ pub struct ServerMessage {
 pub struct Hello {
     /// The protocol's version.
     pub v: u32,
-    /// Names the connection in the gateway's logs.
+    /// The connection's name in the gateway's logs.
     pub session: String,
-    /// The head of the one order.
+    /// The end of the log.
     pub pos: Position,
     /// The longest silence on a live subscription, in milliseconds.
     pub idle_ms: u64,
-    /// What the gateway allows.
+    /// The gateway's limits.
     pub limits: Limits,
 }
 
-/// The limits in `hello`. An older gateway may not name all of them.
+/// The limits in `hello`. An older gateway may not send all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Limits {
@@ -104,7 +104,7 @@ pub struct Attached {
 /// The body of `error`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandError {
-    /// A stable word.
+    /// A stable code.
     pub code: String,
     /// A sentence for people.
     pub message: String,
@@ -126,23 +126,24 @@ pub struct Mark {
     pub pos: Position,
     /// How many events the subscription has had since `ok`.
     pub n: u64,
-    /// The gateway has not heard from the leader for some seconds: later readings may exist that it does not know of.
+    /// The gateway has not received anything from the leader for some seconds: there may be later readings that it does
+    /// not have.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stale: bool,
 }
 
-/// The body of `gap`: readings in (from, to] cannot be had any more.
+/// The body of `gap`: readings in (from, to] are no longer available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// Where the client was.
     pub from: Position,
-    /// Where it goes on.
+    /// Where the subscription continues.
     pub to: Position,
-    /// Why.
+    /// The reason.
     pub reason: GapReason,
 }
 
-/// Why readings cannot be had.
+/// Why readings are not available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GapReason {
@@ -157,9 +158,9 @@ pub enum GapReason {
 pub struct Bye {
     /// The close code that follows.
     pub code: u16,
-    /// Its word.
+    /// Its reason.
     pub reason: String,
-    /// When to come back, in milliseconds.
+    /// When to reconnect, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_ms: Option<u64>,
     /// Whether the last position is worth resuming from.

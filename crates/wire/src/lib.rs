@@ -1,4 +1,4 @@
-//! What travels between Rowcast's processes and to its clients: pure data, no IO and no clock.
+//! The messages between Rowcast's processes and to its clients: pure data, without IO or a clock.
 
 pub mod close;
 pub mod command;

@@ -1,4 +1,4 @@
-//! Where a reading stands in the one order.
+//! The position of a reading in the log's order.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de, ser};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub i64);
 
-/// The number of a durable Postgres snapshot, counted up without a hole.
+/// The number of a durable Postgres snapshot, counted up without gaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(pub i64);
 
@@ -27,12 +27,12 @@ pub struct Position {
     pub epoch: Epoch,
     /// The tick that holds the reading.
     pub tick: Tick,
-    /// The reading's id; [`Position::WHOLE_TICK`] stands after all of the tick's readings.
+    /// The reading's id; [`Position::WHOLE_TICK`] is after all of the tick's readings.
     pub id: i64,
 }
 
 impl Position {
-    /// The id of a position that lies behind every reading of its tick.
+    /// The id of a position after every reading of its tick.
     pub const WHOLE_TICK: i64 = i64::MAX;
 
     /// A reading's position.
@@ -40,24 +40,24 @@ impl Position {
         Self { epoch, tick, id }
     }
 
-    /// The position behind everything in `tick`.
+    /// The position after everything in `tick`.
     pub const fn after_tick(epoch: Epoch, tick: Tick) -> Self {
         Self { epoch, tick, id: Self::WHOLE_TICK }
     }
 
-    /// The position right before this one: what was sent up to it lacks the reading that stands here.
+    /// The position right before this one: everything up to it excludes the reading at this one.
     #[must_use]
     pub const fn before(&self) -> Self {
         Self { id: self.id.saturating_sub(1), ..*self }
     }
 
-    /// Whether nothing of the position's tick can come after it.
+    /// Whether nothing of the position's tick can follow it.
     pub const fn ends_tick(&self) -> bool {
         self.id == Self::WHOLE_TICK
     }
 }
 
-/// A token that is no position of ours.
+/// The token is not a valid position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a position")]
 pub struct BadPosition;
@@ -114,7 +114,7 @@ impl JsonSchema for Position {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "Where a reading stands in the one order; opaque. Whatever carries it is safe to resume from.",
+            "description": "The position of a reading in the log's order; opaque. It is safe to resume from any position that was received.",
             "pattern": "^[0-9A-Za-z.-]{1,64}$"
         })
     }

@@ -22,11 +22,11 @@ pub struct Reading {
     pub value: f64,
     /// The device's time, or the time of the POST.
     pub timestamp: OffsetDateTime,
-    /// JSON text, as Postgres or the client wrote it. Empty, or longer than [`METADATA_MAX`], it is not told.
+    /// JSON text, as Postgres or the client wrote it. Empty, or longer than [`METADATA_MAX`], it is not sent.
     pub metadata: String,
     /// When the row was inserted.
     pub created_at: OffsetDateTime,
-    /// The same, unless a SQL writer says otherwise.
+    /// The same, unless a SQL writer sets it.
     pub updated_at: OffsetDateTime,
 }
 
@@ -42,19 +42,19 @@ pub struct ReadingObject {
     pub value: f64,
     /// The device's time, or the time of the POST: RFC 3339, UTC, microseconds.
     pub timestamp: String,
-    /// Any JSON that the device sent; `{}` if it sent none, or if it is too large to be told.
+    /// Any JSON that the device sent; `{}` if it sent none, or if it is too large to be sent.
     pub metadata: serde_json::Value,
     /// When the row was inserted.
     pub created_at: String,
-    /// The same, unless a SQL writer says otherwise.
+    /// The same, unless a SQL writer sets it.
     pub updated_at: String,
-    /// `true` where the metadata is too large to be told: more than 1 MiB of text. Absent otherwise.
+    /// `true` where the metadata is too large to be sent: more than 1 MiB of text. Absent otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
 
-/// The most metadata that is told, in bytes of its text. No `sensor_readings` but one with rows from before the limit, or
-/// with numbers of very many digits, holds more.
+/// The most metadata that is sent, in bytes of its text. Only a table with rows from before the limit, or with numbers of
+/// very many digits, holds more.
 pub const METADATA_MAX: usize = 1 << 20;
 
 impl Reading {
@@ -64,7 +64,7 @@ impl Reading {
         out.push(b'}');
     }
 
-    /// Appends the object without its closing brace, for answers that say more than the reading.
+    /// Appends the object without its closing brace, for answers with further members.
     pub fn write_fields(&self, out: &mut Vec<u8>) {
         write!(out, r#"{{"id":{},"sensor_id":"#, self.id).expect("writing to memory does not fail");
         write_string(&self.sensor_id, out);
@@ -87,7 +87,7 @@ impl Reading {
         }
     }
 
-    /// Whether the metadata is too large to be told. The rest of the reading always is.
+    /// Whether the metadata is too large to be sent. The rest of the reading is always sent.
     pub fn is_truncated(&self) -> bool {
         self.metadata.is_empty() || self.metadata.len() > METADATA_MAX
     }
@@ -97,8 +97,8 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a string has a JSON form");
 }
 
-/// Appends valid JSON text without the white space between its tokens: jsonb prints some, a device's text may
-/// hold more, and every client would pay for it.
+/// Appends valid JSON text without the white space between its tokens: jsonb prints some, a device's text may hold more,
+/// and it would be sent to every client.
 pub fn write_compact(json: &str, out: &mut Vec<u8>) {
     let mut in_string = false;
     let mut escaped = false;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_demo_s_fields_stand_in_the_demo_s_order() {
+    fn the_demo_s_fields_are_in_the_demo_s_order() {
         assert_eq!(
             json(&reading("s-1", 1.0, r#"{"unit": "°C", "n": [1, 2]}"#)),
             r#"{"id":7,"sensor_id":"s-1","value":1.0,"timestamp":"2026-11-23T08:15:30.250000Z","metadata":{"unit":"°C","n":[1,2]},"created_at":"2026-11-23T08:15:31.000000Z","updated_at":"2026-11-23T08:15:31.000000Z"}"#
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_is_too_large_is_left_out_and_said_to_be() {
+    fn metadata_that_is_too_large_is_left_out_and_marked() {
         let largest = format!("\"{}\"", "x".repeat(METADATA_MAX - 2));
         assert!(json(&reading("s", 1.0, &largest)).len() > METADATA_MAX);
         for metadata in [String::new(), format!("{largest} ")] {

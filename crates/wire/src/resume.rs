@@ -1,16 +1,16 @@
-//! Where a client's position leads: judged from the epochs and the reach of the log alone.
+//! The outcome of resuming from a client's position, derived from the log's epochs and extent alone.
 
 use crate::{
     frame::{Gap, GapReason},
     position::{Epoch, Position, Tick},
 };
 
-/// Where a client's position leads.
+/// The outcome of resuming from a client's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
-    /// The log reaches back to it: read on from here.
+    /// The log reaches back to it: continue from here.
     From(Position),
-    /// The readings in between are gone: read on from `to`.
+    /// The readings in between are lost: continue from `to`.
     Gap(Gap),
     /// The log has not reached it yet.
     Ahead,
@@ -21,11 +21,11 @@ pub enum Resume {
 pub struct Head {
     /// The current epoch.
     pub epoch: Epoch,
-    /// The tick that the epoch's positions begin behind.
+    /// The tick after which the epoch's positions begin.
     pub first_tick: Tick,
     /// The last tick.
     pub last_tick: Tick,
-    /// The oldest tick whose snapshot is kept: replay reaches back to behind it.
+    /// The oldest tick whose snapshot is kept: replay can start after it.
     pub horizon: Tick,
 }
 
@@ -34,13 +34,13 @@ pub struct Head {
 pub struct EpochStart {
     /// The epoch.
     pub epoch: Epoch,
-    /// The tick that its positions begin behind.
+    /// The tick after which its positions begin.
     pub first_tick: Tick,
     /// The Postgres system identifier: a promotion keeps it, a restore from a dump does not.
     pub system: i64,
 }
 
-/// How far the log reaches, and through which epochs.
+/// The extent of the log and its epochs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogExtent {
     /// The end of the log.
@@ -50,7 +50,7 @@ pub struct LogExtent {
 }
 
 impl LogExtent {
-    /// Where a client's position leads.
+    /// The outcome of resuming from a client's position.
     pub fn resolve(&self, from: Position) -> Resume {
         let head = self.head;
         let gap = |to, reason| Resume::Gap(Gap { from, to, reason });
@@ -85,7 +85,7 @@ mod tests {
 
     const SYSTEM: i64 = 7;
 
-    /// Epoch 10 from tick 0 on; epoch 20, a promotion, behind tick 50; ticks 30 to 60 are kept.
+    /// Epoch 10 from tick 0 on; epoch 20, a promotion, after tick 50; ticks 30 to 60 are kept.
     fn promoted() -> LogExtent {
         let start = |epoch, tick| EpochStart { epoch: Epoch(epoch), first_tick: Tick(tick), system: SYSTEM };
         LogExtent {
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_position_before_the_horizon_is_a_gap_of_retention() {
         check_gap(&promoted(), end(10, 29), end(20, 30), GapReason::Retention);
-        // the tick itself is kept, but not the snapshot that its readings are told from
+        // the tick itself is kept, but not the snapshot before it, which its readings are determined from
         let within = Position::new(Epoch(10), Tick(30), 3);
         check_gap(&promoted(), within, end(20, 30), GapReason::Retention);
     }

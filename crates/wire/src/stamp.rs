@@ -1,4 +1,4 @@
-//! Instants as the wire writes them: RFC 3339, UTC, microseconds, `Z`.
+//! Instants in messages: RFC 3339, UTC, microseconds, `Z`.
 
 use time::{OffsetDateTime, UtcOffset};
 

@@ -1,4 +1,4 @@
-//! What peers and Redis may send, at random.
+//! Random input from peers and Redis.
 
 use std::path::Path;
 

@@ -26,7 +26,7 @@ fn check(name: &str, text: &str) {
     assert_eq!(
         golden.trim_end(),
         text,
-        "{name}: UPDATE_GOLDEN=1 writes it anew, if the wire is meant to change"
+        "{name}: UPDATE_GOLDEN=1 rewrites it, if the format is meant to change"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The transcripts of docs/PROTOCOL.md are what client and gateway really say.
+//! The transcripts of docs/PROTOCOL.md are valid messages of client and gateway.
 
 use wire::{Command, ServerMessage, Verb};
 
@@ -9,7 +9,7 @@ fn lines(who: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn what_the_client_says_is_understood() {
+fn the_client_s_messages_are_understood() {
     let mut wrong = Vec::new();
     for line in lines("> ") {
         for command in Command::parse_frame(line).unwrap_or_else(|error| panic!("{line}: {error}")) {
@@ -23,7 +23,7 @@ fn what_the_client_says_is_understood() {
 }
 
 #[test]
-fn what_the_gateway_says_reads_back_to_the_byte() {
+fn the_gateway_s_messages_read_back_to_the_byte() {
     let mut count = 0;
     for line in lines("< ") {
         let messages = ServerMessage::parse_frame(line).unwrap_or_else(|error| panic!("{line}: {error}"));

@@ -41,7 +41,7 @@ impl FromStr for Start {
 }
 
 impl Start {
-    /// The time before now that `last` names, such as `15m`.
+    /// The duration of `last`, such as `15m`.
     pub fn last(text: &str) -> Result<Self, Refusal> {
         humantime::parse_duration(text).map(Self::Last).map_err(|_| {
             Refusal::new(ErrorCode::BadCommand, "`last` must be a time such as 90s, 15m or 2h 30m")

@@ -26,13 +26,13 @@ pub struct Subscribe {
     pub max_rate: Option<f64>,
 }
 
-/// The most that `max_rate` may ask for: above it every reading might as well be sent.
+/// The highest `max_rate`: above it every reading might as well be sent.
 const MAX_RATE: f64 = 1_000.0;
 
 /// The least: one event in 1,000 seconds.
 const MIN_RATE: f64 = 0.001;
 
-/// What a subscription is told of its sensors.
+/// Which readings of its sensors a subscription gets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {

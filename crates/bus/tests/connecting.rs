@@ -1,4 +1,4 @@
-//! Ways to a Redis that moves, and to one with a certificate of a private authority.
+//! Connecting to a Redis that fails over, and to one with a certificate of a private authority.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{fs, time::Duration};
@@ -28,7 +28,7 @@ async fn append(options: &Options, tick: i64) -> bus::Result<Append> {
     appender.append(EPOCH, expected, &[entry]).await
 }
 
-/// The positions behind that one, as soon as there is any.
+/// The positions after that one, as soon as there is any.
 async fn follow(options: &Options, after: Position) -> Vec<Position> {
     wait_for("an entry", SOON, || async {
         let read = async { Tail::connect(options).await?.read(after, Duration::from_millis(100)).await };
@@ -50,10 +50,10 @@ async fn appended(options: &Options, tick: i64) {
     .await;
 }
 
-async fn said(what: &str, text: &str, ask: impl Fn() -> String) {
+async fn wait_for_text(what: &str, text: &str, read: impl Fn() -> String) {
     wait_for(what, SOON, || async {
-        let said = ask();
-        if said.contains(text) { Ok(()) } else { Err(said) }
+        let output = read();
+        if output.contains(text) { Ok(()) } else { Err(output) }
     })
     .await;
 }
@@ -63,24 +63,24 @@ fn replica_of(master: &Redis) -> Redis {
 }
 
 #[tokio::test]
-async fn the_stream_goes_on_at_whom_the_sentinels_name() {
+async fn the_stream_continues_at_the_master_of_the_sentinels() {
     let first = Redis::start_with(&["--repl-diskless-sync-delay", "0"]).unwrap();
     let second = replica_of(&first);
-    said("a replica", "state=online", || first.command(&["INFO", "replication"]).unwrap()).await;
+    wait_for_text("a replica", "state=online", || first.command(&["INFO", "replication"]).unwrap()).await;
     let sentinel = Sentinel::start(MASTER, &first).unwrap();
     let nobody = format!("127.0.0.1:{}", free_port().unwrap());
     let config = RedisConfig {
-        // of the sentinels one is away
+        // one of the sentinels is unreachable
         sentinels: vec![nobody, sentinel.address()],
         master: Some(MASTER.to_owned()),
-        ..RedisConfig::at("redis://not-used.invalid/3", "ways")
+        ..RedisConfig::at("redis://not-used.invalid/3", "connecting")
     };
     let options = config.options().unwrap();
     appended(&options, 1).await;
     let mut tail = Tail::connect(&options).await.unwrap();
     assert!(first.command(&["INFO", "keyspace"]).unwrap().contains("db3"), "the URL's database");
-    said("the entry there", "db3", || second.command(&["INFO", "keyspace"]).unwrap()).await;
-    said("it", "slave", || sentinel.command(&["SENTINEL", "REPLICAS", MASTER]).unwrap()).await;
+    wait_for_text("the entry there", "db3", || second.command(&["INFO", "keyspace"]).unwrap()).await;
+    wait_for_text("it", "slave", || sentinel.command(&["SENTINEL", "REPLICAS", MASTER]).unwrap()).await;
     drop(first);
     tail.read(at(1), SOON).await.unwrap_err();
     let (_, followed) = tokio::join!(appended(&options, 2), follow(&options, at(1)));
@@ -95,7 +95,7 @@ async fn a_master_that_the_sentinels_do_not_know_is_an_error() {
     let config = |sentinel: String, master: &str| RedisConfig {
         sentinels: vec![sentinel],
         master: Some(master.to_owned()),
-        ..RedisConfig::at(&redis.url(), "ways")
+        ..RedisConfig::at(&redis.url(), "connecting")
     };
     append(&config(sentinel.address(), MASTER).options().unwrap(), 1).await.unwrap();
     append(&config(sentinel.address(), "other").options().unwrap(), 2).await.unwrap_err();
@@ -104,7 +104,7 @@ async fn a_master_that_the_sentinels_do_not_know_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_private_authority_is_believed_when_its_file_is_given() {
+async fn a_private_authority_is_trusted_when_its_file_is_given() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -115,32 +115,32 @@ async fn a_private_authority_is_believed_when_its_file_is_given() {
     let tls = ["--tls-port", &tls_port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
     let _redis = Redis::start_with(&[&tls[..], &["--tls-auth-clients", "no"]].concat()).unwrap();
     let url = format!("rediss://localhost:{port}/");
-    let without = RedisConfig::at(&url, "ways");
+    let without = RedisConfig::at(&url, "connecting");
     append(&without.options().unwrap(), 1).await.unwrap_err();
     let with = RedisConfig { ca: Some(folder.path().join("ca.pem")), ..without };
     assert_eq!(append(&with.options().unwrap(), 1).await.unwrap(), Append::Appended);
 }
 
-/// A password as people's tools make them.
+/// A password as password generators make them.
 const PASSWORD: &str = "p@ss:w/rd%20?#[x]";
 
 #[tokio::test]
-async fn a_user_of_an_access_list_comes_with_a_password_that_is_told_as_it_is() {
+async fn an_acl_user_s_password_is_sent_as_it_is() {
     let redis = Redis::start().unwrap();
     let password = format!(">{PASSWORD}");
-    redis.command(&["ACL", "SETUSER", "rowcast", "on", &password, "~{ways}:*", "+@all"]).unwrap();
+    redis.command(&["ACL", "SETUSER", "rowcast", "on", &password, "~{connecting}:*", "+@all"]).unwrap();
     redis.command(&["ACL", "SETUSER", "default", "resetpass", "-@all"]).unwrap();
     let config = RedisConfig {
         user: Some("rowcast".to_owned()),
         password: Some(PASSWORD.into()),
-        ..RedisConfig::at(&redis.url(), "ways")
+        ..RedisConfig::at(&redis.url(), "connecting")
     };
     assert_eq!(append(&config.options().unwrap(), 1).await.unwrap(), Append::Appended);
-    append(&RedisConfig::at(&redis.url(), "ways").options().unwrap(), 2).await.unwrap_err();
+    append(&RedisConfig::at(&redis.url(), "connecting").options().unwrap(), 2).await.unwrap_err();
 }
 
 #[tokio::test]
-async fn sentinels_may_know_users_too() {
+async fn sentinels_may_have_users_too() {
     let redis = Redis::start().unwrap();
     let sentinel = Sentinel::start(MASTER, &redis).unwrap();
     let password = format!(">{PASSWORD}");
@@ -149,7 +149,7 @@ async fn sentinels_may_know_users_too() {
     let without = RedisConfig {
         sentinels: vec![sentinel.address()],
         master: Some(MASTER.to_owned()),
-        ..RedisConfig::at("redis://not-used.invalid/0", "ways")
+        ..RedisConfig::at("redis://not-used.invalid/0", "connecting")
     };
     append(&without.options().unwrap(), 1).await.unwrap_err();
     let with = RedisConfig {
@@ -161,7 +161,7 @@ async fn sentinels_may_know_users_too() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_for_a_certificate_is_shown_one() {
+async fn a_client_certificate_is_sent_to_a_server_that_requires_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -173,8 +173,10 @@ async fn a_server_that_asks_for_a_certificate_is_shown_one() {
     let asks = ["--tls-auth-clients", "yes", "--tls-ca-cert-file", &certificate];
     let _redis = Redis::start_with(&[&tls[..], &asks].concat()).unwrap();
     let file = |name: &str| Some(folder.path().join(name));
-    let without =
-        RedisConfig { ca: file("ca.pem"), ..RedisConfig::at(&format!("rediss://localhost:{port}/"), "ways") };
+    let without = RedisConfig {
+        ca: file("ca.pem"),
+        ..RedisConfig::at(&format!("rediss://localhost:{port}/"), "connecting")
+    };
     append(&without.options().unwrap(), 1).await.unwrap_err();
     let with = RedisConfig { certificate: file("ca.pem"), key: file("key.pem"), ..without };
     assert_eq!(append(&with.options().unwrap(), 1).await.unwrap(), Append::Appended);
