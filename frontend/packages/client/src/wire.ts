@@ -21,11 +21,11 @@ export interface Auth {
 
 /** The body of `bye`. */
 export interface Bye {
-  /** When to come back, in milliseconds. */
+  /** When to reconnect, in milliseconds. */
   after_ms?: number;
   /** The close code that follows. */
   code: number;
-  /** Its word. */
+  /** Its reason. */
   reason: string;
   /** Whether the last position is worth resuming from. */
   resume: boolean;
@@ -33,9 +33,9 @@ export interface Bye {
 
 /** A client's message as its schema; [`Command`] is what reads and writes it. */
 export interface ClientMessage {
-  /** Say who it is, first or anew. */
+  /** Authenticate, for the first time or again. */
   auth?: Auth;
-  /** Comes back in the answer. */
+  /** Returned in the answer. */
   id?: number;
   /** Answer with `pong`. */
   ping?: Empty;
@@ -47,7 +47,7 @@ export interface ClientMessage {
 
 /** The body of `error`. */
 export interface CommandError {
-  /** A stable word. */
+  /** A stable code. */
   code: string;
   /** A sentence for people. */
   message: string;
@@ -58,34 +58,34 @@ export interface CommandError {
 /** `{}` */
 export type Empty = Record<string, never>;
 
-/** The body of `gap`: readings in (from, to] cannot be had any more. */
+/** The body of `gap`: readings in (from, to] are no longer available. */
 export interface Gap {
   /** Where the client was. */
   from: Position;
-  /** Why. */
+  /** The reason. */
   reason: GapReason;
-  /** Where it goes on. */
+  /** Where the subscription continues. */
   to: Position;
 }
 
-/** Why readings cannot be had. */
+/** Why readings are not available. */
 export type GapReason = "retention" | "epoch";
 
 /** The body of `hello`. */
 export interface Hello {
   /** The longest silence on a live subscription, in milliseconds. */
   idle_ms: number;
-  /** What the gateway allows. */
+  /** The gateway's limits. */
   limits: Limits;
-  /** The head of the one order. */
+  /** The end of the log. */
   pos: Position;
-  /** Names the connection in the gateway's logs. */
+  /** The connection's name in the gateway's logs. */
   session: string;
   /** The protocol's version. */
   v: number;
 }
 
-/** The limits in `hello`. An older gateway may not name all of them. */
+/** The limits in `hello`. An older gateway may not send all of them. */
 export interface Limits {
   /** The most commands a second, in bursts of up to ten times as many. */
   commands_per_s: number;
@@ -111,14 +111,14 @@ export interface Mark {
   n: number;
   /** All that matches up to it has been sent. */
   pos: Position;
-  /** The gateway has not heard from the leader for some seconds: later readings may exist that it does not know of. */
+  /** The gateway has not received anything from the leader for some seconds: there may be later readings that it does not have. */
   stale?: boolean;
 }
 
-/** What a subscription is told of its sensors. */
+/** Which readings of its sensors a subscription gets. */
 export type Mode = "all" | "latest";
 
-/** Where a reading stands in the one order; opaque. Whatever carries it is safe to resume from. */
+/** The position of a reading in the log's order; opaque. It is safe to resume from any position that was received. */
 export type Position = string;
 
 /** A reading's JSON object, as clients read it and schemas describe it. */
@@ -127,29 +127,29 @@ export interface Reading {
   created_at: string;
   /** From the table's sequence; unique. */
   id: number;
-  /** Any JSON that the device sent; `{}` if it sent none, or if it is too large to be told. */
+  /** Any JSON that the device sent; `{}` if it sent none, or if it is too large to be sent. */
   metadata: unknown;
   /** 1 to 100 characters, none of them a control character. */
   sensor_id: string;
   /** The device's time, or the time of the POST: RFC 3339, UTC, microseconds. */
   timestamp: string;
-  /** `true` where the metadata is too large to be told: more than 1 MiB of text. Absent otherwise. */
+  /** `true` where the metadata is too large to be sent: more than 1 MiB of text. Absent otherwise. */
   truncated?: boolean;
-  /** The same, unless a SQL writer says otherwise. */
+  /** The same, unless a SQL writer sets it. */
   updated_at: string;
   /** Finite. */
   value: number;
 }
 
-/** One message of a server. Exactly one of its bodies is there; absent fields are not written. */
+/** One message of a server. Exactly one of its bodies is present; absent fields are not written. */
 export interface ServerMessage {
   /** The server is about to close. */
   bye?: Bye;
   /** An event's reading. */
   data?: Reading;
-  /** A command failed; the connection lives on. */
+  /** A command failed; the connection stays open. */
   error?: CommandError;
-  /** What cannot be had any more. */
+  /** Readings that are no longer available. */
   gap?: Gap;
   /** The first message of a v1 connection. */
   hello?: Hello;
