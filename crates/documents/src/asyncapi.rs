@@ -42,9 +42,9 @@ pub(crate) fn document() -> Value {
             }
         },
         "operations": {
-            "command": operation("receive", "socket", &["client"], "What a client may say in v1."),
-            "say": operation("send", "socket", &["server", "demo"], "What a client is told."),
-            "stream": operation("send", "events", &["reading", "control"], "What a client of the stream is told.")
+            "command": operation("receive", "socket", &["client"], "What a client sends in v1."),
+            "say": operation("send", "socket", &["server", "demo"], "What a client receives."),
+            "stream": operation("send", "events", &["reading", "control"], "What a client of the stream receives.")
         },
         "components": { "schemas": schemas(), "messages": messages() },
         "x-error-codes": error_codes()

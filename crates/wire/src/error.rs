@@ -45,7 +45,7 @@ error_codes! {
     Busy = "busy" true;
     /// No subscription of this number.
     UnknownSubscription = "unknown-subscription" false;
-    /// No verb of this protocol.
+    /// Not a verb of this protocol.
     UnknownVerb = "unknown-verb" false;
     /// The database can never answer what the subscription needs to start.
     Unreadable = "unreadable" false;

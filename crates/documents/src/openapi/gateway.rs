@@ -117,7 +117,7 @@ fn changes() -> Value {
         (GATEWAY, "pullChanges"),
         "What came after a position, or what comes next",
         "A line for each reading, `{\"pos\":…,\"data\":{…}}`, and last `{\"next\":…,\"more\":…}`; `{\"gap\":{…}}` where \
-         readings cannot be had any more.",
+         readings are no longer kept.",
         vec![
             query("since", "A position; absent, now."),
             parameter("sensor"),

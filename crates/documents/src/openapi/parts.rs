@@ -236,7 +236,7 @@ pub(super) fn responses() -> Value {
         ("NotFound", problem("There is no such thing.")),
         ("NotAllowed", problem("Another method; `Allow` names those that there are.")),
         ("NotAcceptable", problem("None of the forms that there are is accepted.")),
-        ("Gone", problem("The cursor's page can be told no more: begin anew.")),
+        ("Gone", problem("The cursor expired: restart without it.")),
         ("TooLarge", problem("More bytes or readings than one request may have.")),
         ("MediaType", problem("Neither JSON nor NDJSON.")),
         ("Upgrade", problem("This is a WebSocket: ask for an upgrade.")),
