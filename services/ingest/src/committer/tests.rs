@@ -56,6 +56,6 @@ fn a_batch_leaves_half_to_the_next_when_the_answered_will_be_back() {
     check(32, 32, 32);
     check(3, 61, 3);
     check(2, 1, 2);
-// no client is known to come back
+    // no client is known to come back
     check(61, 0, 61);
 }
