@@ -124,7 +124,7 @@ async fn databases_with_one_prefix_have_keys_of_their_own() {
 async fn a_refusal_of_redis_names_the_keys() {
     let redis = Redis::start().unwrap();
     let says = async |url: &str| {
-        let options = Options::at(url, "words").unwrap().of("db");
+        let options = Options::at(url, "refused").unwrap().of("db");
         let mut tail = Tail::connect(&options).await.unwrap();
         let mut appender = Appender::connect(&options).await.unwrap();
         let (readings, wanted) = (entry(at(1, 1), at(0, 0)), at(0, 0));

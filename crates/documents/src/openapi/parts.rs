@@ -239,13 +239,15 @@ pub(super) fn responses() -> Value {
         ("Gone", problem("The cursor expired: restart without it.")),
         ("TooLarge", problem("More bytes or readings than one request may have.")),
         ("MediaType", problem("Neither JSON nor NDJSON.")),
-        ("Upgrade", problem("This is a WebSocket: ask for an upgrade.")),
+        ("Upgrade", problem("This is a WebSocket: request an upgrade.")),
         ("TooMany", problem_for_now("This address has as many connections as it may.")),
         (
             "NotNow",
-            problem_for_now("Not now: too much at once, too much for the time, or the database is away."),
+            problem_for_now(
+                "Temporarily unavailable: over a limit, timed out, or the database is unreachable.",
+            ),
         ),
-        ("NotModified", json!({ "description": "What the client has is what there is." })),
+        ("NotModified", json!({ "description": "The client's copy is current." })),
     ])
 }
 
