@@ -124,13 +124,13 @@ impl Socket {
     }
 
     /// Says what a subscription begins with.
-    pub(super) async fn say(&mut self, text: &str) -> io::Result<()> {
-        self.send(1, text.as_bytes()).await
+    pub(super) async fn send(&mut self, text: &str) -> io::Result<()> {
+        self.send_frame(1, text.as_bytes()).await
     }
 
     /// Closes, and waits until the gateway has.
     pub(super) async fn close(mut self, scratch: &RefCell<Vec<u8>>) -> anyhow::Result<()> {
-        self.send(8, &1_000_u16.to_be_bytes()).await?;
+        self.send_frame(8, &1_000_u16.to_be_bytes()).await?;
         while self.read(scratch, |_| {}).await? == Read::More {}
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Socket {
         }
     }
 
-    async fn send(&mut self, opcode: u8, payload: &[u8]) -> io::Result<()> {
+    async fn send_frame(&mut self, opcode: u8, payload: &[u8]) -> io::Result<()> {
         let mut frame = Vec::with_capacity(payload.len() + 14);
         write_client_frame(opcode, payload, &mut frame);
         self.stream.write_all(&frame).await
