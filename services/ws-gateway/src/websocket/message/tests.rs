@@ -247,7 +247,7 @@ proptest! {
         'pieces: for piece in bytes.chunks(size) {
             messages.feed(piece);
             loop {
-                match messages.next(limits) {
+                match messages.next(&LIMITS) {
                     Ok(Some(_)) => {}
                     Ok(None) => break,
                     Err(_) => break 'pieces,
