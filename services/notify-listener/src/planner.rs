@@ -82,7 +82,7 @@ pub enum Step {
 }
 
 /// How long a leader under load waits after a tick that took so long, from its snapshot to its append.
-pub fn rest_after(tick: Duration) -> Duration {
+pub(crate) fn rest_after(tick: Duration) -> Duration {
     tick.saturating_mul(REST_TIMES).clamp(REST_MIN, REST_MAX)
 }
 
@@ -278,5 +278,16 @@ impl Planner {
             return Step::OpenGate;
         }
         self.forward()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_rests_longer_where_ticks_take_longer() {
+        let milliseconds = [0, 1, 2, 3, 4, 1_000].map(Duration::from_millis);
+        assert_eq!(milliseconds.map(rest_after), [3, 4, 8, 10, 10, 10].map(Duration::from_millis));
     }
 }

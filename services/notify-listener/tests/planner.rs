@@ -2,13 +2,10 @@
 //! schedule, a gateway that follows the stream gets every committed row once, in one order (I1, I2, I4, I5).
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bus::{EntryId, NewEntry};
-use notify_listener::planner::{Event, POLL, Planner, Step, rest_after};
+use notify_listener::planner::{Event, POLL, Planner, Step};
 use proptest::prelude::*;
 use wire::{Epoch, Position, Tick};
 
@@ -395,10 +392,4 @@ fn a_leader_rests_between_ticks_while_writers_do_not_notify() {
         Step::Wait(POLL),
         "with the gate closed, it waits for a notification at once"
     );
-}
-
-#[test]
-fn a_leader_rests_longer_where_ticks_take_longer() {
-    let milliseconds = [0, 1, 2, 3, 4, 1_000].map(Duration::from_millis);
-    assert_eq!(milliseconds.map(rest_after), [3, 4, 8, 10, 10, 10].map(Duration::from_millis));
 }

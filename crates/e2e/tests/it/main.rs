@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod client_library;
+mod configuration;
 mod contract;
 mod doctor;
 mod documents;
