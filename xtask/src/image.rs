@@ -38,7 +38,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Where the page lies in the image: what the gateway's `gateway.page` is set to.
+/// The folder of the page in the image: what the gateway's `gateway.page` is set to.
 const PAGE: &str = "usr/share/rowcast/page";
 
 #[derive(Debug, Args)]
@@ -118,7 +118,7 @@ pub(crate) fn archives(
     Ok(archives)
 }
 
-/// Where an archive lies if nobody says where.
+/// The default path of an archive.
 fn kept(workspace: &Workspace, tag: &str) -> Result<PathBuf> {
     Ok(workspace.kept()?.join(format!("image/rowcast-{tag}.tar")))
 }
@@ -162,7 +162,7 @@ fn lay_out(parts: &[Part], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What an image is called, and where its archive lies.
+/// The name of an image, and the path of its archive.
 struct Named<'a> {
     name: &'a str,
     tag: &'a str,
@@ -204,7 +204,7 @@ fn pack(workspace: &Workspace, named: &Named<'_>, parts: Vec<Part>, packages: &[
     Ok(())
 }
 
-/// All at once, so that nobody finds half of it.
+/// All at once, so that no reader finds half of it.
 fn write(file: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;

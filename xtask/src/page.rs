@@ -14,7 +14,7 @@ use crate::{command::run, setup::node::Node, terminal::print, workspace::Workspa
 /// Folders of `frontend` that do not go into the page.
 const NOT_INPUT: [&str; 5] = ["node_modules", "build", "dist", ".react-router", "e2e"];
 
-/// Makes `node_modules` what the lock file says.
+/// Installs what the lock file names into `node_modules`.
 pub(crate) fn install(workspace: &Workspace, node: &Node) -> Result<()> {
     let frontend = workspace.frontend();
     // npm writes what it installed into a lock file of its own

@@ -22,7 +22,7 @@ pub(crate) struct Ports {
     pub(crate) gateways: u16,
 }
 
-/// How far the second gateway's port lies from the first's: between them there is room for ingest.
+/// How far the second gateway's port is from the first's: between them there is room for ingest.
 const FURTHER: u16 = 10;
 
 impl Ports {

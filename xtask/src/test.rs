@@ -16,7 +16,7 @@ const AT_ONCE: &str = "2";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Neither the page's own tests nor those that look at the page
+    /// Skip the page's own tests and those that open the page
     #[arg(long)]
     no_page: bool,
     /// Faults last as long as they may in the field, and not only as long as shows what they do

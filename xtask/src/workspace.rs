@@ -40,7 +40,7 @@ impl Workspace {
 
     /// Where cargo puts the binaries: beside this one, or beside its folder.
     pub(crate) fn binaries(release: bool) -> Result<PathBuf> {
-        let own = std::env::current_exe().context("where this program lies")?;
+        let own = std::env::current_exe().context("the path of this program")?;
         let target = own.ancestors().nth(2).context("this program was not built by cargo")?;
         Ok(target.join(if release { "release" } else { "debug" }))
     }

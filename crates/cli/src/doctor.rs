@@ -86,7 +86,7 @@ pub(crate) async fn run(options: Doctor) -> anyhow::Result<ExitCode> {
             Err(error) => error,
             Ok(never) => match never {},
         };
-        // a full channel is one in which the last event waits for nobody
+        // the channel is full only when no receiver waits for the event
         let _ = progress.try_send(Progress::Ended(error));
         future::pending::<Infallible>().await
     };

@@ -1,4 +1,4 @@
-//! Inputs that nobody thought of: those of a corpus, changed at random, and bytes of no kind at all.
+//! Random inputs: those of a corpus, mutated, and random bytes.
 //!
 //! A corpus is a folder of files, each an input. Every one of them is tried each time; what a run finds is shrunk and put
 //! beside them, so that it is tried from then on.
@@ -19,7 +19,7 @@ use proptest::{
 /// For how many seconds each target is tried; without it, for a few hundred inputs.
 pub const SECONDS: &str = "ROWCAST_FUZZ_SECONDS";
 
-/// Inputs between two looks at the clock.
+/// Inputs between two reads of the clock.
 const AT_ONCE: u32 = 256;
 
 /// The longest input that is made up.

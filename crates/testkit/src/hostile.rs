@@ -1,4 +1,4 @@
-//! A peer that no library would be: it says what it likes, lies about lengths, never reads, reads slowly, or goes in the
+//! A peer that breaks the rules: it sends what it likes, lies about lengths, never reads, reads slowly, or leaves in the
 //! middle.
 
 pub mod http2;

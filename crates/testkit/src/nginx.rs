@@ -31,7 +31,7 @@ impl Nginx {
         server().is_some()
     }
 
-    /// Starts one that sends what devices POST to `ingest`, and everything else to the gateways in turn.
+    /// Starts one that sends what devices POST to `ingest`, and everything else to the gateways, round-robin.
     pub fn start(ingest: SocketAddr, gateways: &[SocketAddr]) -> Result<Self> {
         let server = server().context("nginx is not installed")?;
         let folder = TempDir::with_prefix("rowcast-nginx-")?;

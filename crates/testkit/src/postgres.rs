@@ -206,7 +206,7 @@ pub fn psql(url: &str, sql: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&ran.stdout).trim_end().to_owned())
 }
 
-/// A port that was free a moment ago and that this process has not given out before. It lies below the range from
+/// A port that was free a moment ago and that this process has not given out before. It is below the range from
 /// which the kernel takes the ports of outgoing connections: one of those could hold it when it is wanted.
 pub fn free_port() -> Result<u16> {
     const FIRST: u32 = 10_000;

@@ -16,7 +16,7 @@ use nix::{
     unistd::Pid,
 };
 
-/// Starts the program, which says its process id before it becomes itself and can print anything, and kills it when
+/// Starts the program, which prints its process id before it is executed and can print anything, and kills it when
 /// standard input ends, which it does when the owner dies by whatever means. The first argument is the signal.
 const WATCHDOG: &str = r#"signal=$1; shift; sh -c 'echo $$; exec "$@"' child "$@" </dev/null & child=$!; exec >/dev/null; cat >/dev/null; kill -"$signal" $child 2>/dev/null; kill -CONT $child 2>/dev/null; wait $child"#;
 
@@ -182,7 +182,7 @@ impl Process {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// The address that its log says it listens on, as the port of that name.
+    /// The address that it listens on, according to its log, as the port of that name.
     pub fn listening(&self, port: &str, within: Duration) -> Result<SocketAddr> {
         let until = Instant::now() + within;
         loop {

@@ -22,7 +22,7 @@ pub enum Wire {
     Late,
     /// Carries so many bytes a second, each way.
     Slow(u32),
-    /// Carries nothing and says nothing, as a lost network does.
+    /// Carries nothing and reports nothing, as a lost network does.
     Frozen,
     /// Resets what is there and what comes.
     Cut,
@@ -118,7 +118,7 @@ async fn pump(
     }
 }
 
-/// A cut wire resets, it does not say goodbye.
+/// A cut connection is reset, not closed.
 fn reset_on_close(socket: &TcpStream) {
     let _ = socket.set_zero_linger();
 }

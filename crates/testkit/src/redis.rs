@@ -44,7 +44,7 @@ impl Redis {
         Ok(redis)
     }
 
-    /// Starts one whose log lies in `folder`.
+    /// Starts one whose log is in `folder`.
     pub fn start_in(folder: &Path, port: u16) -> Result<Self> {
         Self::start_at(folder, port, &[])
     }

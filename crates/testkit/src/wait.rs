@@ -9,7 +9,7 @@ use std::{
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Asks `look` until it gives `Ok`, and returns that; panics with its last `Err` when the deadline passes.
+/// Calls `look` until it returns `Ok`, and returns that; panics with its last `Err` when the deadline passes.
 #[track_caller]
 pub fn wait_for<T, E, F, Fut>(what: &str, deadline: Duration, mut look: F) -> impl Future<Output = T>
 where

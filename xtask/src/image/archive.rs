@@ -107,7 +107,7 @@ fn path(digest: &str) -> String {
     format!("blobs/sha256/{digest}")
 }
 
-/// This machine's, in Go's word.
+/// This machine's, by its name in Go.
 pub(super) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",

@@ -4,7 +4,7 @@ use super::programs;
 
 /// The user whom the image runs as, by number, so that a cluster can see that it is not root.
 pub(crate) const USER: &str = "65532:65532";
-/// What runs when nothing else is said.
+/// The default command.
 pub(crate) const ENTRYPOINT: &str = "/usr/local/bin/rowcast";
 /// The public and the admin port.
 pub(crate) const PORTS: [u16; 2] = [8080, 9090];

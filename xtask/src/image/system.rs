@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::{package::Package, tree::Tree};
 
-/// The trusted roots, where Debian's programs and rustls look for them.
+/// The trusted roots, where Debian's programs and rustls find them.
 pub(super) const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// What scanners ask which system it is.
 const RELEASE: &str = "/etc/os-release";
@@ -36,7 +36,7 @@ pub(super) fn tree(libraries: &BTreeSet<PathBuf>, packages: &[Package]) -> Resul
         tree.file(inside(Path::new(RELEASE))?, Path::new(RELEASE));
     }
     for package in packages {
-        // where scanners look when there is no package manager
+        // where scanners search when there is no package manager
         tree.text(&format!("var/lib/dpkg/status.d/{}", package.name), package.status.clone());
         let licence = format!("/usr/share/doc/{}/copyright", package.name);
         if Path::new(&licence).exists() {

@@ -1,4 +1,4 @@
-//! Files of an image by their paths: sorted, of nobody in particular, each below its folders.
+//! Files of an image by their paths: sorted, owned by root, each below its folders.
 
 use std::{
     collections::BTreeMap,

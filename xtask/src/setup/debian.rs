@@ -8,7 +8,7 @@ use testkit::process::find_program;
 
 use crate::{command::run, terminal::print};
 
-/// Installs packages where we may, otherwise says what to install.
+/// Installs packages where it may, otherwise prints what to install.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let apt = find_program("apt-get", &["/usr/bin"]);
     match (apt, geteuid().is_root()) {

@@ -1,4 +1,4 @@
-//! Where the servers' data lies.
+//! The folder of the servers' data.
 
 use std::{
     fs,

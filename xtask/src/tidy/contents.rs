@@ -67,7 +67,7 @@ impl Contents {
         }
     }
 
-    /// The paths in a macro's tokens, which nobody has parsed.
+    /// The paths in a macro's tokens, which are not parsed.
     fn scan(&mut self, tokens: TokenStream) {
         let (mut path, mut colons) = (Vec::new(), 0);
         for token in tokens {

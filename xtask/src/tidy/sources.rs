@@ -94,7 +94,7 @@ fn has_doc(text: &str) -> bool {
     first.is_some_and(|line| line.starts_with("//!"))
 }
 
-/// Whether the word stands in the line by itself, not as a part of a longer one.
+/// Whether the word is in the line by itself, not as a part of a longer one.
 fn holds(line: &str, word: &str) -> bool {
     let is_part = |neighbour: Option<char>| neighbour.is_some_and(|c| c.is_alphanumeric() || c == '_');
     line.match_indices(word).any(|(at, _)| {

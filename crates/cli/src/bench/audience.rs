@@ -1,4 +1,4 @@
-//! The clients, on a thread of their own: they note what came and when, and look at it only after the load.
+//! The clients, on a thread of their own: they record what arrives and when, and evaluate it only after the load.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, thread, time::Duration};
 
@@ -46,7 +46,7 @@ pub(super) struct Received {
     pub(super) account: Account,
 }
 
-/// A client whose subscription stands.
+/// A client whose subscription is active.
 struct Attached {
     socket: Socket,
     pos: Option<Position>,
@@ -85,7 +85,7 @@ impl Audience {
             let listening = async {
                 let scratch = Rc::new(RefCell::new(vec![0; SCRATCH_BYTES]));
                 let sockets = open_all(&gateway, clients, follows, &scratch).await?;
-                // who asked may have left; then there is nobody to tell
+                // the receiver may have been dropped
                 let _ = attached.send(());
                 listen_all(sockets, scratch, clock, &phases, &completed).await
             };
@@ -102,7 +102,7 @@ impl Audience {
         }
     }
 
-    /// Tells the clients what they must get; comes back when all have it, or at the deadline.
+    /// Sets what the clients must get; returns when all have it, or at the deadline.
     pub(super) async fn settle(&mut self, ledger: Arc<Ledger>, limit: Duration) {
         self.phase.send_replace(Phase::Settle(ledger));
         let all_complete = async {
@@ -204,7 +204,7 @@ impl Client {
             self.accounted = self.received.ids.len();
             if !reported && (self.received.account.missing() == 0 || self.received.ended.is_some()) {
                 reported = true;
-                // nobody waits any more when the run is over
+                // nothing waits for it when the run is over
                 let _ = completed.send(());
             }
         }

@@ -141,7 +141,7 @@ fn limit_load(options: &BenchBurst) -> Load {
     }
 }
 
-/// A process that stands still, until this is dropped.
+/// A process that is stopped until this is dropped.
 struct Stopped {
     pid: u32,
 }

@@ -18,7 +18,7 @@ pub(super) enum Follows {
 }
 
 impl Follows {
-    /// What a client subscribes to; nothing stands for everything.
+    /// What a client subscribes to; empty: everything.
     pub(super) fn sensors(&self) -> Vec<String> {
         match self {
             Self::Everything => Vec::new(),

@@ -93,7 +93,7 @@ pub(super) async fn measure(options: &BenchIdle) -> anyhow::Result<Idle> {
     })
 }
 
-/// A connection that stands.
+/// An open connection.
 async fn open(
     form: ClientForm,
     gateway: &Address,
@@ -108,7 +108,7 @@ async fn open(
             let live = Live::new(vec![sensor], Start::Now);
             return Ok(Socket::subscribed(gateway, live, scratch).await?.0.into_stream());
         }
-        // whoever says nothing is served by its query
+        // a client that sends nothing is served by its query
         ClientForm::Silent => {
             (format!("GET /ws/sensors/?v=1&sensor={sensor} HTTP/1.1\r\n{upgrade}"), "\"ok\":{")
         }

@@ -114,7 +114,7 @@ impl Account {
             self.twice += 1;
             return false;
         }
-        // what was not asked for is no loss elsewhere, and is told by `foreign`
+        // a reading that was not subscribed to is no loss elsewhere; it counts as `foreign`
         if !self.follows.has(ledger.writes[place].sensor) {
             self.foreign += 1;
             return false;
@@ -135,7 +135,7 @@ impl Account {
         self.missing
     }
 
-    /// Stands for the sequence of first arrivals: equal for clients that got the same in the same order.
+    /// A hash of the sequence of first arrivals: equal for clients that got the same in the same order.
     pub(super) fn order(&self) -> u64 {
         self.order
     }

@@ -115,7 +115,7 @@ impl Plan {
         }
     }
 
-    /// When a connection's `turn`-th request is due, if there is one.
+    /// When a connection's request number `turn` is due, if there is one.
     fn due(&self, lane: u64, turn: u64) -> Option<u64> {
         let due = match self.pace {
             Pace::Max => self.clock.micros(),

@@ -116,11 +116,11 @@ async fn output(command: &mut Command, stdin: &str) -> anyhow::Result<String> {
     }
     let output = child.wait_with_output().await?;
     if !output.status.success() {
-        // the first line says what is wrong, and the database's URL is in none of psql's
+        // the first line has the reason, and no line of psql's has the database's URL
         let errors = String::from_utf8_lossy(&output.stderr);
         bail!(
             "{}",
-            errors.lines().find(|line| !line.trim().is_empty()).unwrap_or("it failed without a word")
+            errors.lines().find(|line| !line.trim().is_empty()).unwrap_or("failed without a message")
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -148,8 +148,8 @@ pub(super) fn only(name: &str) -> anyhow::Result<u32> {
         all().into_iter().filter(|process| process.name == name).map(|process| process.pid).collect();
     match pids.as_slice() {
         [pid] => Ok(*pid),
-        [] => anyhow::bail!("no process is named {name}; say which with --pid"),
-        _ => anyhow::bail!("{} processes are named {name}; say which with --pid", pids.len()),
+        [] => anyhow::bail!("no process is named {name}; name one with --pid"),
+        _ => anyhow::bail!("{} processes are named {name}; name one with --pid", pids.len()),
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
 use crate::{args::BenchResume, live::Live};
 
 /// Until the first reading comes to the first gateway's first client.
-const HEARD_WITHIN: Duration = Duration::from_secs(20);
+const RECEIVED_WITHIN: Duration = Duration::from_secs(20);
 
 /// Until every client has noticed that its gateway is gone.
 const NOTICED_WITHIN: Duration = Duration::from_secs(30);
@@ -104,7 +104,7 @@ pub(super) async fn measure(options: &BenchResume, limit: Duration) -> anyhow::R
     })
 }
 
-/// One client more, the first of all: when it hears, so do the others.
+/// One more client, the first of all: once it receives, so do the others.
 struct Probe {
     socket: Socket,
     scratch: RefCell<Vec<u8>>,
@@ -119,7 +119,7 @@ impl Probe {
 
     async fn first_reading(mut self) -> anyhow::Result<()> {
         let (scanner, mut ids) = (IdScanner::new(), Vec::new());
-        let hear = async {
+        let receive = async {
             while ids.is_empty() {
                 let on_frame = |frame: Frame<'_>| {
                     if let Frame::Text(text) = frame {
@@ -130,7 +130,7 @@ impl Probe {
             }
             Ok(())
         };
-        let received = timeout(HEARD_WITHIN, hear).await;
+        let received = timeout(RECEIVED_WITHIN, receive).await;
         received.context("no reading came")?.context("waiting for the first reading at the first gateway")
     }
 }

@@ -8,7 +8,7 @@ const METADATA: &[u8] = br#","metadata":"#;
 
 /// A frame's events, as the wire writes them: no white space, `id` first, `metadata` the only nested value.
 ///
-/// Inside a JSON string every quote is escaped, so neither pattern can stand in one; inside `metadata` they can, so
+/// Inside a JSON string every quote is escaped, so neither pattern can occur in one; inside `metadata` they can, so
 /// its value is stepped over.
 #[derive(Debug)]
 pub(super) struct IdScanner {
@@ -36,7 +36,7 @@ impl IdScanner {
     }
 }
 
-/// The position at the end of what stands before a reading: `…"pos":"1.2.3",`
+/// The position at the end of what precedes a reading: `…"pos":"1.2.3",`
 fn position(before: &[u8]) -> Option<Position> {
     let token = before.strip_suffix(b"\",")?;
     let token = &token[memchr::memrchr(b'"', token)? + 1..];

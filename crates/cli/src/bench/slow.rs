@@ -19,7 +19,7 @@ use super::{
 };
 use crate::live::Live;
 
-/// The kernel's least: what waits stands at the gateway, not here.
+/// The kernel's minimum: what waits is queued at the gateway, not here.
 const RECEIVE_BYTES: u32 = 4 << 10;
 
 /// What is read at a time.
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// On one machine, the answer to a ping at a connection that is no more comes at once.
 const RESET_WITHIN: Duration = Duration::from_millis(250);
 
-/// How many there were, and what became of them.
+/// How many there were, and how they ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Slow {
     pub(super) clients: u32,
@@ -58,7 +58,7 @@ impl SlowReaders {
         Ok(Self { leave, readers })
     }
 
-    /// Closes them, and says how many had lasted.
+    /// Closes them; how many were still open.
     pub(super) async fn close(self) -> Slow {
         self.leave.send_replace(true);
         let lasted = self.readers.join_all().await;

@@ -93,7 +93,7 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Opens a socket and waits until the subscription is attached; gives where it stands.
+    /// Opens a socket and waits until the subscription is attached; returns its position.
     pub(super) async fn subscribed(
         gateway: &Address,
         mut live: Live,
@@ -123,7 +123,7 @@ impl Socket {
         Ok((socket, live.position()))
     }
 
-    /// Says what a subscription begins with.
+    /// Sends a text message.
     pub(super) async fn send(&mut self, text: &str) -> io::Result<()> {
         self.send_frame(1, text.as_bytes()).await
     }
@@ -184,7 +184,7 @@ pub(super) enum Read {
     End,
 }
 
-/// Whether a frame says that the subscription is attached.
+/// Whether a frame confirms the subscription.
 fn received(live: &mut Live, text: &[u8]) -> anyhow::Result<bool> {
     let mut attached = false;
     for message in ServerMessage::parse_frame(std::str::from_utf8(text)?)? {

@@ -1,4 +1,4 @@
-//! A whole measurement against a small Rowcast in this process, which can be told to err.
+//! A whole measurement against a small Rowcast in this process, which can be made to fail.
 
 use std::{
     collections::VecDeque,
@@ -152,7 +152,7 @@ async fn one_doubled_reading_at_one_client_is_found() {
 
 #[tokio::test]
 async fn two_swapped_readings_at_one_client_are_found() {
-    // ids 5 and 6 stand in different requests; written by two connections, they differ from the first client's order
+    // ids 5 and 6 are in different requests; written by two connections, they differ from the first client's order
     let report = measure_with(Fault::Swapped).await;
     check(&report, 0, 0, true);
     assert!(!report.ledger.is_clean());

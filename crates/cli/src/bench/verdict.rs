@@ -19,7 +19,7 @@ pub(super) struct Verdict {
     pub(super) out_of_order: u64,
     /// Ids that two 201s gave.
     pub(super) ids_answered_twice: u64,
-    /// `gap`s that the gateway told of.
+    /// `gap`s that the gateway sent.
     pub(super) gaps: u64,
     /// Clients whose connection ended.
     pub(super) disconnected: u64,
@@ -31,7 +31,7 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// Adds up what each client's account says.
+    /// Adds up the accounts of all clients.
     pub(super) fn of(ledger: &Ledger, received: &[Received]) -> Self {
         let mut verdict = Self { ids_answered_twice: ledger.repeated(), ..Self::default() };
         for client in received {

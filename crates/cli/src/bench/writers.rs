@@ -30,7 +30,7 @@ struct Pair {
     ratio: f64,
 }
 
-/// Runs pgbench on both tables in turn.
+/// Runs pgbench on both tables, one after the other.
 pub(super) async fn measure(options: &BenchWriters) -> anyhow::Result<Writers> {
     let tools = Tools::find()?;
     let url = &options.database_url;

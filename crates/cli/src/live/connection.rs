@@ -111,7 +111,8 @@ async fn listen<B>(
             Ok(text) => text,
             Err(why) => return Ok(ControlFlow::Continue(why)),
         };
-        let messages = ServerMessage::parse_frame(&text).context("the gateway does not speak rowcast.v1")?;
+        let messages =
+            ServerMessage::parse_frame(&text).context("the gateway does not support rowcast.v1")?;
         for message in messages {
             let received = live.on_message(message);
             if let Received::Refused(why) = &received {

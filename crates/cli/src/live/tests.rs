@@ -8,14 +8,14 @@ fn live(start: Start) -> Live {
 }
 
 #[track_caller]
-fn hear(live: &mut Live, text: &str) -> Received {
+fn receive(live: &mut Live, text: &str) -> Received {
     live.on_message(ServerMessage::parse_frame(text).unwrap().remove(0))
 }
 
 #[track_caller]
 fn check_from(live: &mut Live, from: &str) {
-    let said = live.on_open();
-    assert_eq!(said, format!(r#"{{"id":1,"subscribe":{{"from":"{from}","sensors":["b*"]}}}}"#));
+    let sent = live.on_open();
+    assert_eq!(sent, format!(r#"{{"id":1,"subscribe":{{"from":"{from}","sensors":["b*"]}}}}"#));
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn whatever_carries_a_position_is_resumed_from() {
     ] {
         let mut live = live(Start::Now);
         assert_eq!(live.on_open(), r#"{"id":1,"subscribe":{"from":"now","sensors":["b*"]}}"#);
-        hear(&mut live, text);
+        receive(&mut live, text);
         check_from(&mut live, from);
     }
 }
@@ -43,7 +43,7 @@ fn what_carries_none_leaves_the_start_alone() {
         r#"{"pong":{}}"#,
     ] {
         let mut live = live(Start::Latest);
-        hear(&mut live, text);
+        receive(&mut live, text);
         check_from(&mut live, "latest");
     }
 }
@@ -52,7 +52,7 @@ fn what_carries_none_leaves_the_start_alone() {
 fn hello_says_how_long_silence_may_be() {
     let mut live = live(Start::Now);
     assert_eq!(live.silence(), SILENCE_BEFORE_HELLO);
-    hear(
+    receive(
         &mut live,
         r#"{"hello":{"v":1,"session":"s","pos":"9.9","idle_ms":1500,"limits":{"message_bytes":1,"subscriptions":1,"patterns":1,"fragments":1,"commands_per_s":1}}}"#,
     );
@@ -71,14 +71,14 @@ fn waits_double_to_a_ceiling_and_start_over_once_attached() {
     }
     let expected = [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000];
     assert_eq!(waits, expected.map(|ms| After::Wait(Duration::from_millis(ms))));
-    hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
+    receive(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
     assert_eq!(live.on_end(&why, 0.5), After::Wait(Duration::from_millis(125)));
 }
 
 #[test]
 fn a_drain_is_come_back_from_when_the_gateway_says() {
     let mut live = live(Start::Now);
-    hear(&mut live, r#"{"bye":{"code":1012,"reason":"drain","after_ms":1830,"resume":true}}"#);
+    receive(&mut live, r#"{"bye":{"code":1012,"reason":"drain","after_ms":1830,"resume":true}}"#);
     let drained = Ended::Closed(1012, "drain".to_owned());
     assert_eq!(live.on_end(&drained, 0.0), After::Wait(Duration::from_millis(1_830)));
     assert_eq!(live.on_end(&drained, 1.0), After::Wait(FIRST_WAIT));
@@ -87,7 +87,7 @@ fn a_drain_is_come_back_from_when_the_gateway_says() {
 #[test]
 fn too_slow_takes_a_snapshot_and_the_own_fault_stops() {
     let mut live = live(Start::Now);
-    hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
+    receive(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
     for code in [1002, 1003, 1007, 1009, 4400] {
         assert_eq!(live.on_end(&Ended::Closed(code, String::new()), 0.0), After::Stop, "{code}");
     }
@@ -108,24 +108,25 @@ fn a_wrong_address_stops_only_before_the_first_success() {
     assert_eq!(live.on_end(&Ended::Status(503), 0.0), After::Wait(Duration::ZERO));
     assert_eq!(live.on_end(&Ended::Status(429), 0.0), After::Wait(Duration::ZERO));
     assert_eq!(live.on_end(&Ended::Status(404), 0.0), After::Stop);
-    hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
+    receive(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
     assert_eq!(live.on_end(&Ended::Status(404), 0.0), After::Wait(Duration::ZERO));
 }
 
 #[test]
 fn a_refusal_is_told() {
     let mut live = live(Start::Now);
-    let heard = hear(&mut live, r#"{"id":1,"error":{"code":"bad-position","message":"no","retry":false}}"#);
-    assert!(matches!(heard, Received::Refused(text) if text == "bad-position: no"));
+    let received =
+        receive(&mut live, r#"{"id":1,"error":{"code":"bad-position","message":"no","retry":false}}"#);
+    assert!(matches!(received, Received::Refused(text) if text == "bad-position: no"));
 }
 
 #[test]
 fn mode_latest_resumes_from_its_marks_and_keeps_its_mode() {
     let mut live = Live::of(Subscribe { mode: Mode::Latest, max_rate: Some(2.0), ..Subscribe::default() });
-    hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
-    let heard = hear(&mut live, r#"{"sub":1,"merged":4,"data":{"id":3}}"#);
-    assert!(matches!(heard, Received::Reading { pos: None, merged: Some(4), .. }), "{heard:?}");
-    hear(&mut live, r#"{"sub":1,"mark":{"pos":"1.6","n":1}}"#);
+    receive(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
+    let received = receive(&mut live, r#"{"sub":1,"merged":4,"data":{"id":3}}"#);
+    assert!(matches!(received, Received::Reading { pos: None, merged: Some(4), .. }), "{received:?}");
+    receive(&mut live, r#"{"sub":1,"mark":{"pos":"1.6","n":1}}"#);
     assert_eq!(live.on_open(), r#"{"id":1,"subscribe":{"from":"1.6","max_rate":2.0,"mode":"latest"}}"#);
     live.on_end(&Ended::Closed(4408, String::new()), 0.0);
     assert_eq!(live.on_open(), r#"{"id":1,"subscribe":{"from":"latest","max_rate":2.0,"mode":"latest"}}"#);
@@ -138,7 +139,7 @@ fn a_time_back_is_asked_for_until_there_is_a_position() {
     assert_eq!((live.on_open().as_str(), live.position()), (first, None));
     live.on_end(&Ended::Silent, 0.0);
     assert_eq!(live.on_open(), first);
-    hear(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2","resumed":true}}"#);
+    receive(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2","resumed":true}}"#);
     assert_eq!(live.position(), Some("1.2".parse().unwrap()));
 }
 
@@ -147,11 +148,11 @@ fn staleness_is_told_when_it_begins_and_when_it_ends_across_connections() {
     let mut live = live(Start::Now);
     let stale = r#"{"sub":1,"mark":{"pos":"1.6","n":3,"stale":true}}"#;
     let fresh = r#"{"sub":1,"mark":{"pos":"1.6","n":3}}"#;
-    assert!(matches!(hear(&mut live, fresh), Received::Nothing));
-    assert!(matches!(hear(&mut live, stale), Received::Stale(true)));
+    assert!(matches!(receive(&mut live, fresh), Received::Nothing));
+    assert!(matches!(receive(&mut live, stale), Received::Stale(true)));
     live.on_end(&Ended::Silent, 0.0);
     live.on_open();
-    assert!(matches!(hear(&mut live, stale), Received::Nothing));
-    assert!(matches!(hear(&mut live, fresh), Received::Stale(false)));
+    assert!(matches!(receive(&mut live, stale), Received::Nothing));
+    assert!(matches!(receive(&mut live, fresh), Received::Stale(false)));
     check_from(&mut live, "1.6");
 }

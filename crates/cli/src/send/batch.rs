@@ -20,7 +20,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Looks at the shape only; what a reading must be is ingest's to say.
+    /// Checks the shape only; ingest validates readings.
     pub(super) fn check(number: u64, text: String) -> anyhow::Result<Self> {
         ensure!(text.len() <= LINE_BYTES, "line {number} is longer than {LINE_BYTES} bytes");
         let json: &RawValue =

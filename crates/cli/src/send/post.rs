@@ -132,7 +132,7 @@ impl Failed {
 }
 
 impl Refusal {
-    /// Which reading of the array is at fault, when the answer says it.
+    /// The faulty reading of the array, if the answer names it.
     pub(crate) fn index(&self) -> Option<usize> {
         self.problem.errors.first()?.pointer.strip_prefix('/')?.split('/').next()?.parse().ok()
     }
@@ -150,7 +150,7 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// The last cause says what happened; reqwest's own sentence only repeats the URL.
+/// The last cause has the reason; reqwest's own message only repeats the URL.
 pub(crate) fn cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {

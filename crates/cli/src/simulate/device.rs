@@ -23,7 +23,7 @@ const KINDS: [Kind; 6] = [
 
 const SITES: [&str; 4] = ["hall", "roof", "lab", "store"];
 
-/// A device and where its walk stands.
+/// A device and the state of its random walk.
 pub(super) struct Device {
     sensor_id: String,
     kind: &'static Kind,

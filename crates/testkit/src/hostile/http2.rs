@@ -42,7 +42,7 @@ pub fn cancel(stream: u32) -> Vec<u8> {
     frame(RESET, 0, stream, &8_u32.to_be_bytes())
 }
 
-/// The frames in what the other end said: their kinds, streams and payloads.
+/// The frames in what the other end sent: their kinds, streams and payloads.
 pub fn frames(mut said: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
     let mut frames = Vec::new();
     while let [a, b, c, kind, _, stream @ ..] = said

@@ -1,12 +1,12 @@
 //! The keys of a chart's values with their comments, read from a file that keeps to a form.
 //!
-//! A comment stands above its key; in it, a line that begins with `@` is a mark. `## ` begins a section. A key without a
-//! value has keys below it, unless it is marked as a map: then what lies below is its default.
+//! A comment is above its key; in it, a line that begins with `@` is a mark. `## ` begins a section. A key without a
+//! value has keys below it, unless it is marked as a map: then the keys below are its default.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// What a comment says beside its sentence.
+/// The marks of a comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mark {
     /// One of these words.
@@ -47,7 +47,7 @@ pub(super) enum Kind {
 pub(super) struct Key {
     /// Its names from the top.
     pub(super) path: Vec<String>,
-    /// The section it stands in.
+    /// Its section.
     pub(super) section: String,
     pub(super) doc: String,
     pub(super) marks: Vec<Mark>,

@@ -35,7 +35,7 @@ pub(super) async fn measure(load: &Load) -> anyhow::Result<Http> {
         };
         let router = Router::new().route("/api/sensors/", routing::post(post));
         let stopped = async {
-            // an error says that the one who stops is gone: the same
+            // an error means that the sender was dropped: the same
             let _ = stopped.await;
         };
         tokio::select! {

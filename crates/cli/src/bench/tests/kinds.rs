@@ -1,4 +1,4 @@
-//! The parts, against a small Rowcast that remembers, and can be told to forget.
+//! The parts, against a small Rowcast that keeps readings, and can be made to lose some.
 
 use std::{process::Stdio, sync::Mutex};
 
@@ -14,7 +14,7 @@ use wire::{Command as Request, Start, Verb};
 use super::*;
 use crate::args::{BenchBurst, BenchHandshakes, BenchReplay, BenchResume, Posts};
 
-/// All that was stored; who follows is told how much that is.
+/// All stored readings; followers are notified of their number.
 #[derive(Clone)]
 struct Log {
     ids: Arc<Mutex<Vec<i64>>>,
@@ -23,7 +23,7 @@ struct Log {
     forgotten: Option<i64>,
 }
 
-/// A gateway's connections end with the process that stands for it.
+/// A gateway's connections end with the process that represents it.
 #[derive(Clone, Copy)]
 struct Until(Option<u32>);
 
@@ -104,7 +104,7 @@ async fn say(socket: &mut WebSocketStream<TcpStream>, text: &str) {
     let _ = socket.send(Message::text(text)).await;
 }
 
-/// Serves sockets until the process that stands for the gateway ends.
+/// Serves sockets until the process that represents the gateway ends.
 async fn gateway(log: Log, process: Option<&mut Child>) -> (String, JoinSet<()>) {
     let listener = listen().await;
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -24,7 +24,7 @@ async fn accept(listener: &TcpListener) -> (WebSocketStream<TcpStream>, String) 
     (socket, first.to_text().unwrap().to_owned())
 }
 
-async fn say(socket: &mut WebSocketStream<TcpStream>, texts: &[&str]) {
+async fn send(socket: &mut WebSocketStream<TcpStream>, texts: &[&str]) {
     for text in texts {
         socket.send(Message::text(*text)).await.unwrap();
     }
@@ -35,13 +35,13 @@ const HELLO: &str = r#"{"hello":{"v":1,"session":"s","pos":"1.1","idle_ms":IDLE,
 /// The data of `n` events.
 async fn follow_events(gateway: String, n: usize) -> anyhow::Result<Vec<String>> {
     let mut seen = Vec::new();
-    let tell = |told: Update<'_>| {
+    let note = |told: Update<'_>| {
         if let Update::Received(Received::Reading { data, .. }) = told {
             seen.push(data.get().to_owned());
         }
         if seen.len() == n { ControlFlow::Break(seen.clone()) } else { ControlFlow::Continue(()) }
     };
-    time::timeout(DEADLINE, follow(&gateway, None, Live::new(Vec::new(), Start::Now), tell)).await?
+    time::timeout(DEADLINE, follow(&gateway, None, Live::new(Vec::new(), Start::Now), note)).await?
 }
 
 #[tokio::test]
@@ -49,9 +49,9 @@ async fn a_cut_connection_is_resumed_from_its_last_position() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = format!("http://{}/", listener.local_addr().unwrap());
     let server = async {
-        let (mut socket, said) = accept(&listener).await;
-        assert_eq!(said, r#"{"id":1,"subscribe":{"from":"now"}}"#);
-        say(
+        let (mut socket, sent) = accept(&listener).await;
+        assert_eq!(sent, r#"{"id":1,"subscribe":{"from":"now"}}"#);
+        send(
             &mut socket,
             &[
                 &HELLO.replace("IDLE", "15000"),
@@ -61,9 +61,9 @@ async fn a_cut_connection_is_resumed_from_its_last_position() {
         )
         .await;
         drop(socket);
-        let (mut socket, said) = accept(&listener).await;
-        assert_eq!(said, r#"{"id":1,"subscribe":{"from":"1.5.2"}}"#);
-        say(
+        let (mut socket, sent) = accept(&listener).await;
+        assert_eq!(sent, r#"{"id":1,"subscribe":{"from":"1.5.2"}}"#);
+        send(
             &mut socket,
             &[
                 r#"{"id":1,"ok":{"sub":1,"pos":"1.5.2","resumed":true}}"#,
@@ -83,12 +83,12 @@ async fn a_silent_connection_is_left_for_another() {
     let gateway = format!("ws://{}", listener.local_addr().unwrap());
     let server = async {
         let (mut silent, _) = accept(&listener).await;
-        // in one frame, so that the watchdog's short patience begins when both are heard
+        // in one frame, so that the watchdog's short timeout begins with both
         let hello = HELLO.replace("IDLE", "20");
-        say(&mut silent, &[&format!(r#"[{hello},{{"id":1,"ok":{{"sub":1,"pos":"1.4"}}}}]"#)]).await;
-        let (mut socket, said) = accept(&listener).await;
-        assert_eq!(said, r#"{"id":1,"subscribe":{"from":"1.4"}}"#);
-        say(&mut socket, &[r#"{"sub":1,"pos":"1.6.3","data":{"id":3}}"#]).await;
+        send(&mut silent, &[&format!(r#"[{hello},{{"id":1,"ok":{{"sub":1,"pos":"1.4"}}}}]"#)]).await;
+        let (mut socket, sent) = accept(&listener).await;
+        assert_eq!(sent, r#"{"id":1,"subscribe":{"from":"1.4"}}"#);
+        send(&mut socket, &[r#"{"sub":1,"pos":"1.6.3","data":{"id":3}}"#]).await;
         (silent, socket)
     };
     let (events, _sockets) = tokio::join!(follow_events(gateway, 1), server);
@@ -101,7 +101,7 @@ async fn a_refused_subscription_is_not_repeated() {
     let gateway = format!("http://{}", listener.local_addr().unwrap());
     let server = async {
         let (mut socket, _) = accept(&listener).await;
-        say(&mut socket, &[r#"{"id":1,"error":{"code":"bad-sensor","message":"no","retry":false}}"#]).await;
+        send(&mut socket, &[r#"{"id":1,"error":{"code":"bad-sensor","message":"no","retry":false}}"#]).await;
         socket
     };
     let (events, _socket) = tokio::join!(follow_events(gateway, 1), server);
@@ -110,7 +110,7 @@ async fn a_refused_subscription_is_not_repeated() {
 
 #[tokio::test]
 async fn a_wrong_url_is_an_error_and_not_a_loop() {
-    let tell = |_: Update<'_>| ControlFlow::<()>::Continue(());
-    let error = follow("ftp://x", None, Live::new(Vec::new(), Start::Now), tell).await.unwrap_err();
+    let note = |_: Update<'_>| ControlFlow::<()>::Continue(());
+    let error = follow("ftp://x", None, Live::new(Vec::new(), Start::Now), note).await.unwrap_err();
     assert!(error.to_string().contains("must begin with http://"), "{error}");
 }
