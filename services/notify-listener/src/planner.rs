@@ -82,7 +82,7 @@ pub enum Step {
 }
 
 /// How long a leader under load waits after a tick that took so long, from its snapshot to its append.
-pub(crate) fn rest_after(tick: Duration) -> Duration {
+pub fn rest_after(tick: Duration) -> Duration {
     tick.saturating_mul(REST_TIMES).clamp(REST_MIN, REST_MAX)
 }
 

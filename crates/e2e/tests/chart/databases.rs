@@ -25,7 +25,7 @@ fn the_listener_and_migrate_go_past_the_pooler() {
 }
 
 #[test]
-fn who_is_behind_the_pooler_knows_its_kind() {
+fn services_behind_the_pooler_get_its_mode() {
     let values =
         ["postgres.external.pooler=transaction", "postgres.external.directUrl=postgres://primary/rowcast"];
     let objects = render(EXTERNAL, &values);
@@ -54,7 +54,7 @@ fn a_cluster_of_cloudnativepg_is_spoken_to_by_its_own_secret() {
 }
 
 #[test]
-fn a_private_authority_is_mounted_where_the_configuration_says() {
+fn a_private_authority_is_mounted_at_the_configured_path() {
     let values = ["postgres.external.ca.secretName=pg-ca", "redis.external.ca.secretName=cache-ca"];
     let objects = render(EXTERNAL, &[&values[..], &["redis.external.url=rediss://cache"]].concat());
     let data = &objects.one("ConfigMap", "rowcast-ws-gateway")["data"];
@@ -73,7 +73,7 @@ fn a_private_authority_is_mounted_where_the_configuration_says() {
 }
 
 #[test]
-fn sentinels_are_told_to_who_speaks_to_redis() {
+fn services_that_use_redis_get_its_sentinels() {
     let values = [
         "redis.external.sentinel.hosts={a:26379,b:26379}",
         "redis.external.sentinel.master=m",
@@ -92,7 +92,7 @@ fn sentinels_are_told_to_who_speaks_to_redis() {
 }
 
 #[test]
-fn a_made_password_is_one_in_all_of_a_rendering() {
+fn a_generated_password_is_the_same_throughout_a_rendering() {
     let objects = render(DEV, &[]);
     for (database, user) in [("postgres", "rowcast"), ("redis", "")] {
         let data = &objects.one("Secret", &format!("rowcast-{database}"))["stringData"];
@@ -213,7 +213,7 @@ fn secrets_of_operators_are_read_as_they_are() {
 }
 
 #[test]
-fn certificates_of_clients_are_mounted_where_the_configuration_says() {
+fn client_certificates_are_mounted_at_the_configured_paths() {
     let values = [
         "postgres.external.clientCertificate.secretName=pg-client",
         "redis.external.clientCertificate.secretName=cache-client",
@@ -241,7 +241,7 @@ fn certificates_of_clients_are_mounted_where_the_configuration_says() {
 }
 
 #[test]
-fn a_redis_that_knows_users_is_told_who_comes() {
+fn a_redis_with_users_gets_the_user() {
     let values = [
         "redis.external.credentialsSecret.name=cache",
         "redis.external.credentialsSecret.userKey=username",

@@ -17,7 +17,7 @@ fn check_ports(base: &[&str], values: &[&str], expected: &[u64]) {
 }
 
 #[test]
-fn a_database_s_port_is_let_through_wherever_it_is_said() {
+fn a_database_s_port_is_allowed_wherever_it_is_configured() {
     check_ports(DEV, &[], &[5432, 6379]);
     check_ports(EXTERNAL, &[], &[5432, 6379]);
     let others =
@@ -50,7 +50,7 @@ fn a_database_s_port_is_let_through_wherever_it_is_said() {
 }
 
 #[test]
-fn a_port_that_only_a_secret_knows_is_told_in_the_notes() {
+fn a_port_that_only_a_secret_has_is_named_in_the_notes() {
     let told = |values: &[&str]| {
         let notes = notes(&[&["networkPolicy.enabled=true"], values].concat());
         [("5432", "postgresPorts"), ("6379", "redisPorts")]
@@ -70,7 +70,7 @@ fn a_port_that_only_a_secret_knows_is_told_in_the_notes() {
 }
 
 #[test]
-fn names_are_asked_for_at_the_ports_of_every_platform() {
+fn dns_is_allowed_at_the_ports_of_every_platform() {
     let objects = render(DEV, &["networkPolicy.enabled=true"]);
     for component in ["ingest", "ws-gateway", "notify-listener", "migrate"] {
         let policy = objects.one("NetworkPolicy", &format!("rowcast-{component}"));

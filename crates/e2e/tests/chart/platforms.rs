@@ -67,7 +67,7 @@ fn without_a_lease_there_is_never_a_second_listener() {
 }
 
 #[test]
-fn the_test_pod_goes_where_it_may() {
+fn the_test_pod_is_scheduled_where_it_may_be() {
     let values = ["test.nodeSelector.pool=apps", "test.tolerations[0].key=apps"];
     let pod = render(DEV, &values).pod("test");
     assert_eq!(pod.spec()["nodeSelector"], json!({"pool": "apps"}));
@@ -120,7 +120,7 @@ fn the_page_s_example_has_an_address_that_works() {
 }
 
 #[test]
-fn a_gateway_is_made_where_it_is_asked_for() {
+fn a_gateway_is_created_only_on_request() {
     let values = [
         "httpRoute.enabled=true",
         "httpRoute.gateway.enabled=true",

@@ -9,7 +9,7 @@ fn check(base: &[&str], values: &[&str], sentence: &str) {
 }
 
 #[test]
-fn without_databases_it_says_what_to_set() {
+fn without_databases_the_refusal_names_the_values() {
     check(&[], &[], "set postgres.external.url or postgres.external.existingSecret.name");
     check(&[], &[], "set redis.external.url or redis.external.existingSecret.name");
     check(&["postgres.mode=dev"], &[], "Redis is missing");

@@ -8,7 +8,7 @@ fn replicas(objects: &Objects, component: &str) -> Value {
 }
 
 #[test]
-fn what_is_scaled_says_no_replicas() {
+fn an_autoscaled_deployment_sets_no_replicas() {
     for (component, key) in [("ingest", "ingest"), ("ws-gateway", "gateway")] {
         assert_eq!(replicas(&render(DEV, &[]), component), json!(2));
         for (scaler, kind) in [("autoscaling", "HorizontalPodAutoscaler"), ("keda", "ScaledObject")] {
@@ -34,7 +34,7 @@ fn the_gateway_scales_by_cpu_and_by_connections() {
 }
 
 #[test]
-fn a_budget_stands_for_each_deployment() {
+fn each_deployment_has_a_budget() {
     let objects = render(DEV, &[]);
     assert_eq!(objects.all("PodDisruptionBudget").len(), 3);
     for component in ["ingest", "ws-gateway", "notify-listener"] {

@@ -84,7 +84,7 @@ fn an_api_server_takes_every_value_set_and_a_kept_password_is_found() {
     let data = &objects.one("Secret", "rowcast-postgres")["stringData"];
     assert_eq!(data["password"], "kept");
     assert_eq!(data["url"], "postgres://rowcast:kept@rowcast-postgres:5432/rowcast");
-    a_changed_volume_is_refused_in_words();
+    a_changed_volume_is_refused_with_the_reason();
 }
 
 /// By which Helm knows an object as the release's.
@@ -93,7 +93,7 @@ fn owned() -> Value {
 }
 
 /// A StatefulSet's volumes cannot be changed; the API server would say so after half of an upgrade.
-fn a_changed_volume_is_refused_in_words() {
+fn a_changed_volume_is_refused_with_the_reason() {
     let server = ["--dry-run=server", OLDEST];
     let mut set = template(&[], DEV, &server).unwrap().only("StatefulSet").clone();
     set["metadata"]["annotations"] = owned();

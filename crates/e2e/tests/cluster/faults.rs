@@ -13,14 +13,14 @@ use crate::{
     lengths::seconds,
     release::{NAME, Pod, Release},
     site::Hook,
-    witness::{Reign, Witness},
+    witness::{Term, Witness},
 };
 
 /// Devices that POST, each some 100 readings a second.
 const DEVICES: usize = 4;
 
 /// The same while a node is cut off: half of what they send meanwhile goes to pods there, and waits.
-const PATIENT_DEVICES: usize = 16;
+const SLOW_DEVICES: usize = 16;
 
 /// Clients that follow everything.
 const CLIENTS: usize = 4;
@@ -61,36 +61,36 @@ impl<'a> Run<'a> {
     }
 
     /// Readings flow again; then the ledger and the witness.
-    async fn end(self) -> Result<Vec<Reign>> {
+    async fn end(self) -> Result<Vec<Term>> {
         let Self { release, what, first, witness, traffic } = self;
         traffic.progress(&format!("readings after {what}")).await;
         let written = traffic.stop().await;
         let refused = written.longest_refusal;
         ensure!(refused < REFUSED_AT_MOST, "a device had to try for {refused:?}");
         let summary = written.check(&release.committed_after(first).await?).await?;
-        let reigns = witness.testify(release).await?;
+        let terms = witness.terms_seen(release).await?;
         println!(
             "   {what}: {} readings at {} clients, none lost, none twice, in order; longest refusal {:.1} s",
             summary.readings,
             summary.clients,
             refused.as_secs_f64()
         );
-        for reign in &reigns {
+        for term in &terms {
             println!(
                 "   {}: {} ticks, the first after {:.2} s, longest pause {:.2} s",
-                reign.signature,
-                reign.ticks,
-                reign.gap.as_secs_f64(),
-                reign.pause.as_secs_f64()
+                term.signature,
+                term.ticks,
+                term.gap.as_secs_f64(),
+                term.pause.as_secs_f64()
             );
         }
-        Ok(reigns)
+        Ok(terms)
     }
 }
 
 /// The takeover after a fault: what its event, on the pod that leads now, says of how it came.
-async fn takeover(release: &Release, reigns: &[Reign]) -> Result<String> {
-    let taken = reigns.get(1).context("another leader has forwarded")?;
+async fn takeover(release: &Release, terms: &[Term]) -> Result<String> {
+    let taken = terms.get(1).context("another leader has forwarded")?;
     ensure!(taken.gap <= TAKEOVER_WITHIN, "the takeover took {:?}, not {TAKEOVER_WITHIN:?}", taken.gap);
     let event = wait_for("the event of the takeover", seconds(30), || async {
         let events = ["events", "--field-selector=reason=TookLease"];
@@ -106,15 +106,15 @@ async fn takeover(release: &Release, reigns: &[Reign]) -> Result<String> {
 }
 
 /// After SIGTERM nobody waits for the Lease to expire, nor for the lag rule.
-async fn check_handover(release: &Release, reigns: &[Reign]) -> Result<()> {
-    let told = takeover(release, reigns).await?;
+async fn check_handover(release: &Release, terms: &[Term]) -> Result<()> {
+    let told = takeover(release, terms).await?;
     ensure!(told.ends_with(GIVEN_BACK), "{told}");
     Ok(())
 }
 
 /// After a crash the others see that nobody forwards before the Lease expires, or the pod is back at once.
-async fn check_crash(release: &Release, reigns: &[Reign]) -> Result<()> {
-    let told = takeover(release, reigns).await?;
+async fn check_crash(release: &Release, terms: &[Term]) -> Result<()> {
+    let told = takeover(release, terms).await?;
     ensure!(!told.ends_with(GIVEN_BACK) && !told.ends_with(EXPIRED), "{told}");
     Ok(())
 }
@@ -155,7 +155,7 @@ pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     release.lead_from(&release.site.away).await?;
     let leader = release.settled().await;
     let before = Late::of(release, &leader).await?;
-    let run = Run::begin_with(release, &what, PATIENT_DEVICES).await?;
+    let run = Run::begin_with(release, &what, SLOW_DEVICES).await?;
     // what it waited for when it was stopped has come before the cut, so that its next step is sent into the void
     Release::signal(&leader, Signal::SIGSTOP)?;
     sleep(Duration::from_millis(100)).await;
@@ -226,10 +226,10 @@ pub(crate) async fn api_stopped(release: &Release, lasts: Duration) -> Result<()
     release.api_answers().await;
     ensure!(flows, "readings flow although the API server is stopped");
     let (_, term) = release.led().await;
-    let reigns = run.end().await?;
+    let terms = run.end().await?;
     println!("   the Lease is at term {term}");
-    let short = |reign: &Reign| reign.gap < seconds(10) && reign.pause < seconds(10);
-    ensure!(reigns.iter().all(short), "no longer interruption");
+    let short = |term: &Term| term.gap < seconds(10) && term.pause < seconds(10);
+    ensure!(terms.iter().all(short), "no longer interruption");
     // after a long outage nodes count as lost for a moment, and Services as without pods, the cluster's DNS among them
     let site = &release.site;
     site.kubectl(&["wait", "nodes", "--all", "--for=condition=Ready", "--timeout=60s"]).await?;

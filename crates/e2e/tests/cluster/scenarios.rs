@@ -65,7 +65,7 @@ pub(crate) async fn ingress(release: &Release) -> Result<()> {
 /// The same on the page, in a browser.
 pub(crate) async fn page(release: &Release) -> Result<()> {
     let ingress = release.site.ingress;
-    let (_door, url) = release.site.door().await?;
+    let (_proxy, url) = release.site.ingress_proxy().await?;
     let mut browser = Browser::start(&format!("{url}/"));
     browser.call(json!({"cmd": "open"}));
     browser.wait_status("Connected");

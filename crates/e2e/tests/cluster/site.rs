@@ -55,7 +55,7 @@ impl Site {
     }
 
     /// A way to the ingress as `http://localhost:PORT`, for those who can be told only a URL, and the URL.
-    pub(crate) async fn door(&self) -> Result<(Proxy, String)> {
+    pub(crate) async fn ingress_proxy(&self) -> Result<(Proxy, String)> {
         let proxy = Proxy::start(self.ingress).await?;
         let url = format!("http://localhost:{}", proxy.addr().port());
         Ok((proxy, url))

@@ -9,7 +9,7 @@ use crate::release::Release;
 
 /// A leader's ticks, one after the other.
 #[derive(Debug, Clone)]
-pub(crate) struct Reign {
+pub(crate) struct Term {
     pub(crate) signature: String,
     pub(crate) term: u64,
     /// From the tick before its first one to its first one.
@@ -33,7 +33,7 @@ impl Witness {
 
     /// Who forwarded, in order. Fails where two forwarded in turns, where a tick is missing, and where the stream is no
     /// contiguous run of ticks.
-    pub(crate) async fn testify(self, release: &Release) -> Result<Vec<Reign>> {
+    pub(crate) async fn terms_seen(self, release: &Release) -> Result<Vec<Term>> {
         let ticks = release
             .psql(&format!(
                 "select no, leader, extract(epoch from at - lag(at) over (order by no)) from rowcast.tick
@@ -41,8 +41,8 @@ impl Witness {
                 self.from
             ))
             .await?;
-        let reigns = reigns(&ticks)?;
-        for pair in reigns.windows(2) {
+        let terms = terms(&ticks)?;
+        for pair in terms.windows(2) {
             ensure!(
                 pair[0].term < pair[1].term,
                 "two forward in turns: {} after {}",
@@ -51,13 +51,13 @@ impl Witness {
             );
         }
         check_stream(release).await?;
-        Ok(reigns)
+        Ok(terms)
     }
 }
 
 /// Runs of ticks with the same signature.
-fn reigns(ticks: &str) -> Result<Vec<Reign>> {
-    let mut reigns: Vec<Reign> = Vec::new();
+fn terms(ticks: &str) -> Result<Vec<Term>> {
+    let mut terms: Vec<Term> = Vec::new();
     let mut last: Option<i64> = None;
     for line in ticks.lines() {
         let mut words = line.split('|');
@@ -67,15 +67,15 @@ fn reigns(ticks: &str) -> Result<Vec<Reign>> {
         let gap = Duration::from_secs_f64(gap);
         ensure!(last.is_none_or(|last| last + 1 == no), "a tick is missing before {no}");
         last = Some(no);
-        match reigns.last_mut() {
-            Some(reign) if reign.signature == signature => {
-                reign.ticks += 1;
-                reign.pause = reign.pause.max(gap);
+        match terms.last_mut() {
+            Some(term) if term.signature == signature => {
+                term.ticks += 1;
+                term.pause = term.pause.max(gap);
             }
             _ => {
                 let term = signature.rsplit('@').next().and_then(|term| term.parse().ok());
                 let signature = signature.to_owned();
-                reigns.push(Reign {
+                terms.push(Term {
                     term: term.unwrap_or_default(),
                     signature,
                     gap,
@@ -85,7 +85,7 @@ fn reigns(ticks: &str) -> Result<Vec<Reign>> {
             }
         }
     }
-    Ok(reigns)
+    Ok(terms)
 }
 
 /// Each entry names the one before it.
