@@ -1,7 +1,7 @@
 //! Group commit by natural batching: whatever waits while an INSERT runs goes into the next one, without a timer.
 //!
 //! A lane takes all that waits, unless clients that were just answered will be back for the next batch: then half. One
-//! lane is enough while commits are quick, and makes the largest batches; when its INSERT has run for [`SECOND_LANE_AFTER`], the
+//! lane is enough while commits are quick, and makes the largest batches; when its INSERT has run for `SECOND_LANE_AFTER`, the
 //! next lane takes what waits by then. The queue is bounded in bytes; a request that finds it full is refused at once,
 //! and one whose time is over is taken out unstored.
 //!

@@ -20,7 +20,7 @@ use crate::{
 const DEVICES: usize = 4;
 
 /// The same while a node is cut off: half of what they send meanwhile goes to pods there, and waits.
-const SLOW_DEVICES: usize = 16;
+const DEVICES_IN_PARTITION: usize = 16;
 
 /// Clients that follow everything.
 const CLIENTS: usize = 4;
@@ -155,7 +155,7 @@ pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     release.lead_from(&release.site.away).await?;
     let leader = release.settled().await;
     let before = Late::of(release, &leader).await?;
-    let run = Run::begin_with(release, &what, SLOW_DEVICES).await?;
+    let run = Run::begin_with(release, &what, DEVICES_IN_PARTITION).await?;
     // what it waited for when it was stopped has come before the cut, so that its next step is sent into the void
     Release::signal(&leader, Signal::SIGSTOP)?;
     sleep(Duration::from_millis(100)).await;
