@@ -103,21 +103,41 @@ async fn a_master_that_the_sentinels_do_not_know_is_an_error() {
     append(&config(no_sentinel, MASTER).options().unwrap(), 2).await.unwrap_err();
 }
 
+/// A Redis with TLS, whose certificate is its own authority.
+struct TlsRedis {
+    url: String,
+    folder: tempfile::TempDir,
+    _redis: Redis,
+}
+
+impl TlsRedis {
+    /// `more`: further arguments of the server, by the path of its certificate.
+    fn start(more: impl FnOnce(&str) -> Vec<String>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(path("ca.pem"), signed.cert.pem()).unwrap();
+        fs::write(path("key.pem"), signed.signing_key.serialize_pem()).unwrap();
+        let port = free_port().unwrap();
+        let (certificate, key, tls_port) = (path("ca.pem"), path("key.pem"), port.to_string());
+        let tls = ["--tls-port", &tls_port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+        let more = more(&certificate);
+        let arguments: Vec<&str> = tls.into_iter().chain(more.iter().map(String::as_str)).collect();
+        let redis = Redis::start_with(&arguments).unwrap();
+        Self { url: format!("rediss://localhost:{port}/"), folder, _redis: redis }
+    }
+
+    fn file(&self, name: &str) -> Option<std::path::PathBuf> {
+        Some(self.folder.path().join(name))
+    }
+}
+
 #[tokio::test]
 async fn a_private_authority_is_trusted_when_its_file_is_given() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(path("ca.pem"), signed.cert.pem()).unwrap();
-    fs::write(path("key.pem"), signed.signing_key.serialize_pem()).unwrap();
-    let port = free_port().unwrap();
-    let (certificate, key, tls_port) = (path("ca.pem"), path("key.pem"), port.to_string());
-    let tls = ["--tls-port", &tls_port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
-    let _redis = Redis::start_with(&[&tls[..], &["--tls-auth-clients", "no"]].concat()).unwrap();
-    let url = format!("rediss://localhost:{port}/");
-    let without = RedisConfig::at(&url, "connecting");
+    let redis = TlsRedis::start(|_| vec!["--tls-auth-clients".to_owned(), "no".to_owned()]);
+    let without = RedisConfig::at(&redis.url, "connecting");
     append(&without.options().unwrap(), 1).await.unwrap_err();
-    let with = RedisConfig { ca: Some(folder.path().join("ca.pem")), ..without };
+    let with = RedisConfig { ca: redis.file("ca.pem"), ..without };
     assert_eq!(append(&with.options().unwrap(), 1).await.unwrap(), Append::Appended);
 }
 
@@ -162,22 +182,11 @@ async fn sentinels_may_have_users_too() {
 
 #[tokio::test]
 async fn a_client_certificate_is_sent_to_a_server_that_requires_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(path("ca.pem"), signed.cert.pem()).unwrap();
-    fs::write(path("key.pem"), signed.signing_key.serialize_pem()).unwrap();
-    let port = free_port().unwrap();
-    let (certificate, key, tls_port) = (path("ca.pem"), path("key.pem"), port.to_string());
-    let tls = ["--tls-port", &tls_port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
-    let asks = ["--tls-auth-clients", "yes", "--tls-ca-cert-file", &certificate];
-    let _redis = Redis::start_with(&[&tls[..], &asks].concat()).unwrap();
-    let file = |name: &str| Some(folder.path().join(name));
-    let without = RedisConfig {
-        ca: file("ca.pem"),
-        ..RedisConfig::at(&format!("rediss://localhost:{port}/"), "connecting")
-    };
+    let redis = TlsRedis::start(|certificate| {
+        ["--tls-auth-clients", "yes", "--tls-ca-cert-file", certificate].map(str::to_owned).to_vec()
+    });
+    let without = RedisConfig { ca: redis.file("ca.pem"), ..RedisConfig::at(&redis.url, "connecting") };
     append(&without.options().unwrap(), 1).await.unwrap_err();
-    let with = RedisConfig { certificate: file("ca.pem"), key: file("key.pem"), ..without };
+    let with = RedisConfig { certificate: redis.file("ca.pem"), key: redis.file("key.pem"), ..without };
     assert_eq!(append(&with.options().unwrap(), 1).await.unwrap(), Append::Appended);
 }
