@@ -79,7 +79,7 @@ mod tests {
         assert!(error(&[(1, "a", 1), (2, "a", 2)]).contains("lost [3]"));
         assert!(error(&[(1, "a", 1), (1, "a", 1)]).contains("twice"));
         assert!(error(&[(1, "a", 1), (2, "a", 2), (3, "a", 3), (4, "a", 4)]).contains("never committed"));
-        assert!(error(&[(2, "writer-0", 2), (1, "writer-0", 1), (3, "x", 0)]).contains("came before"));
+        assert!(error(&[(2, "writer-0", 2), (1, "writer-0", 1), (3, "x", 0)]).contains("arrived before"));
         assert!(check_same(&[whole.clone(), whole.clone()]).is_ok());
         assert!(check_same(&[whole.clone(), whole[..2].to_vec()]).is_err());
     }

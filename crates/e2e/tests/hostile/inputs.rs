@@ -95,7 +95,7 @@ async fn bad_frames_and_commands_are_answered_as_specified_and_leave_nothing_beh
     join_all(closes.iter().map(|(bytes, code)| async move {
         let mut peer = Peer::socket(gateway, "/ws/sensors/?v=1").await.unwrap();
         peer.send(bytes).await.unwrap();
-        let close = peer.read_until(&format!(r#""close":{{"code":{code},"#)).await;
+        let close = peer.read_until(&format!(r#""bye":{{"code":{code},"#)).await;
         close.unwrap_or_else(|error| panic!("{bytes:x?}: {error}"));
         assert!(peer.read_to_end(ANSWERED_WITHIN).await.is_some(), "{bytes:x?}");
     }))
