@@ -64,7 +64,7 @@ async fn written(stack: &Stack, socket: &mut Socket, ticks: i64) -> Vec<(Positio
 #[tokio::test(flavor = "multi_thread")]
 async fn many_clients_that_resume_cost_postgres_as_much_as_one() {
     const CLIENTS: usize = 300;
-    const TICKS: i64 = 200;
+    const TICKS: i64 = 120;
     let mut stack = stack(&[("ws-gateway:ROWCAST_GATEWAY__WINDOW_BYTES", "1048576")]).await;
     let gateway = stack.gateways[0].public();
     let (mut socket, _) = subscribed(gateway, "{}").await;
