@@ -107,7 +107,7 @@ impl Session {
         Vec::new()
     }
 
-    /// The hub has forgotten the session's subscriptions, or started anew: all of them go on from the log.
+    /// The hub has forgotten the session's subscriptions, or restarted: all of them read on from the log.
     pub fn on_overflow(&mut self) {
         for own in &mut self.subscriptions {
             if own.state == State::Live {
