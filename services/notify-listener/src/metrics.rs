@@ -1,4 +1,4 @@
-//! What the listener counts.
+//! The metrics of the listener.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 
@@ -20,7 +20,7 @@ pub(crate) struct Metrics {
     /// Appends and ticks that were refused because another leader was there first.
     pub(crate) fenced: IntCounter,
     /// Notifications from Postgres.
-    pub(crate) bells: IntCounter,
+    pub(crate) notifications: IntCounter,
     /// Losses of Postgres or Redis.
     pub(crate) losses: IntCounter,
     /// Standby checks that found a stalled leader.
@@ -62,7 +62,7 @@ impl Metrics {
             last_tick: gauge("last_tick_timestamp_seconds", "When the last tick was committed, since 1970")?,
             lag,
             fenced: counter("fenced_total", "Ticks and appends refused because another leader was first")?,
-            bells: counter("notifications_total", "Notifications from Postgres")?,
+            notifications: counter("notifications_total", "Notifications from Postgres")?,
             losses: counter("losses_total", "Losses of Postgres or Redis")?,
             stalls: counter("standby_lags_total", "Standby checks that found a stalled leader")?,
             failed_checks: counter(

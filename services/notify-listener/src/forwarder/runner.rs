@@ -26,7 +26,7 @@ use crate::{
     planner::{Event, Step, rest_after},
 };
 
-/// The most readings that one query brings.
+/// The most readings of one query.
 const PAGE: i64 = 5_000;
 
 /// The fewest bytes that a page is cut to when the stream's server was too slow for a larger one.
@@ -50,9 +50,9 @@ pub(super) struct Runner<'a> {
     pub(super) leader: Leader,
     pub(super) appender: Appender,
     pub(super) leadership: &'a Leadership,
-    pub(super) bell: &'a Notify,
+    pub(super) wake: &'a Notify,
     pub(super) metrics: &'a Metrics,
-    /// The name in the stream of the forwarder.
+    /// The forwarder's name in the stream.
     pub(super) known_as: &'a str,
     pub(super) page_bytes: &'a AtomicUsize,
     /// The epoch that was loaded.
@@ -80,14 +80,14 @@ impl Runner<'_> {
             }
             Step::Append { epoch, expected, predecessor } => self.append(epoch, expected, predecessor).await,
             Step::Verify { epoch } => Ok(Event::End(self.end(epoch).await?)),
-            Step::OpenGate => {
+            Step::DisableNotify => {
                 within(leadership, DATABASE_WITHIN, async { Ok(self.leader.disable_notify().await?) })
                     .await?;
-                Ok(Event::Gated)
+                Ok(Event::GateSet)
             }
-            Step::CloseGate => {
+            Step::EnableNotify => {
                 within(leadership, DATABASE_WITHIN, async { Ok(self.leader.enable_notify().await?) }).await?;
-                Ok(Event::Gated)
+                Ok(Event::GateSet)
             }
             Step::Wait(at_most) => {
                 self.beat().await?;
@@ -234,7 +234,7 @@ impl Runner<'_> {
     }
 
     async fn wait(&self, at_most: Duration) -> Event {
-        let mut notified = std::pin::pin!(self.bell.notified());
+        let mut notified = std::pin::pin!(self.wake.notified());
         if notified.as_mut().now_or_never().is_some() {
             return Event::Notified { at_once: true };
         }
