@@ -140,6 +140,7 @@ impl Forwarder {
             page_bytes: &self.page_bytes,
             epoch: None,
             entries: Vec::new(),
+            readings: 0,
             oldest: None,
             announced_at: None,
             tick_began: Instant::now(),
@@ -149,7 +150,7 @@ impl Forwarder {
         let mut event = Event::Connected;
         while leadership.holds() {
             let step = planner.next(event);
-            self.metrics.backlog_ticks.set(planner.backlog());
+            self.metrics.set_backlog(planner.backlog());
             tracing::trace!(?step, "step");
             // reading the log's and the stream's end does not show that the stream accepts writes
             let is_work = matches!(step, Step::Append { .. } | Step::Wait(_));

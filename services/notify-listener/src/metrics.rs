@@ -32,6 +32,21 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// Counts readings that an append has put into the stream.
+    pub(crate) fn count_appended(&self, readings: usize) {
+        self.readings.inc_by(readings as u64);
+        let rest = self.backlog_readings.get() - i64::try_from(readings).unwrap_or(i64::MAX);
+        self.backlog_readings.set(rest.max(0));
+    }
+
+    /// Sets the number of ticks that are not in the stream yet; without any, no reading is missing from it.
+    pub(crate) fn set_backlog(&self, ticks: i64) {
+        self.backlog_ticks.set(ticks);
+        if ticks == 0 {
+            self.backlog_readings.set(0);
+        }
+    }
+
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let counter = |name: &str, help: &str| {
             let counter = IntCounter::new(format!("rowcast_listener_{name}"), help)?;

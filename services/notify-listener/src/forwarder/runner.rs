@@ -59,6 +59,8 @@ pub(super) struct Runner<'a> {
     pub(super) epoch: Option<Epoch>,
     /// The entries of the last page or tick.
     pub(super) entries: Vec<NewEntry>,
+    /// How many readings they hold.
+    pub(super) readings: usize,
     /// When the oldest reading was inserted of those about to be appended.
     pub(super) oldest: Option<OffsetDateTime>,
     /// When gateways last saw that this leader is active.
@@ -169,7 +171,9 @@ impl Runner<'_> {
 
     /// Cuts readings into the entries of the next append; the last one's id.
     fn cut(&mut self, ticks: &[TickReadings]) -> Option<EntryId> {
-        self.note(ticks);
+        let readings = ticks.iter().flat_map(|tick| &tick.readings);
+        self.readings = readings.clone().count();
+        self.oldest = readings.map(|reading| reading.created_at).min();
         self.entries = entries(ticks);
         self.entries.last().map(|last| last.id)
     }
@@ -190,17 +194,11 @@ impl Runner<'_> {
         self.appended(append?)
     }
 
-    fn note(&mut self, ticks: &[TickReadings]) {
-        let readings = ticks.iter().flat_map(|tick| &tick.readings);
-        self.oldest = readings.map(|reading| reading.created_at).min();
-        let count: usize = ticks.iter().map(|tick| tick.readings.len()).sum();
-        self.metrics.readings.inc_by(count as u64);
-    }
-
     fn appended(&mut self, append: Append) -> Result<Event, Lost> {
         match append {
             Append::Appended => {
                 self.announced_at = Some(Instant::now());
+                self.metrics.count_appended(std::mem::take(&mut self.readings));
                 if let Some(oldest) = self.oldest.take() {
                     self.metrics.lag.observe((OffsetDateTime::now_utc() - oldest).as_seconds_f64().max(0.0));
                 }
