@@ -1,4 +1,4 @@
--- Extends an epoch's stream, if it ends where the caller believes.
+-- Extends an epoch's stream, if it ends where the caller expects.
 -- KEYS: the epoch's stream, the stream of epochs.
 -- ARGV: the epoch, the expected last id ('' for an empty stream), the seconds that an unused stream lives, the most
 -- entries to keep, the oldest id to keep ('' for any), then id, predecessor and readings of each entry.

@@ -55,7 +55,7 @@ pub enum Append {
 pub struct LastLeader {
     /// The name that it registered.
     pub name: String,
-    /// The time since the last append or heartbeat.
+    /// The time since the last append or beat.
     pub silent_for: Duration,
 }
 
@@ -129,17 +129,17 @@ impl Appender {
         let [leader, beat, stream] =
             [options.leader_key(epoch), options.beat_key(epoch), options.stream_key(epoch)];
         // the leader gives both keys the same time to live
-        let mut asked = redis::pipe();
-        asked.cmd("GET").arg(&leader).cmd("PTTL").arg(&beat).cmd("PTTL").arg(&stream);
+        let mut pipe = redis::pipe();
+        pipe.cmd("GET").arg(&leader).cmd("PTTL").arg(&beat).cmd("PTTL").arg(&stream);
         let answer: redis::RedisResult<(Option<String>, i64, i64)> =
-            asked.query_async(&mut self.connection).await;
+            pipe.query_async(&mut self.connection).await;
         let (name, beat, stream) = answer.map_err(|error| Error::about(&[&leader, &beat, &stream], error))?;
         let left = Duration::from_millis(u64::try_from(beat.max(stream)).unwrap_or(0));
         let silent_for = Duration::from_secs(UNUSED_SECONDS).saturating_sub(left);
         Ok(name.map(|name| LastLeader { name, silent_for }))
     }
 
-    /// The number of heartbeats ([`Appender::beat`]) of the epoch: while it grows, there is a leader.
+    /// The epoch's beat ([`Appender::beat`]): while it grows, there is a leader.
     pub async fn beats(&mut self, epoch: Epoch) -> Result<u64> {
         let key = self.options.beat_key(epoch);
         let beats: Option<u64> = redis::cmd("GET")
@@ -150,8 +150,8 @@ impl Appender {
         Ok(beats.unwrap_or_default())
     }
 
-    /// Sends a heartbeat: everything committed that this leader has seen is in the stream. Returns a later epoch, if one
-    /// has begun; then no heartbeat was sent.
+    /// Moves the epoch's beat: everything committed that this leader has seen is in the stream. Returns a later epoch, if
+    /// one has begun; then the beat was not moved.
     pub async fn beat(&mut self, epoch: Epoch) -> Result<Option<Epoch>> {
         let (beat, epochs) = (self.options.beat_key(epoch), self.options.epochs_key());
         let mut call = BEAT.key(&beat);
@@ -183,14 +183,14 @@ impl Appender {
                 .arg(&entry.readings[..]);
         }
         let answer = call.invoke_async(&mut self.connection).await;
-        let (verdict, detail): (String, String) =
+        let (outcome, detail): (String, String) =
             answer.map_err(|error| Error::about(&[&stream, &epochs], error))?;
-        match verdict.as_str() {
+        match outcome.as_str() {
             "appended" => Ok(Append::Appended),
             "mismatch" if detail.is_empty() => Ok(Append::Mismatch(None)),
             "mismatch" => Ok(Append::Mismatch(Some(parse(&detail)?))),
             "superseded" => Ok(Append::Superseded(parse_epoch(&detail)?)),
-            _ => Err(Error::Reply("no result of the script")),
+            _ => Err(Error::Reply("not a result of the script")),
         }
     }
 

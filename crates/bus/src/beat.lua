@@ -1,5 +1,5 @@
--- Says that an epoch's leader is there, unless a later epoch has begun, which is then the answer.
--- KEYS: the epoch's counter, the stream of epochs. ARGV: the epoch, the seconds that an unused counter lives.
+-- Moves the beat of an epoch's leader, unless a later epoch has begun, which is then returned.
+-- KEYS: the epoch's beat, the stream of epochs. ARGV: the epoch, the seconds that an unused beat lives.
 local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
 local epoch = newest and string.match(newest[1], '^(%d+)-') or '0'
 -- compared as text of equal length: a Lua number holds 53 bits

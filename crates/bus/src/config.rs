@@ -48,11 +48,11 @@ pub struct RedisConfig {
     /// The user that the Sentinels themselves know.
     #[serde(default)]
     pub sentinel_user: Option<String>,
-    /// What the Sentinels ask for, if anything; the master's password stands in the URL.
+    /// The password of the Sentinels themselves, if they have one; the master's is `password`, or in the URL.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub sentinel_password: Option<SecretString>,
-    /// A file of certificates in PEM that are believed beside the system's.
+    /// A file of certificates in PEM that are trusted beside the system's.
     #[serde(default)]
     pub ca: Option<PathBuf>,
     /// A file with the certificate that the server asks for, in PEM.
@@ -102,12 +102,12 @@ impl RedisConfig {
     fn check(&self) -> Result<Options, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut note = |fault| faults.push(fault);
-        let roots = self.certificates().map_err(&mut note).ok();
-        let url = self.client(roots.as_ref()).map_err(&mut note).ok();
+        let certificates = self.certificates().map_err(&mut note).ok();
+        let url = self.client(certificates.as_ref()).map_err(&mut note).ok();
         let sentinels: Option<Vec<_>> = self
             .sentinels
             .iter()
-            .map(|text| sentinel(text, roots.as_ref()).map_err(&mut note).ok())
+            .map(|text| sentinel(text, certificates.as_ref()).map_err(&mut note).ok())
             .collect();
         match (&self.master, self.sentinels.is_empty()) {
             (None, false) => note(Fault::NoMaster),
@@ -126,7 +126,7 @@ impl RedisConfig {
         };
         let endpoint = match &self.master {
             Some(master) => {
-                Endpoint::Sentinels(self.sentinels(url, sentinels, master, roots.flatten()).into())
+                Endpoint::Sentinels(self.sentinels(url, sentinels, master, certificates.flatten()).into())
             }
             None => Endpoint::Direct(Box::new(url)),
         };
@@ -138,7 +138,7 @@ impl RedisConfig {
         url: Client,
         addresses: Vec<ConnectionAddr>,
         master: &str,
-        roots: Option<TlsCertificates>,
+        certificates: Option<TlsCertificates>,
     ) -> Sentinels {
         let info = url.get_connection_info();
         Sentinels {
@@ -148,7 +148,7 @@ impl RedisConfig {
             master: master.to_owned(),
             of_master: info.redis_settings().clone(),
             tls: is_tls(info.addr()).then_some(TlsMode::Secure),
-            roots,
+            certificates,
         }
     }
 
@@ -181,8 +181,8 @@ impl RedisConfig {
     fn own(&self) -> Result<Option<ClientTlsConfig>, Fault> {
         let (certificate, key) = match (&self.certificate, &self.key) {
             (None, None) => return Ok(None),
-            (Some(_), None) => return Err(Fault::Half("redis.key")),
-            (None, Some(_)) => return Err(Fault::Half("redis.certificate")),
+            (Some(_), None) => return Err(Fault::Unpaired("redis.key")),
+            (None, Some(_)) => return Err(Fault::Unpaired("redis.certificate")),
             (Some(certificate), Some(key)) => (certificate, key),
         };
         let client_cert = read("redis.certificate", certificate)?;
@@ -226,12 +226,12 @@ fn client(info: ConnectionInfo, certificates: Option<&Option<TlsCertificates>>) 
     client.map_err(|_| ())
 }
 
-fn sentinel(text: &str, roots: Option<&Option<TlsCertificates>>) -> Result<ConnectionAddr, Fault> {
+fn sentinel(text: &str, certificates: Option<&Option<TlsCertificates>>) -> Result<ConnectionAddr, Fault> {
     let url = if text.contains("://") { text.to_owned() } else { format!("redis://{text}") };
     let has_port =
         url.rsplit_once(':').is_some_and(|(_, port)| port.trim_end_matches('/').parse::<u16>().is_ok());
     let info = url.into_connection_info().ok().filter(|_| has_port && !text.contains('@'));
-    let client = info.and_then(|info| client(info, roots).ok());
+    let client = info.and_then(|info| client(info, certificates).ok());
     let client =
         client.ok_or_else(|| Fault::Sentinel(text.rsplit('@').next().unwrap_or_default().to_owned()))?;
     Ok(client.get_connection_info().addr().clone())

@@ -40,13 +40,10 @@ pub(crate) struct Sentinels {
     /// User, password and database.
     pub(crate) of_master: RedisConnectionInfo,
     pub(crate) tls: Option<TlsMode>,
-    pub(crate) roots: Option<TlsCertificates>,
+    pub(crate) certificates: Option<TlsCertificates>,
 }
 
 impl Options {
-    /// How long an answer may take that needs no waiting.
-    pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-
     /// With that kind of server; the keys begin with `{prefix}:`.
     pub(crate) fn new(endpoint: Endpoint, prefix: &str) -> Self {
         Self { endpoint, prefix: prefix.to_owned() }
@@ -56,11 +53,6 @@ impl Options {
     #[must_use]
     pub fn of(&self, database: &str) -> Self {
         Self { endpoint: self.endpoint.clone(), prefix: format!("{}:{database}", self.prefix) }
-    }
-
-    /// The key of the name of an epoch's leader.
-    pub(crate) fn leader_key(&self, epoch: Epoch) -> String {
-        format!("{{{}}}:leader:{}", self.prefix, epoch.0)
     }
 
     /// The error when the stream of epochs names one that the database does not have.
@@ -94,9 +86,14 @@ impl Options {
         format!("{{{}}}:epochs", self.prefix)
     }
 
-    /// The key of the heartbeats of an epoch's leader.
+    /// The key of the beat of an epoch's leader.
     pub(crate) fn beat_key(&self, epoch: Epoch) -> String {
         format!("{{{}}}:beat:{}", self.prefix, epoch.0)
+    }
+
+    /// The key of the name of an epoch's leader.
+    pub(crate) fn leader_key(&self, epoch: Epoch) -> String {
+        format!("{{{}}}:leader:{}", self.prefix, epoch.0)
     }
 }
 
@@ -121,8 +118,8 @@ impl Sentinels {
         if let Some(tls) = self.tls {
             builder = builder.set_client_to_redis_tls_mode(tls);
         }
-        if let Some(roots) = self.roots.clone() {
-            builder = builder.set_client_to_redis_certificates(roots);
+        if let Some(certificates) = self.certificates.clone() {
+            builder = builder.set_client_to_redis_certificates(certificates);
         }
         builder.build()?.async_get_client().await
     }

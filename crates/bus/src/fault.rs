@@ -19,7 +19,7 @@ pub enum Fault {
     Sentinel(String),
     /// A certificate without its key, or a key without its certificate.
     #[error("is missing: a certificate and its key belong together")]
-    Half(&'static str),
+    Unpaired(&'static str),
     /// A file that cannot be read.
     #[error("{} cannot be read: {}", .path.display(), .why)]
     File {
@@ -50,7 +50,7 @@ impl Fault {
             Self::NoSentinels | Self::Sentinel(_) => "redis.sentinels",
             Self::Ca(_) => "redis.ca",
             Self::Client(..) => "redis.certificate",
-            Self::Half(key) | Self::File { key, .. } | Self::WithoutTls(key) => key,
+            Self::Unpaired(key) | Self::File { key, .. } | Self::WithoutTls(key) => key,
         }
     }
 }

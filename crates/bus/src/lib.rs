@@ -3,23 +3,23 @@
 //! The keys begin with `{rowcast:<database>}`, so that databases can share a Redis. An epoch has a stream of its own,
 //! `…:stream:<epoch>`; its entries are runs of one tick's readings, with the id `<tick>-<last reading's id>` and the name
 //! of the entry before. The stream `…:epochs` announces a new epoch to gateways that wait on an old one; the counter
-//! `…:beat:<epoch>` shows that a leader works, and `…:leader:<epoch>` holds its name. All of it can be lost: the leader
+//! `…:beat:<epoch>` grows while there is a leader, and `…:leader:<epoch>` holds its name. All of it can be lost: the leader
 //! restores it from Postgres.
 
-pub mod append;
-pub mod config;
-pub mod connect;
-pub mod entry_id;
-pub mod error;
-pub mod fault;
-pub mod memory;
-pub mod tail;
+mod append;
+mod config;
+mod connect;
+mod entry_id;
+mod error;
+mod fault;
+mod memory;
+mod tail;
 
 pub use append::{Append, Appender, LastLeader, NewEntry};
 pub use config::RedisConfig;
 pub use connect::Options;
 pub use entry_id::EntryId;
-pub use error::{Error, Result};
+pub use error::{Error, Refusal, Result};
 pub use fault::Fault;
-pub use memory::{Memory, MemoryFault};
+pub use memory::{Memory, MemoryFault, NEEDED_BYTES};
 pub use tail::{Read, StreamEntry, Tail};

@@ -1,5 +1,7 @@
 //! Whether Redis has memory for the stream, and does not evict it.
 
+use std::time::Duration;
+
 use crate::{
     connect::Options,
     error::{Error, Refusal, Result},
@@ -8,6 +10,9 @@ use crate::{
 /// The `maxmemory` that Redis needs: for the stream at its maximum, that of the epoch before, and what gateways are
 /// reading of them (`a_full_stream_takes_less_than_half_of_the_needed_memory`).
 pub const NEEDED_BYTES: u64 = 192 << 20;
+
+/// How long the connection may take to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// The server's memory settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +40,9 @@ impl Memory {
     /// Reads them from the server, on a connection of its own. `None` where its user may not, or the server does not
     /// report them.
     pub async fn of(options: &Options) -> Result<Option<Self>> {
-        let mut connection = options.connect(Some(Options::ANSWER_LIMIT)).await?;
-        let asked = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
-        match asked.map_err(|error| Error::about(&[], error)) {
+        let mut connection = options.connect(Some(ANSWER_LIMIT)).await?;
+        let info = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
+        match info.map_err(|error| Error::about(&[], error)) {
             Ok(info) => Ok(Self::parse(&info)),
             Err(Error::Refused { why: Refusal::NoPermission, .. }) => Ok(None),
             Err(error) => Err(error),

@@ -79,7 +79,7 @@ impl Tail {
         Ok(past)
     }
 
-    /// The number of heartbeats of the epoch's leader, which grows as long as one works; `None` before the first.
+    /// The epoch's beat, which grows as long as there is a leader; `None` before the first.
     pub async fn beat(&mut self, epoch: Epoch) -> Result<Option<i64>> {
         let key = self.options.beat_key(epoch);
         let mut get = redis::cmd("GET");

@@ -68,10 +68,10 @@ async fn the_stream_continues_at_the_master_of_the_sentinels() {
     let second = replica_of(&first);
     wait_for_text("a replica", "state=online", || first.command(&["INFO", "replication"]).unwrap()).await;
     let sentinel = Sentinel::start(MASTER, &first).unwrap();
-    let nobody = format!("127.0.0.1:{}", free_port().unwrap());
+    let dead = format!("127.0.0.1:{}", free_port().unwrap());
     let config = RedisConfig {
         // one of the sentinels is unreachable
-        sentinels: vec![nobody, sentinel.address()],
+        sentinels: vec![dead, sentinel.address()],
         master: Some(MASTER.to_owned()),
         ..RedisConfig::at("redis://not-used.invalid/3", "connecting")
     };
@@ -80,7 +80,7 @@ async fn the_stream_continues_at_the_master_of_the_sentinels() {
     let mut tail = Tail::connect(&options).await.unwrap();
     assert!(first.command(&["INFO", "keyspace"]).unwrap().contains("db3"), "the URL's database");
     wait_for_text("the entry there", "db3", || second.command(&["INFO", "keyspace"]).unwrap()).await;
-    wait_for_text("it", "slave", || sentinel.command(&["SENTINEL", "REPLICAS", MASTER]).unwrap()).await;
+    wait_for_text("the replica at the Sentinel", "slave", || sentinel.command(&["SENTINEL", "REPLICAS", MASTER]).unwrap()).await;
     drop(first);
     tail.read(at(1), SOON).await.unwrap_err();
     let (_, followed) = tokio::join!(appended(&options, 2), follow(&options, at(1)));

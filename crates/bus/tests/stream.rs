@@ -123,39 +123,39 @@ async fn databases_with_one_prefix_have_keys_of_their_own() {
 #[tokio::test]
 async fn a_refusal_of_redis_names_the_keys() {
     let redis = Redis::start().unwrap();
-    let says = async |url: &str| {
+    let errors = async |url: &str| {
         let options = Options::at(url, "refused").unwrap().of("db");
         let mut tail = Tail::connect(&options).await.unwrap();
         let mut appender = Appender::connect(&options).await.unwrap();
-        let (readings, wanted) = (entry(at(1, 1), at(0, 0)), at(0, 0));
+        let readings = entry(at(1, 1), at(0, 0));
         [
-            tail.read(wanted, Duration::from_millis(10)).await.err().map(|error| error.to_string()),
+            tail.read(at(0, 0), Duration::from_millis(10)).await.err().map(|error| error.to_string()),
             appender.append(EPOCH, None, &[readings]).await.err().map(|error| error.to_string()),
             appender.beat(EPOCH).await.err().map(|error| error.to_string()),
         ]
     };
     let check = |errors: &[Option<String>], words: &[&str]| {
-        for errors in errors {
-            let errors = errors.as_deref().unwrap();
-            assert!(words.iter().all(|word| errors.contains(word)), "{errors}");
+        for error in errors {
+            let error = error.as_deref().unwrap();
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
         }
     };
     redis.command(&["SET", "{refused:db}:epochs", "1"]).unwrap();
-    check(&says(&redis.url()).await, &["{refused:db}:epochs", "WRONGTYPE", "another type"]);
+    check(&errors(&redis.url()).await, &["{refused:db}:epochs", "WRONGTYPE", "another type"]);
     redis.command(&["DEL", "{refused:db}:epochs"]).unwrap();
 
     // the obvious pattern does not match keys that begin with a brace
     redis.command(&["ACL", "SETUSER", "narrow", "on", ">secret", "+@all", "~refused*"]).unwrap();
     let narrow = redis.url().replace("redis://", "redis://narrow:secret@");
-    check(&says(&narrow).await, &["{refused:db}:", "NOPERM", "no permission"]);
+    check(&errors(&narrow).await, &["{refused:db}:", "NOPERM", "no permission"]);
     redis.command(&["ACL", "SETUSER", "narrow", "~{refused:*"]).unwrap();
-    assert_eq!(says(&narrow).await, [None, None, None]);
+    assert_eq!(errors(&narrow).await, [None, None, None]);
 
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    check(&says(&redis.url()).await[2..], &["{refused:db}:", "maxmemory is too small", "OOM"]);
+    check(&errors(&redis.url()).await[2..], &["{refused:db}:", "maxmemory is too small", "OOM"]);
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
     redis.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
-    check(&says(&redis.url()).await[2..], &["{refused:db}:", "READONLY", "read-only replica"]);
+    check(&errors(&redis.url()).await[2..], &["{refused:db}:", "READONLY", "read-only replica"]);
 }
 
 #[tokio::test]
@@ -204,7 +204,7 @@ async fn a_full_stream_takes_less_than_half_of_the_needed_memory() {
             peak = peak.max(used.trim().parse::<u64>().unwrap());
         }
         assert!(
-            peak > 64 << 20 && peak < bus::memory::NEEDED_BYTES / 2,
+            peak > 64 << 20 && peak < bus::NEEDED_BYTES / 2,
             "entries of {bytes} bytes take {peak}"
         );
     }
@@ -226,7 +226,7 @@ async fn the_last_leader_is_known_until_its_regular_end() {
     appender.beat(EPOCH).await.unwrap();
     assert!(
         appender.last_leader(EPOCH).await.unwrap().unwrap().silent_for < silent(60),
-        "a heartbeat counts too"
+        "a beat counts too"
     );
     appender.unsign(EPOCH, "another").await.unwrap();
     assert!(appender.last_leader(EPOCH).await.unwrap().is_some());

@@ -38,7 +38,7 @@ pub(crate) async fn announce(
     object: Object,
     config: Config,
     pod: String,
-    mut news: mpsc::Receiver<Takeover>,
+    mut takeovers: mpsc::Receiver<Takeover>,
 ) {
     let of_pod = ObjectReference {
         api_version: Some("v1".to_owned()),
@@ -55,7 +55,7 @@ pub(crate) async fn announce(
         namespace: Some(object.namespace().to_owned()),
         ..ObjectReference::default()
     };
-    while let Some(takeover) = news.recv().await {
+    while let Some(takeover) = takeovers.recv().await {
         let event = Event {
             type_: EventType::Normal,
             reason: "TookLease".to_owned(),

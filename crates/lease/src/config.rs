@@ -34,7 +34,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String", extend("format" = "duration"))]
     pub duration: Duration,
-    /// A leader that could not renew for so long stops.
+    /// A leader that could not renew for this long stops.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String", extend("format" = "duration"))]
     pub renew_deadline: Duration,

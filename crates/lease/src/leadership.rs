@@ -6,7 +6,7 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
 };
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use crate::elector::{Change, Held};
 
@@ -14,7 +14,7 @@ use crate::elector::{Change, Held};
 #[derive(Debug)]
 pub struct Elections {
     pub(crate) held: watch::Receiver<Option<Held>>,
-    pub(crate) handed: tokio_util::task::TaskTracker,
+    pub(crate) handed: TaskTracker,
     pub(crate) claim: Arc<Notify>,
     /// The last leadership that was handed out.
     pub(crate) last: u64,

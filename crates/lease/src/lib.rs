@@ -23,5 +23,5 @@ pub use crate::{
     elector::{Change, Elector, Event, Held, Record, Seen, Step, Version},
     leadership::{Elections, Leadership},
     metrics::Metrics,
-    object::{Error, Object},
+    object::Error,
 };

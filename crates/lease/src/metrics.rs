@@ -2,7 +2,7 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
-/// All of it, registered at zero when the process starts.
+/// The metrics, registered at zero when the process starts.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// 1 while this replica leads.

@@ -44,7 +44,7 @@ pub(crate) enum WriteOutcome {
 
 /// One Lease object; each request is bounded in time.
 #[derive(Clone)]
-pub struct Object {
+pub(crate) struct Object {
     api: Api<Lease>,
     client: Client,
     namespace: String,
@@ -54,7 +54,7 @@ pub struct Object {
 
 impl Object {
     /// With the pod's own account, or a kubeconfig's; the namespace is the account's own if none is given.
-    pub async fn connect(namespace: Option<&str>, name: &str, within: Duration) -> Result<Self, Error> {
+    pub(crate) async fn connect(namespace: Option<&str>, name: &str, within: Duration) -> Result<Self, Error> {
         let mut config = kube::Config::infer().await.map_err(Error::Access)?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
@@ -68,17 +68,17 @@ impl Object {
     }
 
     /// Its namespace.
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Its state; `None` where there is no such object.
-    pub async fn read(&self) -> Result<Option<Seen>, Error> {
+    pub(crate) async fn read(&self) -> Result<Option<Seen>, Error> {
         let read = self.api.get_opt(&self.name);
         let lease = timeout(self.within, read).await.map_err(|_| Error::Silent(self.within))?;
         Ok(lease.map_err(|error| Error::Api(Box::new(error)))?.map(seen))

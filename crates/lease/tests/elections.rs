@@ -40,7 +40,7 @@ struct Faults {
 struct Api {
     version: u64,
     record: Option<Record>,
-    away_until: Duration,
+    unreachable_until: Duration,
     /// The holder that wrote each term first.
     terms: BTreeMap<u64, String>,
 }
@@ -76,7 +76,7 @@ impl Api {
 /// A request in flight: when it is executed, and when its answer arrives, if ever.
 struct Request {
     step: Step,
-    carried_out: Option<Duration>,
+    executed_at: Option<Duration>,
     answer: Option<Duration>,
     given_up: Duration,
     outcome: Option<Event>,
@@ -164,7 +164,7 @@ impl World {
 
     fn inject_faults(&mut self) {
         if self.happens(self.faults.outages) {
-            self.api.away_until = self.now + self.up_to(15.0);
+            self.api.unreachable_until = self.now + self.up_to(15.0);
         }
         for number in 0..self.candidates.len() {
             if self.happens(self.faults.pauses) {
@@ -224,13 +224,13 @@ impl World {
 
     fn send(&mut self, number: usize, step: Step) {
         let latency = if self.rng.random_bool(self.faults.delays) { 5.0 } else { 0.1 };
-        let carried_out = self.now + self.up_to(latency);
-        let answer = carried_out + self.up_to(latency);
+        let executed_at = self.now + self.up_to(latency);
+        let answer = executed_at + self.up_to(latency);
         let lost = self.faults.losses;
-        let away = self.api.away_until > carried_out;
+        let unreachable = self.api.unreachable_until > executed_at;
         self.candidates[number].request = Some(Request {
             step,
-            carried_out: (!away && !self.rng.random_bool(lost)).then_some(carried_out),
+            executed_at: (!unreachable && !self.rng.random_bool(lost)).then_some(executed_at),
             answer: (!self.rng.random_bool(lost)).then_some(answer),
             given_up: self.now + Duration::from_secs(1),
             outcome: None,
@@ -239,9 +239,9 @@ impl World {
 
     /// Executes a request at its time; returns whether it is done.
     fn execute(&mut self, request: &mut Request) -> bool {
-        match request.carried_out {
+        match request.executed_at {
             Some(at) if at <= self.now => {
-                request.carried_out = None;
+                request.executed_at = None;
                 request.outcome = Some(self.api.execute(&request.step));
                 true
             }
@@ -275,8 +275,8 @@ fn one_of_many_leads(seed: u64, candidates: usize, faults: Faults) -> World {
     let mut world = World::new(seed, candidates, faults);
     world.run(Duration::from_secs(90));
     world.faults = Faults { drift: faults.drift, ..Faults::default() };
-    let storm = world.now;
-    world.run(storm + Duration::from_secs(40));
+    let before = world.now;
+    world.run(before + Duration::from_secs(40));
     world.led = Duration::ZERO;
     let before = world.now;
     world.run(before + Duration::from_secs(30));

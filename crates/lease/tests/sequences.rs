@@ -103,7 +103,7 @@ fn the_interim_lasts_as_long_as_the_api_is_unreachable() {
 }
 
 #[test]
-fn an_interim_that_was_given_back_is_granted_anew() {
+fn an_interim_leadership_that_was_returned_is_granted_again() {
     let mut fixture = Fixture::leading();
     let first = fixture.interim();
     fixture.after(0.25).next(Event::Claim);

@@ -172,10 +172,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_fault(config: &DatabaseConfig, key: &str, sentence: &str) {
+    fn check_fault(config: &DatabaseConfig, key: &str, part: &str) {
         let Err(fault) = config.options("") else { panic!("{config:?} is taken") };
         assert_eq!(fault.key(), key);
-        assert!(fault.to_string().contains(sentence), "{fault}");
+        assert!(fault.to_string().contains(part), "{fault}");
         assert!(!fault.to_string().contains("secret"), "{fault}");
     }
 
@@ -204,8 +204,8 @@ mod tests {
         check_fault(&both, "database.user", "part of a URL");
         let mode = DatabaseConfig { sslmode: Some("on".to_owned()), ..parts.clone() };
         check_fault(&mode, "database.sslmode", "verify-full");
-        let away = DatabaseConfig { ca: Some("/no/such/file".into()), ..parts.clone() };
-        check_fault(&away, "database.ca", "/no/such/file cannot be read");
+        let missing = DatabaseConfig { ca: Some("/no/such/file".into()), ..parts.clone() };
+        check_fault(&missing, "database.ca", "/no/such/file cannot be read");
         let half = DatabaseConfig { key: Some("/dev/null".into()), ..parts };
         check_fault(&half, "database.certificate", "belong together");
     }

@@ -15,7 +15,7 @@ impl Error {
     }
 
     /// Whether a row with the same key exists already.
-    pub fn is_conflict(&self) -> bool {
+    pub(crate) fn is_conflict(&self) -> bool {
         self.0.as_database_error().is_some_and(|e| e.is_unique_violation())
     }
 

@@ -30,7 +30,7 @@ async fn extent(session: &mut Session) -> Result<LogExtent> {
         first_tick: Tick(first_tick),
         system,
     });
-    // the head is read after the epochs: an epoch that begins in between is beyond both
+    // the head is read after the epochs, so it is never older than they are
     let head = head(session).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
     Ok(LogExtent { head, epochs: epochs.collect() })
 }

@@ -6,7 +6,7 @@ pub mod statements;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use sqlx::{FromRow, postgres::types::PgInterval};
+use sqlx::FromRow;
 use time::{OffsetDateTime, macros::datetime};
 use wire::{Filter, Reading};
 
@@ -14,7 +14,8 @@ pub use self::order::Order;
 use crate::{
     deadline::within,
     error::{Error, Result},
-    latest::lists,
+    interval::interval,
+    patterns::lists,
     pool::Database,
     readings::Row,
 };
@@ -148,8 +149,7 @@ impl Database {
                 sqlx::query_as(statements::of_many(order)).bind(exact).bind(prefixes)
             }
         };
-        let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let query = query.bind(near.timestamp).bind(near.id).bind(far).bind(one_more);
+        let query = query.bind(near.timestamp).bind(near.id).bind(far).bind(one_more(limit));
         let mut pooled = self.acquire().await?;
         let (mut rows, mut bytes) = (Vec::with_capacity(limit.min(1_000)), 0);
         let read = async {
@@ -201,21 +201,15 @@ impl Database {
             sensor_id: String::new(),
         };
         let near = after.unwrap_or_else(start);
-        let length = PgInterval {
-            months: 0,
-            days: 0,
-            microseconds: i64::try_from(length.as_micros()).unwrap_or(i64::MAX),
-        };
-        let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let mut pooled = self.acquire().await?;
         let query = sqlx::query_as(statements::buckets(order))
             .bind(sensors)
-            .bind(length)
+            .bind(interval(length))
             .bind(from)
             .bind(to)
             .bind(near.bucket)
             .bind(near.sensor_id)
-            .bind(one_more);
+            .bind(one_more(limit));
         let read = within(pooled.limit(), pooled.session().all(query)).await?;
         let mut rows: Vec<Bucket> = pooled.finish(read).await?;
         let more = rows.len() > limit;
@@ -248,12 +242,16 @@ impl Database {
             exact.dedup();
             return Ok(Matching::These(exact));
         }
-        let one_more = i64::try_from(MAX_SENSORS).unwrap_or(i64::MAX).saturating_add(1);
         let mut pooled = self.acquire().await?;
-        let query = sqlx::query_as(statements::WALK).bind(exact).bind(prefixes).bind(one_more);
+        let query = sqlx::query_as(statements::WALK).bind(exact).bind(prefixes).bind(one_more(MAX_SENSORS));
         let read = within(pooled.limit(), pooled.session().all(query)).await?;
         let sensors: Vec<(String,)> = pooled.finish(read).await?;
         let sensors: Vec<String> = sensors.into_iter().map(|(sensor,)| sensor).collect();
         Ok(if sensors.len() > MAX_SENSORS { Matching::Many } else { Matching::These(sensors) })
     }
+}
+
+/// The limit of a statement that shows whether there are more rows than `limit`.
+fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
 }

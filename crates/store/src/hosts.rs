@@ -187,15 +187,15 @@ pub(crate) fn of_url(url: &str) -> std::result::Result<Hosts, Fault> {
             _ => kept.push(pair),
         }
     }
-    let mut places = match &named {
+    let mut addresses = match &named {
         Some(named) => named.split(',').map(Address::named).collect(),
         None => hosts.split(',').map(Address::in_url).collect::<std::result::Result<Vec<_>, _>>()?,
     };
     if let Some(ports) = ports {
-        set_ports(&mut places, &ports)?;
+        set_ports(&mut addresses, &ports)?;
     }
     let rest = format!("{path}?{}", kept.join("&"));
-    let options = places.into_iter().map(|place| place.options(&user, &rest));
+    let options = addresses.into_iter().map(|address| address.options(&user, &rest));
     Ok(Hosts::new(options.collect::<std::result::Result<_, _>>()?, target))
 }
 
@@ -238,13 +238,13 @@ impl Address {
 }
 
 /// A single port is that of all hosts.
-fn set_ports(places: &mut [Address], ports: &str) -> std::result::Result<(), Fault> {
+fn set_ports(addresses: &mut [Address], ports: &str) -> std::result::Result<(), Fault> {
     let ports: Vec<&str> = ports.split(',').collect();
-    if ports.len() != 1 && ports.len() != places.len() {
+    if ports.len() != 1 && ports.len() != addresses.len() {
         return Err(Fault::Ports);
     }
-    for (place, port) in places.iter_mut().zip(ports.into_iter().cycle()) {
-        place.port = port_of(port)?;
+    for (address, port) in addresses.iter_mut().zip(ports.into_iter().cycle()) {
+        address.port = port_of(port)?;
     }
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 use futures_util::TryStreamExt;
 use sqlx::FromRow;
-use wire::{Filter, Pattern, Position, Reading};
+use wire::{Filter, Position, Reading};
 
 use crate::{
     deadline::within,
     error::Result,
     log::{PAGE_BYTES, ReadError},
+    patterns::lists,
     pool::Database,
     readings::MaybeRow,
     session::Session,
@@ -20,19 +21,6 @@ pub struct Latest {
     pub newest: Vec<Reading>,
     /// The sensor after which the next page begins, if there may be one.
     pub next: Option<String>,
-}
-
-/// The ids and the prefixes in a filter. `""` is the prefix of all.
-pub(crate) fn lists(filter: &Filter) -> (Vec<String>, Vec<String>) {
-    let Filter::Any(patterns) = filter else { return (Vec::new(), vec![String::new()]) };
-    let mut lists = (Vec::new(), Vec::new());
-    for pattern in patterns {
-        match pattern {
-            Pattern::Exact(id) => lists.0.push(id.clone()),
-            Pattern::Prefix(prefix) => lists.1.push(prefix.clone()),
-        }
-    }
-    lists
 }
 
 /// Walks over the ids of each prefix by the index (sensor ids are ordered by their bytes, so those of a prefix are

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{FromRow, PgConnection, postgres::types::PgInterval};
+use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use wire::{Epoch, Position, Tick, resume::Head};
 
@@ -10,6 +10,7 @@ use crate::{
     connect::Options,
     deadline::within,
     error::{Error, Result},
+    interval::interval,
     log::{Budget, Page, ReadError, TickReadings, head, identity, read_page},
     readings::MaybeRow,
     session::{Access, Session},
@@ -146,10 +147,11 @@ impl Leader {
     /// Takes the tick after `prev` if there is anything new to put into it.
     pub async fn advance(&mut self, epoch: Epoch, prev: Tick, budget: Budget) -> Result<Advance> {
         let mut stepped = self.step(epoch, prev, budget, false).await;
-        for last in [false, true] {
+        // a row that another transaction has locked keeps its id, so the last attempt allows duplicates
+        for allow_duplicates in [false, true] {
             if stepped.as_ref().err().and_then(Error::code).as_deref() == Some(DUPLICATE_ID) {
                 self.renumber(prev).await?;
-                stepped = self.step(epoch, prev, budget, last).await;
+                stepped = self.step(epoch, prev, budget, allow_duplicates).await;
             }
         }
         let mut rows = match stepped {
@@ -172,12 +174,13 @@ impl Leader {
         }
     }
 
+    /// With `allow_duplicates` two readings may share an id; without, they fail it with [`DUPLICATE_ID`].
     async fn step(
         &mut self,
         epoch: Epoch,
         prev: Tick,
         budget: Budget,
-        doubles: bool,
+        allow_duplicates: bool,
     ) -> Result<Vec<StepRow>> {
         Ok(sqlx::query_as("select * from rowcast.advance($1, $2, $3, $4, $5, $6)")
             .bind(epoch.0)
@@ -185,7 +188,7 @@ impl Leader {
             .bind(&self.name)
             .bind(budget.rows)
             .bind(i64::try_from(budget.bytes).unwrap_or(i64::MAX))
-            .bind(doubles)
+            .bind(allow_duplicates)
             .fetch_all(self.session.own())
             .await?)
     }
@@ -238,11 +241,6 @@ impl Leader {
         replay: Duration,
         ahead: i32,
     ) -> Result<Vec<String>> {
-        let interval = |d: Duration| PgInterval {
-            months: 0,
-            days: 0,
-            microseconds: i64::try_from(d.as_micros()).unwrap_or(i64::MAX),
-        };
         let query = sqlx::query_as("select action, object from rowcast.maintain($1, $2, $3)")
             .bind(keep.map(interval))
             .bind(interval(replay))

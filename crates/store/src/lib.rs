@@ -1,24 +1,26 @@
 //! All of Rowcast's SQL: the schema, readings in and out, ticks and the log they make.
 
-pub mod config;
-pub mod connect;
+mod config;
+mod connect;
 mod deadline;
-pub mod error;
+mod error;
 mod extent;
-pub mod fault;
+mod fault;
 pub mod history;
 mod hosts;
+mod interval;
 pub mod latest;
-pub mod leader;
+mod leader;
 pub mod log;
-pub mod log_status;
-pub mod notifications;
-pub mod pool;
-pub mod pooler;
+mod log_status;
+mod notifications;
+mod patterns;
+mod pool;
+mod pooler;
 pub mod readings;
 pub mod schema;
 mod session;
-pub mod snapshot;
+mod snapshot;
 
 pub use config::DatabaseConfig;
 pub use connect::Options;

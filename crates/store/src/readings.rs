@@ -85,7 +85,7 @@ pub struct Inserter {
     clock: OffsetDateTime,
     read_at: Instant,
     /// When the server last answered.
-    heard_at: Instant,
+    answered_at: Instant,
 }
 
 /// What the database adds to a [`NewReading`] that it stores.
@@ -141,16 +141,16 @@ impl Inserter {
     pub async fn connect(options: &Options) -> Result<Self> {
         let mut session = options.session(Access::Write).await?;
         let clock = within(options.limit(), clock(&mut session)).await??;
-        Ok(Self { session, clock, read_at: Instant::now(), heard_at: Instant::now() })
+        Ok(Self { session, clock, read_at: Instant::now(), answered_at: Instant::now() })
     }
 
     /// Whether the connection still works. One that has been idle is probed: servers, poolers and firewalls close idle
     /// ones, and an INSERT that fails on one may not be repeated.
     pub async fn is_alive(&mut self) -> bool {
-        if !self.session.is_alive(self.heard_at.elapsed() < PROBE_AFTER_IDLE).await {
+        if !self.session.is_alive(self.answered_at.elapsed() < PROBE_AFTER_IDLE).await {
             return false;
         }
-        self.heard_at = Instant::now();
+        self.answered_at = Instant::now();
         true
     }
 
@@ -190,7 +190,7 @@ impl Inserter {
         if is_late || !self.session.end_before(not_after).await? {
             return Ok(Inserted::TooLate);
         }
-        self.heard_at = Instant::now();
+        self.answered_at = Instant::now();
         Ok(Inserted::Stored(StoredReadings(stored)))
     }
 }

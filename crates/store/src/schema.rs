@@ -164,8 +164,8 @@ impl Database {
 }
 
 async fn version(session: &mut Session) -> Result<i64> {
-    let there = "select to_regclass('rowcast._sqlx_migrations') is not null";
-    if !session.scalar::<bool>(sqlx::query_scalar(there)).await? {
+    let exists = "select to_regclass('rowcast._sqlx_migrations') is not null";
+    if !session.scalar::<bool>(sqlx::query_scalar(exists)).await? {
         return Ok(0);
     }
     let version = "select coalesce(max(version), 0) from rowcast._sqlx_migrations where success";

@@ -64,7 +64,7 @@ pub(crate) struct Session {
     is_open: bool,
 }
 
-type Asked<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
+type TypedQuery<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
 
 /// The statements that begin a transaction which depends on the database's and our own settings alone.
 pub(crate) fn opening(access: Access, settings: &[(&'static str, String)]) -> Arc<str> {
@@ -167,14 +167,14 @@ impl Session {
         query.persistent(self.keeps_statements()).fetch_all(&mut self.connection).await
     }
 
-    pub(crate) async fn all<T>(&mut self, query: Asked<'_, T>) -> sqlx::Result<Vec<T>>
+    pub(crate) async fn all<T>(&mut self, query: TypedQuery<'_, T>) -> sqlx::Result<Vec<T>>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         query.persistent(self.keeps_statements()).fetch_all(&mut self.connection).await
     }
 
-    pub(crate) async fn one<T>(&mut self, query: Asked<'_, T>) -> sqlx::Result<T>
+    pub(crate) async fn one<T>(&mut self, query: TypedQuery<'_, T>) -> sqlx::Result<T>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
@@ -192,14 +192,14 @@ impl Session {
         query.persistent(self.keeps_statements()).fetch_one(&mut self.connection).await
     }
 
-    pub(crate) async fn optional<T>(&mut self, query: Asked<'_, T>) -> sqlx::Result<Option<T>>
+    pub(crate) async fn optional<T>(&mut self, query: TypedQuery<'_, T>) -> sqlx::Result<Option<T>>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         query.persistent(self.keeps_statements()).fetch_optional(&mut self.connection).await
     }
 
-    pub(crate) fn stream<'e, 'q: 'e, T>(&'e mut self, query: Asked<'q, T>) -> BoxStream<'e, sqlx::Result<T>>
+    pub(crate) fn stream<'e, 'q: 'e, T>(&'e mut self, query: TypedQuery<'q, T>) -> BoxStream<'e, sqlx::Result<T>>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'e,
     {

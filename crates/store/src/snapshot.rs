@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// `xmin:xmax:xip,…`, as `pg_snapshot` prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// Every transaction below it had ended.
     xmin: u64,
     /// None from here on had.
@@ -16,11 +16,11 @@ pub struct Snapshot {
 /// The text is not a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a snapshot: {0:?}")]
-pub struct BadSnapshot(String);
+pub(crate) struct BadSnapshot(String);
 
 impl Snapshot {
     /// Whether a transaction's committed rows show in it. The same as `pg_visible_in_snapshot`.
-    pub fn shows(&self, xid: u64) -> bool {
+    pub(crate) fn shows(&self, xid: u64) -> bool {
         xid < self.xmin || (xid < self.xmax && self.open.binary_search(&xid).is_err())
     }
 }

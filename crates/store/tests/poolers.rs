@@ -148,8 +148,8 @@ async fn a_statement_in_a_shared_session_is_cancelled_at_its_timeout() {
 async fn a_commit_that_comes_too_late_stores_nothing() {
     let (db, _pooler, options) = shared().await;
     db.psql(
-        "create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(0.5); return null; end $$;
-         create trigger dawdle after insert on sensor_readings for each statement execute function dawdle();",
+        "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.5); return null; end $$;
+         create trigger slow after insert on sensor_readings for each statement execute function slow();",
     );
     let mut inserter = Inserter::connect(&options).await.unwrap();
     let late = inserter.insert(&[&reading("a", "{}")], Instant::now() + Duration::from_millis(300)).await;

@@ -67,8 +67,8 @@ impl Fixture {
         let mut delivered: Vec<String> = self.delivered.iter().map(|(_, _, sensor)| sensor.clone()).collect();
         delivered.sort();
         assert_eq!(delivered, rows);
-        let places: BTreeSet<_> = self.delivered.iter().map(|(tick, id, _)| (tick, id)).collect();
-        assert_eq!(places.len(), self.delivered.len(), "a position names one reading");
+        let positions: BTreeSet<_> = self.delivered.iter().map(|(tick, id, _)| (tick, id)).collect();
+        assert_eq!(positions.len(), self.delivered.len(), "a position names one reading");
     }
 }
 
@@ -280,11 +280,11 @@ proptest! {
             let mut sensor = 0;
             for (statements, ticks) in transactions {
                 fixture.sql("begin").await;
-                for deed in statements {
+                for statement in statements {
                     sensor += 1;
                     fixture.sql("savepoint before").await;
                     // Postgres itself refuses a duplicate key
-                    let sql = deed.replace("{s}", &format!("s{sensor:04}"));
+                    let sql = statement.replace("{s}", &format!("s{sensor:04}"));
                     if sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut fixture.sql).await.is_err() {
                         fixture.sql("rollback to before").await;
                     }

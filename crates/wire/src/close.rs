@@ -35,7 +35,7 @@ macro_rules! close_codes {
                 match self { $(Self::$name => $reason),* }
             }
 
-            /// Why, for the documents.
+            /// The meaning, for the documents.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),*)),* }
             }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_is_never_the_code_after_which_the_demo_s_page_stays_away() {
+    fn a_drain_has_not_the_code_after_which_the_demo_s_page_does_not_reconnect() {
         assert_ne!(Close::Drain.code(), 1000);
         assert_eq!(Close::Drain.next(), Next::Resume);
     }

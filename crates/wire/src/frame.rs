@@ -6,7 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{close::Close, empty::Empty, error::Refusal, position::Position};
+use crate::{
+    close::{Close, Next},
+    empty::Empty,
+    error::Refusal,
+    position::Position,
+};
 
 /// One message of a server. Exactly one of its bodies is present; absent fields are not written.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -176,7 +181,6 @@ impl From<Refusal> for CommandError {
 impl Bye {
     /// The `bye` of a close code, with the time to reconnect after.
     pub fn new(close: Close, after_ms: Option<u64>) -> Self {
-        use crate::close::Next;
         let resume = matches!(close.next(), Next::Resume | Next::BackOff);
         Self { code: close.code(), reason: close.reason().to_owned(), after_ms, resume }
     }

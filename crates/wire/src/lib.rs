@@ -2,7 +2,7 @@
 
 pub mod close;
 pub mod command;
-pub mod empty;
+mod empty;
 pub mod entry;
 pub mod error;
 pub mod filter;

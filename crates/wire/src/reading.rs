@@ -152,9 +152,9 @@ mod tests {
         let largest = format!("\"{}\"", "x".repeat(METADATA_MAX - 2));
         assert!(json(&reading("s", 1.0, &largest)).len() > METADATA_MAX);
         for metadata in [String::new(), format!("{largest} ")] {
-            let told: ReadingObject = serde_json::from_str(&json(&reading("s", 1.0, &metadata))).unwrap();
-            assert_eq!((told.id, told.sensor_id.as_str(), told.truncated), (7, "s", true));
-            assert_eq!(told.metadata, serde_json::json!({}));
+            let sent: ReadingObject = serde_json::from_str(&json(&reading("s", 1.0, &metadata))).unwrap();
+            assert_eq!((sent.id, sent.sensor_id.as_str(), sent.truncated), (7, "s", true));
+            assert_eq!(sent.metadata, serde_json::json!({}));
         }
     }
 

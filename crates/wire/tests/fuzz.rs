@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use testkit::fuzz::fuzz;
-use wire::{Command, EntryBuilder, Pattern, Position, ServerMessage, entry::Entry, split_patterns};
+use wire::{Command, Entry, EntryBuilder, Pattern, Position, ServerMessage, split_patterns};
 
 #[track_caller]
 fn check(target: &str, property: impl Fn(&[u8])) {
@@ -45,9 +45,9 @@ fn fuzz_commands() {
     check_text("commands", |text| {
         let Ok(messages) = Command::parse_frame(text) else { return };
         for message in messages {
-            let told = message.to_json();
-            let again = Command::parse_frame(&told).unwrap();
-            assert_eq!(again.iter().map(Command::to_json).collect::<Vec<_>>(), [told]);
+            let sent = message.to_json();
+            let again = Command::parse_frame(&sent).unwrap();
+            assert_eq!(again.iter().map(Command::to_json).collect::<Vec<_>>(), [sent]);
         }
     });
 }
@@ -57,9 +57,9 @@ fn fuzz_frames_of_a_server() {
     check_text("frames", |text| {
         let Ok(messages) = ServerMessage::parse_frame(text) else { return };
         for message in messages {
-            let told = message.to_json();
-            let again = ServerMessage::parse_frame(&told).unwrap();
-            assert_eq!(again.iter().map(ServerMessage::to_json).collect::<Vec<_>>(), [told]);
+            let sent = message.to_json();
+            let again = ServerMessage::parse_frame(&sent).unwrap();
+            assert_eq!(again.iter().map(ServerMessage::to_json).collect::<Vec<_>>(), [sent]);
         }
     });
 }

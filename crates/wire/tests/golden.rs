@@ -1,4 +1,4 @@
-//! Each frame of the wire, to the byte: a file in `golden/` for every message, and every message in a file.
+//! Each message, to the byte: a file in `golden/` for every message, and every message in a file.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{fs, path::PathBuf};

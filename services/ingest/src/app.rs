@@ -9,25 +9,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{committer::Committer, refusals};
 
 /// The shared state.
-pub struct App {
+pub(crate) struct App {
     /// For GET.
-    pub database: Database,
+    pub(crate) database: Database,
     /// For POST.
-    pub committer: Committer,
+    pub(crate) committer: Committer,
     /// The memory of bodies while they are received.
-    pub bodies: Bodies,
+    pub(crate) bodies: Bodies,
 }
 
 /// The bytes of all bodies that are being received.
-pub struct Bodies(Arc<Semaphore>);
+pub(crate) struct Bodies(Arc<Semaphore>);
 
 impl Bodies {
-    /// So many at most.
-    pub fn new(bytes: usize) -> Self {
+    /// At most so many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes)))
     }
 
-    /// A permit for so many bytes.
+    /// A permit for so many bytes; a refusal if they are not free.
     pub(crate) fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let bytes = u32::try_from(bytes).map_err(|_| refusals::bodies_full())?;
         self.0.clone().try_acquire_many_owned(bytes).map_err(|_| refusals::bodies_full())

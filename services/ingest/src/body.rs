@@ -20,7 +20,7 @@ use crate::{
 
 /// The format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// An object, or an array of them.
     Json,
     /// An object a line.
@@ -29,7 +29,7 @@ pub enum Format {
 
 /// The readings of a body.
 #[derive(Debug, PartialEq)]
-pub enum Payload {
+pub(crate) enum Payload {
     /// One object: the answer is the reading.
     One(NewReading),
     /// An array or lines: the answer lists the ids.
@@ -37,7 +37,7 @@ pub enum Payload {
 }
 
 /// Reads a body, and names everything that is wrong with it.
-pub fn parse(body: &[u8], format: Format, now: OffsetDateTime) -> Result<Payload, Refused> {
+pub(crate) fn parse(body: &[u8], format: Format, now: OffsetDateTime) -> Result<Payload, Refused> {
     let text = std::str::from_utf8(body).map_err(|_| Refused::whole("the body is not UTF-8"))?;
     if format == Format::Lines {
         let lines = text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>();
@@ -194,7 +194,7 @@ fn value(json: &str) -> Result<f64, String> {
             let text = serde_json::from_str::<String>(json).map_err(|error| without_place(&error))?;
             text.trim().parse::<f64>().ok()
         }
-        // serde_json would give a neighbour of some numbers with many digits
+        // serde_json does not round every number with many digits to the nearest one
         b'-' | b'0'..=b'9' => json.parse::<f64>().ok(),
         _ => None,
     };

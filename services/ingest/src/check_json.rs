@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use crate::keys::{Key, Keys};
 
-/// How deep arrays and objects may lie in each other. Clients' parsers have limits, some near 100.
+/// How deep arrays and objects may be nested. Clients' parsers have limits, some near 100.
 pub(crate) const MAX_DEPTH: usize = 32;
 
 /// Fails with a sentence when the text is no JSON, is nested too deep, holds a NUL or a number beyond 64-bit floating
@@ -36,7 +36,7 @@ impl Checked {
     }
 }
 
-fn text<E: Error>(text: &str) -> Result<(), E> {
+fn check_text<E: Error>(text: &str) -> Result<(), E> {
     if text.contains('\0') { Err(E::custom("holds the character U+0000")) } else { Ok(()) }
 }
 
@@ -76,7 +76,7 @@ impl<'de> Visitor<'de> for Checked {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        text(value)
+        check_text(value)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
@@ -89,7 +89,7 @@ impl<'de> Visitor<'de> for Checked {
         let depth = self.deeper()?;
         let mut keys = Keys::default();
         while let Some(key) = map.next_key::<Key<'de>>()? {
-            text(&key.0)?;
+            check_text(&key.0)?;
             map.next_value_seed(Checked { depth })?;
             keys.add(key)?;
         }

@@ -8,7 +8,7 @@
 //! All of it runs on a thread of its own. On the thread of the connections, a committed batch waited until each of them had
 //! been polled, and every client with it.
 
-pub mod job;
+pub(crate) mod job;
 mod lane;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -44,7 +44,7 @@ const REQUEST_BYTES: usize = 512;
 
 /// The queue before the lanes.
 #[derive(Clone)]
-pub struct Committer {
+pub(crate) struct Committer {
     waiting: Arc<Mutex<Waiting>>,
     /// Wakes the dispatcher.
     wake: mpsc::Sender<()>,
@@ -54,7 +54,10 @@ pub struct Committer {
 
 impl Committer {
     /// Starts the lanes. Must be called where the requests will run.
-    pub fn start(
+    ///
+    /// # Errors
+    /// When the system cannot create their thread.
+    pub(crate) fn start(
         life: &Life,
         options: store::Options,
         config: IngestConfig,
@@ -68,8 +71,8 @@ impl Committer {
         Ok(Self { waiting, wake, memory, metrics })
     }
 
-    /// Stores all the readings or none, and gives them as they are in the table.
-    pub async fn store(&self, readings: Vec<NewReading>) -> Result<Vec<Reading>, NotStored> {
+    /// Stores all the readings or none, and returns them as they are in the table.
+    pub(crate) async fn store(&self, readings: Vec<NewReading>) -> Result<Vec<Reading>, NotStored> {
         let stored = self.submit(readings).await;
         let outcome = match &stored {
             Ok(_) => "stored",
@@ -87,8 +90,8 @@ impl Committer {
         let memory = self.memory.clone().try_acquire_many_owned(bytes).map_err(|_| NotStored::Full)?;
         let (reply, answer) = oneshot::channel();
         self.put(Job { readings, deadline: Instant::now() + REQUEST_LIMIT, reply, _memory: memory }).await;
-        // no limit here: whatever the database does, every lane is back soon after its batch's deadlines, and takes
-        // those out whose own have passed
+        // no timeout here: whatever the database does, every lane returns soon after its batch's deadlines, and drops the
+        // jobs whose own have passed
         answer.await.unwrap_or(Err(NotStored::Unavailable))
     }
 
@@ -175,12 +178,12 @@ impl Waiting {
     fn batch(&mut self, answered: usize) -> Vec<Job> {
         let most = if answered == 0 { usize::MAX } else { (self.jobs.len() + answered).div_ceil(2) };
         let mut readings = 0;
-        let mut more = |job: &Job| {
-            let goes = readings < BATCH_READINGS;
+        let mut takes = |job: &Job| {
+            let fits = readings < BATCH_READINGS;
             readings += job.readings.len();
-            goes
+            fits
         };
-        let count = self.jobs.iter().take(most).take_while(|job| more(job)).count();
+        let count = self.jobs.iter().take(most).take_while(|job| takes(job)).count();
         self.jobs.drain(..count).collect()
     }
 }

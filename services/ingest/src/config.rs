@@ -30,13 +30,13 @@ pub struct IngestConfig {
     pub lanes: usize,
     /// How many bytes of readings may wait for a lane before requests are refused.
     pub queue_bytes: usize,
-    /// How many bytes of bodies may be on their way before requests are refused.
+    /// How many bytes of bodies may be received at once before requests are refused.
     pub body_bytes: usize,
-    /// Origins (`https://example.org`, `https://*.example.org`) whose pages may POST and read, beside pages of the host
-    /// that is asked; `*` for any.
+    /// Origins (`https://example.org`, `https://*.example.org`) whose pages may POST and read, beside the requested host
+    /// itself; `*` for any.
     pub origins: Vec<String>,
-    /// The names under which this service is asked; where they are listed, pages of other names are foreign, though they
-    /// were made to point here. Empty: any name.
+    /// The host names of this service; if listed, pages of other names are refused, even if the name resolves to this
+    /// service (DNS rebinding). Empty: any name.
     pub hosts: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl Default for IngestConfig {
 const MAX_BODY_BYTES: usize = u32::MAX as usize;
 
 impl Config {
-    /// Whose pages may connect.
+    /// The origins whose pages may send requests.
     pub(crate) fn origins(&self) -> Result<Origins, String> {
         Origins::new(&self.ingest.origins, &self.ingest.hosts)
     }

@@ -44,7 +44,7 @@ impl Coding {
         codings.next().is_none().then_some(coding)
     }
 
-    /// The whole body: every member of a gzip file, every frame of zstd, and nothing behind them.
+    /// The whole body: every member of a gzip file, every frame of zstd, and nothing after them.
     pub(crate) fn decode(self, body: Bytes, limit: usize) -> Result<Bytes, Unreadable> {
         match self {
             Self::Identity => Ok(body),

@@ -1,4 +1,4 @@
-//! What devices may send, at random.
+//! Random input from devices.
 
 use std::{io::Write, path::Path};
 
@@ -12,7 +12,7 @@ use crate::{
     encoding::Coding,
 };
 
-/// What an decoded body may have here.
+/// The most bytes that a body may decode to here.
 const LIMIT: usize = 64 << 10;
 
 #[track_caller]

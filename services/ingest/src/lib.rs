@@ -2,19 +2,19 @@
 //!
 //! A request's way: `routes` → `body` (its readings) → `committer` (one INSERT for all that wait) → the answer.
 
-pub mod app;
-pub mod body;
+mod app;
+mod body;
 mod check_json;
-pub mod committer;
-pub mod config;
+mod committer;
+mod config;
 mod encoding;
 #[cfg(test)]
 mod fuzz;
 mod keys;
-pub mod limits;
+mod limits;
 mod metrics;
-pub mod refusals;
-pub mod routes;
+mod refusals;
+mod routes;
 mod stored_form;
 
 use std::time::Duration;
@@ -42,14 +42,13 @@ const CHECK_PACE: Pace = Pace { holding: Duration::from_secs(2), failing: Durati
 /// Starts the lanes to the database, then the routes before them, then the port.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
-    let reading =
-        config.database.options("rowcast ingest")?.statement_timeout(READ_LIMIT).with_custom_plans();
-    let database = Database::new(&reading, READERS);
-    let lanes = config.database.options("rowcast ingest")?;
+    let options = config.database.options("rowcast ingest")?;
+    let database =
+        Database::new(&options.clone().statement_timeout(READ_LIMIT).with_custom_plans(), READERS);
     let (origins, bodies) =
         (config.origins().map_err(anyhow::Error::msg)?, Bodies::new(config.ingest.body_bytes));
-    let committer = Committer::start(&service.life, lanes, config.ingest, metrics)
-        .context("the thread that commits does not start")?;
+    let committer = Committer::start(&service.life, options, config.ingest, metrics)
+        .context("cannot start the commit thread")?;
     let (schema, ready) = (service.readiness.condition("schema"), service.readiness.condition("database"));
 
     let listener = chassis::bind(config.http.addr).await?;

@@ -3,13 +3,13 @@
 use time::Duration;
 
 /// The largest body with one reading, in bytes.
-pub const OBJECT_BYTES: usize = 64 << 10;
+pub(crate) const OBJECT_BYTES: usize = 64 << 10;
 
 /// The largest body with several, in bytes.
-pub const ARRAY_BYTES: usize = 1 << 20;
+pub(crate) const ARRAY_BYTES: usize = 1 << 20;
 
 /// The most readings in one request.
-pub const MAX_READINGS: usize = 1_000;
+pub(crate) const MAX_READINGS: usize = 1_000;
 
 /// The most faults that one answer lists.
 pub(crate) const MAX_FAULTS: usize = 100;

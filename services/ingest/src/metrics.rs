@@ -1,10 +1,10 @@
-//! What ingest counts.
+//! The metrics of ingest.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The metrics, registered at zero when the process starts.
 #[derive(Clone)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// Readings committed.
     pub(crate) readings: IntCounter,
     /// Requests by outcome.
@@ -19,7 +19,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers all of them.
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let metrics = Self {
             readings: IntCounter::new("rowcast_ingest_readings_total", "Readings committed")?,
             requests: IntCounterVec::new(

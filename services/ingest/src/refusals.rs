@@ -15,16 +15,23 @@ const RETRY_AFTER: u32 = 1;
 
 /// Something wrong with the body, and where, as a JSON pointer (RFC 6901).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// Empty for the body as a whole.
-    pub pointer: String,
+    pub(crate) pointer: String,
     /// A sentence.
-    pub detail: String,
+    pub(crate) detail: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let place = self.pointer.trim_start_matches('/');
+        if place.is_empty() { f.write_str(&self.detail) } else { write!(f, "{place}: {}", self.detail) }
+    }
 }
 
 /// Why a body is refused.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// Not JSON, or not the JSON of readings; nothing of it is stored.
     Malformed(Vec<Fault>),
     /// One reading with more than [`OBJECT_BYTES`].
@@ -44,6 +51,10 @@ fn too_large(detail: String) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
 }
 
+fn not_now(code: &'static str, detail: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(RETRY_AFTER)
+}
+
 pub(crate) fn refused(refused: Refused) -> Problem {
     match refused {
         Refused::Malformed(faults) => {
@@ -59,12 +70,8 @@ pub(crate) fn not_stored(error: NotStored) -> Problem {
     match error {
         NotStored::BadData => Problem::new(StatusCode::BAD_REQUEST, "refused-reading", error.to_string()),
         NotStored::TooLarge => too_large(error.to_string()),
-        NotStored::Full => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue-full", error.to_string())
-            .retry_after(RETRY_AFTER),
-        NotStored::Unavailable => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", error.to_string())
-                .retry_after(RETRY_AFTER)
-        }
+        NotStored::Full => not_now("queue-full", error.to_string()),
+        NotStored::Unavailable => not_now("store-unavailable", error.to_string()),
     }
 }
 
@@ -86,8 +93,7 @@ pub(crate) fn broken_coding() -> Problem {
 }
 
 pub(crate) fn bodies_full() -> Problem {
-    let detail = "too many bodies are being received";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue-full", detail).retry_after(RETRY_AFTER)
+    not_now("queue-full", "too many bodies are being received".to_owned())
 }
 
 pub(crate) fn media_type() -> Problem {
@@ -103,11 +109,4 @@ pub(crate) fn content_coding() -> Problem {
     let detail = format!("the Content-Encoding must be one of {}, or none", encoding::ACCEPTED);
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-content-coding", detail)
         .header(header::ACCEPT_ENCODING, encoding::ACCEPTED)
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let place = self.pointer.trim_start_matches('/');
-        if place.is_empty() { f.write_str(&self.detail) } else { write!(f, "{place}: {}", self.detail) }
-    }
 }

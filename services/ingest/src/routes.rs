@@ -15,11 +15,11 @@ use crate::app::App;
 const PATHS: [&str; 4] =
     ["/api/sensors/", "/api/sensors", "/api/v1/sensors-readings/", "/api/v1/sensors-readings"];
 
-/// What can be done at each.
+/// The methods of each.
 const METHODS: &str = "GET, HEAD, POST";
 
 /// All routes.
-pub fn router(app: App, origins: Origins) -> Router {
+pub(crate) fn router(app: App, origins: Origins) -> Router {
     let readings = get(list::list).post(post::post).fallback(wrong_method);
     PATHS
         .into_iter()

@@ -37,7 +37,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let migrate = schema::migrate(&options, config.database.wait);
     let stopped = service.life.stopping();
     let migrated = tokio::select! {
-        migrated = migrate => migrated.context("the schema is not migrated")?,
+        migrated = migrate => migrated.context("cannot migrate the schema")?,
         () = stopped => anyhow::bail!("stopped before the schema was migrated"),
     };
     for (version, name) in &migrated.applied {

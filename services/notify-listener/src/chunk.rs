@@ -10,9 +10,9 @@ const ENTRY_READINGS: usize = 1_000;
 /// The size that closes an entry.
 const ENTRY_BYTES: usize = 256 << 10;
 
-/// The entries for a run of the log; the first one's predecessor is the caller's to name. A tick's readings are cut
+/// The entries for a run of the log; the caller sets the predecessor of the first. A tick's readings are cut
 /// the same way by every leader, so entries that are made again get the same ids.
-pub fn entries(ticks: &[TickReadings]) -> Vec<NewEntry> {
+pub(crate) fn entries(ticks: &[TickReadings]) -> Vec<NewEntry> {
     let mut entries = Vec::new();
     let mut predecessor = Position::default();
     for tick in ticks {

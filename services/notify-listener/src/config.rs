@@ -20,12 +20,12 @@ pub struct Config {
     /// Which replica forwards.
     #[serde(default)]
     pub lease: lease::Config,
-    /// How long things are kept.
+    /// How long readings and positions are kept.
     #[serde(default)]
     pub retention: Retention,
 }
 
-/// How long things are kept.
+/// How long readings and positions are kept.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {

@@ -42,7 +42,7 @@ const LAST_STEP: Duration = Duration::from_millis(500);
 pub(crate) struct Forwarder {
     database: store::Options,
     stream: bus::Options,
-    bell: Arc<Notify>,
+    wake: Arc<Notify>,
     metrics: Metrics,
     /// Fails while it leads and cannot forward.
     condition: Condition,
@@ -58,7 +58,7 @@ impl Forwarder {
     pub(crate) fn new(
         database: store::Options,
         stream: bus::Options,
-        bell: Arc<Notify>,
+        wake: Arc<Notify>,
         metrics: Metrics,
         condition: Condition,
         admin_port: u16,
@@ -66,7 +66,7 @@ impl Forwarder {
         let process = format!("{}-{}", hostname(), std::process::id());
         let known_as = format!("{}:{admin_port}", hostname());
         let page_bytes = AtomicUsize::new(PAGE_BYTES);
-        Self { database, stream, bell, metrics, condition, process, known_as, page_bytes }
+        Self { database, stream, wake, metrics, condition, process, known_as, page_bytes }
     }
 
     /// Forwards while leadership is held, through every loss of a connection. No step begins after its end. One that
@@ -134,12 +134,13 @@ impl Forwarder {
             leader: leader.named(&signature),
             appender,
             leadership,
-            bell: &self.bell,
+            wake: &self.wake,
             metrics: &self.metrics,
             known_as: &self.known_as,
             page_bytes: &self.page_bytes,
             epoch: None,
             entries: Vec::new(),
+            readings: 0,
             oldest: None,
             announced_at: None,
             tick_began: Instant::now(),
@@ -149,9 +150,9 @@ impl Forwarder {
         let mut event = Event::Connected;
         while leadership.holds() {
             let step = planner.next(event);
-            self.metrics.backlog_ticks.set(planner.backlog());
+            self.metrics.set_backlog(planner.backlog());
             tracing::trace!(?step, "step");
-            // only what follows the loading of the log's end shows that the stream takes what it is given
+            // reading the log's and the stream's end does not show that the stream accepts writes
             let is_work = matches!(step, Step::Append { .. } | Step::Wait(_));
             event = runner.perform(step).await?;
             if is_work {

@@ -1,18 +1,18 @@
 //! Forwards: takes numbered snapshots of Postgres and appends what is new in each to the stream.
 //!
-//! `planner` decides, `forwarder` performs, `doorbell` wakes it, `upkeep` maintains partitions, `memory` checks the memory of
+//! `planner` decides, `forwarder` performs, `notifications` wakes it, `upkeep` maintains partitions, `memory` checks the memory of
 //! Redis. Of several replicas one forwards (`leadership`); the others keep connections and check the leader's work (`standby`,
 //! `lag`).
 
-pub mod chunk;
+mod chunk;
 pub mod config;
-mod doorbell;
 mod forwarder;
 mod hostname;
 pub mod lag;
 mod leadership;
 mod memory;
 mod metrics;
+mod notifications;
 pub mod planner;
 mod standby;
 mod upkeep;
@@ -54,16 +54,17 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     }
     life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
 
-    let bell = Arc::new(Notify::new());
-    life.spawn("doorbell", doorbell::answer(database.clone(), bell.clone(), metrics.clone(), life.clone()));
+    let wake = Arc::new(Notify::new());
+    let listen = notifications::listen(database.clone(), wake.clone(), metrics.clone(), life.clone());
+    life.spawn("notifications", listen);
     let report = upkeep::Report {
         condition: service.readiness.condition("upkeep"),
         failures: metrics.upkeep_failures.clone(),
     };
     let upkeep = upkeep::keep(database.clone(), config.retention, report, life.clone());
     life.spawn("upkeep", upkeep);
-    let room = service.readiness.condition("redis");
-    life.spawn("memory", memory::watch(stream.clone(), room, life.clone()));
+    let redis = service.readiness.condition("redis");
+    life.spawn("memory", memory::watch(stream.clone(), redis, life.clone()));
     let forwarding = service.readiness.condition("forwarding");
     // the leader and a standby both set it
     forwarding.hold();
@@ -76,7 +77,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         }
     };
     let forwarder =
-        Arc::new(Forwarder::new(database, stream, bell, metrics, forwarding, service.admin.addr.port()));
+        Arc::new(Forwarder::new(database, stream, wake, metrics, forwarding, service.admin.addr.port()));
     // a task of its own: what this function awaits would wake one thread and run on another
     life.spawn("forwarder", forward(candidacy, forwarder, life.clone()));
     life.stopping().await;

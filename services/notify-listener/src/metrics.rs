@@ -1,4 +1,4 @@
-//! What the listener counts.
+//! The metrics of the listener.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 
@@ -20,7 +20,7 @@ pub(crate) struct Metrics {
     /// Appends and ticks that were refused because another leader was there first.
     pub(crate) fenced: IntCounter,
     /// Notifications from Postgres.
-    pub(crate) bells: IntCounter,
+    pub(crate) notifications: IntCounter,
     /// Losses of Postgres or Redis.
     pub(crate) losses: IntCounter,
     /// Standby checks that found a stalled leader.
@@ -32,6 +32,21 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// Counts readings that an append has put into the stream.
+    pub(crate) fn count_appended(&self, readings: usize) {
+        self.readings.inc_by(readings as u64);
+        let rest = self.backlog_readings.get() - i64::try_from(readings).unwrap_or(i64::MAX);
+        self.backlog_readings.set(rest.max(0));
+    }
+
+    /// Sets the number of ticks that are not in the stream yet; without any, no reading is missing from it.
+    pub(crate) fn set_backlog(&self, ticks: i64) {
+        self.backlog_ticks.set(ticks);
+        if ticks == 0 {
+            self.backlog_readings.set(0);
+        }
+    }
+
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let counter = |name: &str, help: &str| {
             let counter = IntCounter::new(format!("rowcast_listener_{name}"), help)?;
@@ -62,7 +77,7 @@ impl Metrics {
             last_tick: gauge("last_tick_timestamp_seconds", "When the last tick was committed, since 1970")?,
             lag,
             fenced: counter("fenced_total", "Ticks and appends refused because another leader was first")?,
-            bells: counter("notifications_total", "Notifications from Postgres")?,
+            notifications: counter("notifications_total", "Notifications from Postgres")?,
             losses: counter("losses_total", "Losses of Postgres or Redis")?,
             stalls: counter("standby_lags_total", "Standby checks that found a stalled leader")?,
             failed_checks: counter(

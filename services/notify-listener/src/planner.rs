@@ -30,10 +30,10 @@ const REST_MIN: Duration = Duration::from_millis(3);
 /// The longest: what a busy machine may cost the readings that wait.
 const REST_MAX: Duration = Duration::from_millis(10);
 
-/// After so many notifications without a wait between them, writers are told not to notify.
+/// After so many notifications without a wait between them, writers stop notifying.
 const STREAK: u32 = 3;
 
-/// After so many snapshots with nothing new, they are told to notify again.
+/// After so many snapshots with nothing new, they notify again.
 const CALM: usize = 3;
 
 /// What the forwarder is to do. Each step gives one [`Event`].
@@ -71,10 +71,10 @@ pub enum Step {
         /// The epoch whose stream it is.
         epoch: Epoch,
     },
-    /// Tell writers not to notify.
-    OpenGate,
-    /// Tell writers to notify.
-    CloseGate,
+    /// Set the gate so that writers do not notify.
+    DisableNotify,
+    /// Set the gate so that writers notify.
+    EnableNotify,
     /// Wait for a notification, at most so long.
     Wait(Duration),
     /// Wait for [`rest_after`] the last tick: there will be more.
@@ -132,7 +132,7 @@ pub enum Event {
     /// The stream's end.
     End(Option<EntryId>),
     /// The gate is set.
-    Gated,
+    GateSet,
     /// A notification came.
     Notified {
         /// It had come before the wait began.
@@ -156,11 +156,11 @@ pub struct Planner {
     /// Where `end` and `covered` will be when the append under way has succeeded.
     pending: Option<(EntryId, Position)>,
     /// Writers do not notify.
-    awake: bool,
-    /// An open transaction may have seen an open gate, and so did not notify.
+    notify_disabled: bool,
+    /// An open transaction may have written while writers did not notify.
     unnotified: bool,
-    /// The next snapshot is the first since the gate was closed.
-    just_closed: bool,
+    /// The next snapshot is the first since writers notify again.
+    just_enabled: bool,
     streak: u32,
     calm: usize,
 }
@@ -175,8 +175,8 @@ impl Planner {
     pub fn next(&mut self, event: Event) -> Step {
         match event {
             Event::Connected => {
-                // an earlier leader may have left the gate open
-                *self = Self { awake: true, ..Self::default() };
+                // an earlier leader may have left it so
+                *self = Self { notify_disabled: true, ..Self::default() };
                 Step::Load
             }
             Event::Loaded { epoch, head, window_start, end } => self.loaded(epoch, head, window_start, end),
@@ -195,9 +195,9 @@ impl Planner {
             Event::Nothing { open } => self.nothing(open),
             Event::End(end) if end == self.end => self.forward(),
             Event::End(_) => Step::Load,
-            Event::Gated => self.forward(),
+            Event::GateSet => self.forward(),
             Event::Notified { at_once } => self.notified(at_once),
-            Event::TimedOut if self.awake || self.unnotified => self.forward(),
+            Event::TimedOut if self.notify_disabled || self.unnotified => self.forward(),
             Event::TimedOut => Step::Verify { epoch: self.epoch },
         }
     }
@@ -246,7 +246,7 @@ impl Planner {
         if self.covered < self.head_end() {
             return self.forward();
         }
-        match (self.awake, self.unnotified || self.just_closed) {
+        match (self.notify_disabled, self.unnotified || self.just_enabled) {
             (true, _) => Step::Rest,
             (false, true) => self.forward(),
             // every writer notifies, so the wait can miss nothing
@@ -255,16 +255,16 @@ impl Planner {
     }
 
     fn nothing(&mut self, open: bool) -> Step {
-        if std::mem::take(&mut self.just_closed) || !open {
-            self.unnotified = open && !self.awake;
+        if std::mem::take(&mut self.just_enabled) || !open {
+            self.unnotified = open && !self.notify_disabled;
         }
         self.calm += 1;
         let pause = PAUSES[self.calm.min(PAUSES.len()) - 1];
-        match (self.awake, self.unnotified) {
+        match (self.notify_disabled, self.unnotified) {
             (true, _) if self.calm < CALM => Step::Wait(pause),
             (true, _) => {
-                (self.awake, self.just_closed) = (false, true);
-                Step::CloseGate
+                (self.notify_disabled, self.just_enabled) = (false, true);
+                Step::EnableNotify
             }
             (false, true) => Step::Wait(pause),
             (false, false) => Step::Wait(POLL),
@@ -273,9 +273,9 @@ impl Planner {
 
     fn notified(&mut self, at_once: bool) -> Step {
         self.streak = if at_once { self.streak + 1 } else { 0 };
-        if self.streak >= STREAK && !self.awake {
-            (self.awake, self.unnotified, self.calm, self.streak) = (true, false, 0, 0);
-            return Step::OpenGate;
+        if self.streak >= STREAK && !self.notify_disabled {
+            (self.notify_disabled, self.unnotified, self.calm, self.streak) = (true, false, 0, 0);
+            return Step::DisableNotify;
         }
         self.forward()
     }

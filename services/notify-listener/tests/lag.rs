@@ -36,7 +36,7 @@ fn never(what: &str, observation: impl Fn(usize) -> Observation) {
 }
 
 #[test]
-fn a_leader_that_is_gone_is_found_out() {
+fn a_leader_that_is_gone_is_detected() {
     assert_eq!(first_lag([GONE; 20]), Some(STALLED_AFTER));
 }
 

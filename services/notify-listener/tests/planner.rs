@@ -21,8 +21,8 @@ struct Database {
     committed: Vec<(u32, Vec<i64>)>,
     next_xid: u32,
     ticks: Vec<BTreeSet<u32>>,
-    gate_open: bool,
-    /// Writers under way that saw the gate open when they wrote.
+    notify_disabled: bool,
+    /// Writers under way that did not notify when they wrote.
     silent: BTreeSet<u32>,
     /// A notification that no leader has taken yet.
     notified: bool,
@@ -30,8 +30,8 @@ struct Database {
 
 impl Database {
     fn new() -> Self {
-        // an earlier leader died with the gate open
-        Self { ticks: vec![BTreeSet::new()], gate_open: true, ..Self::default() }
+        // an earlier leader died while writers did not notify
+        Self { ticks: vec![BTreeSet::new()], notify_disabled: true, ..Self::default() }
     }
 
     fn head(&self) -> Tick {
@@ -48,7 +48,7 @@ impl Database {
         self.next_row += 1;
         let row = self.next_row;
         self.open.get_mut(&xid).unwrap().push(row);
-        if self.gate_open {
+        if self.notify_disabled {
             self.silent.insert(xid);
         } else {
             self.silent.remove(&xid);
@@ -175,13 +175,13 @@ impl World {
                 Event::Appended
             }
             Step::Verify { .. } => Event::End(self.end()),
-            Step::OpenGate => {
-                self.database.gate_open = true;
-                Event::Gated
+            Step::DisableNotify => {
+                self.database.notify_disabled = true;
+                Event::GateSet
             }
-            Step::CloseGate => {
-                self.database.gate_open = false;
-                Event::Gated
+            Step::EnableNotify => {
+                self.database.notify_disabled = false;
+                Event::GateSet
             }
             Step::Wait(_) | Step::Rest => Event::TimedOut,
         }
@@ -326,8 +326,8 @@ proptest! {
             world.database.begin();
             world.database.insert(0);
             world.database.end(0, true);
-            for turn in 0..120 {
-                world.leader(turn + last, Crash::No);
+            for step in 0..120 {
+                world.leader(step + last, Crash::No);
                 world.check_stream();
             }
             world.follow();
@@ -383,13 +383,13 @@ fn commit_and_forward(world: &mut World) -> Step {
 #[test]
 fn a_leader_rests_between_ticks_while_writers_do_not_notify() {
     let mut world = World::new(1);
-    assert_eq!(commit_and_forward(&mut world), Step::Rest, "it begins with the gate open");
+    assert_eq!(commit_and_forward(&mut world), Step::Rest, "at its start writers do not notify");
     while world.leaders[0].step != Step::Wait(POLL) {
         world.leader(0, Crash::No);
     }
     assert_eq!(
         commit_and_forward(&mut world),
         Step::Wait(POLL),
-        "with the gate closed, it waits for a notification at once"
+        "once they do, it waits for a notification at once"
     );
 }

@@ -117,14 +117,13 @@ const READINGS: &str = "rowcast_listener_readings_total";
 async fn await_forwarded(listener: &Admin, readings: f64) -> anyhow::Result<()> {
     let until = Instant::now() + FORWARDED_WITHIN;
     loop {
-        // what is read counts at once, and stays in the backlog until it is in the stream
-        let (read, backlog) =
+        let (appended, backlog) =
             (listener.metric(READINGS).await?, listener.metric("rowcast_listener_backlog_ticks").await?);
-        if read >= readings && backlog == 0.0 {
+        if appended >= readings && backlog == 0.0 {
             return Ok(());
         }
         if Instant::now() > until {
-            bail!("the listener has read {read} of {readings} readings after {FORWARDED_WITHIN:?}");
+            bail!("the listener has appended {appended} of {readings} readings after {FORWARDED_WITHIN:?}");
         }
         sleep(POLL_INTERVAL).await;
     }

@@ -19,14 +19,14 @@ fn faults(body: &[u8], format: Format) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn check_fault(body: &str, pointer: &str, says: &str) {
+fn check_fault(body: &str, pointer: &str, part: &str) {
     let found = faults(body.as_bytes(), Format::Json);
-    let named = found.iter().any(|(at, detail)| at == pointer && detail.contains(says));
-    assert!(named, "{body}: {pointer} {says}: {found:?}");
+    let named = found.iter().any(|(at, detail)| at == pointer && detail.contains(part));
+    assert!(named, "{body}: {pointer} {part}: {found:?}");
 }
 
 #[test]
-fn what_the_demo_took_is_taken_as_it_did() {
+fn what_the_demo_accepted_is_read_in_the_same_way() {
     let full = one(r#"{"sensor_id":" s-1 ","value":"12.25","metadata":[1,{"a":null}],"id":9,"extra":{}}"#);
     assert_eq!(
         (full.sensor_id.as_str(), full.value, full.metadata.as_str()),
@@ -38,7 +38,7 @@ fn what_the_demo_took_is_taken_as_it_did() {
 }
 
 #[test]
-fn a_number_is_the_nearest_that_there_is() {
+fn a_number_is_rounded_to_the_nearest_float() {
     for text in ["1.2345678902345679e19", "0.30000000000000004", "9007199254740993", "5e-324", "-0.0"] {
         let value = one(&format!(r#"{{"sensor_id":"s","value":{text}}}"#)).value;
         assert_eq!(value.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
@@ -46,23 +46,23 @@ fn a_number_is_the_nearest_that_there_is() {
 }
 
 #[test]
-fn a_device_s_time_is_taken_within_a_day_ahead() {
+fn a_timestamp_is_at_most_a_day_ahead() {
     let at = |text: &str| one(&format!(r#"{{"sensor_id":"s","value":1,"timestamp":{text}}}"#)).timestamp;
     assert_eq!(at(r#""2026-11-23T10:15:30.25+02:00""#), Some(datetime!(2026-11-23 08:15:30.25 UTC)));
     assert_eq!(at(r#""2026-11-24T07:59:59Z""#), Some(datetime!(2026-11-24 07:59:59 UTC)));
     assert_eq!(at("null"), None);
-    for (text, says) in [
+    for (text, part) in [
         (r#""2026-11-24T08:00:01Z""#, "24 hours"),
         (r#""yesterday""#, "RFC 3339"),
         (r#""0000-01-01T00:00:00Z""#, "RFC 3339"),
         ("1764000000", "RFC 3339"),
     ] {
-        check_fault(&format!(r#"{{"sensor_id":"s","value":1,"timestamp":{text}}}"#), "/timestamp", says);
+        check_fault(&format!(r#"{{"sensor_id":"s","value":1,"timestamp":{text}}}"#), "/timestamp", part);
     }
 }
 
 #[test]
-fn each_fault_is_named_where_it_is() {
+fn each_fault_has_its_pointer_and_detail() {
     check_fault("{}", "/sensor_id", "missing");
     check_fault("{}", "/value", "missing");
     check_fault("", "", "empty");
@@ -82,11 +82,11 @@ fn each_fault_is_named_where_it_is() {
     for value in
         ["null", "true", "[]", r#""abc""#, r#""NaN""#, r#""Infinity""#, r#""-inf""#, r#""1e400""#, "1e400"]
     {
-        let says = match value {
+        let part = match value {
             "null" => "null",
             _ => "finite",
         };
-        check_fault(&format!(r#"{{"sensor_id":"s","value":{value}}}"#), "/value", says);
+        check_fault(&format!(r#"{{"sensor_id":"s","value":{value}}}"#), "/value", part);
     }
     for value in ["NaN", "Infinity", "-Infinity"] {
         check_fault(&format!(r#"{{"sensor_id":"s","value":{value}}}"#), "", "JSON");

@@ -9,7 +9,7 @@ use wire::Reading;
 
 /// Why readings were not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotStored {
+pub(crate) enum NotStored {
     /// The queue is full.
     #[error("too many readings wait to be stored")]
     Full,

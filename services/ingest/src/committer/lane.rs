@@ -116,7 +116,7 @@ fn answer(jobs: Vec<Job>, stored: StoredReadings) {
         Err(error) => {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "what an INSERT returned cannot be read"
+                "cannot decode what an INSERT returned"
             );
             return jobs.into_iter().for_each(|job| reply(job, Err(NotStored::Unavailable)));
         }

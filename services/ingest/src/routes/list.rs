@@ -10,14 +10,14 @@ use axum::{
 use bytes::Bytes;
 use chassis::{Holds, Problem, Query};
 use futures_util::stream;
-use http::{StatusCode, header};
+use http::header;
 use store::{
     Database,
     history::{ALL_TIME, Order, PageQuery, ReadingKey, Rows},
 };
 use wire::{Filter, Pattern};
 
-use crate::app::App;
+use crate::{app::App, committer::job::NotStored, refusals};
 
 /// Readings of a list, unless the query says otherwise.
 const DEFAULT_LIMIT: usize = 100;
@@ -33,7 +33,7 @@ const HELD_BYTES: usize = 3 * PAGE_BYTES + (1 << 20);
 
 pub(super) async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
     let listed = async {
-        let mut list = List::read(&app.database, query.as_deref().unwrap_or(""))?;
+        let mut list = List::parse(&app.database, query.as_deref().unwrap_or(""))?;
         let first = list.page().await.map_err(unavailable)?;
         Ok(list.respond(first))
     };
@@ -53,7 +53,7 @@ struct List {
 }
 
 impl List {
-    fn read(database: &Database, query: &str) -> Result<Self, Problem> {
+    fn parse(database: &Database, query: &str) -> Result<Self, Problem> {
         let mut query = Query::parse(query);
         let mut left = query.take("limit", parse_limit).unwrap_or(DEFAULT_LIMIT);
         let sensor_id = query.all("sensor_id").last().map(str::to_owned);
@@ -119,11 +119,10 @@ fn parse_limit(text: &str) -> Result<usize, &'static str> {
 }
 
 fn log(error: &store::Error) {
-    tracing::warn!(error = error as &dyn std::error::Error, "a list could not be read");
+    tracing::warn!(error = error as &dyn std::error::Error, "cannot read the list of readings");
 }
 
 fn unavailable(error: store::Error) -> Problem {
     log(&error);
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "the database does not answer in time")
-        .retry_after(1)
+    refusals::not_stored(NotStored::Unavailable)
 }

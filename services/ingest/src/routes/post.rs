@@ -28,7 +28,7 @@ use crate::{
 /// Media types of a body of lines.
 const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
 
-/// Names of the one charset of JSON (RFC 8259 §8.1), and of a part of it.
+/// Names of UTF-8, the one charset of JSON (RFC 8259 §8.1), and of ASCII, its subset.
 const UTF_8: [&str; 3] = ["utf-8", "utf8", "us-ascii"];
 
 /// The demo's message for a stored reading.
@@ -74,11 +74,11 @@ fn format(headers: &HeaderMap) -> Option<Format> {
     let Some(named) = headers.get(header::CONTENT_TYPE) else { return Some(Format::Json) };
     let mut parts = named.to_str().ok()?.split(';').map(str::trim);
     let essence = parts.next()?;
-    let foreign = parts.filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
+    let other_charset = parts.filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
         let value = value.trim_matches('"');
-        name.eq_ignore_ascii_case("charset") && !UTF_8.iter().any(|own| value.eq_ignore_ascii_case(own))
+        name.eq_ignore_ascii_case("charset") && !UTF_8.iter().any(|alias| value.eq_ignore_ascii_case(alias))
     });
-    if foreign {
+    if other_charset {
         None
     } else if essence.eq_ignore_ascii_case("application/json") {
         Some(Format::Json)

@@ -11,11 +11,11 @@ use super::{
 };
 use crate::planner::POLL;
 
-/// A leader shows itself at least so often: by a beat at each poll, or by an append.
-const HEARD_EVERY: Duration = Duration::from_millis(1_900);
+/// A leader that was silent for longer has ended: it appends, or moves the beat at each poll.
+const SILENT_LIMIT: Duration = Duration::from_millis(1_900);
 
 /// Between two checks of one that may have ended.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
 impl Runner<'_> {
     /// An epoch's first append or beat stops the leader of the epoch before. If that leader is still active, this database is a
@@ -36,16 +36,16 @@ impl Runner<'_> {
     /// The same for an epoch that goes on: a copy of a running database has its ticks as well. A leader that was active on the
     /// stream a moment ago holds its lock in this database, or has ended.
     pub(super) async fn check_last_leader(&mut self, epoch: Epoch) -> Result<(), Lost> {
-        let until = Instant::now() + HEARD_EVERY + POLL;
+        let until = Instant::now() + SILENT_LIMIT + POLL;
         while let Some(last) = self.appender.last_leader(epoch).await? {
-            let is_gone = last.silent_for >= HEARD_EVERY;
+            let is_gone = last.silent_for >= SILENT_LIMIT;
             if is_gone || last.name == self.known_as || self.leader.is_led_by(&last.name).await? {
                 break;
             }
             if Instant::now() >= until {
                 return Err(Lost::Copy { key: self.appender.stream_of(epoch) });
             }
-            sleep(LOOK_EVERY).await;
+            sleep(CHECK_EVERY).await;
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ use crate::{
     planner::{Event, Step, rest_after},
 };
 
-/// The most readings that one query brings.
+/// The most readings of one query.
 const PAGE: i64 = 5_000;
 
 /// The fewest bytes that a page is cut to when the stream's server was too slow for a larger one.
@@ -50,15 +50,17 @@ pub(super) struct Runner<'a> {
     pub(super) leader: Leader,
     pub(super) appender: Appender,
     pub(super) leadership: &'a Leadership,
-    pub(super) bell: &'a Notify,
+    pub(super) wake: &'a Notify,
     pub(super) metrics: &'a Metrics,
-    /// The name in the stream of the forwarder.
+    /// The forwarder's name in the stream.
     pub(super) known_as: &'a str,
     pub(super) page_bytes: &'a AtomicUsize,
     /// The epoch that was loaded.
     pub(super) epoch: Option<Epoch>,
     /// The entries of the last page or tick.
     pub(super) entries: Vec<NewEntry>,
+    /// How many readings they hold.
+    pub(super) readings: usize,
     /// When the oldest reading was inserted of those about to be appended.
     pub(super) oldest: Option<OffsetDateTime>,
     /// When gateways last saw that this leader is active.
@@ -80,14 +82,14 @@ impl Runner<'_> {
             }
             Step::Append { epoch, expected, predecessor } => self.append(epoch, expected, predecessor).await,
             Step::Verify { epoch } => Ok(Event::End(self.end(epoch).await?)),
-            Step::OpenGate => {
+            Step::DisableNotify => {
                 within(leadership, DATABASE_WITHIN, async { Ok(self.leader.disable_notify().await?) })
                     .await?;
-                Ok(Event::Gated)
+                Ok(Event::GateSet)
             }
-            Step::CloseGate => {
+            Step::EnableNotify => {
                 within(leadership, DATABASE_WITHIN, async { Ok(self.leader.enable_notify().await?) }).await?;
-                Ok(Event::Gated)
+                Ok(Event::GateSet)
             }
             Step::Wait(at_most) => {
                 self.beat().await?;
@@ -169,7 +171,9 @@ impl Runner<'_> {
 
     /// Cuts readings into the entries of the next append; the last one's id.
     fn cut(&mut self, ticks: &[TickReadings]) -> Option<EntryId> {
-        self.note(ticks);
+        let readings = ticks.iter().flat_map(|tick| &tick.readings);
+        self.readings = readings.clone().count();
+        self.oldest = readings.map(|reading| reading.created_at).min();
         self.entries = entries(ticks);
         self.entries.last().map(|last| last.id)
     }
@@ -190,17 +194,11 @@ impl Runner<'_> {
         self.appended(append?)
     }
 
-    fn note(&mut self, ticks: &[TickReadings]) {
-        let readings = ticks.iter().flat_map(|tick| &tick.readings);
-        self.oldest = readings.map(|reading| reading.created_at).min();
-        let count: usize = ticks.iter().map(|tick| tick.readings.len()).sum();
-        self.metrics.readings.inc_by(count as u64);
-    }
-
     fn appended(&mut self, append: Append) -> Result<Event, Lost> {
         match append {
             Append::Appended => {
                 self.announced_at = Some(Instant::now());
+                self.metrics.count_appended(std::mem::take(&mut self.readings));
                 if let Some(oldest) = self.oldest.take() {
                     self.metrics.lag.observe((OffsetDateTime::now_utc() - oldest).as_seconds_f64().max(0.0));
                 }
@@ -234,7 +232,7 @@ impl Runner<'_> {
     }
 
     async fn wait(&self, at_most: Duration) -> Event {
-        let mut notified = std::pin::pin!(self.bell.notified());
+        let mut notified = std::pin::pin!(self.wake.notified());
         if notified.as_mut().now_or_never().is_some() {
             return Event::Notified { at_once: true };
         }

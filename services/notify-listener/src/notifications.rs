@@ -12,21 +12,21 @@ use crate::metrics::Metrics;
 const RETRY: Duration = Duration::from_millis(200);
 
 /// Listens until the process stops. Without a session the forwarder polls.
-pub(crate) async fn answer(options: store::Options, bell: Arc<Notify>, metrics: Metrics, life: Life) {
-    life.soft().run_until_cancelled(listen(options, bell, metrics)).await;
+pub(crate) async fn listen(options: store::Options, wake: Arc<Notify>, metrics: Metrics, life: Life) {
+    life.soft().run_until_cancelled(keep_listening(&options, &wake, &metrics)).await;
 }
 
-async fn listen(options: store::Options, bell: Arc<Notify>, metrics: Metrics) -> ! {
+async fn keep_listening(options: &store::Options, wake: &Notify, metrics: &Metrics) -> ! {
     let mut outage = Outage::new("the LISTEN session");
     loop {
-        match Notifications::listen(&options).await {
-            Ok(mut doorbell) => {
+        match Notifications::listen(options).await {
+            Ok(mut notifications) => {
                 outage.ends();
                 // what was committed without a session notified nobody
-                bell.notify_one();
-                if let Err(error) = ring_while(&mut doorbell, &bell, &metrics).await {
+                wake.notify_one();
+                if let Err(error) = forward(&mut notifications, wake, metrics).await {
                     outage.fails(&error);
-                    bell.notify_one();
+                    wake.notify_one();
                 }
             }
             Err(error) => {
@@ -37,10 +37,10 @@ async fn listen(options: store::Options, bell: Arc<Notify>, metrics: Metrics) ->
     }
 }
 
-async fn ring_while(doorbell: &mut Notifications, bell: &Notify, metrics: &Metrics) -> store::Result<()> {
+async fn forward(notifications: &mut Notifications, wake: &Notify, metrics: &Metrics) -> store::Result<()> {
     loop {
-        doorbell.recv().await?;
-        metrics.bells.inc();
-        bell.notify_one();
+        notifications.recv().await?;
+        metrics.notifications.inc();
+        wake.notify_one();
     }
 }
