@@ -56,7 +56,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// How long readings took to flow again, by fault.
+/// How long the recovery took, by fault.
 #[derive(Default)]
 struct Recoveries(BTreeMap<String, Vec<Duration>>);
 

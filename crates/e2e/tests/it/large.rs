@@ -9,7 +9,7 @@ use e2e::{
 };
 use futures_util::future::join_all;
 use nix::sys::signal::Signal;
-use testkit::{cost, hostile::Peer, proxy::Wire, wait_for};
+use testkit::{cost, hostile::Peer, proxy::LinkState, wait_for};
 use tokio::time::timeout;
 
 async fn stack() -> Stack {
@@ -130,7 +130,7 @@ async fn a_page_that_redis_does_not_accept_in_time_is_made_smaller() {
     let listener = &stack.listeners[0];
     let (mut socket, _) = subscribed(stack.gateways[0].public(), "{}").await;
     // a whole page would need four seconds, and has two
-    listener.to_redis.as_ref().unwrap().set(Wire::Slow(1 << 20));
+    listener.to_redis.as_ref().unwrap().set(LinkState::Slow(1 << 20));
     stack.psql(
         "insert into sensor_readings (sensor_id, value, metadata)
          select 'a', n, to_jsonb(repeat(md5(n::text), 1875)) from generate_series(1, 150) n",

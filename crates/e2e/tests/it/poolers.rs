@@ -12,7 +12,7 @@ use std::{
 use e2e::{
     Fault, Plan, Stack, Trial,
     client::{messages_until, subscribed},
-    fault::Line,
+    fault::Link,
     http,
     stack::DATABASE,
 };
@@ -171,7 +171,7 @@ async fn check(mode: PoolMode, sessions: u32) {
     }
     trial.inject(Fault::GatewayKilled).await.unwrap();
     for fault in
-        [Fault::PostgresCrashed, Fault::Cut(Line::IngestPostgres), Fault::Frozen(Line::IngestPostgres)]
+        [Fault::PostgresCrashed, Fault::Cut(Link::IngestPostgres), Fault::Frozen(Link::IngestPostgres)]
     {
         trial.inject(fault).await.unwrap();
     }
