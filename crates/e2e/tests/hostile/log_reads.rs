@@ -54,12 +54,12 @@ async fn a_client_waits_for_its_own_reads_and_others_do_not() {
         if now > reads { Ok(()) } else { Err(now) }
     })
     .await;
-    let asked = Instant::now();
+    let sent = Instant::now();
     client::send(&mut modest, &read_of_log(1)).await;
     let (one, all) = tokio::join!(
         async {
             answered(&mut modest, [1]).await;
-            asked.elapsed()
+            sent.elapsed()
         },
         async {
             answered(&mut greedy, 1..=GREEDY).await;
