@@ -35,7 +35,7 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The protocol's page with its tables. A page or a mark that is missing shows as a file out of date.
+/// The protocol's page with its tables. A missing page or mark is reported as a file out of date.
 fn protocol_page(root: &Path) -> Generated {
     let path = "docs/PROTOCOL.md";
     let page = fs::read_to_string(root.join(path)).unwrap_or_default();
