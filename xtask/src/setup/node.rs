@@ -42,10 +42,10 @@ impl Node {
 
     /// Installs the wheel.
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
-        let kept = workspace.cache()?;
-        let folder = installed(&kept);
+        let cache = workspace.cache()?;
+        let folder = installed(&cache);
         print(&format!("installing Node ({WHEEL}) into {}", folder.display()));
-        let scratch = kept.join("node-download");
+        let scratch = cache.join("node-download");
         let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&scratch)?;
         run(python()
@@ -98,8 +98,8 @@ fn python() -> Command {
     Command::new("python3")
 }
 
-fn installed(kept: &Path) -> PathBuf {
-    kept.join("node-24")
+fn installed(cache: &Path) -> PathBuf {
+    cache.join("node-24")
 }
 
 fn is_usable(folder: &Path) -> bool {
