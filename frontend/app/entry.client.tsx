@@ -1,7 +1,7 @@
 import { StrictMode, startTransition } from "react";
 import { hydrateRoot } from "react-dom/client";
 import { HydratedRouter } from "react-router/dom";
-import { type Manifest, moveFiles, placeOf } from "./page/place";
+import { basenameOf, type Manifest, rebaseFiles } from "./page/basename";
 
 declare global {
   interface Window {
@@ -12,8 +12,8 @@ declare global {
 }
 
 const { __reactRouterContext: context, __reactRouterManifest: manifest } = window;
-if (manifest) moveFiles(manifest, import.meta.url);
-if (context?.basename) context.basename = placeOf(context.basename, window.location.pathname);
+if (manifest) rebaseFiles(manifest, import.meta.url);
+if (context?.basename) context.basename = basenameOf(context.basename, window.location.pathname);
 
 startTransition(() => {
   hydrateRoot(

@@ -10,7 +10,7 @@ export default async function handleRequest(
   context: EntryContext,
 ) {
   const html = await renderToReadableStream(<ServerRouter context={context} url={request.url} />);
-  // The whole of it: its end holds the data that the router starts from.
+  // The whole document: its end has the data that the router starts from.
   await html.allReady;
   headers.set("Content-Type", "text/html");
   return new Response(html, { status, headers });

@@ -1,5 +1,5 @@
 /**
- * The client library in Node, driven by another process as the page is: a JSON command a line on stdin, one JSON answer
+ * The client library in Node, driven by another process like the page: a JSON command a line on stdin, one JSON answer
  * a line on stdout. It is the library's source that runs: Node strips the types.
  */
 
@@ -7,17 +7,17 @@ import { createInterface } from "node:readline";
 import { RowcastClient } from "../packages/client/src/index.ts";
 
 const DEFAULT_TIMEOUT_MS = 10_000;
-const LOOK_EVERY_MS = 5;
+const POLL_MS = 5;
 
 let client;
 const subscriptions = new Map();
 
-async function waitFor(look, last, { timeout_ms: timeout = DEFAULT_TIMEOUT_MS }) {
+async function waitFor(condition, last, { timeout_ms: timeout = DEFAULT_TIMEOUT_MS }) {
   for (const deadline = Date.now() + timeout; Date.now() < deadline; ) {
-    if (look()) return {};
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    if (condition()) return {};
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  throw new Error(`waited in vain: ${last()}`);
+  throw new Error(`timed out: ${last()}`);
 }
 
 const ids = (events) => events.filter(({ type }) => type === "reading").map(({ reading }) => reading.id);
@@ -71,7 +71,7 @@ const commands = {
     );
   },
 
-  /** Readings that are news: those told of, and those left out before them. */
+  /** New readings: those delivered, and those left out before them. */
   wait_count({ name, count, ...what }) {
     const { events } = subscriptions.get(name);
     const news = () =>
@@ -89,7 +89,7 @@ const commands = {
     const { events } = subscriptions.get(name);
     return waitFor(
       () => events.some((event) => event.type === type),
-      () => `it was told ${events.map((event) => event.type)}`,
+      () => `it received ${events.map((event) => event.type)}`,
       what,
     );
   },
@@ -116,7 +116,7 @@ const commands = {
     return { ids: ids(taken) };
   },
 
-  told({ name }) {
+  received({ name }) {
     const { events, subscription } = subscriptions.get(name);
     const { position, doubles, state } = subscription;
     return { ids: ids(events), events, position: position ?? null, doubles, state };
@@ -130,10 +130,10 @@ async function answer(line) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const said = await answer(line).then(
+  const result = await answer(line).then(
     (answer) => ({ ok: true, ...answer }),
     (error) => ({ ok: false, error: String(error) }),
   );
-  process.stdout.write(`${JSON.stringify(said)}\n`);
+  process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 process.exit(0);

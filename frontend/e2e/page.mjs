@@ -32,7 +32,7 @@ page.on("websocket", (socket) => noteRequest(socket.url()));
 page.on("console", (message) => message.type() === "error" && consoleErrors.push(message.text()));
 page.on("pageerror", (error) => consoleErrors.push(String(error)));
 
-/** Runs in the page: waits until the text of the first match passes, or says what it last was. */
+/** Runs in the page: waits until the text of the first match is the expected one; the error has the last text. */
 async function waitForText(selector, { text, exact, timeout_ms: timeout = DEFAULT_TIMEOUT_MS }) {
   try {
     await page.waitForFunction(
@@ -158,6 +158,6 @@ for await (const line of createInterface({ input: process.stdin })) {
     answer({ ok: false, error: error instanceof Error ? error.message : String(error) });
   }
 }
-// Also when the other process is gone and stdin has ended: no browser is left behind.
+// Also when the other process has ended, and with it stdin: no browser remains.
 await browser.close();
 process.exit(0);

@@ -1,7 +1,7 @@
 /**
  * A stand-in for the gateway, to see the built page without one: serves build/client and plays a v1 server.
  * Commands on stdin, one a line: `cut`, `drain`, `gap` (the next resume finds a gap), `stop` and `go` (readings),
- * `stale` and `fresh` (what the marks say).
+ * `stale` and `fresh` (the state in the marks).
  * PORT, SENSORS and RATE (readings a second) are its settings.
  */
 
@@ -21,7 +21,7 @@ const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/cs
 const root = fileURLToPath(new URL("../build/client", import.meta.url));
 
 const log = [];
-let going = true;
+let running = true;
 let gapNext = false;
 let stale = false;
 
@@ -46,25 +46,25 @@ const event = (index) => ({ sub: 1, pos: `1.${index + 1}`, data: log[index] });
 const head = () => `1.${log.length}`;
 
 server.on("connection", (socket) => {
-  const say = (message) => socket.send(JSON.stringify(message));
-  say({ hello: { v: 1, session: "stage", pos: head(), idle_ms: IDLE_MS, limits: {} } });
+  const send = (message) => socket.send(JSON.stringify(message));
+  send({ hello: { v: 1, session: "stage", pos: head(), idle_ms: IDLE_MS, limits: {} } });
   socket.on("message", (frame) => {
     const { id, subscribe, ping } = JSON.parse(frame);
-    if (ping) say({ pong: {} });
+    if (ping) send({ pong: {} });
     if (!subscribe) return;
     if (subscribe.from === "latest") {
       const newest = new Map(log.map((reading) => [reading.sensor_id, reading]));
-      say({ id, ok: { sub: 1 } });
-      say([...newest.values()].map((data) => ({ sub: 1, snap: true, data })));
+      send({ id, ok: { sub: 1 } });
+      send([...newest.values()].map((data) => ({ sub: 1, snap: true, data })));
     } else {
       let from = Number(subscribe.from.split(".")[1]);
-      if (gapNext) say({ sub: 1, gap: { from: subscribe.from, to: head(), reason: "retention" } });
+      if (gapNext) send({ sub: 1, gap: { from: subscribe.from, to: head(), reason: "retention" } });
       if (gapNext) from = log.length;
       gapNext = false;
-      say({ id, ok: { sub: 1, pos: `1.${from}`, resumed: true } });
-      say(log.slice(from).map((_, index) => event(from + index)));
+      send({ id, ok: { sub: 1, pos: `1.${from}`, resumed: true } });
+      send(log.slice(from).map((_, index) => event(from + index)));
     }
-    say({ sub: 1, live: { pos: head() } });
+    send({ sub: 1, live: { pos: head() } });
     socket.live = true;
   });
 });
@@ -85,7 +85,7 @@ function read() {
 
 let due = 0;
 setInterval(() => {
-  if (going) for (due += (rate * TICK_MS) / 1_000; due >= 1; due--) read();
+  if (running) for (due += (rate * TICK_MS) / 1_000; due >= 1; due--) read();
 }, TICK_MS);
 const mark = () => everyone({ sub: 1, mark: { pos: head(), n: log.length, ...(stale && { stale }) } });
 setInterval(mark, IDLE_MS);
@@ -100,10 +100,10 @@ const commands = {
     gapNext = true;
   },
   stop: () => {
-    going = false;
+    running = false;
   },
   go: () => {
-    going = true;
+    running = true;
   },
   stale: () => {
     stale = true;

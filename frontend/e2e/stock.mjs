@@ -1,6 +1,6 @@
 /**
- * Clients that know nothing of Rowcast's library: the npm package `ws`, and in a real browser an EventSource and a page
- * as the demo's users wrote it. Driven as the page is: a JSON command a line on stdin, one JSON answer a line on stdout.
+ * Clients without Rowcast's library: the npm package `ws`, and in a real browser an EventSource and a page
+ * as the demo's users wrote it. Driven like the page: a JSON command a line on stdin, one JSON answer a line on stdout.
  */
 
 import { createInterface } from "node:readline";
@@ -8,7 +8,7 @@ import { WebSocket } from "ws";
 import { launch } from "./browser.mjs";
 
 const DEADLINE_MS = 20_000;
-const LOOK_EVERY_MS = 10;
+const POLL_MS = 10;
 
 const gateway = process.env.ROWCAST_GATEWAY;
 const browser = await launch();
@@ -39,31 +39,31 @@ await page.evaluate(() => {
   source.onmessage = ({ data }) => window.stock.events.push(JSON.parse(data).value);
 });
 
-const heard = { ws: [] };
+const received = { ws: [] };
 const socket = new WebSocket(`ws://${gateway}/ws/sensors/`, "rowcast.v1");
 socket.on("open", () => socket.send('{"id":1,"subscribe":{"sensors":["stock"]}}'));
 socket.on("message", (frame) => {
   const messages = [JSON.parse(String(frame))].flat();
   for (const { ok, data } of messages) {
-    if (ok) heard.ws.push("ok");
-    if (data) heard.ws.push(data.value);
+    if (ok) received.ws.push("ok");
+    if (data) received.ws.push(data.value);
   }
 });
 
 async function all() {
   const { demo, events, opened } = await page.evaluate(() => window.stock);
-  return { ...heard, demo, events, opened };
+  return { ...received, demo, events, opened };
 }
 
-/** Waits until what one of them has heard ends so. */
+/** Waits until what one of them has received ends like this. */
 async function wait({ who, ends }) {
   const wanted = JSON.stringify(ends);
   let last;
   for (const deadline = Date.now() + DEADLINE_MS; Date.now() < deadline; ) {
     last = (await all())[who];
     const tail = Array.isArray(last) ? last.slice(-ends.length) : last;
-    if (JSON.stringify(tail) === wanted) return { heard: last };
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    if (JSON.stringify(tail) === wanted) return { received: last };
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   throw new Error(`${who} has ${JSON.stringify(last)}, not ${wanted}`);
 }

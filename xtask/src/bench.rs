@@ -33,7 +33,7 @@ pub(crate) struct Options {
     args: Vec<OsString>,
 }
 
-/// What `rowcast bench` cannot measure by itself, since a service is stopped.
+/// What `rowcast bench` cannot measure alone, since a service is restarted.
 #[derive(Debug, Subcommand)]
 enum Part {
     /// How fast a restarted listener forwards what was written while it was down
@@ -44,7 +44,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options, child: ChildProcess) 
     match child.data() {
         None => {
             options.ports.check_free()?;
-            setup::set_up(workspace, Servers::from_outside().needs())?;
+            setup::set_up(workspace, Servers::from_env().needs())?;
             stack::build(workspace, true)?;
             let temporary = TemporaryFolder::new(workspace)?;
             child.run(temporary.folder.clone())
@@ -61,13 +61,13 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         data,
         durability: Durability::Disk,
         ports: options.ports,
-        servers: Servers::from_outside(),
+        servers: Servers::from_env(),
         window_bytes: options.window_bytes,
     };
     let starting = tokio::task::spawn_blocking(|| {
         let stack = Stack::start(plan)?;
         if stack.has_own_postgres() {
-            wal::make_ahead(&stack.database)?;
+            wal::preallocate(&stack.database)?;
         }
         anyhow::Ok(stack)
     });
@@ -83,7 +83,7 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         });
         return tokio::select! {
             measured = measuring => measured.context("measuring")?,
-            // whatever has been started dies with this process
+            // all started processes end with this one
             () = signals.next() => std::process::exit(1),
         };
     }

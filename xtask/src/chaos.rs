@@ -1,4 +1,4 @@
-//! `cargo xtask chaos`: random faults for as long as asked.
+//! `cargo xtask chaos`: random faults for as long as requested.
 
 use std::{ffi::OsString, process::Command};
 

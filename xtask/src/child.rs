@@ -42,7 +42,7 @@ impl ChildProcess {
 
     /// Runs this program again with the same arguments, and passes signals on to it.
     pub(crate) fn run(&self, data: PathBuf) -> Result<()> {
-        // not by its name: building everything has put a newer file there
+        // not by its path: building everything has put a newer file there
         let mut command = Command::new("/proc/self/exe");
         command
             .arg("--data")
@@ -86,7 +86,7 @@ async fn wait(mut command: Command) -> Result<ExitStatus> {
     }
 }
 
-/// What makes us stop.
+/// The signals that stop this program.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -113,10 +113,10 @@ impl Signals {
     }
 }
 
-/// In the child: it stops when the parent dies, by whatever means.
+/// The child's runtime; the child stops when the parent ends, even if it is killed.
 pub(crate) fn runtime_in_child() -> Result<tokio::runtime::Runtime> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)
-        .context("cannot ask for a signal at the parent's death")?;
+        .context("cannot request a signal at the parent's end")?;
     // the server's user may not be allowed to enter the folder that we were started in
     std::env::set_current_dir("/")?;
     runtime()

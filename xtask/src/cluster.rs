@@ -1,4 +1,4 @@
-//! `cargo xtask cluster-test`: the chart, installed on a real cluster, and what goes wrong there.
+//! `cargo xtask cluster-test`: the chart on a real cluster, with faults.
 
 mod provider;
 
@@ -24,7 +24,7 @@ const TAGS: [&str; 2] = ["previous", "next"];
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Let faults last as long as in the field
+    /// Let faults last as long as in production
     #[arg(long)]
     full: bool,
     /// Only build the programs of the image and of the cluster

@@ -35,7 +35,7 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The protocol's page with its tables. A page or a mark that is missing shows as a file out of date.
+/// The protocol's page with its tables. A missing page or mark is reported as a file out of date.
 fn protocol_page(root: &Path) -> Generated {
     let path = "docs/PROTOCOL.md";
     let page = fs::read_to_string(root.join(path)).unwrap_or_default();
@@ -67,10 +67,10 @@ fn error_codes() -> String {
 
 fn what_to_do(next: Next) -> &'static str {
     match next {
-        Next::Resume => "comes back after `after_ms` of `bye`, and resumes from its last position",
+        Next::Resume => "reconnects after `after_ms` of `bye`, and resumes from its last position",
         Next::BackOff => "reconnects with growing pauses, and resumes from its last position",
         Next::Snapshot => "takes a new snapshot",
-        Next::Authenticate => "comes back with a valid token, and resumes from its last position",
+        Next::Authenticate => "reconnects with a valid token, and resumes from its last position",
         Next::Stop => "does not repeat what it sent",
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options, child: ChildProcess) 
 
 fn prepare(workspace: &Workspace, options: &Options, child: &ChildProcess) -> Result<()> {
     options.ports.check_free()?;
-    let needs = Needs { page: !options.no_page, ..Servers::from_outside().needs() };
+    let needs = Needs { page: !options.no_page, ..Servers::from_env().needs() };
     let tools = setup::set_up(workspace, needs)?;
     stack::build(workspace, options.release)?;
     if let Some(node) = tools.node {
@@ -85,13 +85,13 @@ async fn run_servers(
         data: data.clone(),
         durability: Durability::Process,
         ports: options.ports,
-        servers: Servers::from_outside(),
+        servers: Servers::from_env(),
         window_bytes: None,
     };
     let starting = tokio::task::spawn_blocking(|| Stack::start(plan));
     let mut stack = tokio::select! {
         started = starting => started.context("starting")??,
-        // whatever has been started dies with this process
+        // all started processes end with this one
         () = signals.next() => std::process::exit(1),
     };
     let gateway_port = options.ports.gateway_port;

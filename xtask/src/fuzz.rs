@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: what peers may send, at random, for longer than a test has.
+//! `cargo xtask fuzz`: the fuzz targets, for longer than in a test run.
 
 use anyhow::Result;
 use clap::Args;

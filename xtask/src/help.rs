@@ -13,7 +13,7 @@ const GROUPS: [(&str, &[Verb]); 5] = [
             ("test", "10 min"),
             ("tidy", "5 s"),
             ("fuzz", "1 min a target"),
-            ("chaos", "as long as asked"),
+            ("chaos", "as long as requested"),
             ("cluster-test", "30 min"),
         ],
     ),

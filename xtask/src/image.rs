@@ -71,7 +71,7 @@ type Part = (&'static str, Tree);
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if options.docker {
-        let output = options.output.clone().map_or_else(|| kept(workspace, &options.tag), Ok)?;
+        let output = options.output.clone().map_or_else(|| default_output(workspace, &options.tag), Ok)?;
         return docker::build(workspace, &options.name, &options.tag, &output);
     }
     if !options.no_build {
@@ -80,11 +80,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let programs = programs::find(workspace, options.profile)?;
     let (parts, packages) = parts(workspace, &programs)?;
     match &options.tree {
-        Some(folder) => lay_out(&parts, folder),
+        Some(folder) => write_folders(&parts, folder),
         None => {
             let output = match &options.output {
                 Some(file) => file.clone(),
-                None => kept(workspace, &options.tag)?,
+                None => default_output(workspace, &options.tag)?,
             };
             let named = Named { name: &options.name, tag: &options.tag, output: &output };
             pack(workspace, &named, parts, &packages)
@@ -92,7 +92,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
 }
 
-/// A release build under each of these tags; where the archives are.
+/// Archives of a release build under each of these tags; returns their paths.
 pub(crate) fn archives(
     workspace: &Workspace,
     name: &str,
@@ -101,7 +101,7 @@ pub(crate) fn archives(
 ) -> Result<Vec<PathBuf>> {
     if with_docker {
         let outputs = tags.iter().map(|tag| {
-            let output = kept(workspace, tag)?;
+            let output = default_output(workspace, tag)?;
             docker::build(workspace, name, tag, &output).map(|()| output)
         });
         return outputs.collect();
@@ -111,7 +111,7 @@ pub(crate) fn archives(
     let mut archives = Vec::new();
     for tag in tags {
         let (parts, packages) = parts(workspace, &programs)?;
-        let output = kept(workspace, tag)?;
+        let output = default_output(workspace, tag)?;
         pack(workspace, &Named { name, tag, output: &output }, parts, &packages)?;
         archives.push(output);
     }
@@ -119,8 +119,8 @@ pub(crate) fn archives(
 }
 
 /// The default path of an archive.
-fn kept(workspace: &Workspace, tag: &str) -> Result<PathBuf> {
-    Ok(workspace.kept()?.join(format!("image/rowcast-{tag}.tar")))
+fn default_output(workspace: &Workspace, tag: &str) -> Result<PathBuf> {
+    Ok(workspace.cache()?.join(format!("image/rowcast-{tag}.tar")))
 }
 
 fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
@@ -133,7 +133,7 @@ fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
     programs::build(workspace, profile)
 }
 
-/// Builds the programs as a release has them, and nothing else of the image.
+/// Builds the programs of a release, and nothing else of the image.
 pub(crate) fn build_programs(workspace: &Workspace) -> Result<()> {
     programs::build(workspace, Profile::Release)
 }
@@ -154,7 +154,7 @@ fn parts(workspace: &Workspace, programs: &[(&'static str, PathBuf)]) -> Result<
     Ok((parts, packages))
 }
 
-fn lay_out(parts: &[Part], folder: &Path) -> Result<()> {
+fn write_folders(parts: &[Part], folder: &Path) -> Result<()> {
     for (name, tree) in parts {
         tree.write_to(&folder.join(name))?;
     }
@@ -204,10 +204,10 @@ fn pack(workspace: &Workspace, named: &Named<'_>, parts: Vec<Part>, packages: &[
     Ok(())
 }
 
-/// All at once, so that no reader finds half of it.
+/// Writes a file atomically.
 fn write(file: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
     }
     let part = file.with_added_extension("part");
     fs::write(&part, bytes)
@@ -215,7 +215,7 @@ fn write(file: &Path, bytes: &[u8]) -> Result<()> {
         .with_context(|| format!("writing {}", file.display()))
 }
 
-/// The one time in the image, in seconds of 1970: that of the sources if the caller gives it.
+/// The time of all files in the image, in seconds since 1970: SOURCE_DATE_EPOCH, or 0.
 fn made_at() -> Result<u64> {
     match std::env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => text.trim().parse().context("SOURCE_DATE_EPOCH is not a number of seconds"),

@@ -28,9 +28,9 @@ pub(crate) fn install(workspace: &Workspace, node: &Node) -> Result<()> {
     run(&mut node.npm(&frontend, &["ci", "--include=dev"])?)
 }
 
-/// Builds it, unless that was done with the same input.
+/// Builds it, unless the input is that of the last build.
 pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<()> {
-    let stamp = workspace.kept()?.join("page.stamp");
+    let stamp = workspace.cache()?.join("page.stamp");
     let input = digest(&workspace.frontend())?;
     let is_built = workspace.page().join("index.html").is_file();
     if is_built && fs::read_to_string(&stamp).is_ok_and(|built| built == input) {
@@ -38,13 +38,13 @@ pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<()> {
     }
     print("building the page");
     run(&mut node.npm(&workspace.frontend(), &["run", "build"])?)?;
-    fs::write(&stamp, input).context("noting what the page was built from")
+    fs::write(&stamp, input).context("writing the stamp of the page")
 }
 
-/// Packages for the build only, by npm's reckoning, that the page bundles all the same.
+/// Development packages of npm that the page bundles nevertheless.
 const BUNDLED: [&str; 2] = ["swagger-ui-dist", "tailwindcss"];
 
-/// What the page is made of beside our own: name, version and licence of each package.
+/// The packages in the page beside ours: name, version and licence of each package.
 pub(crate) fn shipped(workspace: &Workspace) -> Result<Vec<(String, String, Option<String>)>> {
     let locked = packages(&workspace.frontend().join("package-lock.json"));
     Ok(bundled(&locked.context("frontend/package-lock.json cannot be read")?))
@@ -53,7 +53,7 @@ pub(crate) fn shipped(workspace: &Workspace) -> Result<Vec<(String, String, Opti
 fn bundled(locked: &Map<String, Value>) -> Vec<(String, String, Option<String>)> {
     let text = |lock: &Value, key: &str| lock[key].as_str().map(str::to_owned);
     let all = locked.iter().filter_map(|(path, lock)| {
-        // our own packages lie elsewhere, and are links here
+        // our own packages are elsewhere, and are links here
         let name = path.rsplit_once("node_modules/")?.1;
         let ships = lock["dev"] != true || BUNDLED.contains(&name);
         let version = text(lock, "version").filter(|_| ships && lock["link"] != true)?;
@@ -70,7 +70,7 @@ fn packages(file: &Path) -> Option<Map<String, Value>> {
     Some(packages)
 }
 
-/// All that is locked is there in the same version; what is for other platforms need not be.
+/// Whether everything in the lock file is installed in the same version, except optional packages.
 fn is_installed(locked: &Map<String, Value>, installed: &Map<String, Value>) -> bool {
     let same =
         |name: &str, there: &Value| locked.get(name).is_some_and(|lock| lock["version"] == there["version"]);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_source_is_another_input_and_a_build_is_none() {
+    fn a_changed_source_changes_the_input_and_a_build_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let write = |file: &str, text: &str| {
             let file = folder.path().join(file);

@@ -1,4 +1,4 @@
-//! The fixed ports, and who else has them.
+//! The fixed ports, and which process uses them.
 
 use std::{fs, net::TcpListener, path::Path};
 
@@ -40,7 +40,7 @@ impl Ports {
         (0..gateways - 1).map(move |n| (gateway_port.saturating_add(FURTHER + n), admin_port + 3 + n))
     }
 
-    /// Fails with all that are taken, and by whom.
+    /// Fails with all ports that are taken, and their processes.
     pub(crate) fn check_free(&self) -> Result<()> {
         let mut wanted = vec![
             (self.gateway_port, "--gateway-port"),
@@ -118,7 +118,7 @@ mod tests {
 ";
 
     #[test]
-    fn only_who_listens_has_the_port() {
+    fn only_a_listening_socket_has_the_port() {
         assert_eq!(listening(TABLE, 8080), ["4711"]);
         assert!(listening(TABLE, 8081).is_empty());
     }
@@ -128,9 +128,9 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let gateway_port = listener.local_addr().unwrap().port();
         let ports = Ports { gateway_port, ingest_port: 0, admin_port: 40_000, gateways: 1 };
-        let told = ports.check_free().unwrap_err().to_string();
+        let error = ports.check_free().unwrap_err().to_string();
         let me = format!("(process {}); --gateway-port", std::process::id());
-        assert!(told.contains(&me), "{told}");
+        assert!(error.contains(&me), "{error}");
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         let taken = listener.local_addr().unwrap().port();
         let ports = Ports { gateway_port: 0, ingest_port: 0, admin_port: taken - 4, gateways: 3 };
         assert_eq!(ports.further_gateways().collect::<Vec<_>>(), [(10, taken - 1), (11, taken)]);
-        let told = ports.check_free().unwrap_err().to_string();
-        assert!(told.contains(&format!("port {taken} is taken")), "{told}");
+        let error = ports.check_free().unwrap_err().to_string();
+        assert!(error.contains(&format!("port {taken} is taken")), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Asking a running service, with nothing but a socket.
+//! Requests to a running service, over a plain socket.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Between two attempts to follow.
-const AGAIN_AFTER: Duration = Duration::from_millis(100);
+const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Whether the admin port says that the service is ready.
 pub(crate) fn is_ready(admin_port: u16) -> bool {
@@ -41,13 +41,13 @@ fn get(port: u16, path: &str) -> Result<(u16, String)> {
     Ok((status, body))
 }
 
-/// Follows everything as the page does, again and again like the page, and returns when a reading comes.
+/// Follows everything like the page, with retries, and returns at the first reading.
 pub(crate) fn await_event(gateway_port: u16, within: Duration) -> Result<()> {
     let until = Instant::now() + within;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        match follow(gateway_port, left.max(AGAIN_AFTER)) {
-            Err(_) if left > AGAIN_AFTER => sleep(AGAIN_AFTER),
+        match follow(gateway_port, left.max(RETRY_AFTER)) {
+            Err(_) if left > RETRY_AFTER => sleep(RETRY_AFTER),
             ended => return ended,
         }
     }

@@ -1,4 +1,4 @@
-//! What a machine with only Rust lacks.
+//! Programs that a machine with only Rust lacks.
 
 mod debian;
 pub(crate) mod node;
@@ -13,7 +13,7 @@ use crate::{command::answer, workspace::Workspace};
 
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 
-/// What a command is going to use.
+/// What a command uses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Needs {
     /// A private Postgres.
@@ -24,9 +24,9 @@ pub(crate) struct Needs {
     pub(crate) redis: bool,
     /// Node, to build the page.
     pub(crate) page: bool,
-    /// Chromium, to look at the page.
+    /// Chromium, to test the page.
     pub(crate) browser: bool,
-    /// Clients and proxies off the shelf, to be tested with.
+    /// Stock clients and proxies, for tests.
     pub(crate) clients: bool,
 }
 
@@ -35,7 +35,7 @@ impl Needs {
         Self { postgres: true, pooler: true, redis: true, page: true, browser: true, clients: true };
 }
 
-/// Where the tools are that were needed.
+/// The needed tools.
 #[derive(Debug, Clone)]
 pub(crate) struct Tools {
     pub(crate) node: Option<Node>,
@@ -46,17 +46,17 @@ pub(crate) struct Tools {
 pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
     let node = if needs.page { Node::find(workspace)? } else { None };
     let mut missing = Vec::new();
-    for (needed, there, package) in [
+    for (needed, is_installed, package) in [
         (needs.postgres, testkit::Postgres::is_installed(), "postgresql"),
         (needs.pooler, testkit::PgBouncer::is_installed(), "pgbouncer"),
         (needs.redis, testkit::Redis::is_installed(), "redis-server"),
         (needs.browser, browser().is_some(), "chromium"),
-        (needs.page && node.is_none(), node::pip_is_there(), "python3-pip"),
+        (needs.page && node.is_none(), node::has_pip(), "python3-pip"),
         (needs.clients, find_program("curl", &["/usr/bin"]).is_some(), "curl"),
         (needs.clients, has_websockets(), "python3-websockets"),
         (needs.clients, testkit::Nginx::is_installed(), "nginx-light"),
     ] {
-        if needed && !there {
+        if needed && !is_installed {
             missing.push(package);
         }
     }

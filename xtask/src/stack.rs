@@ -26,10 +26,10 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The schema waits for a database from outside, the services for nothing but their start.
+/// The schema waits for an external database, the services only for their start.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// The services promise to be gone 25 s after SIGTERM.
+/// The services end within 25 s of SIGTERM.
 const STOPPED_WITHIN: Duration = Duration::from_secs(26);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -37,11 +37,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// What to start.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Where the binaries lie.
+    /// The folder of the binaries.
     pub(crate) binaries: PathBuf,
     /// The built page.
     pub(crate) page: Option<PathBuf>,
-    /// Where the servers keep their data and everything its logs.
+    /// The folder of the servers' data and of all logs.
     pub(crate) data: PathBuf,
     pub(crate) durability: Durability,
     pub(crate) ports: Ports,
@@ -50,7 +50,7 @@ pub(crate) struct Plan {
     pub(crate) window_bytes: Option<u64>,
 }
 
-/// Servers that run already, in place of private ones.
+/// External servers, instead of private ones.
 #[derive(Debug)]
 pub(crate) struct Servers {
     pub(crate) database: Option<String>,
@@ -58,13 +58,13 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Those that the environment names.
-    pub(crate) fn from_outside() -> Self {
+    /// Those of the environment.
+    pub(crate) fn from_env() -> Self {
         let named = |key| std::env::var(key).ok().filter(|url| !url.is_empty());
         Self { database: named("DATABASE_URL"), redis: named("REDIS_URL") }
     }
 
-    /// What is missing without a page.
+    /// What must be installed, without a page.
     pub(crate) fn needs(&self) -> Needs {
         Needs {
             postgres: self.database.is_none(),
@@ -85,7 +85,7 @@ pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<()> {
     run(if release { command.arg("--release") } else { &mut command })
 }
 
-/// What runs.
+/// The running processes.
 #[derive(Debug)]
 pub(crate) struct Stack {
     services: Vec<Service>,
@@ -119,8 +119,8 @@ impl Stack {
             Some(_) => None,
         };
         let database = servers.database.or(postgres.as_ref().map(|postgres| postgres.url("postgres")));
-        let redis_url = servers.redis.or(redis.as_ref().map(Redis::url)).context("a Redis is there")?;
-        let database = database.context("a database is there")?;
+        let redis_url = servers.redis.or(redis.as_ref().map(Redis::url)).context("no Redis")?;
+        let database = database.context("no database")?;
         let mut stack = Self { services: Vec::new(), postgres, redis, database, ports, binaries, data };
         stack.migrate()?;
         stack.start_services(&redis_url, page.as_deref(), window_bytes)?;
@@ -128,7 +128,7 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Whether Postgres was started with it, and goes with it.
+    /// Whether Postgres is the stack's own.
     pub(crate) fn has_own_postgres(&self) -> bool {
         self.postgres.is_some()
     }
@@ -140,7 +140,7 @@ impl Stack {
         self.add("simulator", None, program.args(args))
     }
 
-    /// Another of our binaries.
+    /// The path of a binary.
     pub(crate) fn binary(&self, name: &str) -> PathBuf {
         self.binaries.join(name)
     }
@@ -262,7 +262,7 @@ impl Stack {
             if Instant::now() > until {
                 let tails = self.services.iter().map(|service| indented(&service.process.tail()));
                 let tails = tails.collect::<Vec<_>>().join("\n");
-                bail!("not ready within {READY_WITHIN:?}: ask 127.0.0.1:{waiting:?}/readyz\n{tails}");
+                bail!("not ready within {READY_WITHIN:?}: see 127.0.0.1:{waiting:?}/readyz\n{tails}");
             }
             sleep(POLL_INTERVAL);
         }

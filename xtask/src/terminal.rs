@@ -1,4 +1,4 @@
-//! Output on the terminal; a reader that has gone away is no error.
+//! Output on the terminal; a closed output is no error.
 
 use std::io::{self, Write};
 

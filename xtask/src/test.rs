@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test there is.
+//! `cargo xtask test`: every test.
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -11,7 +11,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Each test of the whole starts some seven processes; more of them at once only wait for each other.
+/// Each end-to-end test starts about seven processes; more tests at once only wait for each other.
 const AT_ONCE: &str = "2";
 
 #[derive(Debug, Args)]
@@ -19,10 +19,10 @@ pub(crate) struct Options {
     /// Skip the page's own tests and those that open the page
     #[arg(long)]
     no_page: bool,
-    /// Faults last as long as they may in the field, and not only as long as shows what they do
+    /// Let faults last as long as in production
     #[arg(long)]
     full: bool,
-    /// Only tests whose names hold this; the page's own are left out
+    /// Only tests whose names contain this, without the page's own
     filter: Option<String>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         if options.filter.is_none() {
             failed.extend(page_tests(workspace, node)?);
         }
-        // before the tests of the whole, which serve it
+        // before the end-to-end tests, which serve it
         page::build(workspace, node)?;
     }
     failed.extend(cargo_tests(workspace, options, &tools).err());
@@ -56,7 +56,7 @@ fn page_tests(workspace: &Workspace, node: &Node) -> Result<Vec<anyhow::Error>> 
 }
 
 fn cargo_tests(workspace: &Workspace, options: &Options, tools: &Tools) -> Result<()> {
-    // the tests of the whole start the binaries; with the tests' own targets they are compiled only once
+    // the end-to-end tests start the binaries; with the tests' own targets they are compiled only once
     command::run(cargo(workspace).args(["build", "--workspace", "--all-targets"]))?;
     let mut tests = cargo(workspace);
     tests

@@ -3,10 +3,10 @@
 mod contents;
 mod dockerfile;
 mod edges;
-mod fences;
 mod finding;
 mod generated;
 mod graph;
+mod heavy;
 mod imports;
 mod layout;
 mod measures;
@@ -41,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut findings = Vec::new();
     for package in &metadata.packages {
         findings.extend(edges::check(package, &metadata.packages));
-        findings.extend(fences::check(package));
+        findings.extend(heavy::check(package));
         findings.extend(layout::check(root, package)?);
     }
     let files = sources::files(root)?;

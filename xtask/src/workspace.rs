@@ -1,4 +1,4 @@
-//! Where things lie.
+//! The folders of the workspace.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ impl Workspace {
     /// The checkout that this program was built from.
     pub(crate) fn here() -> Self {
         let root =
-            Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace's root");
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace's root");
         Self { root: root.to_owned() }
     }
 
@@ -31,8 +31,8 @@ impl Workspace {
         self.frontend().join("build/client")
     }
 
-    /// What the automation keeps: made if it is not there, ignored by git.
-    pub(crate) fn kept(&self) -> Result<PathBuf> {
+    /// What the automation stores: created if it does not exist, ignored by git.
+    pub(crate) fn cache(&self) -> Result<PathBuf> {
         let folder = self.root.join(".rowcast");
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         Ok(folder)

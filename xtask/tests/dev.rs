@@ -1,4 +1,4 @@
-//! `cargo xtask dev`, as a newcomer starts it, at ports of its own.
+//! `cargo xtask dev` from an empty start, at ports of its own.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
@@ -32,7 +32,7 @@ fn five_ports() -> u16 {
 }
 
 #[test]
-fn dev_follows_what_its_sensors_send_and_stops_when_it_is_told() {
+fn dev_receives_its_sensors_readings_and_stops_on_sigint() {
     let first = five_ports();
     let mut dev = Command::new(env!("CARGO_BIN_EXE_xtask"));
     dev.args(["dev", "--ephemeral", "--no-page"]);
@@ -43,12 +43,12 @@ fn dev_follows_what_its_sensors_send_and_stops_when_it_is_told() {
     dev.env_remove("DATABASE_URL").env_remove("REDIS_URL").stdout(Stdio::piped());
     let mut dev = Dev(dev.spawn().unwrap());
     let mut lines = BufReader::new(dev.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut told: Vec<String> = Vec::new();
-    while !told.last().is_some_and(|line| line.contains("event")) {
-        told.push(lines.next().unwrap_or_else(|| panic!("it ended: {told:#?}")));
+    let mut printed: Vec<String> = Vec::new();
+    while !printed.last().is_some_and(|line| line.contains("event")) {
+        printed.push(lines.next().unwrap_or_else(|| panic!("it ended: {printed:#?}")));
     }
-    assert!(told.last().unwrap().starts_with("first event after "), "{told:#?}");
-    // it stops in order though nobody reads what it says
+    assert!(printed.last().unwrap().starts_with("first event after "), "{printed:#?}");
+    // it stops in order although nobody reads its output
     drop(lines);
     kill(Pid::from_raw(dev.0.id().cast_signed()), Signal::SIGINT).unwrap();
     assert!(dev.0.wait().unwrap().success());

@@ -1,5 +1,5 @@
-{{/* Where a component's URL of Postgres is: `name` and `key` of a Secret. The listener and migrate need a session of
-their own, and so the URL past any pooler. */}}
+{{/* Where a component's URL of Postgres is: `name` and `key` of a Secret. The listener and migrate need their own
+sessions, and so a URL without a pooler. */}}
 {{- define "rowcast.postgres.secret" -}}
 {{- $values := .root.Values.postgres -}}
 {{- $own := (get .root.Values (include "rowcast.values" .)).databaseSecret -}}
@@ -20,8 +20,8 @@ key: {{ ternary "direct-url" "url" (and $direct (eq $values.mode "external") (ne
 {{- end }}
 {{- end -}}
 
-{{/* A component's settings of Postgres: the URL of a Secret, or user and password of one beside the parts of the
-configuration. */}}
+{{/* A component's settings of Postgres: a URL from a Secret, or user and password from one, with the other parts in the
+ConfigMap. */}}
 {{- define "rowcast.postgres.env" -}}
 {{- $external := .root.Values.postgres.external -}}
 {{- if $external.host -}}
@@ -102,20 +102,20 @@ key: url
 {{- end }}
 {{- end -}}
 
-{{/* The password of a database of the chart: the one of the values, else the existing one, else a new one, the same
-for the whole of a rendering: it is used by more than one template. */}}
+{{/* The password of a database of the chart: that of the values, else the existing one, else a new one; the same
+throughout a rendering, since more than one template uses it. */}}
 {{- define "rowcast.dev.password" -}}
-{{- $said := (get .root.Values .database).dev.password -}}
-{{- $made := printf "_%sPassword" .database -}}
-{{- if $said -}}
-{{- $said -}}
+{{- $given := (get .root.Values .database).dev.password -}}
+{{- $cached := printf "_%sPassword" .database -}}
+{{- if $given -}}
+{{- $given -}}
 {{- else -}}
-{{- if not (hasKey .root.Values $made) -}}
+{{- if not (hasKey .root.Values $cached) -}}
 {{- $secret := lookup "v1" "Secret" .root.Release.Namespace (printf "%s-%s" (include "rowcast.fullname" .root) .database) | default dict -}}
 {{- $kept := get ($secret.data | default dict) "password" | default "" | b64dec -}}
-{{- $_ := set .root.Values $made ($kept | default (randAlphaNum 32)) -}}
+{{- $_ := set .root.Values $cached ($kept | default (randAlphaNum 32)) -}}
 {{- end -}}
-{{- get .root.Values $made -}}
+{{- get .root.Values $cached -}}
 {{- end -}}
 {{- end -}}
 

@@ -43,9 +43,9 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* Soft, and counted among pods of one version: old pods that are about to end do not push new ones aside, and a pod
+{{/* Soft, and counted among pods of one version: old pods that are about to end do not influence new ones, and a pod
 of a drained node goes wherever there is room. Zones are not a second constraint: where nodes have no zone, the scheduler
-would then weigh neither. */}}
+would then ignore both. */}}
 {{- define "rowcast.spread" -}}
 {{- $values := get .root.Values (include "rowcast.values" .) -}}
 {{- if kindIs "slice" $values.topologySpreadConstraints }}
@@ -144,7 +144,7 @@ ROWCAST_REDIS__CA: /etc/rowcast/redis/ca.pem
 {{- if and (eq .component "ws-gateway") $values.page }}
 ROWCAST_GATEWAY__PAGE: /usr/share/rowcast/page
 {{- end }}
-{{- /* without an Ingress no address leads to both services: the page's example uses the forwarded ports of the notes */}}
+{{- /* without an Ingress no address reaches both services: the page's example uses the forwarded ports of the notes */}}
 {{- if and (eq .component "ws-gateway") (not .root.Values.ingress.enabled) (not .root.Values.httpRoute.enabled) }}
 ROWCAST_GATEWAY__INGEST_URL: http://localhost:8081
 {{- end }}
@@ -274,8 +274,8 @@ volumes:
 {{- end }}
 {{- end -}}
 
-{{/* What is the same in every pod of the chart. Service links would set variables ROWCAST_..., which the services would
-read as configuration. */}}
+{{/* What is the same in every pod of the chart. Service links would set variables ROWCAST_..., which look like
+settings. */}}
 {{- define "rowcast.podBase" -}}
 enableServiceLinks: false
 automountServiceAccountToken: {{ .token | default false }}

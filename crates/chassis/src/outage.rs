@@ -22,7 +22,7 @@ pub struct Outage {
 #[derive(Debug)]
 struct Current {
     began_at: Instant,
-    told_at: Instant,
+    logged_at: Instant,
     cause: String,
     /// Failures that are not logged yet.
     unlogged: u64,
@@ -38,7 +38,7 @@ impl Outage {
     pub fn fails(&mut self, error: &(dyn Error + 'static)) -> String {
         let (now, cause, name) = (Instant::now(), chain(error).to_string(), self.name);
         match &mut self.current {
-            Some(current) if current.cause == cause && now < current.told_at + LOG_INTERVAL => {
+            Some(current) if current.cause == cause && now < current.logged_at + LOG_INTERVAL => {
                 current.unlogged += 1
             }
             current => {
@@ -46,7 +46,7 @@ impl Outage {
                 let again = current.as_ref().map_or(0, |current| current.unlogged);
                 let lasted_s = (now - began_at).as_secs();
                 warn!(error = cause, again, lasted_s, "{name} failed");
-                *current = Some(Current { began_at, told_at: now, cause: cause.clone(), unlogged: 0 });
+                *current = Some(Current { began_at, logged_at: now, cause: cause.clone(), unlogged: 0 });
             }
         }
         cause

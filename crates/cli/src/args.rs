@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_is_told_no_address_finds_the_services_of_the_first_steps() {
+    fn without_addresses_a_command_finds_the_services_of_the_first_steps() {
         let (readme, notes) =
             (include_str!("../../../README.md"), include_str!("../../../charts/rowcast/templates/NOTES.txt"));
         let default = |command: &str, name: &str| {
@@ -219,12 +219,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(words: &str, understood: bool) {
-        assert_eq!(Cli::try_parse_from(words.split(' ')).is_ok(), understood, "{words}");
+    fn check(words: &str, valid: bool) {
+        assert_eq!(Cli::try_parse_from(words.split(' ')).is_ok(), valid, "{words}");
     }
 
     #[test]
-    fn what_is_not_understood_is_refused() {
+    fn invalid_arguments_are_refused() {
         check("rowcast send s-1 -3.5", true);
         check("rowcast send - --ingest http://x", true);
         check("rowcast send", false);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn tail_says_where_it_starts_and_what_it_wants() {
+    fn tail_subscribes_as_its_arguments_say() {
         check_tail("rowcast tail", Some(r#"{"from":"now"}"#));
         check_tail("rowcast tail --sensor a --latest", Some(r#"{"sensors":["a"],"from":"latest"}"#));
         check_tail("rowcast tail --from 1.2.3", Some(r#"{"from":"1.2.3"}"#));

@@ -1,10 +1,11 @@
-//! `rowcast bench`: the whole way from a POST to every client, with an exact ledger.
+//! `rowcast bench`: the whole path from a POST to every client, with an exact ledger.
 
 mod admin;
 mod audience;
 mod burst;
 mod clock;
 mod evaluate;
+mod faults;
 mod follows;
 mod frames;
 mod handshakes;
@@ -25,7 +26,6 @@ mod round;
 mod scan;
 mod slow;
 mod socket;
-mod verdict;
 mod writers;
 
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
@@ -53,7 +53,7 @@ use crate::{
 /// After the load, the clients get this long to get everything.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Measures the whole way. Exit code 1 when nothing was stored, or a reading was lost, doubled or out of order.
+/// Measures the whole path. Exit code 1 when nothing was stored, or a reading was lost, duplicated or out of order.
 pub(crate) async fn run(options: BenchRun) -> anyhow::Result<ExitCode> {
     raise_file_limit()?;
     let mut report = measure(&options, SETTLE_LIMIT).await?;

@@ -24,7 +24,7 @@ use crate::{
     send::post::{Answer, Poster},
 };
 
-/// Signs of one sensor that waits for one reading: more than this never wait, and what does not fit is dropped.
+/// Events of one sensor with one reading: never more than this are queued, and what does not fit is dropped.
 const CAPACITY: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +99,8 @@ pub(crate) async fn run(options: Doctor) -> anyhow::Result<ExitCode> {
     match outcome {
         Ok(took) => {
             let all_ready = readiness.print().await?;
-            let verdict = if all_ready { "ok: a reading" } else { "a service is not ready, but a reading" };
-            output::line(&format!("{verdict} reaches a subscriber {} after its POST", millis(took)))?;
+            let result = if all_ready { "ok: a reading" } else { "a service is not ready, but a reading" };
+            output::line(&format!("{result} reaches a subscriber {} after its POST", millis(took)))?;
             Ok(if all_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Err(error) => {
@@ -147,7 +147,7 @@ struct Check {
     poster: Poster,
     began: Instant,
     within: Duration,
-    /// The one that is under way.
+    /// The current one.
     step: Step,
 }
 
@@ -172,7 +172,7 @@ impl Check {
         let deadline = self.began + self.within;
         loop {
             let event = timeout_at(deadline, self.received.recv()).await;
-            match event.with_context(|| format!("not within {:?}", self.within))? {
+            match event.with_context(|| format!("timed out after {:?}", self.within))? {
                 Some(Progress::Ended(error)) => return Err(error),
                 Some(event) if expected(&event) => return Ok(()),
                 Some(_) => {}

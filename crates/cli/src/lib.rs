@@ -1,4 +1,4 @@
-//! Rowcast from a terminal: send readings, follow them, simulate devices, and measure the whole way.
+//! Rowcast from a terminal: send readings, follow them, simulate devices, and measure.
 
 mod args;
 mod bench;

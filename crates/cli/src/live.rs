@@ -18,7 +18,7 @@ const SILENCE_BEFORE_HELLO: Duration = Duration::from_secs(10);
 /// One subscription that outlives its connections. It sees no socket, no clock and no random numbers.
 #[derive(Debug)]
 pub(crate) struct Live {
-    /// What is asked of the next connection; where it starts moves on.
+    /// The subscription of the next connection; its start advances.
     subscribe: Subscribe,
     attempt: u32,
     silence: Duration,
@@ -158,7 +158,7 @@ impl Live {
             Ended::Status(429 | 408) => After::Wait(wait),
             Ended::Status(400..=499) if !self.ever_attached => After::Stop,
             Ended::Closed(code, _) => match Close::from_code(*code) {
-                // the table's 1000 is our own close: from the other side it is only an end
+                // 1000 in the table is the client's own close: from the gateway it is only an end
                 Some(Close::Normal) | None => After::Wait(wait),
                 Some(close) => match close.next() {
                     Next::Resume | Next::BackOff => After::Wait(wait),

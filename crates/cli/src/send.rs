@@ -45,7 +45,7 @@ async fn send_one(poster: &Poster, options: &Send, sensor: &str, value: f64) -> 
     }
 }
 
-/// Whatever has come goes into the next request: a slow source is sent line by line, a file by the thousand.
+/// Each request takes the lines that have been read: a slow source is sent line by line, a file by the thousand.
 async fn send_lines(poster: &Poster, options: &Send, source: impl AsyncRead + Unpin) -> anyhow::Result<()> {
     let (lines, mut waiting) = mpsc::channel(MAX_READINGS);
     let read = async move {

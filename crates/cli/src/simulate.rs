@@ -38,7 +38,7 @@ pub(crate) async fn run(options: Simulate) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Open loop: reading k of all is due k intervals after the start, so the devices take turns.
+/// Open loop: reading k of all is due k intervals after the start, so the devices report one after the other.
 async fn report(options: &Simulate, poster: &Poster, tally: &mut Tally) -> anyhow::Result<()> {
     let mut random = StdRng::from_rng(&mut rand::rng());
     let mut devices: Vec<Device> = (0..options.sensors).map(|n| Device::new(n, &mut random)).collect();
@@ -46,14 +46,14 @@ async fn report(options: &Simulate, poster: &Poster, tally: &mut Tally) -> anyho
     let start = Instant::now();
     let mut in_flight: JoinSet<Result<Answer, Failed>> = JoinSet::new();
     for k in 0_u64.. {
-        // f64 counts to 2^53 without a step
+        // f64 counts exactly up to 2^53
         let due = Duration::from_secs_f64(k as f64 * interval);
         if options.duration.is_some_and(|duration| due >= duration) {
             break;
         }
         wait(start + due, &mut in_flight, tally).await?;
-        let turn = (k % u64::from(options.sensors)) as usize;
-        let reading = devices[turn].next(&mut random);
+        let device = (k % u64::from(options.sensors)) as usize;
+        let reading = devices[device].next(&mut random);
         if in_flight.len() < IN_FLIGHT {
             let poster = poster.clone();
             in_flight.spawn(async move { poster.post(reading).await });
@@ -87,7 +87,7 @@ async fn wait(
 struct Tally {
     stored: u64,
     dropped: u64,
-    away_since: Option<u64>,
+    dropped_before: Option<u64>,
 }
 
 impl Tally {
@@ -95,7 +95,7 @@ impl Tally {
         match answer {
             Ok(Answer::Stored(_)) => {
                 self.stored += 1;
-                if let Some(before) = self.away_since.take() {
+                if let Some(before) = self.dropped_before.take() {
                     output::note(&format!(
                         "ingest is available again; {} readings were dropped",
                         self.dropped - before
@@ -104,9 +104,9 @@ impl Tally {
             }
             Ok(Answer::Refused(refusal)) => anyhow::bail!("{refusal}"),
             Err(failed) => {
-                if self.away_since.is_none() {
+                if self.dropped_before.is_none() {
                     output::note(&format!("ingest is unavailable: {}; readings are dropped", failed.why));
-                    self.away_since = Some(self.dropped);
+                    self.dropped_before = Some(self.dropped);
                 }
                 self.dropped += 1;
             }

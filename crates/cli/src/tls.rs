@@ -30,7 +30,7 @@ fn roots(ca: Option<&Path>) -> anyhow::Result<RootCertStore> {
         }
         ensure!(!roots.is_empty(), "{}", fault());
     }
-    // a system may hold some that rustls does not understand
+    // a system may have some that rustls cannot parse
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     ensure!(!roots.is_empty(), "no certificates are installed; give one with --ca");
     Ok(roots)

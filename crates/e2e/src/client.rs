@@ -1,4 +1,4 @@
-//! A client as the protocol describes it: it keeps the last position it saw and resumes with it, without end.
+//! A client as the protocol describes it: it keeps the last position it saw, reconnects and resumes with it.
 
 use std::{
     net::SocketAddr,
@@ -35,7 +35,7 @@ const RETRY: Duration = Duration::from_millis(50);
 /// A connection that is silent for this long counts as lost: the services send something every 10 s.
 const SILENCE: Duration = Duration::from_secs(12);
 
-/// What a client has got so far.
+/// What a client has received.
 #[derive(Debug, Default)]
 pub struct Received {
     /// Events in the order of their arrival.
@@ -63,17 +63,17 @@ impl Client {
     pub async fn start(gateway: SocketAddr) -> Self {
         let (gateway, addr) = watch::channel(gateway);
         let (received, events) = (Arc::<Mutex<Received>>::default(), Arc::<AtomicUsize>::default());
-        let (stands, standing) = tokio::sync::oneshot::channel();
+        let (active, is_active) = tokio::sync::oneshot::channel();
         let mut task = JoinSet::new();
         let state = State {
             addr,
             received: received.clone(),
             events: events.clone(),
             position: None,
-            stands: Some(stands),
+            active: Some(active),
         };
-        task.spawn(state.stay());
-        timeout(Duration::from_secs(30), standing)
+        task.spawn(state.run());
+        timeout(Duration::from_secs(30), is_active)
             .await
             .expect("a subscription in time")
             .expect("a live client");
@@ -85,12 +85,12 @@ impl Client {
         self.gateway.send_replace(gateway);
     }
 
-    /// How many events it has got.
+    /// How many events it has received.
     pub fn count(&self) -> usize {
         self.events.load(Ordering::Relaxed)
     }
 
-    /// What it has got.
+    /// What it has received.
     pub fn received<T>(&self, read: impl FnOnce(&Received) -> T) -> T {
         read(&self.received.lock().expect("no client panics while it writes its log"))
     }
@@ -101,11 +101,12 @@ struct State {
     received: Arc<Mutex<Received>>,
     events: Arc<AtomicUsize>,
     position: Option<Position>,
-    stands: Option<tokio::sync::oneshot::Sender<()>>,
+    /// Notified once when the subscription is active.
+    active: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl State {
-    async fn stay(mut self) {
+    async fn run(mut self) {
         loop {
             let addr = *self.addr.borrow();
             // whatever ended the connection, the position is kept
@@ -122,30 +123,30 @@ impl State {
         socket.send(Message::text(Command { id: Some(1), verb }.to_json())).await?;
         loop {
             for message in next_messages(&mut socket).await? {
-                self.take(message)?;
+                self.receive(message)?;
             }
         }
     }
 
-    fn take(&mut self, message: ServerMessage) -> Result<()> {
+    fn receive(&mut self, message: ServerMessage) -> Result<()> {
         if let Some(error) = message.error {
             bail!("refused: {error:?}");
         }
         if let Some(data) = message.data {
-            let event = event(data.get()).context("an event that is no reading")?;
+            let event = event(data.get()).context("an event that is not a reading")?;
             self.events.fetch_add(1, Ordering::Relaxed);
             self.note(|received| received.log.push(event));
         }
-        let told = message.ok.and_then(|ok| ok.pos).or(message.pos).or(message.mark.map(|mark| mark.pos));
-        let told = told.or(message.live.map(|live| live.pos)).or(message.gap.map(|gap| gap.to));
-        self.position = told.or(self.position);
+        let pos = message.ok.and_then(|ok| ok.pos).or(message.pos).or(message.mark.map(|mark| mark.pos));
+        let pos = pos.or(message.live.map(|live| live.pos)).or(message.gap.map(|gap| gap.to));
+        self.position = pos.or(self.position);
         if let Some(gap) = message.gap {
             self.note(|received| received.gaps.push(gap));
         }
         if message.ok.is_some()
-            && let Some(stands) = self.stands.take()
+            && let Some(active) = self.active.take()
         {
-            let _ = stands.send(());
+            let _ = active.send(());
         }
         Ok(())
     }

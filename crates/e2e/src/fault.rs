@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use testkit::proxy::Wire;
+use testkit::proxy::LinkState;
 use tokio::time::{Instant, sleep};
 
 use crate::stack::{DATABASE, Stack};
@@ -18,7 +18,7 @@ const LASTS: Duration = Duration::from_secs(3);
 
 /// A network connection between two processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
+pub enum Link {
     /// ingest and Postgres.
     IngestPostgres,
     /// A gateway and Postgres.
@@ -31,7 +31,7 @@ pub enum Line {
     ListenerRedis,
 }
 
-impl Line {
+impl Link {
     /// Every pair of connected processes.
     pub const ALL: [Self; 5] = [
         Self::IngestPostgres,
@@ -72,9 +72,9 @@ pub enum Fault {
     /// SIGKILL to a gateway, and a new one.
     GatewayKilled,
     /// A connection that carries nothing for a while.
-    Frozen(Line),
+    Frozen(Link),
     /// A connection that is cut and restored.
-    Cut(Line),
+    Cut(Link),
 }
 
 impl Fault {
@@ -95,8 +95,8 @@ impl Fault {
             Self::BigRow,
             Self::GatewayKilled,
         ];
-        all.extend(Line::ALL.map(Self::Frozen));
-        all.extend(Line::ALL.map(Self::Cut));
+        all.extend(Link::ALL.map(Self::Frozen));
+        all.extend(Link::ALL.map(Self::Cut));
         all
     }
 
@@ -137,25 +137,26 @@ impl Fault {
                 Ok(())
             }
             Self::GatewayKilled => stack.gateways[0].crash_and_start(),
-            Self::Frozen(line) => wire(stack, line, Wire::Frozen).await,
-            Self::Cut(line) => wire(stack, line, Wire::Cut).await,
+            Self::Frozen(link) => set_for_a_while(stack, link, LinkState::Frozen).await,
+            Self::Cut(link) => set_for_a_while(stack, link, LinkState::Cut).await,
         }
         .with_context(|| format!("injecting {self:?}"))
     }
 }
 
-async fn wire(stack: &Stack, line: Line, state: Wire) -> Result<()> {
-    let proxy = match line {
-        Line::IngestPostgres => Some(&stack.ingest.to_postgres),
-        Line::GatewayPostgres => Some(&stack.gateways[0].to_postgres),
-        Line::GatewayRedis => stack.gateways[0].to_redis.as_ref(),
-        Line::ListenerPostgres => Some(&stack.listeners[0].to_postgres),
-        Line::ListenerRedis => stack.listeners[0].to_redis.as_ref(),
+/// Sets the state of a link, and opens it again.
+async fn set_for_a_while(stack: &Stack, link: Link, state: LinkState) -> Result<()> {
+    let proxy = match link {
+        Link::IngestPostgres => Some(&stack.ingest.to_postgres),
+        Link::GatewayPostgres => Some(&stack.gateways[0].to_postgres),
+        Link::GatewayRedis => stack.gateways[0].to_redis.as_ref(),
+        Link::ListenerPostgres => Some(&stack.listeners[0].to_postgres),
+        Link::ListenerRedis => stack.listeners[0].to_redis.as_ref(),
     };
-    let proxy = proxy.context("this service has no such wire")?;
+    let proxy = proxy.context("this service has no such link")?;
     proxy.set(state);
     sleep(LASTS).await;
-    proxy.set(Wire::Whole);
+    proxy.set(LinkState::Open);
     Ok(())
 }
 

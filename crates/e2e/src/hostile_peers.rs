@@ -81,9 +81,9 @@ impl HostilePeer {
             Act::Flood => {
                 let mut peer =
                     Peer::socket(gateway, self.one_of(&["/ws/sensors/?v=1", "/ws/sensors/"])).await?;
-                let said = self.one_of(&["", r#"{"id":1,"publish":{}}"#, "[{},{},{},{}]"]);
-                let said = if said.is_empty() { frame(PING, 0, b"") } else { text(said) };
-                peer.flood(&said, FLOODS).await;
+                let message = self.one_of(&["", r#"{"id":1,"publish":{}}"#, "[{},{},{},{}]"]);
+                let bytes = if message.is_empty() { frame(PING, 0, b"") } else { text(message) };
+                peer.flood(&bytes, FLOODS).await;
                 peer
             }
             Act::FalseLength => {
@@ -98,7 +98,7 @@ impl HostilePeer {
                 Peer::socket(gateway, &path).await?
             }
             Act::Unread => {
-                let asked = self.one_of(&[
+                let path = self.one_of(&[
                     "/sse/sensors/?last=1m",
                     "/sse/sensors/?mode=latest",
                     "/api/readings?limit=5000",
@@ -106,19 +106,19 @@ impl HostilePeer {
                     "/api/sensors/?limit=1000",
                     "/",
                 ]);
-                let addr = if asked.starts_with("/api/sensors") { ingest } else { gateway };
-                Peer::requesting(addr, self.one_of(&["GET", "HEAD"]), asked).await?
+                let addr = if path.starts_with("/api/sensors") { ingest } else { gateway };
+                Peer::requesting(addr, self.one_of(&["GET", "HEAD"]), path).await?
             }
             Act::Half => {
                 let addr = *[gateway, ingest].choose(&mut self.rng).unwrap_or(&gateway);
-                let said = self.one_of(&[
+                let bytes = self.one_of(&[
                     "",
                     "P",
                     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
                     "GET / HTTP/1.1\r\nhost: x\r\ncookie: ",
                     "POST /api/sensors/ HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n[",
                 ]);
-                Peer::sending(addr, said.as_bytes()).await?
+                Peer::sending(addr, bytes.as_bytes()).await?
             }
             Act::Brief => {
                 let peer = Peer::socket(gateway, "/ws/sensors/?v=1&sensor=*&last=1m").await?;
@@ -126,8 +126,8 @@ impl HostilePeer {
             }
             Act::Nonsense => {
                 let addr = *[gateway, ingest].choose(&mut self.rng).unwrap_or(&gateway);
-                let said: Vec<u8> = (0..self.rng.random_range(1..2_000)).map(|_| self.rng.random()).collect();
-                Peer::sending(addr, &said).await?
+                let bytes: Vec<u8> = (0..self.rng.random_range(1..2_000)).map(|_| self.rng.random()).collect();
+                Peer::sending(addr, &bytes).await?
             }
         };
         sleep(stays).await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail, ensure};
 
-/// One event as a client got it.
+/// One event that a client received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The reading's id.
@@ -23,10 +23,10 @@ pub fn check(log: &[Event], committed: &BTreeSet<i64>) -> Result<()> {
         ensure!(seen.insert(event.id), "reading {} arrived twice", event.id);
     }
     let lost: Vec<_> = committed.difference(&seen).take(10).collect();
-    let invented: Vec<_> = seen.difference(committed).take(10).collect();
+    let unknown: Vec<_> = seen.difference(committed).take(10).collect();
     let (have, want) = (seen.len(), committed.len());
     ensure!(lost.is_empty(), "lost {lost:?} and maybe more: {have} of {want} arrived");
-    ensure!(invented.is_empty(), "never committed: {invented:?}");
+    ensure!(unknown.is_empty(), "never committed: {unknown:?}");
     in_order(log)
 }
 

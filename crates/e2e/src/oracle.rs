@@ -2,7 +2,7 @@
 //! and reconnects, while gateways, leaders and Redis are killed and retention is kept short. What each received must be
 //! exactly what its filter selects, in order, once, with a gap exactly where retention was exceeded.
 
-mod life;
+mod random_client;
 mod truth;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use self::{
-    life::{Life, Places},
+    random_client::{Positions, RandomClient},
     truth::Truth,
 };
 use crate::{
@@ -54,7 +54,7 @@ pub struct Summary {
     /// Readings that were committed.
     pub readings: usize,
     /// Subscriptions that were compared with the committed log.
-    pub lives: usize,
+    pub subscriptions: usize,
     /// Events they received.
     pub events: usize,
     /// Gaps they were notified of.
@@ -67,31 +67,31 @@ pub struct Summary {
 pub async fn run(mut stack: Stack, seed: u64, time: Duration) -> Result<Summary> {
     let truth = Truth::begin(&stack)?;
     let gateways: Arc<[SocketAddr]> = stack.gateways.iter().map(|gateway| gateway.public()).collect();
-    let places = Places::default();
+    let positions = Positions::default();
     let (stop, stopped) = watch::channel(false);
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         let rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000) + number);
-        let life = Life::new(rng, gateways.clone(), places.clone(), truth.horizon());
-        clients.spawn(life.live(stopped.clone()));
+        let client = RandomClient::new(rng, gateways.clone(), positions.clone(), truth.horizon());
+        clients.spawn(client.run(stopped.clone()));
     }
     let writers = Writers::start(DEVICES, stack.ingest.public(), &stack.postgres.url(DATABASE));
     let faults = inject(&mut stack, &truth, StdRng::seed_from_u64(seed), Instant::now() + time).await?;
     writers.finish().await;
     stop.send_replace(true);
     let mut summary = Summary { faults, ..Summary::default() };
-    let lives = clients.join_all().await;
+    let recorded = clients.join_all().await;
     let log = truth.end(&stack).await?;
     summary.readings = log.len();
-    for (client, lives) in lives.into_iter().enumerate() {
-        for life in lives {
-            life.check(&log).with_context(|| format!("client {client}: {}", life.asked))?;
-            summary.lives += 1;
-            summary.events += life.events.len();
-            summary.gaps += life.gaps.len();
+    for (client, subscriptions) in recorded.into_iter().enumerate() {
+        for own in subscriptions {
+            own.check(&log).with_context(|| format!("client {client}: {}", own.request))?;
+            summary.subscriptions += 1;
+            summary.events += own.events.len();
+            summary.gaps += own.gaps.len();
         }
     }
-    ensure!(summary.lives > 0, "no subscription was checked");
+    ensure!(summary.subscriptions > 0, "no subscription was checked");
     Ok(summary)
 }
 

@@ -1,4 +1,4 @@
-//! One installation of Rowcast: its own Postgres and Redis, its services, and a proxy between each two.
+//! One installation of Rowcast: its own Postgres and Redis, its services, and a proxy on each link.
 
 use std::{
     net::SocketAddr,
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use testkit::{PgBouncer, Postgres, Process, Proxy, Redis, postgres::free_port, process::Program, wait_for};
 
-use crate::http;
+use crate::http::{self, Answer};
 
 /// How long anything may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -53,14 +53,7 @@ impl Running {
 
     /// Waits until it is ready.
     pub async fn await_ready(&self) {
-        wait_for("readiness", READY_WITHIN, || async {
-            match http::get(self.admin, "/readyz").await {
-                Ok(answer) if answer.status == 200 => Ok(()),
-                Ok(answer) => Err(answer.body),
-                Err(error) => Err(format!("{error:#}")),
-            }
-        })
-        .await;
+        self.await_readiness("readiness", |answer| answer.status == 200).await;
     }
 
     /// Waits until it is not ready.
@@ -76,25 +69,21 @@ impl Running {
 
     /// Waits until this condition is degraded and the service is ready nevertheless.
     pub async fn await_degraded(&self, condition: &str) {
-        wait_for("a degraded condition", READY_WITHIN, || async {
-            match http::get(self.admin, "/readyz").await {
-                Ok(answer) if answer.status == 200 && answer.json()["degraded"][condition].is_string() => {
-                    Ok(())
-                }
-                Ok(answer) => Err(answer.body),
-                Err(error) => Err(format!("{error:#}")),
-            }
-        })
-        .await;
+        let is_degraded = |answer: &Answer| answer.json()["degraded"][condition].is_string();
+        self.await_readiness("a degraded condition", |answer| answer.status == 200 && is_degraded(answer))
+            .await;
     }
 
     /// Waits until it is ready and nothing is degraded.
     pub async fn await_healthy(&self) {
-        wait_for("all conditions", READY_WITHIN, || async {
+        let is_healthy = |answer: &Answer| answer.json()["degraded"] == serde_json::json!({});
+        self.await_readiness("all conditions", |answer| answer.status == 200 && is_healthy(answer)).await;
+    }
+
+    async fn await_readiness(&self, what: &str, expected: impl Fn(&Answer) -> bool) {
+        wait_for(what, READY_WITHIN, || async {
             match http::get(self.admin, "/readyz").await {
-                Ok(answer) if answer.json()["degraded"] == serde_json::json!({}) && answer.status == 200 => {
-                    Ok(())
-                }
+                Ok(answer) if expected(&answer) => Ok(()),
                 Ok(answer) => Err(answer.body),
                 Err(error) => Err(format!("{error:#}")),
             }

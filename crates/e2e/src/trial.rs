@@ -46,7 +46,7 @@ impl Trial {
         self.traffic.progress(what).await;
     }
 
-    /// Injects a fault, and waits until readings flow again; returns the time from its removal to each client's eleventh
+    /// Injects a fault, and waits until readings arrive again; returns the time from its removal to each client's eleventh
     /// new reading.
     pub async fn inject(&mut self, fault: Fault) -> Result<Duration> {
         fault.inject(&mut self.stack).await?;

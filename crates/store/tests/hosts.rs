@@ -9,7 +9,7 @@ use store::{
     readings::Inserted,
     schema,
 };
-use testkit::{Postgres, Proxy, postgres::free_port, proxy::Wire, wait_for};
+use testkit::{Postgres, Proxy, postgres::free_port, proxy::LinkState, wait_for};
 use tokio::time::{Instant, timeout};
 use wire::Filter;
 
@@ -86,7 +86,7 @@ async fn of_several_hosts_the_primary_is_used_unless_another_is_requested() {
 async fn a_silent_host_leaves_time_for_the_others() {
     let (primary, standby) = pair().await;
     let silent = Proxy::start(SocketAddr::from(([127, 0, 0, 1], standby.port()))).await.unwrap();
-    silent.set(Wire::Frozen);
+    silent.set(LinkState::Frozen);
     let options = hosts(&[silent.addr().port(), primary.port()], "");
     let began = Instant::now();
     insert(&options).await.unwrap();

@@ -8,7 +8,7 @@ use store::{
     history::{ALL_TIME, Order, PageQuery},
     readings::Inserted,
 };
-use testkit::{Proxy, TestDatabase, proxy::Wire, wait_for};
+use testkit::{Proxy, TestDatabase, proxy::LinkState, wait_for};
 use tokio::time::{Instant, timeout};
 use wire::{Filter, Position, Tick};
 
@@ -34,7 +34,7 @@ async fn every_wait_for_a_silent_database_ends_and_it_is_found_again() {
     let head = database.head().await.unwrap();
     let end = Position::after_tick(head.epoch, head.last_tick);
     for round in 0..3 {
-        proxy.set(Wire::Frozen);
+        proxy.set(LinkState::Frozen);
         // more of them at once than there are connections
         let (filter, span, order) = (&Filter::All, ALL_TIME, Order::Descending);
         let newest = PageQuery { filter, span, order, after: None, limit: 10 };
@@ -50,7 +50,7 @@ async fn every_wait_for_a_silent_database_ends_and_it_is_found_again() {
         assert!(head.unwrap().is_err() && log.unwrap().is_err() && latest.unwrap().is_err(), "{round}");
         assert!(newest.unwrap().is_err() && extent.unwrap().is_err() && schema.unwrap().is_err(), "{round}");
         assert!(timeout(each, Leader::connect(&options, "test")).await.unwrap().is_err(), "{round}");
-        proxy.set(Wire::Whole);
+        proxy.set(LinkState::Open);
         database.head().await.unwrap();
     }
 }
@@ -61,11 +61,11 @@ async fn a_cancelled_read_releases_its_permit() {
     let (proxy, options) = behind_a_proxy(&db).await;
     let database = Database::new(&options, 1);
     database.head().await.unwrap();
-    proxy.set(Wire::Frozen);
+    proxy.set(LinkState::Frozen);
     for _ in 0..5 {
         assert!(timeout(Duration::from_millis(100), database.head()).await.is_err());
     }
-    proxy.set(Wire::Whole);
+    proxy.set(LinkState::Open);
     database.head().await.unwrap();
 }
 

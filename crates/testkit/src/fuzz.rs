@@ -1,7 +1,7 @@
 //! Random inputs: those of a corpus, mutated, and random bytes.
 //!
-//! A corpus is a folder of files, each an input. Every one of them is tried each time; what a run finds is shrunk and put
-//! beside them, so that it is tried from then on.
+//! A corpus is a folder of files, each an input. Every one of them is tried each time; an input that fails is shrunk and added
+//! to them.
 
 use std::{
     env, fs,
@@ -16,36 +16,36 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestError, TestRunner},
 };
 
-/// For how many seconds each target is tried; without it, for a few hundred inputs.
+/// The variable with the seconds of each target; without it, a few hundred inputs are tried.
 pub const SECONDS: &str = "ROWCAST_FUZZ_SECONDS";
 
 /// Inputs between two reads of the clock.
 const AT_ONCE: u32 = 256;
 
-/// The longest input that is made up.
-const MADE_UP_BYTES: usize = 512;
+/// The longest random input.
+const RANDOM_BYTES: usize = 512;
 
 /// One change of an input.
 #[derive(Debug, Clone)]
 enum Change {
-    /// Another byte in the place of one.
+    /// Another byte instead of one.
     Set(Index, u8),
-    /// A bit the other way.
+    /// One bit inverted.
     Flip(Index, u8),
-    /// A byte more.
+    /// A further byte.
     Insert(Index, u8),
-    /// A stretch less.
+    /// Some bytes removed.
     Cut(Index, u8),
-    /// A stretch once more.
+    /// Some bytes repeated.
     Repeat(Index, u8),
-    /// Something of another input.
+    /// Another input inserted.
     Splice(Index, Vec<u8>),
-    /// Nothing behind it.
+    /// The rest removed.
     End(Index),
 }
 
 fn changes(corpus: Vec<Vec<u8>>) -> impl Strategy<Value = Change> {
-    // what parsers look for, beside any byte
+    // characters with a meaning for parsers, beside any byte
     let byte = prop_oneof![any::<u8>(), select(b"\0\x7f\x80\xff\"\\{}[],:*&=%+-.0 \r\n".to_vec())];
     let place = any::<Index>;
     prop_oneof![
@@ -62,7 +62,7 @@ fn changes(corpus: Vec<Vec<u8>>) -> impl Strategy<Value = Change> {
 fn changed(mut input: Vec<u8>, changes: Vec<Change>) -> Vec<u8> {
     for change in changes {
         let place = |at: Index, input: &[u8]| if input.is_empty() { 0 } else { at.index(input.len()) };
-        let stretch = |at: Index, count: u8, input: &[u8]| {
+        let range = |at: Index, count: u8, input: &[u8]| {
             let from = place(at, input);
             from..(from + usize::from(count)).min(input.len())
         };
@@ -76,9 +76,9 @@ fn changed(mut input: Vec<u8>, changes: Vec<Change>) -> Vec<u8> {
                 input[at] ^= 1 << bit;
             }
             Change::Insert(at, byte) => input.insert(place(at, &input), byte),
-            Change::Cut(at, count) => drop(input.drain(stretch(at, count, &input))),
+            Change::Cut(at, count) => drop(input.drain(range(at, count, &input))),
             Change::Repeat(at, count) => {
-                let part = input[stretch(at, count, &input)].to_vec();
+                let part = input[range(at, count, &input)].to_vec();
                 let at = place(at, &input);
                 input.splice(at..at, part);
             }
@@ -109,7 +109,7 @@ pub fn fuzz(corpus: &Path, property: impl Fn(&[u8])) {
 
     let seeded = (select(inputs.clone()), vec(changes(inputs), 0..8))
         .prop_map(|(input, changes)| changed(input, changes));
-    let strategy = prop_oneof![4 => seeded, 1 => vec(any::<u8>(), 0..MADE_UP_BYTES)];
+    let strategy = prop_oneof![4 => seeded, 1 => vec(any::<u8>(), 0..RANDOM_BYTES)];
     let config = Config { cases: AT_ONCE, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new(config);
     let seconds = env::var(SECONDS).ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);

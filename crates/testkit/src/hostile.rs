@@ -1,4 +1,4 @@
-//! A peer that breaks the rules: it sends what it likes, lies about lengths, never reads, reads slowly, or leaves in the
+//! A peer that breaks the rules: it sends anything, lies about lengths, never reads, reads slowly, or leaves in the
 //! middle.
 
 pub mod http2;
@@ -159,10 +159,10 @@ impl Peer {
     /// Reads this many bytes a second until the other end closes. Returns the total.
     pub async fn read_slowly(&mut self, bytes_a_second: usize) -> usize {
         let mut piece = vec![0; bytes_a_second.div_ceil(READS_A_SECOND)];
-        let mut turn = interval(Duration::from_secs_f64(piece.len() as f64 / bytes_a_second as f64));
+        let mut pace = interval(Duration::from_secs_f64(piece.len() as f64 / bytes_a_second as f64));
         let mut bytes = 0;
         loop {
-            turn.tick().await;
+            pace.tick().await;
             match self.stream.read_exact(&mut piece).await {
                 Ok(read) => bytes += read,
                 Err(_) => return bytes,

@@ -1,4 +1,4 @@
-//! Real servers for tests and development: private, killable, gone when their owner is.
+//! Real servers for tests and development: private, killable, ended with their owner.
 
 pub mod cost;
 #[cfg(feature = "databases")]

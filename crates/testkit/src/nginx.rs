@@ -1,4 +1,4 @@
-//! A private nginx from the system's packages, before the services as many people have it.
+//! A private nginx from the system's packages, before the services, as in many installations.
 
 use std::{
     fmt::Write as _,
@@ -17,7 +17,7 @@ use crate::{
 /// How long it may take to listen.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// A proxy of its own, with nginx's own limits and times.
+/// A proxy with nginx's default limits and timeouts.
 #[derive(Debug)]
 pub struct Nginx {
     process: Process,

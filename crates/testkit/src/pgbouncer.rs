@@ -7,15 +7,15 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::{
-    postgres::{Postgres, free_port, open_to_others, psql, url},
+    postgres::{Postgres, free_port, give_to_user, psql, url},
     process::{Program, find_program},
     server::Server,
 };
 
-/// The user that root hands it to: it refuses to run as root.
+/// The user that it runs as if we are root: it refuses to run as root.
 const USER: &str = "postgres";
 
-/// For how long a session is lent.
+/// For how long a session is assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolMode {
     /// To one client for as long as it is connected.
@@ -38,7 +38,7 @@ impl PgBouncer {
     }
 
     /// Starts one that has at most `size` sessions of each database.
-    pub fn start(before: &Postgres, mode: PoolMode, size: u32) -> Result<Self> {
+    pub fn start(postgres: &Postgres, mode: PoolMode, size: u32) -> Result<Self> {
         let program = find_program("pgbouncer", &["/usr/sbin"]).context("PgBouncer is not installed")?;
         let scratch = TempDir::with_prefix("rowcast-pgbouncer-")?;
         let port = free_port()?;
@@ -48,7 +48,7 @@ impl PgBouncer {
         };
         let lines = [
             "[databases]".to_owned(),
-            format!("* = host=127.0.0.1 port={} user=postgres", before.port()),
+            format!("* = host=127.0.0.1 port={} user=postgres", postgres.port()),
             "[pgbouncer]".to_owned(),
             format!("listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir ="),
             format!("pool_mode = {mode}\ndefault_pool_size = {size}\nmax_client_conn = 500"),
@@ -56,7 +56,7 @@ impl PgBouncer {
         ];
         let config = scratch.path().join("pgbouncer.ini");
         fs::write(&config, lines.join("\n"))?;
-        open_to_others(scratch.path())?;
+        give_to_user(scratch.path())?;
         let program = Program {
             user: Some(USER),
             ..Program::new(program, scratch.path().join("pgbouncer.log")).args([config.display().to_string()])

@@ -29,10 +29,10 @@ const PLACES: &[&str] = &[
     "/usr/lib/postgresql/15/bin",
 ];
 
-/// The user that root hands the server to: Postgres refuses to run as root.
+/// The user that the server runs as if we are root: Postgres refuses to run as root.
 const USER: &str = "postgres";
 
-/// How much of a crash of the machine it must survive.
+/// Which crashes it must survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// As in production: every commit waits for the disk.
@@ -54,15 +54,15 @@ impl Postgres {
         find_program("initdb", PLACES).is_some() && find_program("psql", PLACES).is_some()
     }
 
-    /// Starts one with an empty data folder that goes with it.
+    /// Starts one with an empty data folder, which is removed with it.
     pub fn start() -> Result<Self> {
         Self::start_with(&[])
     }
 
-    /// The same with more settings, `name=value`.
+    /// The same with further settings, `name=value`.
     pub fn start_with(settings: &[&str]) -> Result<Self> {
         let scratch = TempDir::with_prefix("rowcast-postgres-")?;
-        open_to_others(scratch.path())?;
+        give_to_user(scratch.path())?;
         let data = scratch.path().join("data");
         let mut postgres = Self::start_at(&data, free_port()?, Durability::Process, settings)?;
         postgres._scratch = Some(scratch);
@@ -72,7 +72,7 @@ impl Postgres {
     /// Starts one with an identity of its own: all others are copies of one data folder.
     pub fn start_as_another() -> Result<Self> {
         let scratch = TempDir::with_prefix("rowcast-postgres-")?;
-        open_to_others(scratch.path())?;
+        give_to_user(scratch.path())?;
         let data = scratch.path().join("data");
         initdb(&data)?;
         let mut postgres = Self::start_at(&data, free_port()?, Durability::Process, &[])?;
@@ -87,7 +87,7 @@ impl Postgres {
         run(Command::new(program("pg_dumpall")?)
             .args(["--roles-only", "--dbname", &self.url(database), "--file"])
             .arg(file.path()))?;
-        // its superuser is there
+        // the superuser exists already
         run(Command::new(program("psql")?)
             .args(["--quiet", "--dbname", &other.url(database), "--file"])
             .arg(file.path()))?;
@@ -99,25 +99,25 @@ impl Postgres {
             .arg(file.path()))
     }
 
-    /// Starts one on a data folder, which is made if it is not there.
+    /// Starts one on a data folder, which is created if it does not exist.
     pub fn start_in(data: &Path, port: u16, durability: Durability) -> Result<Self> {
         Self::start_at(data, port, durability, &[])
     }
 
     /// Starts a standby of this one, from a base backup, which follows it until it is promoted.
     pub fn start_standby(&self) -> Result<Self> {
-        // it knows whom to follow
+        // it follows the server it was copied from
         self.start_backup(&["--write-recovery-conf"])
     }
 
-    /// Starts a primary of its own from a base backup: all that is written here and there from now on differs.
+    /// Starts another primary from a base backup: from now on the two differ.
     pub fn start_copy(&self) -> Result<Self> {
         self.start_backup(&[])
     }
 
     fn start_backup(&self, arguments: &[&str]) -> Result<Self> {
         let scratch = TempDir::with_prefix("rowcast-postgres-")?;
-        open_to_others(scratch.path())?;
+        give_to_user(scratch.path())?;
         let data = scratch.path().join("data");
         let backup = find_program("pg_basebackup", PLACES).context("Postgres is not installed")?;
         run(as_user(backup)
@@ -139,7 +139,7 @@ impl Postgres {
         }
     }
 
-    fn start_at(data: &Path, port: u16, durability: Durability, more: &[&str]) -> Result<Self> {
+    fn start_at(data: &Path, port: u16, durability: Durability, further: &[&str]) -> Result<Self> {
         if !data.join("PG_VERSION").exists() {
             init(data)?;
         }
@@ -155,7 +155,7 @@ impl Postgres {
         if durability == Durability::Process {
             settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
         }
-        settings.extend(more.iter().map(|&setting| setting.to_owned()));
+        settings.extend(further.iter().map(|&setting| setting.to_owned()));
         let args = ["-D".to_owned(), data.display().to_string()]
             .into_iter()
             .chain(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
@@ -206,14 +206,14 @@ pub fn psql(url: &str, sql: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&ran.stdout).trim_end().to_owned())
 }
 
-/// A port that was free a moment ago and that this process has not given out before. It is below the range from
-/// which the kernel takes the ports of outgoing connections: one of those could hold it when it is wanted.
+/// A port that was free a moment ago and that this process has not returned before. It is below the range from
+/// which the kernel takes the ports of outgoing connections: one of those could have it when it is needed.
 pub fn free_port() -> Result<u16> {
     const FIRST: u32 = 10_000;
     const COUNT: u32 = 20_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
     for _ in 0..COUNT {
-        // processes begin far apart
+        // processes start far apart
         let place = std::process::id().wrapping_mul(997).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = u16::try_from(FIRST + place % COUNT)?;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
@@ -223,7 +223,7 @@ pub fn free_port() -> Result<u16> {
     bail!("no port from {FIRST} on is free")
 }
 
-/// Makes a data folder by copying one that initdb made before: initdb takes two seconds, a copy a tenth of one.
+/// Creates a data folder as a copy of one that initdb created before: initdb takes two seconds, a copy a tenth of one.
 fn init(data: &Path) -> Result<()> {
     let template = template()?;
     run(Command::new("cp").arg("-a").arg(&template).arg(data))
@@ -239,10 +239,10 @@ fn template() -> Result<PathBuf> {
         return Ok(template);
     }
     let scratch = TempDir::with_prefix("rowcast-initdb-")?;
-    open_to_others(scratch.path())?;
+    give_to_user(scratch.path())?;
     let fresh = scratch.path().join("data");
     initdb(&fresh)?;
-    // several test programs may come here at once; the first rename wins
+    // several test programs may get here at once; the first rename wins
     match fs::rename(&fresh, &template) {
         Err(error) if !template.exists() => Err(error).context("cannot keep the data folder's template"),
         _ => Ok(template),
@@ -256,7 +256,7 @@ fn initdb(data: &Path) -> Result<()> {
         .arg(data))
 }
 
-/// A program that runs as the server's user, where we are root.
+/// A program that runs as the server's user, if we are root.
 fn as_user(program: PathBuf) -> Command {
     if !geteuid().is_root() {
         return Command::new(program);
@@ -266,8 +266,8 @@ fn as_user(program: PathBuf) -> Command {
     command
 }
 
-/// Hands a folder to the server's user, where we are root.
-pub(crate) fn open_to_others(folder: &Path) -> Result<()> {
+/// Makes the server's user the owner of a folder, if we are root.
+pub(crate) fn give_to_user(folder: &Path) -> Result<()> {
     if geteuid().is_root() {
         let user = User::from_name(USER)?.with_context(|| format!("there is no user {USER}"))?;
         chown(folder, Some(Uid::from_raw(user.uid.as_raw())), Some(Gid::from_raw(user.gid.as_raw())))?;

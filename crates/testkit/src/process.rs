@@ -1,4 +1,4 @@
-//! A child process that can be stopped, continued and killed, and that dies with its owner.
+//! A child process that can be stopped, continued and killed, and that ends with its owner.
 
 use std::{
     collections::HashMap,
@@ -31,14 +31,14 @@ pub struct Program {
     pub env: HashMap<String, String>,
     /// Where its output goes; appended to.
     pub log: PathBuf,
-    /// What it gets when its owner is gone.
+    /// The signal it gets when its owner has ended.
     pub last_signal: &'static str,
-    /// The user to run as, where the owner is root.
+    /// The user to run as, if the owner is root.
     pub user: Option<&'static str>,
 }
 
 impl Program {
-    /// A program without arguments that is killed when its owner is gone.
+    /// A program without arguments that is killed when its owner has ended.
     pub fn new(path: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -101,7 +101,7 @@ impl Process {
         let output = watchdog.stdout.take().context("the watchdog has no output")?;
         let mut output = BufReader::new(output);
         output.read_line(&mut pid)?;
-        let pid = Pid::from_raw(pid.trim().parse().context("the watchdog named no process")?);
+        let pid = Pid::from_raw(pid.trim().parse().context("the watchdog printed no process id")?);
         let copy = OpenOptions::new().append(true).open(&program.log)?;
         std::thread::spawn(move || copy_lines(output, copy));
         Ok(Self { program, watchdog, pid, log_start })
@@ -114,7 +114,7 @@ impl Process {
 
     /// Whether it runs.
     pub fn is_running(&self) -> bool {
-        // a zombie that its shell has not reaped yet runs no more; but while others of its threads end, its ports are taken
+        // a zombie that its shell has not reaped yet has ended, but while other threads of it end, its ports are in use
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).map_or(0, Iterator::count);
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
         threads > 1

@@ -1,4 +1,4 @@
-//! A TCP proxy whose wire can be cut, frozen, slowed and healed.
+//! A TCP proxy whose connections can be cut, frozen, slowed and restored.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,21 +10,21 @@ use tokio::{
     time::sleep,
 };
 
-/// By how much a late wire delays what it carries.
-const LATE: Duration = Duration::from_millis(100);
+/// The delay of a delayed link.
+const DELAY: Duration = Duration::from_millis(100);
 
-/// What the wire does.
+/// What happens to the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wire {
-    /// Carries bytes.
-    Whole,
-    /// Carries bytes, each piece a tenth of a second late.
-    Late,
-    /// Carries so many bytes a second, each way.
+pub enum LinkState {
+    /// Bytes pass.
+    Open,
+    /// Bytes pass, each read a tenth of a second late.
+    Delayed,
+    /// This many bytes a second pass, each way.
     Slow(u32),
-    /// Carries nothing and reports nothing, as a lost network does.
+    /// Nothing passes and no error is reported, like a lost network.
     Frozen,
-    /// Resets what is there and what comes.
+    /// Existing and new connections are reset.
     Cut,
 }
 
@@ -32,19 +32,19 @@ pub enum Wire {
 #[derive(Debug)]
 pub struct Proxy {
     addr: SocketAddr,
-    wire: Arc<watch::Sender<Wire>>,
+    state: Arc<watch::Sender<LinkState>>,
     _tasks: JoinSet<()>,
 }
 
 impl Proxy {
-    /// Listens on a free loopback port and carries to `target`.
+    /// Listens on a free loopback port and forwards to `target`.
     pub async fn start(target: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let addr = listener.local_addr()?;
-        let wire = Arc::new(watch::channel(Wire::Whole).0);
+        let state = Arc::new(watch::channel(LinkState::Open).0);
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, target, wire.subscribe()));
-        Ok(Self { addr, wire, _tasks: tasks })
+        tasks.spawn(accept(listener, target, state.subscribe()));
+        Ok(Self { addr, state, _tasks: tasks })
     }
 
     /// Where it listens.
@@ -52,24 +52,24 @@ impl Proxy {
         self.addr
     }
 
-    /// Makes the wire do this from now on.
-    pub fn set(&self, wire: Wire) {
-        self.wire.send_replace(wire);
+    /// Sets the state of all connections from now on.
+    pub fn set(&self, state: LinkState) {
+        self.state.send_replace(state);
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, wire: watch::Receiver<Wire>) {
+async fn accept(listener: TcpListener, target: SocketAddr, state: watch::Receiver<LinkState>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else { continue };
         while connections.try_join_next().is_some() {}
-        connections.spawn(carry(client, target, wire.clone()));
+        connections.spawn(forward(client, target, state.clone()));
     }
 }
 
-async fn carry(client: TcpStream, target: SocketAddr, mut wire: watch::Receiver<Wire>) {
+async fn forward(client: TcpStream, target: SocketAddr, mut state: watch::Receiver<LinkState>) {
     reset_on_close(&client);
-    if whole(&mut wire).await.is_none() {
+    if await_open(&mut state).await.is_none() {
         return;
     }
     let Ok(server) = TcpStream::connect(target).await else { return };
@@ -78,42 +78,42 @@ async fn carry(client: TcpStream, target: SocketAddr, mut wire: watch::Receiver<
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
     let cut = async {
-        let mut wire = wire.clone();
-        let _ = wire.wait_for(|wire| *wire == Wire::Cut).await;
+        let mut state = state.clone();
+        let _ = state.wait_for(|state| *state == LinkState::Cut).await;
     };
     tokio::select! {
-        () = pump(client_read, server_write, wire.clone()) => {}
-        () = pump(server_read, client_write, wire.clone()) => {}
+        () = pump(client_read, server_write, state.clone()) => {}
+        () = pump(server_read, client_write, state.clone()) => {}
         () = cut => {}
     }
 }
 
-/// Waits until bytes may pass; none when the wire is cut.
-async fn whole(wire: &mut watch::Receiver<Wire>) -> Option<()> {
-    if *wire.borrow() == Wire::Late {
-        sleep(LATE).await;
+/// Waits until bytes may pass; none when the link is cut.
+async fn await_open(state: &mut watch::Receiver<LinkState>) -> Option<()> {
+    if *state.borrow() == LinkState::Delayed {
+        sleep(DELAY).await;
     }
-    let state = wire.wait_for(|wire| *wire != Wire::Frozen).await.ok()?;
-    (*state != Wire::Cut).then_some(())
+    let now = state.wait_for(|state| *state != LinkState::Frozen).await.ok()?;
+    (*now != LinkState::Cut).then_some(())
 }
 
 async fn pump(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut wire: watch::Receiver<Wire>,
+    mut state: watch::Receiver<LinkState>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let speed = *wire.borrow();
-        if let Wire::Slow(speed) = speed {
+        let now = *state.borrow();
+        if let LinkState::Slow(speed) = now {
             sleep(Duration::from_secs_f64(length as f64 / f64::from(speed))).await;
         }
-        if whole(&mut wire).await.is_none() || to.write_all(&buffer[..length]).await.is_err() {
+        if await_open(&mut state).await.is_none() || to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }
-    // a half-close travels on
-    if whole(&mut wire).await.is_some() {
+    // a half-close is forwarded
+    if await_open(&mut state).await.is_some() {
         let _ = to.shutdown().await;
     }
 }

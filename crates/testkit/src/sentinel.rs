@@ -1,4 +1,4 @@
-//! A private Sentinel, which moves a master's name to a replica when the master is gone.
+//! A private Sentinel, which makes a replica the master when the master fails.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::{
     server::Server,
 };
 
-/// One that alone decides, and soon.
+/// One that decides alone, after 0.3 s.
 #[derive(Debug)]
 pub struct Sentinel {
     server: Server,

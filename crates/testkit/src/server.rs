@@ -22,7 +22,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it; comes back when `ready` gives no error for its port.
+    /// Starts it; returns when `ready` gives no error for its port.
     pub(crate) fn start(program: Program, port: u16, ready: fn(u16) -> Result<()>) -> Result<Self> {
         let server = Self { process: Process::start(program)?, port, ready };
         server.await_ready()?;

@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often a condition is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Calls `look` until it returns `Ok`, and returns that; panics with its last `Err` when the deadline passes.
+/// Calls `check` until it returns `Ok`, and returns that; panics with its last `Err` when the deadline passes.
 #[track_caller]
-pub fn wait_for<T, E, F, Fut>(what: &str, deadline: Duration, mut look: F) -> impl Future<Output = T>
+pub fn wait_for<T, E, F, Fut>(what: &str, deadline: Duration, mut check: F) -> impl Future<Output = T>
 where
     E: Debug,
     F: FnMut() -> Fut,
@@ -21,12 +21,12 @@ where
     async move {
         let until = Instant::now() + deadline;
         loop {
-            match look().await {
+            match check().await {
                 Ok(value) => return value,
                 Err(state) if Instant::now() > until => {
                     panic!("{what} did not come within {deadline:?} ({caller}); last state: {state:?}")
                 }
-                Err(_) => tokio::time::sleep(LOOK).await,
+                Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
             }
         }
     }

@@ -19,15 +19,15 @@ it.each([
   [3_600_000, "1 h ago"],
   [86_400_000 * 3, "3 d ago"],
   [Number.NaN, ""],
-])("says of %d ms: %s", (ms, text) => {
+])("formats %d ms as %j", (ms, text) => {
   expect(ageText(ms)).toBe(text);
 });
 
-it("gives nothing an age below zero", () => {
+it("shows no age below zero", () => {
   expect(ageMs(row("2026-07-01T12:00:05Z", NOON), NOON)).toBe(0);
 });
 
-it("calls news stale by its arrival and a snapshot by its own time", () => {
+it("takes the arrival of an event and the own time of a snapshot's reading", () => {
   expect(isStale(row("2026-07-01T11:00:00Z", NOON), NOON + 30_000)).toBe(false);
   expect(isStale(row("2026-07-01T12:00:00Z", NOON), NOON + 30_001)).toBe(true);
   expect(isStale(row("2026-07-01T11:00:00Z", NOON, true), NOON)).toBe(true);

@@ -15,7 +15,7 @@ function event(id: number, snapshot = false) {
   return { type: "reading", reading, snapshot, merged: 0 } as const;
 }
 
-it("notes each event once and a reading that it had already as a double", () => {
+it("counts a reading that it already had as a duplicate", () => {
   const ledger = new Ledger();
   ledger.note(event(1, true));
   for (const id of [2, 2, 1]) ledger.note(event(id));
@@ -23,14 +23,14 @@ it("notes each event once and a reading that it had already as a double", () => 
   expect(ledger.duplicates).toBe(2);
 });
 
-it("takes no second snapshot for doubles", () => {
+it("does not count a second snapshot as duplicates", () => {
   const ledger = new Ledger();
   ledger.note(event(1, true));
   ledger.note(event(1, true));
   expect(ledger.duplicates).toBe(0);
 });
 
-it("keeps its log of ids bounded", () => {
+it("bounds its log of ids", () => {
   const ledger = new Ledger();
   for (let id = 0; id < 45_000; id++) ledger.note(event(id));
   expect(ledger.ids.length).toBeLessThan(20_000);

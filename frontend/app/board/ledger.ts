@@ -34,7 +34,7 @@ export class Ledger {
 
   #log(id: number): void {
     this.ids.push(id);
-    // In place, since the test keeps a reference to the array; seldom, since it moves all of it.
+    // In place, since the test keeps a reference to the array; rarely, since it moves all of it.
     if (this.ids.length >= 2 * LOGGED_IDS) this.ids.splice(0, this.ids.length - LOGGED_IDS);
   }
 }

@@ -9,7 +9,7 @@ export function EmptyState() {
 }
 
 function Waiting() {
-  // At the root it is "/", with which the command's path begins already.
+  // Without the slash at its end: the path that is appended begins with one.
   const origin = window.location.origin + useHref("/").replace(/\/$/, "");
   const command = curlCommand(ingestBase(ingestMeta(), origin));
   return (
@@ -29,15 +29,15 @@ function Waiting() {
 
 function Command({ text }: { text: string }) {
   const code = useRef<HTMLElement>(null);
-  const [said, setSaid] = useState("");
+  const [status, setStatus] = useState("");
   const copy = async () => {
     try {
       // Absent if the page was loaded over plain HTTP from another host.
       await navigator.clipboard.writeText(text);
-      setSaid("Copied");
+      setStatus("Copied");
     } catch {
       if (code.current) window.getSelection()?.selectAllChildren(code.current);
-      setSaid("Selected: press Ctrl+C");
+      setStatus("Selected: press Ctrl+C");
     }
   };
   return (
@@ -54,7 +54,7 @@ function Command({ text }: { text: string }) {
           Copy command
         </button>
         <span aria-live="polite" className="text-sm text-soft">
-          {said}
+          {status}
         </span>
       </div>
     </>

@@ -10,12 +10,12 @@ export const meta = () => [{ title: "Rowcast: HTTP API" }];
 /** The gateway's OpenAPI document in a viewer that loads nothing from other hosts. */
 export default function Docs() {
   const openapi = useHref("/openapi.json");
-  const place = useRef<HTMLDivElement>(null);
+  const container = useRef<HTMLDivElement>(null);
   useEffect(() => {
     let shown = true;
     import("swagger-ui-dist/swagger-ui-es-bundle.js").then(({ default: show }) => {
       if (!shown) return;
-      show({ domNode: place.current, url: openapi, validatorUrl: null, deepLinking: true });
+      show({ domNode: container.current, url: openapi, validatorUrl: null, deepLinking: true });
     });
     return () => {
       shown = false;
@@ -36,7 +36,7 @@ export default function Docs() {
           asyncapi.json
         </a>
       </p>
-      <div ref={place} data-testid="viewer" className="mt-6" />
+      <div ref={container} data-testid="viewer" className="mt-6" />
       <p className="mt-6 text-sm">
         {"The viewer is Swagger UI, Apache-2.0: "}
         <a className="text-accent underline" href={notice}>

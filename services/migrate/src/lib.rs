@@ -10,7 +10,7 @@ use store::{DatabaseConfig, Fault, Options, schema};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Postgres, as a user that owns or may make its tables.
+    /// Postgres, as a user that owns the tables or may create them.
     #[serde(default)]
     pub database: DatabaseConfig,
 }
@@ -37,8 +37,8 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let migrate = schema::migrate(&options, config.database.wait);
     let stopped = service.life.stopping();
     let migrated = tokio::select! {
-        migrated = migrate => migrated.context("cannot migrate the schema")?,
-        () = stopped => anyhow::bail!("stopped before the schema was migrated"),
+        migrated = migrate => migrated.context("migration failed")?,
+        () = stopped => anyhow::bail!("stopped before the migration was done"),
     };
     for (version, name) in &migrated.applied {
         tracing::info!(version, name, "applied migration");
@@ -46,7 +46,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     if migrated.set_aside > 0 {
         tracing::warn!(
             readings = migrated.set_aside,
-            "readings of the old table that no client can be sent are in rowcast.unfit_readings"
+            "readings of the existing table that clients cannot receive were moved to rowcast.unfit_readings"
         );
     }
     tracing::info!(version = migrated.version, applied = migrated.applied.len(), "the schema is current");

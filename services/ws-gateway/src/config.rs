@@ -48,7 +48,7 @@ pub struct GatewayConfig {
     /// The names under which this service is asked; where they are listed, pages of other names are foreign, though they
     /// were made to point here. Empty: any name.
     pub hosts: Vec<String>,
-    /// A connection is asked to move on when it is about this old, so that connections spread over gateways anew;
+    /// A connection is asked to move on when it is about this old, so that connections spread over the gateways again;
     /// absent, never.
     #[serde(with = "chassis::duration")]
     #[schemars(with = "Option<String>", extend("format" = "duration"))]

@@ -71,7 +71,7 @@ impl<P: Peer> Connection<P> {
         app: App,
         peer: P,
         permit: ConnectionPermit,
-        form: Protocol,
+        protocol: Protocol,
         query: Option<&Subscribe>,
         head: Position,
     ) -> Self {
@@ -79,7 +79,7 @@ impl<P: Peer> Connection<P> {
         let mut outbox = Outbox::new(app.backlog.clone());
         let now = Instant::now();
         let (session, effects) =
-            Session::begin(form, number, app.limits.clone(), query, (head, now), &mut outbox);
+            Session::begin(protocol, number, app.limits.clone(), query, (head, now), &mut outbox);
         let clock = Clock::start(&app.timers, number);
         let questions = Questions::default();
         let mut connection = Self { app, peer, permit, session, outbox, questions, clock, begun: Ok(()) };
@@ -120,7 +120,7 @@ impl<P: Peer> Connection<P> {
     /// Handles one event after the other until one ends the connection.
     async fn until_end(&mut self) -> End {
         loop {
-            self.clock.wind(&self.app.timers, self.session.next_due(&self.outbox));
+            self.clock.set_alarm(&self.app.timers, self.session.next_due(&self.outbox));
             // replies wait in the outbox, too: a client that does not read them is not read from
             let listens = !self.outbox.is_full();
             // in random order, so that no source of events starves the others

@@ -44,7 +44,7 @@ const READERS: u32 = 6;
 /// How long a read may take in the database.
 const READ_LIMIT: Duration = Duration::from_secs(20);
 
-/// How often the schema is looked at.
+/// How often the schema is checked.
 const SCHEMA_PACE: Pace = Pace { holding: Duration::from_secs(5), failing: Duration::from_millis(250) };
 
 /// The service's story: wait for the schema, follow the stream, serve clients from it.

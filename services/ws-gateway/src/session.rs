@@ -63,7 +63,7 @@ impl Session {
         if protocol == Protocol::Demo {
             let own = Subscription::demo(DEMO_SUB);
             let effect = Effect::Attach { sub: DEMO_SUB, filter: own.filter.clone(), after: None };
-            session.subscriptions.push(own);
+            session.add(own);
             return (session, vec![effect]);
         }
         session.hello(head, out);
@@ -83,6 +83,12 @@ impl Session {
 
     fn refuse(&self, id: Option<u64>, refusal: Refusal, out: &mut Outbox) {
         self.write(ServerMessage { id, error: Some(refusal.into()), ..ServerMessage::default() }, out);
+    }
+
+    /// Most connections have one subscription: room for more is taken when it is needed.
+    fn add(&mut self, own: Subscription) {
+        self.subscriptions.reserve_exact(1);
+        self.subscriptions.push(own);
     }
 
     fn find(&self, sub: u32) -> Option<usize> {
@@ -107,7 +113,7 @@ impl Session {
         Vec::new()
     }
 
-    /// The hub has forgotten the session's subscriptions, or started anew: all of them go on from the log.
+    /// The hub has forgotten the session's subscriptions, or restarted: all of them read on from the log.
     pub fn on_overflow(&mut self) {
         for own in &mut self.subscriptions {
             if own.state == State::Live {

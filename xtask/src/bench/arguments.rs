@@ -1,10 +1,10 @@
-//! The arguments that `rowcast bench` gets beside the two addresses: what is known of the stack that it measures.
+//! The arguments of `rowcast bench` beside the two addresses: those known from the stack that it measures.
 
 use std::ffi::OsString;
 
 use crate::{ports::Ports, stack};
 
-/// What is known of it.
+/// What is known from the stack.
 #[derive(Debug)]
 pub(super) struct Known {
     database: String,
@@ -22,9 +22,9 @@ impl Known {
         let kind = args.first().and_then(|first| first.to_str()).filter(|first| !first.starts_with('-'));
         let known = match kind {
             Some(kind) => self.of_kind(kind),
-            None => self.of_the_whole_way(&args),
+            None => self.of_the_whole_path(&args),
         };
-        // to the processes of the whole way others may be added
+        // further processes may be added to those of the whole path
         let adds = |option: &str| kind.is_none() && option == "--pid";
         let missing = known.into_iter().filter(|(option, _)| adds(option) || !has(&args, option));
         for (option, value) in missing.collect::<Vec<_>>() {
@@ -52,8 +52,8 @@ impl Known {
         }
     }
 
-    /// Its own processes are watched and no others: another stack may run on this machine.
-    fn of_the_whole_way(&self, args: &[OsString]) -> Vec<Argument> {
+    /// Only its own processes are measured: another stack may run on this machine.
+    fn of_the_whole_path(&self, args: &[OsString]) -> Vec<Argument> {
         let limit = has(args, "--with-limit").then(|| self.database());
         let pids = self.pids.iter().map(|(name, pid)| ("--pid", Some(format!("{name}={pid}"))));
         let watched = pids.chain([("--no-processes", None)]).filter(|_| !has(args, "--no-processes"));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_way_watches_the_processes_of_its_own_stack() {
+    fn the_whole_path_measures_the_processes_of_its_own_stack() {
         let pids = "--pid ingest=1 --pid ws-gateway=2 --pid ws-gateway=3 --no-processes";
         check("", pids);
         check("--max --clients 7", pids);

@@ -1,4 +1,4 @@
-//! How fast a listener that was away forwards what was written meanwhile.
+//! How fast a restarted listener forwards what was written while it was down.
 
 use std::{
     thread::sleep,
@@ -14,17 +14,17 @@ use crate::{probe, stack::Stack, terminal::print};
 /// The readings of one transaction.
 const TOGETHER: u32 = 1_000;
 
-/// Nobody waits for a listener that is slower than a hundredth of what is expected.
+/// A hundred times as long as expected.
 const WITHIN: Duration = Duration::from_secs(600);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Options {
-    /// How many readings wait, to the next thousand
+    /// Number of readings, rounded up to thousands
     #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..=50_000_000))]
     rows: u32,
-    /// How often it is measured
+    /// Number of measurements
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     times: u32,
 }

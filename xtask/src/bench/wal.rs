@@ -1,16 +1,16 @@
-//! WAL files made ahead, as a server has them that has run for a while.
+//! WAL files created in advance, as in a server that has run for a while.
 //!
-//! A new one makes each file of 16 MB when it first comes to it, and its commits stand still meanwhile. What is measured
-//! first would pay for that, and what is measured after it, such as the limits, would find the files made.
+//! A new server creates each file of 16 MB at its first use, which blocks commits. The first measurement would include
+//! that, and later ones, such as the limits, would not.
 
 use anyhow::{Context, Result};
 use testkit::postgres::psql;
 
-/// 1 GB of them, as many as Postgres fills by default before it uses them again.
+/// 1 GB of them, as many as Postgres fills by default before it reuses them.
 const FILES: u32 = 64;
 
-/// Makes them in a server that is the stack's own.
-pub(super) fn make_ahead(database: &str) -> Result<()> {
+/// Creates them in the stack's own server.
+pub(super) fn preallocate(database: &str) -> Result<()> {
     let fill = format!(
         "do $$ begin
              for nth in 1..{FILES} loop
@@ -18,9 +18,9 @@ pub(super) fn make_ahead(database: &str) -> Result<()> {
              end loop;
          end $$"
     );
-    // the checkpoint gives the files that were filled the names of those to come
+    // the checkpoint renames the filled files to those to come
     for sql in ["alter system set min_wal_size = '1GB'", "select pg_reload_conf()", &fill, "checkpoint"] {
-        psql(database, sql).context("making WAL files ahead")?;
+        psql(database, sql).context("creating WAL files")?;
     }
     Ok(())
 }

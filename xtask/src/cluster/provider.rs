@@ -1,4 +1,4 @@
-//! The cluster itself: one that is there, or one that a program starts.
+//! The cluster: an existing one, or one that a program starts.
 
 use std::{
     collections::BTreeMap,
@@ -50,30 +50,30 @@ pub(crate) struct Provider {
     ingress: Option<String>,
 }
 
-/// A cluster that runs.
+/// A running cluster.
 pub(crate) struct Cluster {
     environment: BTreeMap<String, String>,
     tool: Option<PathBuf>,
 }
 
 impl Provider {
-    /// Builds the cluster's programs if a program is to start it.
+    /// Builds the cluster's programs if a program is given.
     pub(crate) fn build(&self) -> Result<()> {
         let Some(tool) = &self.tool else { return Ok(()) };
-        // tilt is one of the tests, and finds its place where the cluster's own programs are
+        // tilt is used by a test, and is installed beside the cluster's programs
         for verb in ["build", "tilt"] {
-            command::run(Command::new(found(tool)?).arg(verb))?;
+            command::run(Command::new(absolute(tool)?).arg(verb))?;
         }
         Ok(())
     }
 
-    /// Starts the cluster if a program is to, and finds out what the tests need to know.
+    /// Starts the cluster if a program is given, and finds what the tests need.
     pub(crate) fn start(&self) -> Result<Cluster> {
         let mut cluster = Cluster { environment: BTreeMap::new(), tool: self.tool.clone() };
         if let Some(tool) = &self.tool {
             print("starting the cluster");
             self.build()?;
-            cluster.start(&found(tool)?)?;
+            cluster.start(&absolute(tool)?)?;
         }
         let given = [
             ("ROWCAST_CLUSTER_LOAD", &self.load),
@@ -152,7 +152,7 @@ impl Cluster {
         self.settle()
     }
 
-    /// Everything that the cluster brings along goes to one node, the home.
+    /// Moves the cluster's own pods to one node, the home.
     fn settle(&mut self) -> Result<()> {
         let nodes = self.kubectl(&["get", "nodes", "-o", "jsonpath={range .items[*]}{.metadata.name} {.status.addresses[?(@.type=='InternalIP')].address}{'\\n'}{end}"])?;
         let mut nodes = nodes.lines().filter_map(|line| line.split_once(' '));
@@ -160,9 +160,9 @@ impl Cluster {
         let (away, _) = nodes.next().context("a second node")?;
         self.environment.insert("ROWCAST_CLUSTER_HOME".to_owned(), home.to_owned());
         self.environment.insert("ROWCAST_CLUSTER_INGRESS".to_owned(), format!("{address}:{INGRESS_PORT}"));
-        let strays = format!("--field-selector=spec.nodeName={away}");
+        let pods = format!("--field-selector=spec.nodeName={away}");
         self.kubectl(&["cordon", away])?;
-        self.kubectl(&["--namespace=kube-system", "delete", "pods", &strays])?;
+        self.kubectl(&["--namespace=kube-system", "delete", "pods", &pods])?;
         self.kubectl(&[
             "--namespace=kube-system",
             "wait",
@@ -189,6 +189,6 @@ impl Cluster {
     }
 }
 
-fn found(tool: &Path) -> Result<PathBuf> {
+fn absolute(tool: &Path) -> Result<PathBuf> {
     tool.canonicalize().with_context(|| format!("finding {}", tool.display()))
 }

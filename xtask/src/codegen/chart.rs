@@ -13,7 +13,7 @@ use super::generated::{Generated, splice};
 const SCHEMA: &str = "charts/rowcast/values.schema.json";
 const README: &str = "charts/rowcast/README.md";
 
-/// Both. Values that are not of the form show as files out of date, which say why.
+/// Both. Malformed values are reported as files out of date, which contain the reason.
 pub(super) fn files(root: &Path) -> [Generated; 2] {
     let page = fs::read_to_string(root.join(README)).unwrap_or_default();
     let made = read(root).map(|keys| (schema(&keys), splice(&page, "<!-- values:", &tables(&keys))));
@@ -27,10 +27,10 @@ pub(super) fn files(root: &Path) -> [Generated; 2] {
 fn read(root: &Path) -> Result<Vec<Key>> {
     let path = root.join("charts/rowcast/values.yaml");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    values::read(&text).with_context(|| format!("{} is not as it must be", path.display()))
+    values::read(&text).with_context(|| format!("{} is malformed", path.display()))
 }
 
-/// Draft 7, which Helm 3 knows too.
+/// Draft 7, which Helm 3 supports too.
 fn schema(keys: &[Key]) -> String {
     let mut root = closed(Map::new());
     root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
@@ -100,12 +100,12 @@ fn setting(kind: Kind) -> Value {
     }
 }
 
-/// Those of the default, if no mark says others.
+/// Those of the default, unless a mark sets others.
 fn types(key: &Key, default: &Value) -> Vec<String> {
     let mut types = vec![kind(default).to_owned()];
     for mark in &key.marks {
         match mark {
-            Mark::Type(said) => types.clone_from(said),
+            Mark::Type(given) => types.clone_from(given),
             Mark::Items(_) => types = vec!["array".to_owned()],
             _ => {}
         }
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schema_refuses_what_the_values_do_not_name() {
+    fn the_schema_refuses_unknown_values() {
         let keys = values::read(
             "## A\n# Pods.\n# @min 1\nreplicas: 2\ngroup:\n  # Free.\n  # @open\n  free: {}\n  # How.\n  # @enum a, b\n  how: a\n",
         )

@@ -14,7 +14,7 @@ pub(super) fn module() -> String {
     generator.subschema_for::<ClientMessage>();
     let definitions = generator.take_definitions(true);
     let mut module = "\
-/** What travels between gateway and client. Written by `cargo xtask codegen` from crates/wire. */
+/** The messages between gateway and client. Written by `cargo xtask codegen` from crates/wire. */
 
 /** The WebSocket subprotocol. */
 "
@@ -44,8 +44,8 @@ fn fields(properties: &Map<String, Value>, required: &Value) -> String {
     let required = required.as_array().map(Vec::as_slice).unwrap_or_default();
     let mut fields = String::new();
     for (name, schema) in properties {
-        let is_there = required.contains(&name.as_str().into()) && !is_nullable(schema);
-        let optional = if is_there { "" } else { "?" };
+        let is_present = required.contains(&name.as_str().into()) && !is_nullable(schema);
+        let optional = if is_present { "" } else { "?" };
         fields.push_str(&doc(schema, "  "));
         let _ = writeln!(fields, "  {name}{optional}: {};", type_of(schema));
     }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_need_not_be_there_is_optional() {
+    fn a_field_that_is_not_required_is_optional() {
         let schema = json!({
             "description": "Doc.",
             "properties": {

@@ -1,4 +1,4 @@
-//! The archive: an OCI layout in a tar, with what `docker load` asks for beside it.
+//! The archive: an OCI layout in a tar, with the manifest of `docker load`.
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ pub(super) struct Image {
     pub(super) tag: String,
     /// The commit.
     pub(super) revision: Option<String>,
-    /// Seconds of 1970.
+    /// Seconds since 1970.
     pub(super) made: u64,
     /// The lowest first.
     pub(super) layers: Vec<Layer>,
@@ -47,7 +47,7 @@ impl Image {
         let (mut described, digest) = blob(MANIFEST, manifest.to_string().into());
         described["platform"] = json!({"architecture": architecture(), "os": "linux"});
         described["annotations"] = json!({
-            // the one that containerd takes, and the one that the layout's specification names
+            // the name that containerd reads, and the one of the layout's specification
             "io.containerd.image.name": self.reference(),
             "org.opencontainers.image.ref.name": self.tag,
         });
@@ -107,7 +107,7 @@ fn path(digest: &str) -> String {
     format!("blobs/sha256/{digest}")
 }
 
-/// This machine's, by its name in Go.
+/// This machine's architecture, by its name in Go.
 pub(super) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -117,7 +117,7 @@ pub(super) fn architecture() -> &'static str {
 }
 
 fn iso(seconds: u64) -> Result<String> {
-    let seconds = i64::try_from(seconds).context("a time after all times")?;
+    let seconds = i64::try_from(seconds).context("the time is out of range")?;
     Ok(OffsetDateTime::from_unix_timestamp(seconds)?.format(&Rfc3339)?)
 }
 

@@ -25,7 +25,7 @@ fn owner(file: &Path) -> Result<String> {
         // written when the package is configured, so that dpkg does not know it
         return Ok("ca-certificates".to_owned());
     }
-    // known by the path that it was installed with, which may go through a linked folder or not
+    // dpkg has the path of the installation, which may contain a linked folder or not
     let merged = Path::new("/usr").join(file.strip_prefix("/").unwrap_or(file));
     let real = std::fs::canonicalize(file).unwrap_or_default();
     let bare = real.strip_prefix("/usr").map(|rest| Path::new("/").join(rest)).unwrap_or_default();

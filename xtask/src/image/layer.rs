@@ -1,4 +1,4 @@
-//! A layer: a tree as compressed bytes, with the two digests that an image knows it by.
+//! A layer: a compressed tree, with the digests before and after compression.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use super::tree::Tree;
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) name: String,
-    /// Of the tar before it was compressed.
+    /// The digest of the tar before compression.
     pub(super) contents: String,
     pub(super) blob: Vec<u8>,
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_layer_is_known_by_what_it_holds_before_compression() {
+    fn a_layer_has_the_digest_of_its_uncompressed_tar() {
         let mut tree = Tree::default();
         tree.text("etc/passwd", "root:x:0:0");
         let layer = Layer::new("system", &tree, 0).unwrap();

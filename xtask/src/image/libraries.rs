@@ -22,7 +22,7 @@ pub(super) fn of<'a>(programs: impl Iterator<Item = &'a Path>) -> Result<BTreeSe
 }
 
 /// The paths in what `ldd` printed: `libc.so.6 => /lib/libc.so.6 (0x7f)`, `/lib64/ld-linux.so.2 (0x7f)`, or only
-/// a name for what the kernel brings.
+/// a name for the kernel's vDSO.
 fn paths(listed: &str) -> Result<BTreeSet<PathBuf>> {
     let mut paths = BTreeSet::new();
     for line in listed.lines().map(str::trim) {

@@ -6,6 +6,6 @@ pub(super) struct Package {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) architecture: String,
-    /// What dpkg knows of it.
+    /// Its entry in dpkg's status.
     pub(super) status: String,
 }

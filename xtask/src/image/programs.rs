@@ -14,7 +14,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// What users are given.
+/// The shipped programs.
 pub(super) const SHIPPED: [&str; 5] = ["ingest", "migrate", "notify-listener", "rowcast", "ws-gateway"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -33,7 +33,7 @@ pub(super) fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
     run(&mut build)
 }
 
-/// Their names, and where they lie.
+/// Their names and paths.
 pub(super) fn find(workspace: &Workspace, profile: Profile) -> Result<Vec<(&'static str, PathBuf)>> {
     let folder = Workspace::binaries(profile == Profile::Release)?;
     let mut found = Vec::new();
@@ -52,9 +52,9 @@ pub(super) fn find(workspace: &Workspace, profile: Profile) -> Result<Vec<(&'sta
     Ok(found)
 }
 
-/// A copy without what only a debugger reads: a third of the size.
+/// A copy without debug information: a third of the size.
 fn stripped(workspace: &Workspace, name: &str, built: &Path) -> Result<PathBuf> {
-    let folder = workspace.kept()?.join("image/stripped");
+    let folder = workspace.cache()?.join("image/stripped");
     fs::create_dir_all(&folder)?;
     let copy = folder.join(name);
     run(Command::new("strip").arg("-o").args([&copy]).arg(built))?;

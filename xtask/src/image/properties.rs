@@ -1,4 +1,4 @@
-//! What the image is, however it is built.
+//! Properties of the image, however it is built.
 
 use super::programs;
 
@@ -14,7 +14,7 @@ pub(crate) const LABELS: [(&str, &str); 3] = [
     ("description", "Carries rows from Postgres to every live client"),
     ("licenses", "Apache-2.0"),
 ];
-/// Where programs are looked for.
+/// The search path of programs.
 pub(crate) const PATH: &str = "/usr/local/bin";
 
 /// The layer of libraries and certificates.

@@ -18,7 +18,7 @@ pub(super) struct Component {
 impl Component {
     /// A crate from the registry.
     pub(super) fn cargo(name: &str, version: &str, licence: Option<&str>) -> Self {
-        // how expressions were written once
+        // the older form of license expressions
         let licence = licence.map(|licence| licence.replace('/', " OR "));
         Self::library(name, version, licence, format!("pkg:cargo/{name}@{}", escape(version)))
     }
@@ -94,14 +94,14 @@ pub(super) fn bill(name: &str, tag: &str, digest: &str, mut components: Vec<Comp
     format!("{bill:#}\n")
 }
 
-/// A UUID of one's own making (version 8) from the digest's beginning.
+/// A custom UUID (version 8) from the beginning of the digest.
 fn serial(digest: &str) -> String {
     let part = |from: usize, to: usize| &digest[from..to];
     let [a, b, c, d, e] = [part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32)];
     format!("urn:uuid:{a}-{b}-8{c}-a{d}-{e}")
 }
 
-/// What a package URL may not hold as it is.
+/// Escapes characters with a meaning in package URLs.
 fn escape(text: &str) -> String {
     text.replace('@', "%40").replace('+', "%2B").replace(':', "%3A")
 }

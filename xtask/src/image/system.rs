@@ -1,4 +1,4 @@
-//! What programs expect of a system, and no more: no shell, no package manager.
+//! The system files that programs need, without a shell or a package manager.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +11,7 @@ use super::{package::Package, tree::Tree};
 
 /// The trusted roots, where Debian's programs and rustls find them.
 pub(super) const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// What scanners ask which system it is.
+/// By which scanners identify the system.
 const RELEASE: &str = "/etc/os-release";
 
 const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\nrowcast:x:65532:65532:rowcast:/tmp:/sbin/nologin\n";
@@ -25,7 +25,7 @@ pub(super) fn tree(libraries: &BTreeSet<PathBuf>, packages: &[Package]) -> Resul
     }
     let certificates = Path::new(CERTIFICATES);
     if !certificates.is_file() {
-        anyhow::bail!("{CERTIFICATES} is not there: install ca-certificates");
+        anyhow::bail!("{CERTIFICATES} does not exist: install ca-certificates");
     }
     tree.file(inside(certificates)?, certificates);
     tree.text("etc/passwd", PASSWD);

@@ -70,7 +70,7 @@ impl Tree {
         self.0.insert(path.to_owned(), Entry { mode, content });
     }
 
-    /// As a tar that is the same whenever and by whomever it is written.
+    /// A reproducible tar.
     pub(super) fn tar<W: Write>(&self, to: W, time: u64) -> Result<W> {
         let mut tar = tar::Builder::new(to);
         for (path, entry) in &self.0 {
@@ -91,7 +91,7 @@ impl Tree {
         tar.into_inner().context("ending the archive")
     }
 
-    /// As files below a folder; those that are there already are left as they are, for who watches them.
+    /// Writes files below a folder; unchanged ones are not touched, since a watcher would notice.
     pub(super) fn write_to(&self, folder: &Path) -> Result<()> {
         for (path, entry) in &self.0 {
             let file = folder.join(path);

@@ -1,4 +1,4 @@
-//! Node: the system's if it is new enough, otherwise the one that a Python wheel carries.
+//! Node: the system's if it is new enough, otherwise that of a Python wheel.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// What React Router 8 asks for.
+/// The minimum of React Router 8.
 const AT_LEAST: [u32; 2] = [22, 22];
 
 /// The wheel of Node 24 LTS.
@@ -32,7 +32,7 @@ impl Node {
     /// The system's, or the one installed before.
     pub(crate) fn find(workspace: &Workspace) -> Result<Option<Self>> {
         let system = find_program("node", &[]).and_then(|node| Some(node.parent()?.to_owned()));
-        let own = installed(&workspace.kept()?).join("bin");
+        let own = installed(&workspace.cache()?).join("bin");
         Ok([system, Some(own)]
             .into_iter()
             .flatten()
@@ -40,12 +40,12 @@ impl Node {
             .map(|folder| Self { folder }))
     }
 
-    /// Takes the wheel's.
+    /// Installs the wheel.
     pub(crate) fn install(workspace: &Workspace) -> Result<Self> {
-        let kept = workspace.kept()?;
-        let folder = installed(&kept);
+        let cache = workspace.cache()?;
+        let folder = installed(&cache);
         print(&format!("installing Node ({WHEEL}) into {}", folder.display()));
-        let scratch = kept.join("node-download");
+        let scratch = cache.join("node-download");
         let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&scratch)?;
         run(python()
@@ -90,7 +90,7 @@ impl Node {
 }
 
 /// Whether pip can fetch the wheel.
-pub(crate) fn pip_is_there() -> bool {
+pub(crate) fn has_pip() -> bool {
     answer(Path::new("python3"), &["-m", "pip", "--version"]).is_some()
 }
 
@@ -98,8 +98,8 @@ fn python() -> Command {
     Command::new("python3")
 }
 
-fn installed(kept: &Path) -> PathBuf {
-    kept.join("node-24")
+fn installed(cache: &Path) -> PathBuf {
+    cache.join("node-24")
 }
 
 fn is_usable(folder: &Path) -> bool {

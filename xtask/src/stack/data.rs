@@ -14,13 +14,13 @@ use nix::unistd::geteuid;
 
 use crate::workspace::Workspace;
 
-/// How the folders are named that go with the process of that number.
+/// The prefix of temporary folders, before their owner's process id.
 const TEMPORARY: &str = "ephemeral-";
 
-/// The folder of `dev`, made if it is not there: in the checkout, unless Postgres' own user may not enter that.
+/// The folder of `dev`, created if it does not exist: in the checkout, unless Postgres' user may not enter that.
 pub(crate) fn permanent(workspace: &Workspace) -> Result<PathBuf> {
-    let beside = workspace.kept()?.join("dev");
-    make(if !geteuid().is_root() || others_may_enter(workspace.root()) {
+    let beside = workspace.cache()?.join("dev");
+    create(if !geteuid().is_root() || others_may_enter(workspace.root()) {
         beside
     } else {
         let mut hasher = DefaultHasher::new();
@@ -29,14 +29,14 @@ pub(crate) fn permanent(workspace: &Workspace) -> Result<PathBuf> {
     })
 }
 
-/// A folder that goes when its owner does.
+/// A folder that is removed with its owner.
 #[derive(Debug)]
 pub(crate) struct TemporaryFolder {
     pub(crate) folder: PathBuf,
 }
 
 impl TemporaryFolder {
-    /// A new one; those of owners that were killed go.
+    /// A new one; folders of owners that were killed are removed.
     pub(crate) fn new(workspace: &Workspace) -> Result<Self> {
         let around = permanent(workspace)?;
         for entry in fs::read_dir(&around)?.flatten() {
@@ -44,7 +44,7 @@ impl TemporaryFolder {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
-        let folder = make(around.join(format!("{TEMPORARY}{}", std::process::id())))?;
+        let folder = create(around.join(format!("{TEMPORARY}{}", std::process::id())))?;
         Ok(Self { folder })
     }
 }
@@ -77,8 +77,8 @@ pub(crate) fn remove_logs(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn make(folder: PathBuf) -> Result<PathBuf> {
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+fn create(folder: PathBuf) -> Result<PathBuf> {
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
     Ok(folder)
 }
@@ -94,24 +94,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_below_a_closed_one_is_closed_to_others() {
+    fn a_folder_in_a_private_one_is_closed_to_others() {
         let outer = tempfile::tempdir_in("/var/tmp").unwrap();
-        let inner = make(outer.path().join("inner")).unwrap();
+        let inner = create(outer.path().join("inner")).unwrap();
         fs::set_permissions(outer.path(), fs::Permissions::from_mode(0o700)).unwrap();
         assert!(!others_may_enter(&inner));
-        make(outer.path().to_owned()).unwrap();
+        create(outer.path().to_owned()).unwrap();
         assert!(others_may_enter(&inner));
     }
 
     #[test]
-    fn only_who_is_gone_leaves_an_orphan() {
+    fn only_a_folder_without_its_process_is_an_orphan() {
         assert!(is_orphan("ephemeral-4194305"), "above the largest process number of Linux");
         assert!(!is_orphan(&format!("ephemeral-{}", std::process::id())));
         assert!(!is_orphan("postgres"));
     }
 
     #[test]
-    fn only_logs_are_forgotten() {
+    fn only_logs_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ingest.log"), "x").unwrap();
         fs::write(folder.path().join("kept"), "x").unwrap();

@@ -1,4 +1,4 @@
-//! What a module defines, imports and names.
+//! What a module defines, imports and refers to.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub(super) struct Contents {
 /// One name of a `use`.
 #[derive(Debug)]
 pub(super) struct Import {
-    /// What it is called here; none for `*`.
+    /// Its name here; none for `*`.
     pub(super) name: Option<String>,
     pub(super) path: Vec<String>,
     /// Whether others may import it from here.

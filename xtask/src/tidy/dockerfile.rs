@@ -7,7 +7,7 @@ use crate::image::properties::{ENTRYPOINT, LABELS, PATH, PORTS, USER, layers};
 
 const FILE: &str = "services/Dockerfile";
 
-/// What its last stage lacks, or has too much.
+/// What its last stage lacks, or has in addition.
 pub(super) fn check(root: &Path) -> Vec<Finding> {
     let text = fs::read_to_string(root.join(FILE)).unwrap_or_default();
     let toolchain = fs::read_to_string(root.join("rust-toolchain.toml")).unwrap_or_default();

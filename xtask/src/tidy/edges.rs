@@ -1,4 +1,4 @@
-//! Which of our crates may use which: `wire` knows nothing, `chassis` no domain, services never each other.
+//! Which of our crates may use which: `wire` uses none, `chassis` no domain crate, and services never each other.
 
 use cargo_metadata::{Dependency, DependencyKind, Package};
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use cargo_metadata::Package;
 
-/// Something that is not as it must be.
+/// A fault, with its file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     path: String,

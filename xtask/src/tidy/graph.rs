@@ -1,4 +1,4 @@
-//! Directed graphs: their circles, and the longest way through them.
+//! Directed graphs: their cycles, and their longest path.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,28 +6,28 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// The sets of nodes that all reach each other, largest first; single nodes are none.
-pub(super) fn circles(graph: &Graph) -> Vec<BTreeSet<String>> {
+pub(super) fn cycles(graph: &Graph) -> Vec<BTreeSet<String>> {
     let reach: BTreeMap<&String, BTreeSet<&String>> =
         graph.keys().map(|node| (node, reached(graph, node))).collect();
-    let mut circles = BTreeSet::new();
+    let mut cycles = BTreeSet::new();
     for (node, reached) in &reach {
         let back = |other: &&&String| reach.get(**other).is_some_and(|reach| reach.contains(*node));
-        let circle: BTreeSet<String> = reached.iter().filter(back).map(|other| (*other).clone()).collect();
-        if circle.len() > 1 {
-            circles.insert(circle);
+        let cycle: BTreeSet<String> = reached.iter().filter(back).map(|other| (*other).clone()).collect();
+        if cycle.len() > 1 {
+            cycles.insert(cycle);
         }
     }
-    let mut circles: Vec<_> = circles.into_iter().collect();
-    circles.sort_by_key(|circle| std::cmp::Reverse(circle.len()));
-    circles
+    let mut cycles: Vec<_> = cycles.into_iter().collect();
+    cycles.sort_by_key(|cycle| std::cmp::Reverse(cycle.len()));
+    cycles
 }
 
-/// How many nodes the longest way has, a circle counted as one.
-pub(super) fn floors(graph: &Graph) -> usize {
-    let circles = circles(graph);
+/// The number of nodes on the longest path, a cycle counted as one.
+pub(super) fn depth(graph: &Graph) -> usize {
+    let cycles = cycles(graph);
     let name = |node: &String| {
-        let circle = circles.iter().find(|circle| circle.contains(node));
-        circle.and_then(BTreeSet::first).unwrap_or(node).clone()
+        let cycle = cycles.iter().find(|cycle| cycle.contains(node));
+        cycle.and_then(BTreeSet::first).unwrap_or(node).clone()
     };
     let mut merged = Graph::new();
     for (from, to) in graph {
@@ -48,7 +48,7 @@ fn height(graph: &Graph, node: &str, known: &mut BTreeMap<String, usize>) -> usi
     height
 }
 
-/// All nodes at the end of a way of at least one step.
+/// All nodes that are reached in at least one step.
 fn reached<'a>(graph: &'a Graph, from: &String) -> BTreeSet<&'a String> {
     let mut reached = BTreeSet::new();
     let mut waiting: Vec<&String> = graph[from].iter().collect();
@@ -74,16 +74,16 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_a_set_of_nodes_that_reach_each_other() {
-        let found = circles(&graph(&[("a", "b"), ("b", "c"), ("c", "b"), ("c", "d"), ("d", "e")]));
+    fn a_cycle_is_a_set_of_nodes_that_reach_each_other() {
+        let found = cycles(&graph(&[("a", "b"), ("b", "c"), ("c", "b"), ("c", "d"), ("d", "e")]));
         assert_eq!(found, [BTreeSet::from(["b".to_owned(), "c".to_owned()])]);
-        assert!(circles(&graph(&[("a", "b"), ("a", "c"), ("b", "c")])).is_empty());
+        assert!(cycles(&graph(&[("a", "b"), ("a", "c"), ("b", "c")])).is_empty());
     }
 
     #[test]
-    fn the_longest_way_counts_a_circle_once() {
-        assert_eq!(floors(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])), 3);
-        assert_eq!(floors(&graph(&[("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")])), 3);
-        assert_eq!(floors(&Graph::new()), 0);
+    fn the_longest_path_counts_a_cycle_once() {
+        assert_eq!(depth(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])), 3);
+        assert_eq!(depth(&graph(&[("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")])), 3);
+        assert_eq!(depth(&Graph::new()), 0);
     }
 }

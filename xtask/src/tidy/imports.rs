@@ -9,16 +9,16 @@ use super::{graph::Graph, modules::Modules};
 
 /// The first module is the root.
 const ROOT: usize = 0;
-/// How many re-exports are followed; a longer chain is a circle of its own.
+/// How many re-exports are followed; a longer chain is taken for a cycle.
 const DEPTH: usize = 16;
 
 /// The imports of a target.
 #[derive(Debug, Default)]
 pub(super) struct Imports {
-    /// From the importing file to the one that defines the item, with the paths that say so.
+    /// From the importing file to the one that defines the item, with the paths of the items.
     pub(super) files: BTreeMap<(PathBuf, PathBuf), BTreeSet<String>>,
-    /// The same between rooms: a file below the root's folder, with the folder of its name.
-    pub(super) rooms: Graph,
+    /// The same between the root's modules, each with the files in its folder.
+    pub(super) top_level: Graph,
     /// Paths of items that the root itself defines or re-exports, with the importing file.
     pub(super) through_root: BTreeSet<(PathBuf, String)>,
 }
@@ -35,8 +35,8 @@ impl Imports {
     pub(super) fn of(modules: &Modules) -> Self {
         let mut imports = Self::default();
         for (at, module) in modules.iter() {
-            if let Some(room) = module.path.first() {
-                imports.rooms.entry(room.clone()).or_default();
+            if let Some(name) = module.path.first() {
+                imports.top_level.entry(name.clone()).or_default();
             }
             let uses = module.contents.imports.iter().filter(|import| !import.passed_on);
             for import in uses {
@@ -63,7 +63,7 @@ impl Imports {
         if let (Some(from), Some(to)) = (from.path.first(), to.path.first())
             && from != to
         {
-            self.rooms.entry(from.clone()).or_default().insert(to.clone());
+            self.top_level.entry(from.clone()).or_default().insert(to.clone());
         }
     }
 

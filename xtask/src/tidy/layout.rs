@@ -28,21 +28,21 @@ fn is_ours(target: &Target) -> bool {
     target.is_lib() || target.is_bin() || target.is_test()
 }
 
-/// The circles of files, and the imports through the root.
+/// The cycles of files, and the imports through the root.
 pub(super) fn check(root: &Path, package: &Package) -> Result<Vec<Finding>> {
-    Ok(of(root, package)?.iter().flat_map(|(target, imports)| judge(target, imports)).collect())
+    Ok(of(root, package)?.iter().flat_map(|(target, imports)| findings(target, imports)).collect())
 }
 
-pub(super) fn judge(target: &Path, imports: &Imports) -> Vec<Finding> {
+pub(super) fn findings(target: &Path, imports: &Imports) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for circle in graph::circles(&imports.graph()) {
-        let inside = |file: &Path| circle.contains(&*file.to_string_lossy());
-        let ways = imports.files.iter().filter(|((from, to), _)| inside(from) && inside(to));
-        let ways = ways.map(|((from, to), paths)| {
+    for cycle in graph::cycles(&imports.graph()) {
+        let inside = |file: &Path| cycle.contains(&*file.to_string_lossy());
+        let edges = imports.files.iter().filter(|((from, to), _)| inside(from) && inside(to));
+        let edges = edges.map(|((from, to), paths)| {
             let paths: Vec<_> = paths.iter().map(String::as_str).collect();
             format!("\n    {} -> {}: {}", from.display(), to.display(), paths.join(", "))
         });
-        let what = format!("a circle of {} files{}", circle.len(), ways.collect::<String>());
+        let what = format!("a cycle of {} files{}", cycle.len(), edges.collect::<String>());
         findings.push(Finding::new(target.to_string_lossy(), what));
     }
     for (file, path) in &imports.through_root {

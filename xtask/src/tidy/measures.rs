@@ -1,4 +1,4 @@
-//! The sizes of a file and its functions, and what it shows to others without a word.
+//! The sizes of a file and its functions, and its public items without docs.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The files that pages name exist.
+//! The files that pages mention exist.
 
 use std::{
     collections::BTreeSet,
@@ -16,10 +16,10 @@ const DECISIONS: &str = "docs/adr";
 /// How files are named that a page may mention.
 const ENDINGS: [&str; 12] =
     [".css", ".json", ".lua", ".md", ".rs", ".sh", ".sql", ".toml", ".ts", ".tsx", ".yaml", ".yml"];
-/// Where a path may begin, instead of at the root: pages leave these away where the sense is clear.
+/// Where a path may begin, instead of at the root: pages may leave these out.
 const FOLDERS: [&str; 4] = ["crates", "services", "docs", "frontend"];
 
-/// The names of files that are not there.
+/// The mentioned files that do not exist.
 pub(super) fn check(root: &Path, sources: &[PathBuf]) -> Result<Vec<Finding>> {
     let mut pages: Vec<PathBuf> = PAGES.iter().map(PathBuf::from).collect();
     for entry in fs::read_dir(root.join(DECISIONS)).into_iter().flatten() {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leads_nowhere_is_found() {
+    fn a_missing_file_is_found() {
         let root = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let file = root.path().join(path);

@@ -13,16 +13,16 @@ use crate::terminal::print;
 
 /// Prints it.
 pub(super) fn print_all(root: &Path, packages: &[Package]) -> Result<()> {
-    print("target                              rooms  floors  circles  imports through its root");
+    print("target                            modules   depth   cycles  imports through its root");
     for package in packages {
         let targets = layout::of(root, package)?;
-        for (target, imports) in targets.iter().filter(|(_, imports)| !imports.rooms.is_empty()) {
+        for (target, imports) in targets.iter().filter(|(_, imports)| !imports.top_level.is_empty()) {
             print(&format!(
                 "{:<36}{:>5}{:>8}{:>9}{:>26}",
                 target.display(),
-                imports.rooms.len(),
-                graph::floors(&imports.rooms),
-                graph::circles(&imports.graph()).len(),
+                imports.top_level.len(),
+                graph::depth(&imports.top_level),
+                graph::cycles(&imports.graph()).len(),
                 imports.through_root.len(),
             ));
         }

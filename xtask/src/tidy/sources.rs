@@ -1,4 +1,4 @@
-//! Source files: short enough, each with its one sentence, nothing left for later.
+//! Source files: short enough, each with a doc comment, nothing unfinished.
 
 use std::{
     fs,
@@ -9,11 +9,11 @@ use anyhow::{Context, Result};
 
 use super::finding::Finding;
 
-const ROOMS: [&str; 4] = ["crates", "services", "xtask", "frontend"];
+const FOLDERS: [&str; 4] = ["crates", "services", "xtask", "frontend"];
 const NOT_OURS: [&str; 5] = ["node_modules", "build", "dist", "target", ".react-router"];
 const EXTENSIONS: [&str; 3] = ["rs", "ts", "tsx"];
 
-const MOST_LINES: usize = 600;
+const MAX_LINES: usize = 600;
 
 /// Words for what is not done; written in two parts so that this file passes.
 const UNFINISHED: [&str; 5] = [
@@ -27,21 +27,21 @@ const UNFINISHED: [&str; 5] = [
 /// All source files, in the order of their paths.
 pub(super) fn files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for room in ROOMS {
-        collect(&root.join(room), &mut files)?;
+    for folder in FOLDERS {
+        collect(&root.join(folder), &mut files)?;
     }
     files.sort();
     Ok(files)
 }
 
-/// Everything about the sources that is not as it must be.
+/// All faults of the sources.
 pub(super) fn check(root: &Path, files: &[PathBuf]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for file in files {
         let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         let path = file.strip_prefix(root).unwrap_or(file);
         findings
-            .extend(judge(path, &text).into_iter().map(|what| Finding::new(path.to_string_lossy(), what)));
+            .extend(faults(path, &text).into_iter().map(|what| Finding::new(path.to_string_lossy(), what)));
     }
     Ok(findings)
 }
@@ -61,17 +61,17 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn judge(path: &Path, text: &str) -> Vec<String> {
+fn faults(path: &Path, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let lines = text.lines().count();
-    if lines > MOST_LINES {
-        faults.push(format!("{lines} lines; {MOST_LINES} are the most"));
+    if lines > MAX_LINES {
+        faults.push(format!("{lines} lines; at most {MAX_LINES}"));
     }
     if needs_doc(path) && !has_doc(text) {
         faults.push("no `//!` that says what the module is".to_owned());
     }
     for (number, line) in (1..).zip(text.lines()) {
-        let found = UNFINISHED.iter().filter(|word| holds(line, word));
+        let found = UNFINISHED.iter().filter(|word| has_word(line, word));
         faults.extend(found.map(|word| format!("line {number} has {word}")));
     }
     faults
@@ -95,7 +95,7 @@ fn has_doc(text: &str) -> bool {
 }
 
 /// Whether the word is in the line by itself, not as a part of a longer one.
-fn holds(line: &str, word: &str) -> bool {
+fn has_word(line: &str, word: &str) -> bool {
     let is_part = |neighbour: Option<char>| neighbour.is_some_and(|c| c.is_alphanumeric() || c == '_');
     line.match_indices(word).any(|(at, _)| {
         let (before, after) = (line[..at].chars().next_back(), line[at + word.len()..].chars().next());
@@ -109,13 +109,13 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(path: &str, text: &str, faults: usize) {
-        let found = judge(Path::new(path), text);
-        assert_eq!(found.len(), faults, "{path}: {found:?}");
+    fn check(path: &str, text: &str, expected: usize) {
+        let found = faults(Path::new(path), text);
+        assert_eq!(found.len(), expected, "{path}: {found:?}");
     }
 
     #[test]
-    fn a_module_says_what_it_is() {
+    fn a_module_has_a_doc_comment() {
         check("crates/a/src/lib.rs", "//! Something.\n", 0);
         check("crates/a/src/lib.rs", "#![no_std]\n\n//! Something.\n", 0);
         check("crates/a/src/lib.rs", "use std::fs;\n//! late\n", 1);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn of_tests_only_the_programs_say_what_they_are() {
+    fn of_tests_only_the_programs_need_one() {
         check("crates/a/src/session/tests.rs", "use super::*;\n", 0);
         check("crates/a/tests/whole.rs", "use a;\n", 1);
         check("crates/a/tests/it/main.rs", "mod b;\n", 1);
@@ -132,13 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn six_hundred_lines_are_the_most() {
+    fn six_hundred_lines_are_the_maximum() {
         check("frontend/app/long.ts", &"x\n".repeat(600), 0);
         check("frontend/app/long.ts", &"x\n".repeat(601), 1);
     }
 
     #[test]
-    fn what_is_not_done_does_not_stay() {
+    fn unfinished_work_is_found() {
         for word in UNFINISHED {
             check("frontend/app/a.ts", &format!("  // {word} this"), 1);
         }

@@ -30,7 +30,7 @@ impl Admin {
         value(&text, name).with_context(|| format!("{host} has no metric {name}"))
     }
 
-    /// How often a gateway has read Postgres for its sessions, if it can be asked.
+    /// How often a gateway has read Postgres for its sessions; none without its admin port.
     pub(super) async fn replay_reads(gateway: Option<&Self>) -> anyhow::Result<Option<f64>> {
         match gateway {
             Some(gateway) => gateway.metric("rowcast_gateway_replay_reads_total").await.map(Some),

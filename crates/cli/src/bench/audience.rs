@@ -24,7 +24,7 @@ use crate::live::Live;
 /// How many sockets are opened at a time.
 const OPENING: usize = 32;
 
-/// After everything has come, doubled readings get this long to show.
+/// After everything has arrived, duplicate readings get this long to show.
 pub(super) const GRACE: Duration = Duration::from_millis(250);
 
 /// What a client received, in the order of arrival.
@@ -38,7 +38,7 @@ pub(super) struct Received {
     pub(super) follows: Follows,
     /// Where to resume.
     pub(super) pos: Option<Position>,
-    /// How many `gap`s the gateway reported of.
+    /// How many `gap`s the gateway sent.
     pub(super) gaps: u64,
     /// Why the connection ended, if it did.
     pub(super) ended: Option<String>,
@@ -70,7 +70,7 @@ pub(super) struct Audience {
 }
 
 impl Audience {
-    /// Opens the clients; comes back when all are attached.
+    /// Opens the clients; returns when all are attached.
     pub(super) async fn open(
         gateway: Address,
         clients: usize,
@@ -80,7 +80,7 @@ impl Audience {
         let (phase, phases) = watch::channel(Phase::Listen);
         let (completed, complete) = mpsc::unbounded_channel();
         let (attached, all_attached) = oneshot::channel();
-        let (give, result) = oneshot::channel();
+        let (send_result, result) = oneshot::channel();
         thread::Builder::new().name("audience".to_owned()).spawn(move || {
             let listening = async {
                 let scratch = Rc::new(RefCell::new(vec![0; SCRATCH_BYTES]));
@@ -93,7 +93,7 @@ impl Audience {
             let result = runtime
                 .context("the clients' runtime")
                 .and_then(|runtime| LocalSet::new().block_on(&runtime, listening));
-            let _ = give.send(result);
+            let _ = send_result.send(result);
         })?;
         let audience = Self { phase, complete, result, clients };
         match all_attached.await {

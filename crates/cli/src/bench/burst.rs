@@ -1,4 +1,4 @@
-//! `rowcast bench burst`: how fast the gateway brings what waits in Redis to its sockets.
+//! `rowcast bench burst`: how fast the gateway delivers a backlog from Redis to its sockets.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use super::{
     admin::Admin,
     audience::{Audience, Received},
     clock::Clock,
+    faults::Faults,
     follows::Follows,
     ledger::Ledger,
     limit::fanout,
@@ -19,19 +20,18 @@ use super::{
     processes,
     round::round,
     socket::Address,
-    verdict::Verdict,
 };
 use crate::args::{BenchBurst, Load};
 
-/// How long the listener gets to forward everything when it cannot be asked.
+/// How long the listener gets to forward everything without an admin address.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// How long it gets when it can be asked.
+/// How long it gets with one.
 const FORWARDED_WITHIN: Duration = Duration::from_secs(60);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// From going on until every client has everything.
+/// From the gateway's resumption until every client has everything.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The report.
@@ -39,21 +39,21 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub(super) struct Burst {
     schema: u32,
     clients: u32,
-    /// Answered with 201 while the gateway stood still.
+    /// Answered with 201 while the gateway was stopped.
     pub(super) readings: u64,
     /// POSTs that were not answered with 201.
     not_stored: u64,
     pub(super) deliveries: u64,
     /// From the first arrival at any client to the last.
     pub(super) deliveries_per_s: f64,
-    /// From the gateway's going on to the first arrival.
+    /// From the gateway's resumption to the first arrival.
     first_ms: f64,
-    /// From the gateway's going on to the last arrival.
+    /// From the gateway's resumption to the last arrival.
     last_ms: f64,
-    /// How long the gateway stood still.
+    /// How long the gateway was stopped.
     stopped_ms: f64,
     #[serde(flatten)]
-    pub(super) ledger: Verdict,
+    pub(super) ledger: Faults,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<Fanout>,
     /// Of the bare fan-out's deliveries.
@@ -61,7 +61,7 @@ pub(super) struct Burst {
     share: Option<f64>,
 }
 
-/// Stops the gateway, writes, lets it go on.
+/// Stops the gateway, writes, and resumes it.
 pub(super) async fn measure(options: &BenchBurst) -> anyhow::Result<Burst> {
     let pid = options.pid.map_or_else(|| processes::only("ws-gateway"), Ok)?;
     let gateway = Address::parse(&options.gateway.url)?;
@@ -72,11 +72,11 @@ pub(super) async fn measure(options: &BenchBurst) -> anyhow::Result<Burst> {
     let stopped_at = clock.micros();
     let sent = tokio::select! {
         sent = fill(options, clock) => sent?,
-        // the gateway must not stay as it is
+        // the gateway must not stay stopped
         interrupted = tokio::signal::ctrl_c() => { interrupted?; bail!("interrupted") }
     };
     let ledger = Arc::new(Ledger::new(&sent.writes));
-    let went_on = clock.micros();
+    let resumed_at = clock.micros();
     drop(stopped);
     audience.settle(ledger.clone(), LIMIT).await;
     let received = audience.close().await?;
@@ -85,11 +85,11 @@ pub(super) async fn measure(options: &BenchBurst) -> anyhow::Result<Burst> {
         clients: options.clients,
         readings: ledger.len() as u64,
         not_stored: sent.not_stored(),
-        stopped_ms: (went_on - stopped_at) as f64 / 1_000.0,
-        ledger: Verdict::of(&ledger, &received),
+        stopped_ms: (resumed_at - stopped_at) as f64 / 1_000.0,
+        ledger: Faults::of(&ledger, &received),
         ..Burst::default()
     };
-    burst.count(&received, went_on);
+    burst.count(&received, resumed_at);
     if options.with_limit {
         burst.compare(fanout::measure(options.clients, &limit_load(options)).await?);
     }
@@ -160,11 +160,11 @@ impl Drop for Stopped {
 }
 
 impl Burst {
-    fn count(&mut self, received: &[Received], went_on: u64) {
+    fn count(&mut self, received: &[Received], resumed_at: u64) {
         let moments = received.iter().flat_map(|client| &client.moments).map(|(_, at)| *at);
         let (Some(first), Some(last)) = (moments.clone().min(), moments.max()) else { return };
         self.deliveries = received.iter().map(|client| client.ids.len() as u64).sum();
-        let since = |at: u64| at.saturating_sub(went_on) as f64 / 1_000.0;
+        let since = |at: u64| at.saturating_sub(resumed_at) as f64 / 1_000.0;
         (self.first_ms, self.last_ms) = (since(first), since(last));
         // all in one read would be no time at all
         self.deliveries_per_s = round(self.deliveries as f64 * 1e6 / (last - first).max(1) as f64);
@@ -188,7 +188,7 @@ impl Burst {
                 self.readings, self.clients, self.deliveries_per_s
             ),
             format!(
-                "first arrival {:.0} ms after the gateway went on, last {:.0} ms; it had stood still for {:.0} ms",
+                "first arrival {:.0} ms after the gateway was resumed, last {:.0} ms; it was stopped for {:.0} ms",
                 self.first_ms, self.last_ms, self.stopped_ms
             ),
             format!("ledger  {}", self.ledger.text()),

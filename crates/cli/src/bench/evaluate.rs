@@ -2,12 +2,12 @@
 
 use super::{
     audience::Received,
+    faults::Faults,
     histogram::{Histogram, Summary},
     ledger::Ledger,
     load::{Outcome, Plan, Request, Sent},
     report::{Latencies, Report},
     round::round,
-    verdict::Verdict,
 };
 
 /// Adds them up.
@@ -33,7 +33,7 @@ pub(super) fn evaluate(plan: &Plan, sent: &Sent, ledger: &Ledger, received: &[Re
         refused: count(Outcome::Refused),
         failed: count(Outcome::Failed),
         unsent: sent.unsent,
-        ledger: Verdict::of(ledger, received),
+        ledger: Faults::of(ledger, received),
         drain_ms: arrivals.last.saturating_sub(last_answer) as f64 / 1_000.0,
         latency_ms: Latencies {
             from_201: arrivals.from_201.summary(),

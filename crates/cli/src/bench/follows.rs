@@ -6,7 +6,7 @@ pub(super) enum Follows {
     /// Whatever is stored.
     #[default]
     Everything,
-    /// So many of the load's sensors, from this one on; behind the last comes the first.
+    /// A number of the load's sensors, from this one on, wrapping around.
     Some {
         /// The first one's number.
         first: u32,
@@ -28,7 +28,7 @@ impl Follows {
         }
     }
 
-    /// Whether the readings of the load's sensor with this number come.
+    /// Whether the client receives the load's sensor with this number.
     pub(super) fn has(&self, sensor: u32) -> bool {
         match self {
             Self::Everything => true,
@@ -52,9 +52,9 @@ mod tests {
             let follows = Follows::Some { first, count: 4, of: 10 };
             let has: Vec<String> =
                 (0..10).filter(|number| follows.has(*number)).map(|n| sensor(u64::from(n))).collect();
-            let mut asked = follows.sensors();
-            asked.sort();
-            assert_eq!(has, asked, "from {first}");
+            let mut sensors = follows.sensors();
+            sensors.sort();
+            assert_eq!(has, sensors, "from {first}");
         }
     }
 }

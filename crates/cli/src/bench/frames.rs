@@ -1,4 +1,4 @@
-//! WebSocket frames of a server, cut out of what the socket gave, without copying whole ones.
+//! WebSocket frames of a server in the bytes of a socket, without copying whole ones.
 
 use thiserror::Error;
 
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn control_frames_and_faults_are_told_apart() {
+    fn control_frames_and_faults_are_distinguished() {
         check(&[0x89, 2, b'h', b'i'], Ok(Frame::Ping(b"hi")));
         check(&[0x8a, 0], Ok(Frame::Other));
         check(&[0x88, 2, 0x03, 0xf4], Ok(Frame::Close(1012)));

@@ -78,7 +78,7 @@ pub(super) async fn measure(options: &BenchHandshakes) -> anyhow::Result<Handsha
 struct Opener {
     gateway: Address,
     clock: Clock,
-    /// When no more is begun.
+    /// When it begins no more.
     until: u64,
     most: u64,
     begun: Cell<u64>,
@@ -88,7 +88,7 @@ struct Opener {
 }
 
 impl Opener {
-    /// One after the other.
+    /// Opens and closes one after the other.
     async fn run(&self) {
         while self.clock.micros() < self.until && self.begun.get() < self.most {
             let nth = self.begun.replace(self.begun.get() + 1);

@@ -57,7 +57,7 @@ impl Connection {
     }
 }
 
-/// Asks for a small text on a connection of its own.
+/// Gets a small text on a connection of its own.
 pub(super) async fn get(server: &Address, path: &str) -> anyhow::Result<(u16, String)> {
     let mut stream = server.connect().await.with_context(|| format!("connecting to {}", server.host()))?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.host());
@@ -76,14 +76,14 @@ fn status(head: &str) -> anyhow::Result<u16> {
 /// The answer, if it is whole. The servers measured here send a Content-Length, never chunks.
 fn parse(answer: &[u8]) -> anyhow::Result<Option<Answered>> {
     let Some(end) = memchr::memmem::find(answer, b"\r\n\r\n") else { return Ok(None) };
-    let head = std::str::from_utf8(&answer[..end]).context("the answer's head is no text")?;
+    let head = std::str::from_utf8(&answer[..end]).context("the answer's head is not text")?;
     let status = status(head)?;
     let length = head
         .lines()
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .context("the answer has no Content-Length")?;
-    let length: usize = length.1.trim().parse().context("the answer's Content-Length is no number")?;
+    let length: usize = length.1.trim().parse().context("the answer's Content-Length is not a number")?;
     let Some(body) = answer[end + 4..].get(..length) else { return Ok(None) };
     let ids = if status == 201 { ids(body) } else { Vec::new() };
     Ok(Some(Answered { status, ids }))

@@ -1,4 +1,4 @@
-//! `rowcast bench idle`: what a client costs on which nothing happens, and what is left of it when it has gone.
+//! `rowcast bench idle`: the memory of an idle client, and how much of it is released after it has left.
 
 use std::{cell::RefCell, io, time::Duration};
 
@@ -42,9 +42,9 @@ pub(super) struct Idle {
     disconnected: usize,
     /// CPU seconds a second while the clients were held.
     cores_while_held: f64,
-    /// When all have gone, and the gateway has had its time.
+    /// At the end of the time for the release.
     rss_left_bytes: u64,
-    /// How long it took until nine tenths were given back; none if they were not.
+    /// Seconds until nine tenths were released; none if they were not.
     given_back_s: Option<f64>,
 }
 
@@ -70,11 +70,11 @@ pub(super) async fn measure(options: &BenchIdle) -> anyhow::Result<Idle> {
     let disconnected = clients.iter().filter(|client| has_ended(client)).count();
     drop(clients);
     let grown = after.rss_bytes.saturating_sub(before.rss_bytes);
-    let (left, given_back) = (Instant::now(), before.rss_bytes + grown / 10);
+    let (left, released) = (Instant::now(), before.rss_bytes + grown / 10);
     let mut given_back_s = None;
     while given_back_s.is_none() && left.elapsed() < options.release {
         sleep(Duration::from_millis(250)).await;
-        given_back_s = (usage()?.rss_bytes <= given_back).then(|| round(left.elapsed().as_secs_f64()));
+        given_back_s = (usage()?.rss_bytes <= released).then(|| round(left.elapsed().as_secs_f64()));
     }
     Ok(Idle {
         schema: 1,
@@ -119,7 +119,7 @@ async fn open(
     client.write_all(format!("{request}Host: {}\r\n\r\n", gateway.host()).as_bytes()).await?;
     let mut answer = Vec::with_capacity(1 << 10);
     while memchr::memmem::find(&answer, answered.as_bytes()).is_none() {
-        ensure!(answer.len() < ANSWER_BYTES, "the gateway's answer is another: {answer:.200?}");
+        ensure!(answer.len() < ANSWER_BYTES, "unexpected answer of the gateway: {answer:.200?}");
         ensure!(client.read_buf(&mut answer).await? > 0, "the gateway closed");
     }
     Ok(client)
@@ -140,13 +140,13 @@ impl Idle {
     /// For people.
     pub(super) fn text(&self) -> String {
         let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
-        let given_back = match self.given_back_s {
-            Some(after) => format!("nine tenths given back after {after:.1} s"),
-            None => "nine tenths not given back".to_owned(),
+        let released = match self.given_back_s {
+            Some(after) => format!("nine tenths released after {after:.1} s"),
+            None => "nine tenths not released".to_owned(),
         };
         format!(
             "{} idle clients ({}): {:.0} bytes each ({:.1} MiB before, {:.1} MiB after, {} disconnected), {:.2} cores; \
-             when they had gone {:.1} MiB, {given_back}",
+             after they left {:.1} MiB, {released}",
             self.clients,
             self.form,
             self.bytes_per_client,

@@ -60,7 +60,7 @@ impl Ledger {
         self.writes.len()
     }
 
-    /// Ids that two answers gave.
+    /// Ids in two answers.
     pub(super) fn repeated(&self) -> u64 {
         self.repeated
     }
@@ -84,7 +84,7 @@ pub(super) struct Account {
     newest: Vec<u32>,
     missing: usize,
     order: u64,
-    /// Arrivals of a reading that had come already.
+    /// Duplicate arrivals.
     pub(super) twice: u64,
     /// Arrivals of what no 201 of this run named: another writer's, or a POST whose answer was lost.
     pub(super) foreign: u64,

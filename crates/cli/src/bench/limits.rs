@@ -1,10 +1,10 @@
-//! What the machine can do with nothing in between, and what share of it a run was.
+//! The limits of this machine without Rowcast, and a run as shares of them.
 
 use serde::Serialize;
 
 use super::{histogram::Summary, round::round};
 
-/// What this machine can do with nothing in between.
+/// The limits of this machine without Rowcast.
 #[derive(Debug, Serialize)]
 pub(super) struct Limits {
     pub(super) schema: u32,
@@ -30,7 +30,7 @@ pub(super) struct Http {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Database {
-    /// INSERT … SELECT FROM unnest of 64 rows: the best of 1, 2 and 4 clients, but never with more rows under way
+    /// INSERT … SELECT FROM unnest of 64 rows: the best of 1, 2 and 4 clients, but never with more rows in flight
     /// than the load's connections can have.
     pub(super) unnest: Inserts,
     /// INSERT of one row by 64 clients, prepared.

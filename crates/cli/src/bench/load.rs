@@ -13,20 +13,20 @@ use super::{
 };
 use crate::args::{Load, Posts};
 
-/// An answer is not waited for any longer.
+/// No answer is awaited for longer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// What is planned but could not be sent by then, for the server is too slow, is counted and not sent.
+/// Planned POSTs that a slow server has not let through by then are counted and not sent.
 const OVERTIME: Duration = Duration::from_secs(10);
 
 /// When requests are sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pace {
-    /// So many requests a second over all connections.
+    /// This many requests a second over all connections.
     Planned(f64),
-    /// Each connection sends when its last answer has come.
+    /// Each connection sends after its last answer.
     Max,
-    /// The same, until so many requests are sent.
+    /// The same, until this many requests are sent.
     Posts(u64),
 }
 
@@ -100,7 +100,7 @@ impl Plan {
         }
     }
 
-    /// So many readings, to the next full request, as fast as they are taken, however long that takes.
+    /// This many readings, rounded up to full requests, as fast as they are taken, however long that takes.
     pub(super) fn of_readings(ingest: Address, readings: u32, posts: &Posts, clock: Clock) -> Self {
         let start = clock.micros();
         Self {
@@ -115,16 +115,13 @@ impl Plan {
         }
     }
 
-    /// When a connection's request number `turn` is due, if there is one.
-    fn due(&self, lane: u64, turn: u64) -> Option<u64> {
+    /// When a connection's request number `nth` is due, if there is one.
+    fn due(&self, lane: u64, nth: u64) -> Option<u64> {
+        let of_all = nth * self.connections + lane;
         let due = match self.pace {
-            Pace::Max => self.clock.micros(),
-            Pace::Posts(posts) if turn * self.connections + lane >= posts => return None,
-            Pace::Posts(_) => self.clock.micros(),
-            Pace::Planned(per_second) => {
-                let nth = (turn * self.connections + lane) as f64;
-                self.start + (nth * 1e6 / per_second) as u64
-            }
+            Pace::Posts(posts) if of_all >= posts => return None,
+            Pace::Max | Pace::Posts(_) => self.clock.micros(),
+            Pace::Planned(per_second) => self.start + (of_all as f64 * 1e6 / per_second) as u64,
         };
         (due < self.window.to).then_some(due)
     }
@@ -168,8 +165,8 @@ impl Lane {
         let clock = self.plan.clock;
         let over = self.plan.window.to.saturating_add(OVERTIME.as_micros() as u64);
         let (mut sent, mut connection) = (Sent::default(), None);
-        for turn in 0.. {
-            let Some(planned) = self.plan.due(self.lane, turn) else { break };
+        for nth in 0.. {
+            let Some(planned) = self.plan.due(self.lane, nth) else { break };
             let now = clock.micros();
             if now > over {
                 sent.unsent += 1;
@@ -196,7 +193,7 @@ impl Lane {
                 Ok(Ok(_)) => Outcome::Refused,
                 Ok(Err(_)) | Err(_) => {
                     connection = None;
-                    // a server that is away refuses at once: without a pause this would be a busy loop
+                    // an unreachable server refuses at once: without a pause this would be a busy loop
                     time::sleep(Duration::from_millis(20)).await;
                     Outcome::Failed
                 }
@@ -260,8 +257,8 @@ mod tests {
         let mut due: Vec<u64> = (0..4)
             .flat_map(|lane| {
                 (0..)
-                    .map_while(move |turn| Some((lane, turn)))
-                    .map_while(|(lane, turn)| plan.due(lane, turn))
+                    .map_while(move |nth| Some((lane, nth)))
+                    .map_while(|(lane, nth)| plan.due(lane, nth))
                     .collect::<Vec<_>>()
             })
             .collect();
@@ -272,7 +269,7 @@ mod tests {
     #[test]
     fn a_number_of_posts_is_shared_by_the_connections() {
         let plan = plan(4, 4, Pace::Posts(10));
-        let posts = |lane| (0..).take_while(|turn| plan.due(lane, *turn).is_some()).count();
+        let posts = |lane| (0..).take_while(|nth| plan.due(lane, *nth).is_some()).count();
         assert_eq!([0, 1, 2, 3].map(posts), [3, 3, 2, 2]);
     }
 

@@ -8,10 +8,10 @@ use tokio::{io::AsyncWriteExt, process::Command};
 /// The table that [`CREATE`] makes.
 pub(super) const TABLE: &str = "rowcast_bench_limit.readings";
 
-/// Takes it away.
+/// Drops it.
 pub(super) const DROP: &str = "drop schema if exists rowcast_bench_limit cascade";
 
-/// Makes `rowcast_bench_limit.readings`: the columns, checks and indexes of public.sensor_readings.
+/// Creates `rowcast_bench_limit.readings`: the columns, checks and indexes of public.sensor_readings.
 pub(super) const CREATE: &str = r#"
 drop schema if exists rowcast_bench_limit cascade;
 create schema rowcast_bench_limit;
@@ -91,7 +91,7 @@ impl Tools {
         command.args(["--no-vacuum", "--protocol", "prepared", "--file", "/dev/stdin"]);
         command.args(["--client", &clients.to_string(), "--time", &seconds]).arg(url);
         let report = output(&mut command, script).await?;
-        tps(&report).with_context(|| format!("pgbench gave no tps: {report}"))
+        tps(&report).with_context(|| format!("pgbench reported no tps: {report}"))
     }
 }
 

@@ -10,7 +10,7 @@ use nix::{
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-/// Watched without being asked for. A process may have several instances; they are added up.
+/// Measured by default. A process may have several instances; they are added up.
 const KNOWN: [&str; 5] = ["ingest", "ws-gateway", "notify-listener", "redis-server", "postgres"];
 
 /// The kernel's USER_HZ, 100 on every architecture that we run on.
@@ -157,11 +157,11 @@ pub(super) fn only(name: &str) -> anyhow::Result<u32> {
 pub(super) fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {
     // kill(0) and kill(-1) would reach others
     let target = i32::try_from(pid).ok().filter(|pid| *pid > 1);
-    let target = target.with_context(|| format!("{pid} is no process that can be signalled"))?;
+    let target = target.with_context(|| format!("process {pid} cannot be signalled"))?;
     kill(Pid::from_raw(target), signal).with_context(|| format!("sending {signal} to process {pid}"))
 }
 
-/// Kills a process, and waits until it runs no more.
+/// Kills a process, and waits until it has ended.
 pub(super) async fn kill_and_wait(pid: u32) -> anyhow::Result<()> {
     signal(pid, Signal::SIGKILL)?;
     let until = Instant::now() + DEAD_WITHIN;
@@ -172,7 +172,7 @@ pub(super) async fn kill_and_wait(pid: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A zombie that its parent has not reaped yet runs no more.
+/// A zombie that its parent has not reaped yet has ended.
 pub(super) fn is_running(pid: u32) -> bool {
     stat(pid).is_some_and(|(_, fields)| fields.first().is_some_and(|state| state != "Z"))
 }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_has_is_an_error() {
+    fn a_name_of_no_process_is_an_error() {
         assert!(only("no such process").is_err());
     }
 }

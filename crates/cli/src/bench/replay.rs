@@ -1,4 +1,4 @@
-//! `rowcast bench replay`: how fast the gateway gives one client what it missed.
+//! `rowcast bench replay`: how fast the gateway replays to one client what it missed.
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
@@ -10,17 +10,17 @@ use super::{
     admin::Admin,
     audience::{Audience, Received},
     clock::Clock,
+    faults::Faults,
     follows::Follows,
     ledger::{Account, Ledger},
     load::Plan,
     resumer::Resumer,
     round::round,
     socket::{Address, SCRATCH_BYTES, Socket},
-    verdict::Verdict,
 };
 use crate::{args::BenchReplay, live::Live};
 
-/// What the readings take to come to a client live, and again in the replay, at most.
+/// For the delivery of the readings to the live client, and again for the replay.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// The report.
@@ -40,10 +40,10 @@ pub(super) struct Replay {
     /// Reads of Postgres that the gateway made meanwhile; absent without its admin address.
     #[serde(skip_serializing_if = "Option::is_none")]
     postgres_reads: Option<f64>,
-    /// What the client had that was there all the time.
-    pub(super) live: Verdict,
-    /// What the client had that resumed.
-    pub(super) resumed: Verdict,
+    /// Of the client that was connected all the time.
+    pub(super) live: Faults,
+    /// Of the client that resumed.
+    pub(super) resumed: Faults,
 }
 
 /// Notes a position, writes, and resumes from there with a fresh client.
@@ -59,7 +59,7 @@ pub(super) async fn measure(options: &BenchReplay, limit: Duration) -> anyhow::R
     let sent = Plan::of_readings(ingest, options.readings, &options.posts, clock).run().await;
     let ledger = Arc::new(Ledger::new(&sent.writes));
     audience.settle(ledger.clone(), limit).await;
-    let live = Verdict::of(&ledger, &audience.close().await?);
+    let live = Faults::of(&ledger, &audience.close().await?);
     let reads = Admin::replay_reads(admin.as_ref()).await?;
     let before =
         Received { pos, account: Account::new(&ledger, &Follows::Everything), ..Received::default() };
@@ -78,7 +78,7 @@ pub(super) async fn measure(options: &BenchReplay, limit: Duration) -> anyhow::R
         replay_ms,
         postgres_reads: reads.map(|(before, after)| after - before),
         live,
-        resumed: Verdict::of(&ledger, &[received]),
+        resumed: Faults::of(&ledger, &[received]),
     })
 }
 

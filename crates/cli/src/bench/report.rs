@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::{
+    faults::Faults,
     histogram::Summary,
     limits::{Limits, Shares},
     processes::Row,
     slow::Slow,
-    verdict::Verdict,
 };
 use crate::args::BenchRun;
 
@@ -35,7 +35,7 @@ pub(super) struct Report {
     /// POSTs that were planned, but not sent 10 s after the end.
     pub(super) unsent: u64,
     #[serde(flatten)]
-    pub(super) ledger: Verdict,
+    pub(super) ledger: Faults,
     /// From the last 201 to the last delivery.
     pub(super) drain_ms: f64,
     pub(super) latency_ms: Latencies,
@@ -96,7 +96,7 @@ impl Options {
 }
 
 impl Report {
-    /// Adds what the machine can do, and what share of it this was.
+    /// Adds the limits of the machine, and this run as shares of them.
     pub(super) fn compare(&mut self, limit: Limits) {
         self.shares = Some(limit.shares(self.readings_per_s, self.deliveries_per_s));
         self.limit = Some(limit);

@@ -12,6 +12,7 @@ use super::{
     admin::Admin,
     audience::{Audience, Received},
     clock::Clock,
+    faults::Faults,
     follows::Follows,
     frames::Frame,
     histogram::{Histogram, Summary},
@@ -21,7 +22,6 @@ use super::{
     resumer::{Resumer, Times},
     scan::IdScanner,
     socket::{Address, Read, SCRATCH_BYTES, Socket},
-    verdict::Verdict,
 };
 use crate::{args::BenchResume, live::Live};
 
@@ -47,13 +47,13 @@ pub(super) struct Resume {
     had: Had,
     /// Of each client, from the first connect of all until it was live and had everything.
     pub(super) ms: Summary,
-    /// Clients that were not so within two minutes.
+    /// Clients that were not within two minutes.
     pub(super) incomplete: u64,
     /// Reads of Postgres that the other gateway made meanwhile; absent without its admin address.
     #[serde(skip_serializing_if = "Option::is_none")]
     postgres_reads: Option<f64>,
     #[serde(flatten)]
-    pub(super) ledger: Verdict,
+    pub(super) ledger: Faults,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -62,7 +62,7 @@ struct Had {
     most: usize,
 }
 
-/// Opens clients at one gateway, kills it, writes, and lets all come back at once at the other.
+/// Opens clients at one gateway, kills it, writes, and lets all reconnect at once to the other.
 pub(super) async fn measure(options: &BenchResume, limit: Duration) -> anyhow::Result<Resume> {
     let pid = options.pid.map_or_else(|| processes::only("ws-gateway"), Ok)?;
     let gateway = Address::parse(&options.gateway.url)?;
@@ -79,13 +79,13 @@ pub(super) async fn measure(options: &BenchResume, limit: Duration) -> anyhow::R
     // the readings are on their way: some clients have some of them
     processes::kill_and_wait(pid).await?;
     let after = plan.run().await;
-    let ledger = Arc::new(Ledger::new(&one_after_the_other(&before, &after)));
+    let ledger = Arc::new(Ledger::new(&all_writes(&before, &after)));
     audience.settle(ledger.clone(), NOTICED_WITHIN).await;
     let received = audience.close().await?;
     let had = Had::of(&received).context("there is a client")?;
     let reads = Admin::replay_reads(admin.as_ref()).await?;
     let first = clock.micros();
-    let returned = all_at_once(&Resumer::new(&other, &ledger, clock), received, limit).await;
+    let returned = resume_all(&Resumer::new(&other, &ledger, clock), received, limit).await;
     let reads = reads.zip(Admin::replay_reads(admin.as_ref()).await?);
     let mut times = Histogram::default();
     returned.iter().filter_map(|(_, times)| times.complete).for_each(|at| times.record(at - first));
@@ -100,7 +100,7 @@ pub(super) async fn measure(options: &BenchResume, limit: Duration) -> anyhow::R
         ms,
         incomplete: u64::from(options.clients) - ms.count,
         postgres_reads: reads.map(|(before, after)| after - before),
-        ledger: Verdict::of(&ledger, &received),
+        ledger: Faults::of(&ledger, &received),
     })
 }
 
@@ -136,18 +136,18 @@ impl Probe {
 }
 
 /// Everything that was written, in its order.
-fn one_after_the_other(before: &Sent, after: &Sent) -> Vec<Write> {
+fn all_writes(before: &Sent, after: &Sent) -> Vec<Write> {
     before.writes.iter().chain(&after.writes).copied().collect()
 }
 
-async fn all_at_once(
+async fn resume_all(
     resumer: &Resumer<'_>,
     received: Vec<Received>,
     limit: Duration,
 ) -> Vec<(Received, Times)> {
-    let coming: FuturesUnordered<_> =
+    let resuming: FuturesUnordered<_> =
         received.into_iter().map(|received| resumer.resume(received, limit)).collect();
-    coming.collect().await
+    resuming.collect().await
 }
 
 impl Had {

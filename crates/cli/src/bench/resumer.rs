@@ -1,4 +1,4 @@
-//! A client that comes back: it resumes, until it is live and has what it must have.
+//! A client that reconnects: it resumes until it is live and has everything.
 
 use std::{cell::RefCell, time::Duration};
 
@@ -25,14 +25,14 @@ pub(super) struct Resumer<'a> {
     scanner: IdScanner,
 }
 
-/// When it was so, in microseconds of the clock.
+/// In microseconds of the clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Times {
     /// `ok`.
     pub(super) attached: Option<u64>,
     /// `live`.
     pub(super) live: Option<u64>,
-    /// Live, and everything had come.
+    /// Live, and everything had arrived.
     pub(super) complete: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Resumer<'a> {
         Self { gateway, ledger, clock, scratch, scanner: IdScanner::new() }
     }
 
-    /// Goes on from where a client was, until it has everything or at the limit; then doubled readings get a moment
+    /// Continues from where a client was, until it has everything or at the limit; then duplicate readings get a moment
     /// to show.
     pub(super) async fn resume(&self, mut received: Received, limit: Duration) -> (Received, Times) {
         let mut times = Times::default();

@@ -23,12 +23,12 @@ use crate::live::Live;
 const RECEIVE_BYTES: u32 = 4 << 10;
 
 /// What is read at a time.
-const BITE: usize = 1_000;
+const READ_BYTES: usize = 1_000;
 
 /// Between two reads.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// On one machine, the answer to a ping at a connection that is no more comes at once.
+/// On one machine, a ping on a closed connection is reset at once.
 const RESET_WITHIN: Duration = Duration::from_millis(250);
 
 /// How many there were, and how they ended.
@@ -58,7 +58,7 @@ impl SlowReaders {
         Ok(Self { leave, readers })
     }
 
-    /// Closes them; how many were still open.
+    /// Closes them; returns how many were still open.
     pub(super) async fn close(self) -> Slow {
         self.leave.send_replace(true);
         let lasted = self.readers.join_all().await;
@@ -97,7 +97,7 @@ async fn read(mut stream: TcpStream, first: Instant, mut leaving: watch::Receive
 }
 
 fn is_gone(stream: &TcpStream) -> bool {
-    match stream.try_read(&mut [0; BITE]) {
+    match stream.try_read(&mut [0; READ_BYTES]) {
         Ok(read) => read == 0,
         Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
     }

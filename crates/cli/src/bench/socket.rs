@@ -30,13 +30,13 @@ impl Address {
     pub(super) fn parse(url: &str) -> anyhow::Result<Self> {
         let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("ws://"));
         let host =
-            rest.with_context(|| format!("bench wants a URL such as http://127.0.0.1:8080, not {url:?}"))?;
+            rest.with_context(|| format!("bench needs a URL such as http://127.0.0.1:8080, not {url:?}"))?;
         let host = host.trim_end_matches('/');
-        ensure!(!host.contains('/'), "bench wants a URL without a path, not {url:?}");
+        ensure!(!host.contains('/'), "bench needs a URL without a path, not {url:?}");
         Ok(Self { host: if host.contains(':') { host.to_owned() } else { format!("{host}:80") } })
     }
 
-    /// As the `Host` header wants it.
+    /// As in the `Host` header.
     pub(super) fn host(&self) -> &str {
         &self.host
     }
@@ -63,7 +63,7 @@ impl Socket {
         Self::open_on(stream, gateway).await
     }
 
-    /// Opens a v1 socket on a connection that is there.
+    /// Opens a v1 socket on an open connection.
     pub(super) async fn open_on(mut stream: TcpStream, gateway: &Address) -> anyhow::Result<Self> {
         let key = generate_key();
         let request = format!(
@@ -85,7 +85,7 @@ impl Socket {
         ensure!(status.starts_with("HTTP/1.1 101"), "the gateway answered {status:?}");
         ensure!(
             head.contains(&derive_accept_key(key.as_bytes())),
-            "the gateway's handshake does not fit the key"
+            "the gateway's handshake does not match the key"
         );
         let mut socket = Self { stream, frames: Frames::default() };
         // before a subscription there is only `hello`
@@ -135,7 +135,7 @@ impl Socket {
         Ok(())
     }
 
-    /// What carries it.
+    /// Its TCP connection.
     pub(super) fn into_stream(self) -> TcpStream {
         self.stream
     }

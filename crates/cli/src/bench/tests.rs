@@ -121,10 +121,10 @@ async fn listen() -> TcpListener {
 
 #[track_caller]
 fn check(report: &Report, lost: u64, twice: u64, unordered: bool) {
-    let verdict = &report.ledger;
-    assert_eq!((verdict.lost, verdict.twice), (lost, twice), "{verdict:?}");
-    assert_eq!(verdict.out_of_order > 0, unordered, "{verdict:?}");
-    assert_eq!((verdict.foreign, verdict.disconnected, verdict.gaps), (0, 0, 0), "{verdict:?}");
+    let faults = &report.ledger;
+    assert_eq!((faults.lost, faults.twice), (lost, twice), "{faults:?}");
+    assert_eq!(faults.out_of_order > 0, unordered, "{faults:?}");
+    assert_eq!((faults.foreign, faults.disconnected, faults.gaps), (0, 0, 0), "{faults:?}");
     assert_eq!(report.readings, 100);
     assert_eq!(report.deliveries, 300 - lost + twice);
     assert_eq!((report.refused, report.failed, report.unsent), (0, 0, 0));
@@ -146,7 +146,7 @@ async fn one_lost_reading_at_one_client_is_found() {
 }
 
 #[tokio::test]
-async fn one_doubled_reading_at_one_client_is_found() {
+async fn one_duplicate_reading_at_one_client_is_found() {
     check(&measure_with(Fault::Twice).await, 0, 1, false);
 }
 

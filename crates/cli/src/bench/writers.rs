@@ -14,7 +14,7 @@ use crate::args::BenchWriters;
 pub(super) struct Writers {
     schema: u32,
     clients: u32,
-    /// One after the other, so that both halves of a pair meet the same machine.
+    /// One after the other, so that both runs of a pair have the same conditions.
     pairs: Vec<Pair>,
     /// Of the pairs' ratios.
     median_ratio: f64,
@@ -25,7 +25,7 @@ pub(super) struct Writers {
 struct Pair {
     /// Into a table like the readings', without trigger, partitions and Rowcast.
     plain_per_s: f64,
-    /// Into the readings, with all of Rowcast at work on them.
+    /// Into the readings, with all of Rowcast running.
     readings_per_s: f64,
     ratio: f64,
 }

@@ -45,7 +45,7 @@ impl Readiness {
         let mut all_ready = true;
         for url in &self.urls {
             let place = url.origin().ascii_serialization();
-            let line = |verdict, what| output::line(&format!("{verdict:<7} ready      {place}{what}"));
+            let line = |status, what| output::line(&format!("{status:<7} ready      {place}{what}"));
             let report = match self.ask(url).await {
                 Ok(report) => report,
                 Err(error) => {

@@ -125,7 +125,7 @@ async fn listen<B>(
     }
 }
 
-/// The next text message; pings are answered underneath, and any frame proves life.
+/// The next text message; pings are answered by the library, and any frame counts as activity.
 async fn next_text(socket: &mut Socket, silence: Duration) -> Result<String, Ended> {
     loop {
         match time::timeout(silence, socket.next()).await {

@@ -49,7 +49,7 @@ fn what_carries_none_leaves_the_start_alone() {
 }
 
 #[test]
-fn hello_says_how_long_silence_may_be() {
+fn hello_sets_the_limit_of_silence() {
     let mut live = live(Start::Now);
     assert_eq!(live.silence(), SILENCE_BEFORE_HELLO);
     receive(
@@ -76,7 +76,7 @@ fn waits_double_to_a_ceiling_and_start_over_once_attached() {
 }
 
 #[test]
-fn a_drain_is_come_back_from_when_the_gateway_says() {
+fn after_a_drain_it_reconnects_when_the_gateway_asks() {
     let mut live = live(Start::Now);
     receive(&mut live, r#"{"bye":{"code":1012,"reason":"drain","after_ms":1830,"resume":true}}"#);
     let drained = Ended::Closed(1012, "drain".to_owned());
@@ -85,7 +85,7 @@ fn a_drain_is_come_back_from_when_the_gateway_says() {
 }
 
 #[test]
-fn too_slow_takes_a_snapshot_and_the_own_fault_stops() {
+fn too_slow_takes_a_snapshot_and_a_fault_of_the_client_stops() {
     let mut live = live(Start::Now);
     receive(&mut live, r#"{"id":1,"ok":{"sub":1,"pos":"1.2"}}"#);
     for code in [1002, 1003, 1007, 1009, 4400] {
@@ -113,7 +113,7 @@ fn a_wrong_address_stops_only_before_the_first_success() {
 }
 
 #[test]
-fn a_refusal_is_told() {
+fn a_refusal_is_reported() {
     let mut live = live(Start::Now);
     let received =
         receive(&mut live, r#"{"id":1,"error":{"code":"bad-position","message":"no","retry":false}}"#);
@@ -133,7 +133,7 @@ fn mode_latest_resumes_from_its_marks_and_keeps_its_mode() {
 }
 
 #[test]
-fn a_time_back_is_asked_for_until_there_is_a_position() {
+fn a_time_in_the_past_is_sent_until_there_is_a_position() {
     let mut live = Live::of(Subscribe { from: Start::last("15m").unwrap(), ..Subscribe::default() });
     let first = r#"{"id":1,"subscribe":{"from":{"last":"15m"}}}"#;
     assert_eq!((live.on_open().as_str(), live.position()), (first, None));
@@ -144,7 +144,7 @@ fn a_time_back_is_asked_for_until_there_is_a_position() {
 }
 
 #[test]
-fn staleness_is_told_when_it_begins_and_when_it_ends_across_connections() {
+fn staleness_is_reported_when_it_begins_and_ends_across_connections() {
     let mut live = live(Start::Now);
     let stale = r#"{"sub":1,"mark":{"pos":"1.6","n":3,"stale":true}}"#;
     let fresh = r#"{"sub":1,"mark":{"pos":"1.6","n":3}}"#;

@@ -1,4 +1,4 @@
-//! POSTs to ingest, again while it is away or overloaded.
+//! POSTs to ingest, with retries while it is unavailable or overloaded.
 
 use std::{
     path::Path,
@@ -14,7 +14,7 @@ use crate::tls;
 /// The first wait is up to this long; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// No wait of our own is longer.
+/// The longest wait without `Retry-After`.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Ingest answers within 3 s, or something between is broken.
@@ -25,11 +25,11 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) enum Answer {
     /// 201, with its body.
     Stored(String),
-    /// Ingest will not have it, now or later.
+    /// Ingest refuses it, now and later.
     Refused(Refusal),
 }
 
-/// Why ingest will not have it.
+/// Why ingest refuses it.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -51,7 +51,7 @@ struct Fault {
     detail: String,
 }
 
-/// Why an attempt failed, and for how long the server wants to be left alone.
+/// Why an attempt failed, and how long the server asks to wait.
 #[derive(Debug)]
 pub(crate) struct Failed {
     /// A clause for people.
@@ -67,12 +67,12 @@ pub(crate) struct Poster {
 }
 
 impl Poster {
-    /// For the ingest with this base URL; `ca` vouches for it beside the system's certificates.
+    /// For the ingest with this base URL; `ca` is trusted in addition to the system's certificates.
     pub(crate) fn new(ingest: &str, ca: Option<&Path>) -> anyhow::Result<Self> {
         let url = format!("{}/api/sensors/", ingest.trim_end_matches('/'));
-        let url = Url::parse(&url).with_context(|| format!("{ingest:?} is no URL"))?;
+        let url = Url::parse(&url).with_context(|| format!("{ingest:?} is not a URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            bail!("the ingest's URL begins with http:// or https://, not so {ingest:?}");
+            bail!("the URL of ingest must begin with http:// or https://: {ingest:?}");
         }
         let tls = tls::config(url.scheme() == "https", ca)?;
         let client = Client::builder().timeout(ANSWER_LIMIT).tls_backend_preconfigured((*tls).clone());
@@ -124,10 +124,10 @@ impl Poster {
 }
 
 impl Failed {
-    /// What the server asks for, at least, and full jitter on top. `dice` is uniform in [0, 1).
-    fn wait(&self, attempt: u32, dice: f64) -> Duration {
+    /// What the server asks for, and full jitter in addition. `random` is uniform in [0, 1).
+    fn wait(&self, attempt: u32, random: f64) -> Duration {
         let ceiling = FIRST_WAIT.saturating_mul(1 << attempt.min(16)).min(LONGEST_WAIT);
-        self.retry_after.unwrap_or_default() + ceiling.mul_f64(dice)
+        self.retry_after.unwrap_or_default() + ceiling.mul_f64(random)
     }
 }
 
@@ -164,11 +164,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_s_wish_is_the_least_wait() {
-        let asked = Failed { why: String::new(), retry_after: Some(Duration::from_secs(2)) };
-        assert_eq!(asked.wait(0, 0.0), Duration::from_secs(2));
-        assert_eq!(asked.wait(1, 1.0), Duration::from_millis(2_200));
-        let unasked = Failed { why: String::new(), retry_after: None };
-        assert_eq!(unasked.wait(40, 1.0), LONGEST_WAIT);
+    fn retry_after_is_the_minimum_wait() {
+        let with = Failed { why: String::new(), retry_after: Some(Duration::from_secs(2)) };
+        assert_eq!(with.wait(0, 0.0), Duration::from_secs(2));
+        assert_eq!(with.wait(1, 1.0), Duration::from_millis(2_200));
+        let without = Failed { why: String::new(), retry_after: None };
+        assert_eq!(without.wait(40, 1.0), LONGEST_WAIT);
     }
 }

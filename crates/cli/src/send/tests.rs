@@ -1,4 +1,4 @@
-//! Lines on their way to an ingest that is not always well.
+//! Lines for an ingest that fails at first, or refuses some.
 
 use super::*;
 use std::{
@@ -55,7 +55,7 @@ async fn send(lines: &str) -> (anyhow::Result<()>, Vec<String>) {
 }
 
 #[tokio::test]
-async fn every_line_is_sent_in_order_and_a_503_is_tried_again() {
+async fn every_line_is_sent_in_order_and_a_503_is_retried() {
     let lines: Vec<String> = (0..2_500).map(|n| format!("{{\"n\":{n}}}")).collect();
     let (result, bodies) = send(&lines.join("\n")).await;
     result.unwrap();
@@ -77,14 +77,14 @@ async fn a_refused_reading_is_named_by_its_line() {
 }
 
 #[tokio::test]
-async fn what_stands_before_a_broken_line_is_sent() {
+async fn lines_before_a_broken_one_are_sent() {
     let (result, bodies) = send("{\"n\":1}\n{\"n\":2}\nx\n").await;
     assert!(result.unwrap_err().to_string().starts_with("line 3 is not JSON"));
     assert_eq!(bodies.last().map(String::as_str), Some(r#"[{"n":1},{"n":2}]"#));
 }
 
 #[tokio::test]
-async fn an_absent_ingest_is_one_clear_line() {
+async fn an_unreachable_ingest_is_one_clear_line() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
     let options = Send { retry_for: Duration::ZERO, ..options(&url) };

@@ -33,7 +33,7 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// Device `n`: kinds take turns, then sites, then numbers.
+    /// Device `n`: kinds first, then sites, then numbers.
     pub(super) fn new(n: u32, random: &mut impl Rng) -> Self {
         let n = n as usize;
         let kind = &KINDS[n % KINDS.len()];
@@ -45,7 +45,7 @@ impl Device {
 
     /// The next reading, as the body of a POST.
     pub(super) fn next(&mut self, random: &mut impl Rng) -> String {
-        // a walk that is drawn back: it keeps within about two spreads
+        // a walk that tends back to its mean: it stays within about two spreads
         self.stray = self.stray * 0.99 + random.random_range(-0.1..0.1);
         let scale = 10_f64.powi(self.kind.digits);
         let value = (self.kind.usual + self.kind.spread * self.stray) * scale;

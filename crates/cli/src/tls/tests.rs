@@ -32,7 +32,7 @@ use crate::{
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A server for `localhost` with a fresh certificate, and the file that vouches for it.
+/// A server for `localhost` with a new certificate, and the file with it.
 struct Server {
     listener: TcpListener,
     acceptor: TlsAcceptor,
@@ -65,19 +65,19 @@ impl Server {
     }
 }
 
-/// Follows until the first event; gives its data, or why the first connection did not come about.
+/// Follows until the first event; gives its data, or why the first connection failed.
 async fn first_event(url: String, ca: Option<&Path>) -> String {
-    let tell = |told: Update<'_>| match told {
+    let notify = |update: Update<'_>| match update {
         Update::Received(Received::Reading { data, .. }) => ControlFlow::Break(data.get().to_owned()),
         Update::Disconnected(why, _) => ControlFlow::Break(why.to_string()),
         _ => ControlFlow::Continue(()),
     };
-    let following = follow(&url, ca, Live::new(Vec::new(), Start::Now), tell);
+    let following = follow(&url, ca, Live::new(Vec::new(), Start::Now), notify);
     tokio::time::timeout(DEADLINE, following).await.unwrap().unwrap()
 }
 
 #[tokio::test]
-async fn tail_follows_over_wss_and_https_a_server_that_a_file_vouches_for() {
+async fn tail_follows_over_wss_and_https_with_a_trusted_certificate() {
     for scheme in ["wss", "https"] {
         let server = Server::start().await;
         let serve = async {
@@ -99,7 +99,7 @@ async fn tail_follows_over_wss_and_https_a_server_that_a_file_vouches_for() {
 }
 
 #[tokio::test]
-async fn send_posts_over_https_to_a_server_that_a_file_vouches_for() {
+async fn send_posts_over_https_with_a_trusted_certificate() {
     let server = Server::start().await;
     let serve = async {
         let mut stream = server.accept().await.unwrap();
@@ -118,7 +118,7 @@ async fn send_posts_over_https_to_a_server_that_a_file_vouches_for() {
 }
 
 #[tokio::test]
-async fn a_server_that_nobody_vouches_for_gets_nothing() {
+async fn an_untrusted_server_gets_nothing() {
     let (server, other) = (Server::start().await, Server::start().await);
     let refused = async { server.accept().await.is_err() };
     let (why, refused) = tokio::join!(first_event(server.url("wss"), Some(other.ca.path())), refused);

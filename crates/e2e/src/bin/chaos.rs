@@ -1,4 +1,4 @@
-//! Random faults for as long as asked, against an exact ledger. One seed gives one sequence of faults.
+//! Random faults for as long as requested, against an exact ledger. One seed gives one sequence of faults.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -56,7 +56,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// How long readings took to flow again, by fault.
+/// How long the recovery took, by fault.
 #[derive(Default)]
 struct Recoveries(BTreeMap<String, Vec<Duration>>);
 

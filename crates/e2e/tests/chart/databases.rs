@@ -13,7 +13,7 @@ fn check_keys(objects: &Objects, expected: [(&str, &str); 4]) {
 }
 
 #[test]
-fn the_listener_and_migrate_go_past_the_pooler() {
+fn the_listener_and_migrate_bypass_the_pooler() {
     let own = "rowcast-postgres";
     check_keys(&render(EXTERNAL, &[]), [(own, "url"); 4]);
     let direct = render(EXTERNAL, &["postgres.external.directUrl=postgres://primary/rowcast"]);
@@ -30,24 +30,24 @@ fn services_behind_the_pooler_get_its_mode() {
         ["postgres.external.pooler=transaction", "postgres.external.directUrl=postgres://primary/rowcast"];
     let objects = render(EXTERNAL, &values);
     for (component, kind) in COMPONENTS.into_iter().zip(["transaction", "transaction", "", ""]) {
-        assert_eq!(told(&objects, component, "ROWCAST_DATABASE__POOLER"), kind, "{component}");
+        assert_eq!(variable(&objects, component, "ROWCAST_DATABASE__POOLER"), kind, "{component}");
     }
-    assert_eq!(told(&render(EXTERNAL, &[]), "ingest", "ROWCAST_DATABASE__POOLER"), "");
-    // RDS Proxy lends by transaction
+    assert_eq!(variable(&render(EXTERNAL, &[]), "ingest", "ROWCAST_DATABASE__POOLER"), "");
+    // RDS Proxy pools by transaction
     let proxied = template(&[chart().join("../../k8s/databases/memorydb.yaml")], &[], &[]).unwrap();
     for (component, kind) in COMPONENTS.into_iter().zip(["transaction", "transaction", "", ""]) {
-        assert_eq!(told(&proxied, component, "ROWCAST_DATABASE__POOLER"), kind, "{component}");
+        assert_eq!(variable(&proxied, component, "ROWCAST_DATABASE__POOLER"), kind, "{component}");
     }
 }
 
 #[test]
-fn a_cluster_of_cloudnativepg_is_spoken_to_by_its_own_secret() {
+fn a_cluster_of_cloudnativepg_is_reached_by_its_own_secret() {
     let objects = render(&["redis.mode=dev", "postgres.mode=cnpg"], &["postgres.cnpg.spec.instances=5"]);
     check_keys(&objects, [("rowcast-postgres-app", "uri"); 4]);
     let cluster = objects.only("Cluster");
     assert_eq!(cluster["metadata"]["name"], "rowcast-postgres");
     assert_eq!(cluster["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
-    assert_eq!(cluster["spec"]["instances"], json!(5), "what is said in spec wins");
+    assert_eq!(cluster["spec"]["instances"], json!(5), "spec overrides the chart");
     assert_eq!(cluster["spec"]["bootstrap"]["initdb"]["database"], "rowcast");
     let spec = objects.pod("migrate").spec().clone();
     assert_eq!(spec["volumes"][0]["secret"]["secretName"], "rowcast-postgres-ca");
@@ -69,7 +69,7 @@ fn a_private_authority_is_mounted_at_the_configured_path() {
         assert_eq!(volume["secret"]["items"], json!([{"key": "ca.crt", "path": "ca.pem"}]));
     }
     let ingest = objects.one("ConfigMap", "rowcast-ingest");
-    assert_eq!(ingest["data"]["ROWCAST_REDIS__CA"], Value::Null, "ingest knows no Redis");
+    assert_eq!(ingest["data"]["ROWCAST_REDIS__CA"], Value::Null, "ingest does not use Redis");
 }
 
 #[test]
@@ -100,12 +100,11 @@ fn a_generated_password_is_the_same_throughout_a_rendering() {
         assert_eq!(password.len(), 32);
         assert!(text(&data["url"]).contains(&format!("{user}:{password}@rowcast-{database}:")), "{database}");
     }
-    let said = render(DEV, &["postgres.dev.password=letmein"]);
-    assert_eq!(said.one("Secret", "rowcast-postgres")["stringData"]["password"], "letmein");
+    let given = render(DEV, &["postgres.dev.password=letmein"]);
+    assert_eq!(given.one("Secret", "rowcast-postgres")["stringData"]["password"], "letmein");
 }
 
-/// A volume without its password is lost, a password without its volume is litter.
-/// A database that is restarted refuses everyone for a moment.
+/// A database that is restarted refuses connections for a moment.
 #[test]
 fn an_upgrade_of_rowcast_restarts_no_database() {
     let template = |objects: &Objects, component: &str| objects.pod(component).template.clone();
@@ -117,6 +116,7 @@ fn an_upgrade_of_rowcast_restarts_no_database() {
     assert_ne!(template(&before, "ingest"), template(&after, "ingest"));
 }
 
+/// A volume without its password is lost, and a password without its volume is of no use.
 #[test]
 fn the_password_stays_with_the_volume() {
     let kept = |values: &[&str], database: &str| {
@@ -147,20 +147,20 @@ fn a_hook_has_what_it_needs_before_the_release() {
     assert!(objects.all("Secret").iter().all(|secret| secret["metadata"]["name"] != "rowcast-migrate"));
 }
 
-/// The configuration of a component, and the Secrets behind its variables.
-fn told(objects: &Objects, component: &str, variable: &str) -> String {
+/// The value of a component's variable, or the Secret and key that it is from.
+fn variable(objects: &Objects, component: &str, name: &str) -> String {
     let pod = objects.pod(component);
-    let own = list(&pod.container()["env"]).iter().find(|env| env["name"] == variable).cloned();
+    let own = list(&pod.container()["env"]).iter().find(|env| env["name"] == name).cloned();
     match own {
         Some(env) if env["value"].is_string() => text(&env["value"]).to_owned(),
         Some(_) => {
-            let (secret, key) = pod.secret(variable);
+            let (secret, key) = pod.secret(name);
             format!("{secret}/{key}")
         }
         None => {
             let all = objects.all("ConfigMap");
             let map = all.iter().find(|map| map["metadata"]["name"] == format!("rowcast-{component}"));
-            map.and_then(|map| map["data"][variable].as_str()).unwrap_or_default().to_owned()
+            map.and_then(|map| map["data"][name].as_str()).unwrap_or_default().to_owned()
         }
     }
 }
@@ -180,15 +180,15 @@ fn a_database_by_its_parts_needs_no_url() {
     ];
     let objects = render(PARTS, &values);
     for component in COMPONENTS {
-        let told = |name: &str| told(&objects, component, &format!("ROWCAST_DATABASE__{name}"));
-        assert_eq!(told("URL"), "", "{component}");
+        let value = |name: &str| variable(&objects, component, &format!("ROWCAST_DATABASE__{name}"));
+        assert_eq!(value("URL"), "", "{component}");
         let direct = ["notify-listener", "migrate"].contains(&component);
-        assert_eq!(told("HOST"), if direct { "primary.example" } else { "db.example" }, "{component}");
-        assert_eq!(told("PORT"), if direct { "5432" } else { "6432" }, "{component}");
-        assert_eq!((told("NAME"), told("SSLMODE")), ("rowcast".to_owned(), "require".to_owned()));
+        assert_eq!(value("HOST"), if direct { "primary.example" } else { "db.example" }, "{component}");
+        assert_eq!(value("PORT"), if direct { "5432" } else { "6432" }, "{component}");
+        assert_eq!((value("NAME"), value("SSLMODE")), ("rowcast".to_owned(), "require".to_owned()));
         let own = component == "ingest";
-        assert_eq!(told("USER"), if own { "mine/username" } else { "rowcast" }, "{component}");
-        assert_eq!(told("PASSWORD"), if own { "mine/password" } else { "s/password" }, "{component}");
+        assert_eq!(value("USER"), if own { "mine/username" } else { "rowcast" }, "{component}");
+        assert_eq!(value("PASSWORD"), if own { "mine/password" } else { "s/password" }, "{component}");
     }
     assert!(objects.all("Secret").iter().all(|secret| secret["metadata"]["name"] != "rowcast-postgres"));
 }
@@ -207,8 +207,8 @@ fn secrets_of_operators_are_read_as_they_are() {
     let name = format!("postgres.external.credentialsSecret.name={secret}");
     let objects = render(PARTS, &[&name, "postgres.external.credentialsSecret.userKey=username"]);
     for component in COMPONENTS {
-        assert_eq!(told(&objects, component, "ROWCAST_DATABASE__USER"), format!("{secret}/username"));
-        assert_eq!(told(&objects, component, "ROWCAST_DATABASE__PASSWORD"), format!("{secret}/password"));
+        assert_eq!(variable(&objects, component, "ROWCAST_DATABASE__USER"), format!("{secret}/username"));
+        assert_eq!(variable(&objects, component, "ROWCAST_DATABASE__PASSWORD"), format!("{secret}/password"));
     }
 }
 
@@ -222,8 +222,8 @@ fn client_certificates_are_mounted_at_the_configured_paths() {
     let objects = render(EXTERNAL, &values);
     for (section, secret) in [("DATABASE", "pg-client"), ("REDIS", "cache-client")] {
         for component in COMPONENTS {
-            let certificate = told(&objects, component, &format!("ROWCAST_{section}__CERTIFICATE"));
-            let key = told(&objects, component, &format!("ROWCAST_{section}__KEY"));
+            let certificate = variable(&objects, component, &format!("ROWCAST_{section}__CERTIFICATE"));
+            let key = variable(&objects, component, &format!("ROWCAST_{section}__KEY"));
             if section == "REDIS" && !["ws-gateway", "notify-listener"].contains(&component) {
                 assert_eq!((certificate, key), (String::new(), String::new()), "{component}");
                 continue;
@@ -251,9 +251,9 @@ fn a_redis_with_users_gets_the_user() {
     ];
     let objects = render(EXTERNAL, &values);
     for component in ["ws-gateway", "notify-listener"] {
-        assert_eq!(told(&objects, component, "ROWCAST_REDIS__USER"), "cache/username");
-        assert_eq!(told(&objects, component, "ROWCAST_REDIS__PASSWORD"), "cache/password");
-        assert_eq!(told(&objects, component, "ROWCAST_REDIS__SENTINEL_USER"), "watcher");
+        assert_eq!(variable(&objects, component, "ROWCAST_REDIS__USER"), "cache/username");
+        assert_eq!(variable(&objects, component, "ROWCAST_REDIS__PASSWORD"), "cache/password");
+        assert_eq!(variable(&objects, component, "ROWCAST_REDIS__SENTINEL_USER"), "watcher");
     }
-    assert_eq!(told(&objects, "ingest", "ROWCAST_REDIS__PASSWORD"), "");
+    assert_eq!(variable(&objects, "ingest", "ROWCAST_REDIS__PASSWORD"), "");
 }

@@ -1,6 +1,6 @@
-//! What the chart renders: facts about its objects, and the sentences with which it refuses.
+//! What the chart renders: facts about its objects, and the texts of its refusals.
 //!
-//! Helm is asked as it is on the path. Facts that need an API server ask the one of `KUBECONFIG`.
+//! Helm is that of the path. Facts that need an API server use the one of `KUBECONFIG`.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod databases;

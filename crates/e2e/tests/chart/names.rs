@@ -85,12 +85,12 @@ fn another_migration_is_another_job() {
     ] {
         assert_ne!(job(&render(EXTERNAL, &[change])), usual, "{change}");
     }
-    // a password that is made anew in each rendering without a cluster is not part of it
+    // a password that is generated in each rendering without a cluster is not part of it
     assert_eq!(job(&render(DEV, &[])), job(&render(DEV, &[])));
 }
 
 #[test]
-fn a_migration_is_given_up_some_time_and_each_attempt_keeps_its_log() {
+fn a_migration_has_a_deadline_and_each_attempt_keeps_its_log() {
     let objects = render(EXTERNAL, &[]);
     assert_eq!(objects.pod("migrate").spec()["restartPolicy"], "Never");
     assert_eq!(objects.only("Job")["spec"]["activeDeadlineSeconds"], 3600);
@@ -155,7 +155,7 @@ fn the_chart_is_of_the_version_of_the_programs() {
     }
 }
 
-/// A pod that is replaced is a gateway's clients that come back.
+/// The clients of a gateway's pod that is replaced have to reconnect.
 #[test]
 fn an_upgrade_of_the_chart_alone_replaces_no_pod() {
     let next = tempfile::tempdir().unwrap();
@@ -170,7 +170,7 @@ fn an_upgrade_of_the_chart_alone_replaces_no_pod() {
     let (before, after) =
         (render(DEV, &values), template_of(&next.path().join("rowcast"), &[], &sets, &[]).unwrap());
     assert_ne!(before.only("Job")["metadata"]["labels"], after.only("Job")["metadata"]["labels"]);
-    // a hook's pod is made when it is asked for
+    // a hook's pod is created on request
     for pod in before.pods().iter().filter(|pod| pod.component != "test") {
         assert_eq!(pod.template, after.pod(&pod.component).template, "{}", pod.owner);
     }

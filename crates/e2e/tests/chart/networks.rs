@@ -51,22 +51,22 @@ fn a_database_s_port_is_allowed_wherever_it_is_configured() {
 
 #[test]
 fn a_port_that_only_a_secret_has_is_named_in_the_notes() {
-    let told = |values: &[&str]| {
+    let named = |values: &[&str]| {
         let notes = notes(&[&["networkPolicy.enabled=true"], values].concat());
         [("5432", "postgresPorts"), ("6379", "redisPorts")]
             .map(|(port, key)| notes.contains(port) && notes.contains(&format!("networkPolicy.{key}")))
     };
     let secrets = ["postgres.external.existingSecret.name=s", "redis.external.existingSecret.name=s"];
-    assert_eq!(told(&secrets), [true, true]);
-    assert_eq!(told(EXTERNAL), [false, false]);
-    assert_eq!(told(&[EXTERNAL, &["ingest.databaseSecret.name=s"]].concat()), [true, false]);
-    assert_eq!(told(DEV), [false, false]);
+    assert_eq!(named(&secrets), [true, true]);
+    assert_eq!(named(EXTERNAL), [false, false]);
+    assert_eq!(named(&[EXTERNAL, &["ingest.databaseSecret.name=s"]].concat()), [true, false]);
+    assert_eq!(named(DEV), [false, false]);
     let parts = ["postgres.external.host=db", "ingest.databaseSecret.name=s", "redis.mode=dev"];
-    assert_eq!(told(&parts), [false, false]);
-    let said = ["networkPolicy.postgresPorts={6432}", "networkPolicy.redisPorts={6380}"];
-    assert_eq!(told(&[secrets, said].concat()), [false, false]);
+    assert_eq!(named(&parts), [false, false]);
+    let given = ["networkPolicy.postgresPorts={6432}", "networkPolicy.redisPorts={6380}"];
+    assert_eq!(named(&[secrets, given].concat()), [false, false]);
     let open = [&secrets[..], &["networkPolicy.enabled=false"]].concat();
-    assert_eq!(told(&open), [false, false]);
+    assert_eq!(named(&open), [false, false]);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn dns_is_allowed_at_the_ports_of_every_platform() {
 }
 
 #[test]
-fn load_balancers_that_ask_for_readiness_themselves_are_let_in() {
+fn load_balancers_that_check_readiness_themselves_are_allowed() {
     let values = [
         "networkPolicy.enabled=true",
         "networkPolicy.metrics[0].ipBlock.cidr=10.0.0.0/8",
@@ -118,7 +118,7 @@ fn pods_and_services_are_of_both_families() {
         assert_eq!(data["ROWCAST_HTTP__ADDR"], public, "{component}");
     }
     let redis = objects.pod("redis").container()["args"].clone();
-    assert_eq!(redis[1], "* -::*", "an address that is not there is passed over");
+    assert_eq!(redis[1], "* -::*", "an address that does not exist is skipped");
     for service in render(DEV, &[]).all("Service") {
         assert!(service["spec"]["ipFamilyPolicy"].is_null(), "the cluster's");
     }

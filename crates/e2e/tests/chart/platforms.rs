@@ -34,7 +34,7 @@ fn a_component_takes_further_containers_and_a_pod_s_further_fields() {
         assert_eq!(spec["runtimeClassName"], "gvisor", "{component}");
         assert_eq!(spec["hostAliases"], json!([{"ip": "10.0.0.1"}]), "{component}");
         assert_eq!(spec["dnsConfig"]["options"][0]["name"], "ndots", "{component}");
-        assert_eq!(spec["enableServiceLinks"], json!(false), "{component}: what was not said stays");
+        assert_eq!(spec["enableServiceLinks"], json!(false), "{component}: other fields are kept");
         if component != "migrate" {
             assert_eq!(spec["containers"][1]["name"], "beside", "{component}");
             let probe = &pod.container()["livenessProbe"];
@@ -44,7 +44,7 @@ fn a_component_takes_further_containers_and_a_pod_s_further_fields() {
 }
 
 #[test]
-fn a_service_takes_what_its_platform_wants() {
+fn a_service_takes_further_fields_for_its_platform() {
     let values = [
         "gateway.service.type=LoadBalancer",
         "gateway.service.spec.loadBalancerClass=service.k8s.aws/nlb",
@@ -75,7 +75,7 @@ fn the_test_pod_is_scheduled_where_it_may_be() {
 }
 
 #[test]
-fn a_platform_that_chooses_users_chooses_all() {
+fn a_platform_can_assign_all_users() {
     let users =
         ["podSecurity.runAsUser", "podSecurity.runAsGroup", "postgres.dev.runAsUser", "redis.dev.runAsUser"];
     let sets: Vec<String> = users.iter().map(|user| format!("{user}=null")).collect();

@@ -34,7 +34,7 @@ fn check_restricted(set: &str, pod: &Pod) {
 }
 
 #[test]
-fn the_fleet_of_devices_is_restricted() {
+fn the_job_of_devices_is_restricted() {
     let file = chart().join("../../k8s/examples/devices.yaml");
     let job: Value = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let template = job["spec"]["template"].clone();
@@ -59,7 +59,7 @@ fn only_the_listener_has_a_token() {
     });
 }
 
-/// A Service called `rowcast-ingest` would be a variable `ROWCAST_INGEST_PORT`, which a service refuses as unknown.
+/// For a Service called `rowcast-ingest` pods would have variables such as `ROWCAST_INGEST_PORT`, which look like settings.
 #[test]
 fn no_pod_has_variables_of_services() {
     each_set(|set, objects| {
@@ -82,7 +82,7 @@ fn a_pod_has_the_time_that_its_end_takes() {
 }
 
 #[test]
-fn probes_ask_the_admin_port() {
+fn probes_use_the_admin_port() {
     let objects = render(DEV, &[]);
     for component in ["ingest", "ws-gateway", "notify-listener"] {
         let pod = objects.pod(component);
@@ -117,7 +117,7 @@ fn every_pod_states_what_it_needs_and_none_is_throttled() {
     });
 }
 
-/// While a node is drained, what it ran must go somewhere, if only beside its like.
+/// The pods of a drained node must be scheduled, if necessary beside others of their kind.
 #[test]
 fn no_spread_keeps_a_pod_pending() {
     each_set(|set, objects| {

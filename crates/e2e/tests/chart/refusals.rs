@@ -2,10 +2,10 @@ use crate::render::{DEV, EXTERNAL, template};
 
 #[track_caller]
 fn check(base: &[&str], values: &[&str], sentence: &str) {
-    let Err(said) = template(&[], &[base, values].concat(), &[]) else {
+    let Err(refusal) = template(&[], &[base, values].concat(), &[]) else {
         panic!("{values:?} are not refused")
     };
-    assert!(said.contains(sentence), "{values:?}: {said}");
+    assert!(refusal.contains(sentence), "{values:?}: {refusal}");
 }
 
 #[test]
@@ -138,9 +138,9 @@ fn a_gateway_is_for_a_route() {
 
 #[test]
 fn all_faults_are_reported_at_once() {
-    let said = template(&[], &["httpRoute.enabled=true"], &[]).err().unwrap();
+    let refusal = template(&[], &["httpRoute.enabled=true"], &[]).err().unwrap();
     for sentence in ["Postgres is missing", "Redis is missing", "httpRoute.parentRefs"] {
-        assert!(said.contains(sentence), "{said}");
+        assert!(refusal.contains(sentence), "{refusal}");
     }
 }
 

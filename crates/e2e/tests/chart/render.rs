@@ -6,17 +6,17 @@ use std::{
 
 use serde_json::Value;
 
-/// Databases of the chart's own: the least that is not refused.
+/// Databases of the chart: the least values that are not refused.
 pub(crate) const DEV: &[&str] = &["postgres.mode=dev", "redis.mode=dev"];
-/// The same outside.
+/// External databases.
 pub(crate) const EXTERNAL: &[&str] =
     &["postgres.external.url=postgres://u:p@db/rowcast", "redis.external.url=redis://cache"];
 
-/// Whatever a set of values is rendered with.
+/// Of each rendering.
 pub(crate) const RELEASE: &str = "rowcast";
 pub(crate) const NAMESPACE: &str = "chart-facts";
 
-/// The oldest Kubernetes that the chart takes, whatever Helm supposes without a cluster.
+/// The oldest Kubernetes that the chart supports, instead of Helm's default without a cluster.
 pub(crate) const OLDEST: &str = "--kube-version=1.30.0";
 
 /// The objects of a rendering.
@@ -41,25 +41,25 @@ pub(crate) fn sets() -> Vec<(String, Vec<PathBuf>)> {
     files.sort();
     let set = |file: PathBuf| {
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-        // this one says where the databases are, the other one the rest
-        let beneath = (name == "ha").then(|| chart().join("values-ha.yaml"));
-        (name, beneath.into_iter().chain([file]).collect())
+        // this one sets the databases, the other one the rest
+        let base = (name == "ha").then(|| chart().join("values-ha.yaml"));
+        (name, base.into_iter().chain([file]).collect())
     };
     files.into_iter().map(set).collect()
 }
 
-/// What a command prints, or what it complains of.
+/// What a command prints, or its errors.
 pub(crate) fn run(program: &str, args: &[String], input: &str) -> Result<String, String> {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{program} is not there: {error}"));
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{program} does not run: {error}"));
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
-        return Err(said);
+        return Err(errors);
     }
-    assert!(!said.contains("arning"), "{program} warns: {said}");
+    assert!(!errors.contains("arning"), "{program} warns: {errors}");
     Ok(String::from_utf8(output.stdout).unwrap())
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn template_of(
     Ok(Objects(objects.into_iter().filter(|object| !object.is_null()).collect()))
 }
 
-/// What Helm says behind an installation with these values.
+/// The notes of an installation with these values.
 #[track_caller]
 pub(crate) fn notes(sets: &[&str]) -> String {
     let mut args: Vec<String> = ["install", RELEASE, "--dry-run=client"].map(str::to_owned).to_vec();
@@ -174,14 +174,14 @@ impl Pod {
 
 #[track_caller]
 pub(crate) fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+    value.as_str().unwrap_or_else(|| panic!("{value} is not text"))
 }
 
 pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Whether labels have all that a selector wants.
+/// Whether labels have all that a selector requires.
 pub(crate) fn selects(selector: &Value, labels: &Value) -> bool {
     let wanted = selector.as_object().unwrap();
     !wanted.is_empty() && wanted.iter().all(|(name, value)| &labels[name] == value)

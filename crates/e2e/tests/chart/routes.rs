@@ -5,7 +5,7 @@ use crate::render::{DEV, list, render, template, text};
 const INGEST: &str = "rowcast-ingest";
 const GATEWAY: &str = "rowcast-ws-gateway";
 
-/// What a path means to the one host.
+/// The Service of each path on the one host.
 const TABLE: &[(&str, &str)] = &[
     ("/api/sensors", INGEST),
     ("/api/sensors/", INGEST),
@@ -57,7 +57,7 @@ fn an_ingress_sends_posts_to_ingest_and_all_else_to_the_gateway() {
 }
 
 #[test]
-fn an_ingress_keeps_quiet_sockets_and_takes_the_largest_body() {
+fn an_ingress_keeps_idle_sockets_and_accepts_the_largest_body() {
     let annotations =
         |values: &[&str]| render(DEV, values).only("Ingress")["metadata"]["annotations"].clone();
     let usual = annotations(&["ingress.enabled=true"]);
@@ -135,15 +135,15 @@ fn a_prefix_is_a_path_that_is_not_served_itself() {
         [("rowcast", "prefix"), ("/rowcast/", "prefix"), ("/a?b", "prefix"), ("/api/x", "begin with /api")]
     {
         let set = format!("ingress.prefix={prefix}");
-        let Err(told) = template(&[], &[DEV, &[set.as_str()]].concat(), &[]) else {
-            panic!("{prefix} is taken")
+        let Err(refusal) = template(&[], &[DEV, &[set.as_str()]].concat(), &[]) else {
+            panic!("{prefix} is accepted")
         };
-        assert!(told.contains(expected), "{told}");
+        assert!(refusal.contains(expected), "{refusal}");
     }
 }
 
 #[test]
-fn both_may_stand_beside_each_other() {
+fn both_may_be_enabled() {
     let both = ["ingress.enabled=true", "httpRoute.enabled=true", "httpRoute.parentRefs[0].name=public"];
     let objects = render(DEV, &both);
     assert_eq!((objects.all("Ingress").len(), objects.all("HTTPRoute").len()), (1, 1));

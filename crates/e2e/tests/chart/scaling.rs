@@ -47,7 +47,7 @@ fn each_deployment_has_a_budget() {
 }
 
 #[test]
-fn one_gateway_ends_in_two_minutes() {
+fn one_gateway_is_removed_every_two_minutes() {
     let one = json!({"scaleDown": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 120}]}});
     let objects =
         render(DEV, &["gateway.autoscaling.enabled=true", "gateway.autoscaling.metrics[0].type=External"]);

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::render::{DEV, NAMESPACE, OLDEST, Objects, RELEASE, each_set, run, template, text};
 
-/// A namespace of these facts, which admits restricted pods only, gone at the end.
+/// A namespace for these tests, which admits restricted pods only and is deleted at the end.
 struct Namespace;
 
 impl Namespace {
     fn make() -> Self {
-        assert!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG names the cluster that is asked");
+        assert!(std::env::var_os("KUBECONFIG").is_some(), "KUBECONFIG names the cluster to use");
         let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
         apply(
             &[
@@ -43,7 +43,7 @@ fn known() -> BTreeSet<String> {
     kubectl(&["api-versions"], "").unwrap().lines().map(str::to_owned).collect()
 }
 
-/// A pod's template by itself: a namespace refuses pods, and only warns of what makes them.
+/// A pod's template by itself: a namespace refuses pods, and only warns of their owners.
 fn alone(objects: &Objects) -> Vec<Value> {
     let mut pods = Vec::new();
     for (number, pod) in objects.pods().into_iter().enumerate() {
@@ -61,7 +61,7 @@ fn alone(objects: &Objects) -> Vec<Value> {
 
 /// One test, for one namespace.
 #[test]
-fn an_api_server_takes_every_value_set_and_a_kept_password_is_found() {
+fn an_api_server_accepts_every_value_set_and_a_kept_password_is_found() {
     let _namespace = Namespace::make();
     let known = known();
     each_set(|_, objects| {
@@ -87,28 +87,28 @@ fn an_api_server_takes_every_value_set_and_a_kept_password_is_found() {
     a_changed_volume_is_refused_with_the_reason();
 }
 
-/// By which Helm knows an object as the release's.
+/// By which Helm recognizes an object of the release.
 fn owned() -> Value {
     json!({"meta.helm.sh/release-name": RELEASE, "meta.helm.sh/release-namespace": NAMESPACE})
 }
 
-/// A StatefulSet's volumes cannot be changed; the API server would say so after half of an upgrade.
+/// A StatefulSet's volumes cannot be changed; the API server would refuse it in the middle of an upgrade.
 fn a_changed_volume_is_refused_with_the_reason() {
     let server = ["--dry-run=server", OLDEST];
     let mut set = template(&[], DEV, &server).unwrap().only("StatefulSet").clone();
     set["metadata"]["annotations"] = owned();
-    // the facts are about the object alone
+    // the test is about the object alone
     set["spec"]["replicas"] = json!(0);
     apply(&[set], &[]);
     template(&[], DEV, &server).unwrap();
     for change in ["size=2Gi", "enabled=false", "storageClass=other"] {
         let value = format!("postgres.dev.persistence.{change}");
         let refused = template(&[], &[DEV, &[&value, "listener.lease=off"]].concat(), &server);
-        let said = refused.err().unwrap_or_else(|| panic!("{change} is taken"));
-        assert!(said.contains("the volume of a StatefulSet cannot be changed"), "{said}");
+        let refusal = refused.err().unwrap_or_else(|| panic!("{change} is accepted"));
+        assert!(refusal.contains("the volume of a StatefulSet cannot be changed"), "{refusal}");
         assert!(
-            said.contains("without a Lease there can be only one pod"),
-            "beside the other faults: {said}"
+            refusal.contains("without a Lease there can be only one pod"),
+            "beside the other faults: {refusal}"
         );
     }
 }

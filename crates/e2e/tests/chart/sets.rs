@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::render::{DEV, OLDEST, chart, each_set, run, sets, template};
 
 #[test]
-fn every_value_set_renders_and_is_without_a_lint() {
+fn every_value_set_renders_and_passes_lint() {
     assert!(sets().len() >= 12);
     each_set(|set, objects| assert!(objects.pods().len() >= 4, "{set}"));
     for (name, files) in sets() {
@@ -34,9 +34,9 @@ fn no_two_objects_have_one_name_and_no_variable_is_set_twice() {
 }
 
 #[test]
-fn every_way_in_and_every_example_renders() {
+fn every_ingress_and_every_example_renders() {
     let folder = chart().join("../../k8s");
-    let mut ways = 0;
+    let mut count = 0;
     for entry in std::fs::read_dir(folder.join("ingress")).unwrap() {
         let file = entry.unwrap().path();
         if file.extension().is_none_or(|extension| extension != "yaml") {
@@ -49,16 +49,16 @@ fn every_way_in_and_every_example_renders() {
         let notes = ingresses.first().map(|ingress| ingress["metadata"]["annotations"].to_string());
         let is_nginx = notes.is_some_and(|notes| notes.contains("nginx.ingress.kubernetes.io"));
         assert_eq!(is_nginx, file.ends_with("ingress-nginx.yaml"), "{}", file.display());
-        ways += 1;
+        count += 1;
     }
-    assert!(ways >= 7, "{ways} ways in");
+    assert!(count >= 7, "{count} files");
     for example in ["cnpg", "keda"] {
         let file = folder.join(format!("examples/{example}.yaml"));
         template(&[file], &[], &[]).unwrap_or_else(|error| panic!("{example}: {error}"));
     }
 }
 
-/// Values for clouds, whole: nothing is missing in them, and their policies let their databases through.
+/// Complete values for clouds: nothing is missing, and their policies allow their databases.
 #[test]
 fn every_cloud_renders() {
     let mut clouds = 0;
@@ -74,7 +74,7 @@ fn every_cloud_renders() {
 }
 
 #[test]
-fn a_proxy_that_lends_by_transaction_is_named_as_one() {
+fn a_proxy_that_pools_by_transaction_is_configured_as_one() {
     let file = chart().join("../../k8s/databases/memorydb.yaml");
     let objects = template(std::slice::from_ref(&file), &[], &[]).unwrap();
     for component in ["ingest", "ws-gateway"] {
@@ -90,9 +90,9 @@ fn a_proxy_that_lends_by_transaction_is_named_as_one() {
     assert!(!url.contains("clustercfg"), "a replica may answer there: {url}");
 }
 
-/// A Secret that INSTALL.md makes has the keys that the examples ask for.
+/// The Secret that INSTALL.md creates has the keys that the examples use.
 #[test]
-fn the_examples_ask_for_keys_that_are_made() {
+fn the_examples_use_keys_that_exist() {
     let read = |file: &str| std::fs::read_to_string(chart().join("../..").join(file)).unwrap();
     let install = read("docs/INSTALL.md");
     let made: BTreeSet<&str> =
@@ -109,7 +109,7 @@ fn the_examples_ask_for_keys_that_are_made() {
     }
 }
 
-/// What is typed after the image was made finds it.
+/// The documented commands find the image.
 #[test]
 fn the_image_is_called_the_same_everywhere() {
     let read = |file: &str| std::fs::read_to_string(chart().join("../..").join(file)).unwrap();
@@ -125,7 +125,7 @@ fn the_image_is_called_the_same_everywhere() {
     assert_eq!(values["image"]["repository"], "localhost/rowcast");
 }
 
-/// What the chart says itself, or leaves alone.
+/// Keys that the chart sets itself, or does not offer.
 const OWN: [&str; 33] = [
     "database.url",
     "database.host",
@@ -174,7 +174,7 @@ fn a_components_settings_are_those_of_the_page() {
         ("migrate", "migrate"),
     ] {
         let settings = &schema["properties"][values]["properties"]["settings"]["properties"];
-        // the sections stand there too, for those who nest
+        // the sections are there too, for nested settings
         let known = settings.as_object().unwrap().keys().filter(|key| key.contains('.'));
         let known: BTreeSet<String> = known.cloned().collect();
         assert_eq!(known, documented(&page, component), "{component}");

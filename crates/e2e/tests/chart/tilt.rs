@@ -1,4 +1,4 @@
-//! What the Tiltfile does where no Tilt is.
+//! The Tiltfile, checked without Tilt.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -8,19 +8,19 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file)).unwrap()
 }
 
-/// The numbers that stand behind a mark, each time.
+/// The numbers after each occurrence of a mark.
 fn numbers(text: &str, mark: &str) -> Vec<u16> {
     let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
     text.split(mark).skip(1).filter_map(|rest| digits(rest).parse().ok()).collect()
 }
 
-/// One after the other, as Starlark and Python understand them alike.
+/// Runs lines that mean the same in Starlark and Python.
 fn python(lines: &[&str]) -> String {
     run("python3", &["-c".to_owned(), lines.join("\n")], "").unwrap()
 }
 
 #[test]
-fn forwarded_ports_are_none_of_dev_s() {
+fn forwarded_ports_are_not_those_of_dev() {
     let (tilt, dev) = (read("Tiltfile"), read("xtask/src/ports.rs"));
     let calls: String = tilt.split("=ports(").skip(1).filter_map(|call| call.split("))").next()).collect();
     let forwarded = numbers(&calls, "(");
@@ -47,8 +47,8 @@ fn an_image_s_name_keeps_its_registry_s_port() {
         ("localhost/rowcast:tilt-1f", "localhost/rowcast", "tilt-1f"),
     ] {
         let script = format!("EXPECTED_REF={image}\ncargo() {{ printf '[%s]' \"$@\"; }}\n{command}");
-        let told = run("sh", &["-c".to_owned(), script], "").unwrap();
-        assert!(told.contains(&format!("[--name][{name}][--tag][{tag}]")), "{told}");
+        let printed = run("sh", &["-c".to_owned(), script], "").unwrap();
+        assert!(printed.contains(&format!("[--name][{name}][--tag][{tag}]")), "{printed}");
     }
 }
 
@@ -58,8 +58,8 @@ fn the_loader_s_cluster_is_that_of_the_context() {
     let line = tilt.lines().find(|line| line.starts_with("loader = ")).unwrap();
     for (context, cluster) in [("kind-dev", "dev"), ("kind-kind", "kind"), ("dev", "dev")] {
         let context = format!("k8s_context = lambda: '{context}'");
-        let told = python(&["cfg = {}", &context, line, "print(loader)"]);
-        assert_eq!(told.trim(), format!("kind load image-archive --name {cluster}"));
+        let printed = python(&["cfg = {}", &context, line, "print(loader)"]);
+        assert_eq!(printed.trim(), format!("kind load image-archive --name {cluster}"));
     }
     let own = python(&["cfg = {'load': 'mine'}", "k8s_context = lambda: 'x'", line, "print(loader)"]);
     assert_eq!(own.trim(), "mine");

@@ -1,4 +1,4 @@
-//! `tilt up` for those who change Rowcast, as `tilt ci` runs it.
+//! `tilt up` for development, as `tilt ci` runs it.
 
 use anyhow::Result;
 use tokio::{process::Command, time::Instant};
@@ -7,7 +7,7 @@ use crate::site::{Site, checkout, run, variable};
 
 const NAMESPACE: &str = "rowcast-dev";
 
-/// Every resource of the Tiltfile becomes ready, with images that no Docker has built, and a reading goes all the way.
+/// Every resource of the Tiltfile becomes ready, with images built without Docker, and a reading is delivered.
 pub(crate) async fn tilt(site: &Site) -> Result<()> {
     let site = Site { namespace: NAMESPACE.to_owned(), ..site.clone() };
     let context = site.kubectl(&["config", "current-context"]).await?;
@@ -33,7 +33,7 @@ pub(crate) async fn tilt(site: &Site) -> Result<()> {
     let began = Instant::now();
     run(Command::new("tilt").current_dir(checkout()).args(["ci", "--port", "0"]).args(own)).await?;
     println!(
-        "   every resource is ready after {:.0} s, and doctor's reading came",
+        "   every resource is ready after {:.0} s, and the reading of doctor arrived",
         began.elapsed().as_secs_f64()
     );
     run(Command::new("tilt").current_dir(checkout()).arg("down").args(own)).await?;

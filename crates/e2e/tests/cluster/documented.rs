@@ -16,13 +16,13 @@ use crate::{
     site::{Site, checkout, run, variable},
 };
 
-/// Stands above each block that is run.
+/// The line above each block that is run.
 const MARK: &str = "<!-- run by cargo xtask cluster-test -->\n```\n";
 
 /// The namespace of the commands.
 const NAMESPACE: &str = "rowcast";
 
-/// What this cluster has under other names: how nodes are given an image, and the databases' images.
+/// What differs in this cluster: how images are loaded into nodes, and the databases' images.
 const HERE: &str = r#"set -euo pipefail
 trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
 kind() { sh -c "$ROWCAST_CLUSTER_LOAD '${!#}'"; }
@@ -35,14 +35,14 @@ helm() {
 }
 "#;
 
-/// Somebody types what the page says, looks at the page that it leads to, and sees what the next command sends.
+/// Runs the documented commands, opens the page, and checks that it shows what the next command sends.
 pub(crate) async fn documented(site: &Site) -> Result<()> {
     let site = Site { namespace: NAMESPACE.to_owned(), ..site.clone() };
     variable("ROWCAST_CLUSTER_LOAD")?;
     let page = std::fs::read_to_string(checkout().join("docs/INSTALL.md"))?;
     let blocks: Vec<&str> = page.split(MARK).skip(1).filter_map(|rest| rest.split("```\n").next()).collect();
     let [install, post] = blocks[..] else { anyhow::bail!("{} marked blocks, not two", blocks.len()) };
-    // its end, when its input ends, ends the forwarded ports
+    // the script ends with its input, and the forwarded ports with it
     let script = format!("{HERE}{install}\necho ready\ncat > /dev/null");
     let mut shell = bash(&script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(shell.stdout.take().context("its output")?).lines();

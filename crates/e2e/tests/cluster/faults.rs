@@ -1,4 +1,4 @@
-//! What goes wrong in a cluster, under load: nothing is lost, nothing comes twice, and one at a time forwards.
+//! Faults in a cluster, under load: nothing is lost or duplicated, and one replica at a time forwards.
 
 use std::time::Duration;
 
@@ -13,36 +13,36 @@ use crate::{
     lengths::seconds,
     release::{NAME, Pod, Release},
     site::Hook,
-    witness::{Term, Witness},
+    tick_log::{Term, TickLog},
 };
 
 /// Devices that POST, each some 100 readings a second.
 const DEVICES: usize = 4;
 
-/// The same while a node is cut off: half of what they send meanwhile goes to pods there, and waits.
+/// The same while a node is cut off: half of what they send goes to pods there, and waits.
 const DEVICES_IN_PARTITION: usize = 16;
 
 /// Clients that follow everything.
 const CLIENTS: usize = 4;
 
-/// A takeover, from the last tick of the leader before. A Lease that nobody gives back expires later.
+/// A takeover, from the last tick of the previous leader. A Lease that is not released expires later.
 const TAKEOVER_WITHIN: Duration = seconds(3);
 
-/// What the event of a takeover ends with when the leader before gave the Lease back.
-const GIVEN_BACK: &str = "nobody held it";
+/// The end of a takeover's event if the previous leader had released the Lease.
+const RELEASED: &str = "nobody held it";
 
-/// The same when the others waited until the Lease had expired.
+/// The same if the Lease had expired.
 const EXPIRED: &str = "did not renew it in time";
 
-/// A retry heals a refusal within this time.
+/// A device's retries succeed within this time.
 const REFUSED_AT_MOST: Duration = seconds(45);
 
-/// Load through the ingress, and who forwarded meanwhile.
+/// Load through the ingress, and the ticks since its beginning.
 struct Run<'a> {
     release: &'a Release,
     what: &'a str,
     first: i64,
-    witness: Witness,
+    ticks: TickLog,
     traffic: Traffic,
 }
 
@@ -54,23 +54,23 @@ impl<'a> Run<'a> {
     async fn begin_with(release: &'a Release, what: &'a str, devices: usize) -> Result<Self> {
         release.led().await;
         let first = release.last_id().await?;
-        let witness = Witness::begin(release).await?;
+        let ticks = TickLog::begin(release).await?;
         let ingress = release.site.ingress;
         let traffic = Traffic::begin(&[ingress; CLIENTS], || Writers::devices(0..devices, ingress)).await;
-        Ok(Self { release, what, first, witness, traffic })
+        Ok(Self { release, what, first, ticks, traffic })
     }
 
-    /// Readings flow again; then the ledger and the witness.
+    /// Waits until readings arrive again, then checks the ledger and the ticks.
     async fn end(self) -> Result<Vec<Term>> {
-        let Self { release, what, first, witness, traffic } = self;
+        let Self { release, what, first, ticks, traffic } = self;
         traffic.progress(&format!("readings after {what}")).await;
         let written = traffic.stop().await;
         let refused = written.longest_refusal;
-        ensure!(refused < REFUSED_AT_MOST, "a device had to try for {refused:?}");
+        ensure!(refused < REFUSED_AT_MOST, "a device had to retry for {refused:?}");
         let summary = written.check(&release.committed_after(first).await?).await?;
-        let terms = witness.terms_seen(release).await?;
+        let terms = ticks.terms(release).await?;
         println!(
-            "   {what}: {} readings at {} clients, none lost, none twice, in order; longest refusal {:.1} s",
+            "   {what}: {} readings at {} clients, none lost, none duplicated, in order; longest refusal {:.1} s",
             summary.readings,
             summary.clients,
             refused.as_secs_f64()
@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The takeover after a fault: what its event, on the pod that leads now, says of how it came.
+/// The takeover after a fault: the text of its event on the pod that leads now.
 async fn takeover(release: &Release, terms: &[Term]) -> Result<String> {
     let taken = terms.get(1).context("another leader has forwarded")?;
     ensure!(taken.gap <= TAKEOVER_WITHIN, "the takeover took {:?}, not {TAKEOVER_WITHIN:?}", taken.gap);
@@ -100,22 +100,22 @@ async fn takeover(release: &Release, terms: &[Term]) -> Result<String> {
         events["items"].as_array().into_iter().flatten().find(|event| note(event)).cloned().ok_or(events)
     })
     .await;
-    let pod = event["involvedObject"]["name"].as_str().context("an event is of a pod")?;
+    let pod = event["involvedObject"]["name"].as_str().context("an event has a pod")?;
     ensure!(taken.signature.starts_with(pod), "{} forwards, and {pod} has the event", taken.signature);
     Ok(event["message"].as_str().unwrap_or_default().to_owned())
 }
 
-/// After SIGTERM nobody waits for the Lease to expire, nor for the lag rule.
+/// After SIGTERM the standby waits neither for the Lease to expire nor for the lag rule.
 async fn check_handover(release: &Release, terms: &[Term]) -> Result<()> {
-    let told = takeover(release, terms).await?;
-    ensure!(told.ends_with(GIVEN_BACK), "{told}");
+    let event = takeover(release, terms).await?;
+    ensure!(event.ends_with(RELEASED), "{event}");
     Ok(())
 }
 
-/// After a crash the others see that nobody forwards before the Lease expires, or the pod is back at once.
+/// After a crash the others detect that nobody forwards before the Lease expires, or the pod restarts at once.
 async fn check_crash(release: &Release, terms: &[Term]) -> Result<()> {
-    let told = takeover(release, terms).await?;
-    ensure!(!told.ends_with(GIVEN_BACK) && !told.ends_with(EXPIRED), "{told}");
+    let event = takeover(release, terms).await?;
+    ensure!(!event.ends_with(RELEASED) && !event.ends_with(EXPIRED), "{event}");
     Ok(())
 }
 
@@ -135,7 +135,7 @@ pub(crate) async fn leader_killed(release: &Release) -> Result<()> {
     check_crash(release, &run.end().await?).await
 }
 
-/// A leader that stops for longer than its Lease, and wakes up in the belief that it leads.
+/// A leader that is stopped for longer than its Lease, and continues as if it still led.
 pub(crate) async fn leader_frozen(release: &Release) -> Result<()> {
     let leader = release.settled().await;
     let run = Run::begin(release, "the leader frozen for 8 s").await?;
@@ -145,7 +145,7 @@ pub(crate) async fn leader_frozen(release: &Release) -> Result<()> {
     check_crash(release, &run.end().await?).await?;
     ensure!(
         release.metric(&leader, "rowcast_lease_is_leader").await? == 0.0,
-        "the frozen leader leads no more"
+        "the frozen leader does not lead any more"
     );
     Ok(())
 }
@@ -156,7 +156,7 @@ pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     let leader = release.settled().await;
     let before = Late::of(release, &leader).await?;
     let run = Run::begin_with(release, &what, DEVICES_IN_PARTITION).await?;
-    // what it waited for when it was stopped has come before the cut, so that its next step is sent into the void
+    // the answers that it waited for arrive before the cut, so that its next step is sent to a cut network
     Release::signal(&leader, Signal::SIGSTOP)?;
     sleep(Duration::from_millis(100)).await;
     let cut = time_of_day();
@@ -168,10 +168,10 @@ pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     check_crash(release, &run.end().await?).await?;
     let ended = leadership_ended(release, &leader).await?;
     println!("   the leader that was cut off stopped {:.1} s after the cut", ended - cut);
-    ensure!(ended - cut <= 4.0, "it leads until its deadline, and no longer");
-    // its last step was on the way when it stopped, and comes when the network carries it again; an append is given up
-    // before the leadership is, a tick is not
-    let late = wait_for("the late step is fenced or given up", seconds(90), || async {
+    ensure!(ended - cut <= 4.0, "it leads until its deadline, not longer");
+    // its last step was in transit when it stopped, and arrives when the network is restored; an append is given up
+    // before the leadership ends, a tick is not
+    let late = wait_for("the late step to be fenced or given up", seconds(90), || async {
         match Late::of(release, &leader).await {
             Ok(now) if now.fenced > before.fenced || now.given_up > before.given_up => Ok(now),
             other => Err(format!("{other:?}")),
@@ -182,7 +182,7 @@ pub(crate) async fn node_cut(release: &Release, lasts: Duration) -> Result<()> {
     release.available().await
 }
 
-/// What became of a leader's steps.
+/// How many of a leader's steps were fenced or given up.
 #[derive(Debug, Clone, Copy)]
 struct Late {
     fenced: f64,
@@ -200,7 +200,7 @@ impl Late {
 /// When a leader's log says that it stopped leading, in seconds since 1970.
 async fn leadership_ended(release: &Release, leader: &Pod) -> Result<f64> {
     let log = release.site.kubectl(&["logs", &leader.name, "--timestamps"]).await?;
-    let line = log.lines().rfind(|line| line.contains("leadership lost")).context("its log says so")?;
+    let line = log.lines().rfind(|line| line.contains("leadership lost")).context("no line in its log")?;
     let stamp = line.split(' ').next().unwrap_or_default();
     let seconds = std::process::Command::new("date").args(["-d", stamp, "+%s.%N"]).output()?;
     Ok(String::from_utf8_lossy(&seconds.stdout).trim().parse()?)
@@ -211,7 +211,7 @@ fn time_of_day() -> f64 {
     now.expect("the clock is past 1970").as_secs_f64()
 }
 
-/// Without the API nobody can be elected; the last leader goes on all the same, when it sees that nobody does.
+/// Without the API nobody can be elected; the last leader continues when it detects that nobody forwards.
 pub(crate) async fn api_stopped(release: &Release, lasts: Duration) -> Result<()> {
     let what = format!("the API server stopped for {} s", lasts.as_secs());
     let run = Run::begin(release, &what).await?;
@@ -219,18 +219,18 @@ pub(crate) async fn api_stopped(release: &Release, lasts: Duration) -> Result<()
     release.site.hook(Hook::PauseApi).await?;
     sleep(seconds(12)).await;
     run.traffic.progress("readings while the API server is stopped").await;
-    println!("   readings flow {:.0} s after the API server stopped", began.elapsed().as_secs_f64());
-    let flows = began.elapsed() < lasts.max(seconds(20));
+    println!("   readings arrive {:.0} s after the API server stopped", began.elapsed().as_secs_f64());
+    let arrived = began.elapsed() < lasts.max(seconds(20));
     sleep(lasts.saturating_sub(began.elapsed())).await;
     release.site.hook(Hook::ResumeApi).await?;
     release.api_answers().await;
-    ensure!(flows, "readings flow although the API server is stopped");
+    ensure!(arrived, "no readings while the API server is stopped");
     let (_, term) = release.led().await;
     let terms = run.end().await?;
     println!("   the Lease is at term {term}");
     let short = |term: &Term| term.gap < seconds(10) && term.pause < seconds(10);
-    ensure!(terms.iter().all(short), "no longer interruption");
-    // after a long outage nodes count as lost for a moment, and Services as without pods, the cluster's DNS among them
+    ensure!(terms.iter().all(short), "an interruption of 10 s or more");
+    // after a long outage nodes are not ready for a moment, and Services, also the cluster's DNS, have no endpoints
     let site = &release.site;
     site.kubectl(&["wait", "nodes", "--all", "--for=condition=Ready", "--timeout=60s"]).await?;
     for namespace in ["kube-system", &site.namespace] {
@@ -279,9 +279,9 @@ pub(crate) async fn upgrade(release: &Release) -> Result<()> {
     release.upgrade("next", &[]).await?;
     run.end().await?;
     let now = release.site.get(&["secret", &format!("{NAME}-postgres")]).await?["data"].clone();
-    ensure!(password == now, "the password stays");
+    ensure!(password == now, "the password has changed");
     let images = release.site.get(&["deployments"]).await?.to_string();
-    ensure!(images.contains(":next") && !images.contains(":previous"), "every deployment has the next image");
+    ensure!(images.contains(":next") && !images.contains(":previous"), "a deployment does not have the next image");
     let run = Run::begin(release, "rolled back").await?;
     release.site.helm(&["rollback", NAME]).await?;
     release.available().await?;
@@ -289,22 +289,22 @@ pub(crate) async fn upgrade(release: &Release) -> Result<()> {
     Ok(())
 }
 
-/// Another database behind the same Secret, and an upgrade with nothing changed.
+/// Another database behind the same Secret, and an upgrade without changes.
 pub(crate) async fn new_database(release: &Release) -> Result<()> {
     let job = release.site.kubectl(&["get", "jobs", "-o", "name"]).await?;
     let pod = format!("{NAME}-postgres-0");
     let psql = ["exec", &pod, "--", "psql", "-h", "/tmp", "-U", "rowcast", "-d", "postgres", "-q"];
-    let anew = ["-c", "drop database rowcast with (force)", "-c", "create database rowcast"];
-    release.site.kubectl(&[&psql[..], &anew].concat()).await?;
+    let create = ["-c", "drop database rowcast with (force)", "-c", "create database rowcast"];
+    release.site.kubectl(&[&psql[..], &create].concat()).await?;
     release.upgrade("previous", &[]).await?;
     wait_for("the schema", seconds(60), || async {
         release.last_id().await.map_err(|error| format!("{error:#}"))
     })
     .await;
     let next = release.site.kubectl(&["get", "jobs", "-o", "name"]).await?;
-    ensure!(job != next, "the migration ran again: {next}");
+    ensure!(job != next, "the migration did not run again: {next}");
     release.available().await?;
-    // the first reading tells the gateways of the new history
+    // with the first reading the gateways detect the new history
     stored(release).await;
     let client = Client::start(release.site.ingress).await;
     let id = stored(release).await;
@@ -313,11 +313,11 @@ pub(crate) async fn new_database(release: &Release) -> Result<()> {
         if last == Some(id) { Ok(()) } else { Err(format!("{last:?}")) }
     })
     .await;
-    println!("   it was migrated, and a reading came over a WebSocket");
+    println!("   it was migrated, and a reading arrived over a WebSocket");
     Ok(())
 }
 
-/// A reading's id as soon as one is taken: each connection to the database that ended is found out by a POST.
+/// A reading's id as soon as one is accepted: only a POST detects that a connection to the database has ended.
 async fn stored(release: &Release) -> i64 {
     wait_for("a reading stored in it", seconds(60), || async {
         match http::post(release.site.ingress, "/api/sensors/", r#"{"sensor_id":"new","value":1}"#).await {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// How long things last that have no end of their own.
+/// The durations of faults and loads.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lengths {
     pub(crate) full: bool,

@@ -20,8 +20,8 @@ const CLIENTS: &str = "1000";
 /// From the planned time of the POST to the client.
 const P99_AT_MOST_MS: f64 = 50.0;
 
-/// `rowcast bench` in a pod of its own, which asks the Services: an ingress controller that opens a connection for each
-/// POST runs out of ports at a quarter of this rate. It keeps a ledger, too.
+/// `rowcast bench` in a pod of its own, which uses the Services: an ingress controller that opens a connection for each
+/// POST runs out of ports at a quarter of this rate. It checks a ledger, too.
 pub(crate) async fn speed(release: &Release, lengths: Lengths) -> Result<()> {
     let site = &release.site;
     let _ = site.kubectl(&["delete", "pod", "bench", "--ignore-not-found"]).await?;
@@ -45,7 +45,7 @@ pub(crate) async fn speed(release: &Release, lengths: Lengths) -> Result<()> {
                     {"name": "ROWCAST_INGEST_URL", "value": url("ingest")},
                     {"name": "ROWCAST_GATEWAY_URL", "value": url("ws-gateway")},
                 ],
-                // without a share of its own, the driver would wait for the processes that it measures
+                // without a CPU request, the driver would wait for the processes that it measures
                 "resources": {"requests": {"cpu": "500m", "memory": "128Mi"}},
                 "securityContext": {
                     "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
@@ -54,12 +54,12 @@ pub(crate) async fn speed(release: &Release, lengths: Lengths) -> Result<()> {
         },
     });
     site.apply(&pod).await?;
-    // one program that waits: asking again and again would take a third of a core from what is measured
+    // one program that waits: polling would take a third of a core from what is measured
     let ended = ["wait", "pod/bench", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s"];
     let ended = site.kubectl(&ended).await;
-    let said = site.kubectl(&["logs", "bench"]).await?;
-    ended.with_context(|| format!("bench: {said}"))?;
-    let report: Value = serde_json::from_str(&said).context("bench prints JSON")?;
+    let output = site.kubectl(&["logs", "bench"]).await?;
+    ended.with_context(|| format!("bench: {output}"))?;
+    let report: Value = serde_json::from_str(&output).context("the output of bench is not JSON")?;
     let latency = &report["latency_ms"];
     println!(
         "   {} POST/s, {} deliveries/s to {CLIENTS} clients",
@@ -76,27 +76,27 @@ pub(crate) async fn speed(release: &Release, lengths: Lengths) -> Result<()> {
     }
     let latency = &latency["from_planned"];
     let p99 = latency["p99"].as_f64().context("a p99")?;
-    // a short run beside other work says whether everything came, and its times only to people
+    // a short run beside other work only shows whether everything arrived; its times are printed
     ensure!(!lengths.full || p99 <= P99_AT_MOST_MS, "p99 is {p99} ms");
     site.kubectl(&["delete", "pod", "bench"]).await?;
     Ok(())
 }
 
-/// Load raises the gateway's replicas, and its end lowers them; no client misses anything as it moves.
+/// Load raises the gateway's replicas, and its end lowers them; no client misses anything when it is moved.
 pub(crate) async fn scaling(release: &Release) -> Result<()> {
     let autoscaling = [
         "--set=gateway.autoscaling.enabled=true",
         "--set=gateway.autoscaling.minReplicas=1",
         "--set=gateway.autoscaling.maxReplicas=3",
-        // 48 millicores a pod: every gateway follows everything, which the little load makes some 20 of
+        // 48 millicores a pod: every gateway follows everything, some 20 millicores under the small load
         "--set=gateway.autoscaling.targetCPUUtilizationPercentage=80",
         "--set=gateway.resources.requests.cpu=60m",
     ];
     release.upgrade("previous", &autoscaling).await?;
-    replicas(release, "quiet", |replicas| replicas == 1).await;
+    replicas(release, "no load", |replicas| replicas == 1).await;
     let first = release.last_id().await?;
     let ingress = release.site.ingress;
-    // little enough for one gateway
+    // a small load for one gateway
     let traffic = Traffic::begin(&[ingress; 3], || Writers::devices(0..1, ingress)).await;
     let began = Instant::now();
     let heavy = Traffic::begin(&[ingress; 150], || Writers::devices(1..5, ingress)).await;
@@ -111,11 +111,11 @@ pub(crate) async fn scaling(release: &Release) -> Result<()> {
     println!("   fewer again {:.0} s after the load's end", began.elapsed().as_secs_f64());
     traffic.progress("readings with fewer gateways").await;
     let summary = traffic.stop().await.check(&release.committed_after(first).await?).await?;
-    println!("   {} readings at {} clients, none lost, none twice", summary.readings, summary.clients);
+    println!("   {} readings at {} clients, none lost, none duplicated", summary.readings, summary.clients);
     release.upgrade("previous", &[]).await
 }
 
-/// Waits until the autoscaler wants so many replicas of the gateway.
+/// Waits until the autoscaler has set so many replicas of the gateway.
 async fn replicas(release: &Release, what: &str, enough: impl Fn(u64) -> bool) -> u64 {
     wait_for(&format!("replicas under {what}"), seconds(180), || async {
         let scaler = release.site.get(&["hpa", &format!("{NAME}-ws-gateway")]).await;

@@ -1,6 +1,6 @@
 //! A release on a real cluster: scenarios one after the other, under load, with an exact ledger.
 //!
-//! `cargo xtask cluster-test` builds the image, looks after the cluster and runs this program. It ends at the first
+//! `cargo xtask cluster-test` builds the image, manages the cluster and runs this program. It ends at the first
 //! scenario that fails and leaves the release as it was then.
 #![expect(clippy::print_stdout, reason = "its output is its report")]
 
@@ -12,7 +12,7 @@ mod load;
 mod release;
 mod scenarios;
 mod site;
-mod witness;
+mod tick_log;
 
 use std::process::ExitCode;
 
@@ -24,10 +24,10 @@ use crate::{lengths::Lengths, release::Release, site::Site};
 
 #[derive(Debug, Parser)]
 struct Args {
-    /// Faults last as long as in life, not as short as they can
+    /// Let faults last as long as in production
     #[arg(long)]
     full: bool,
-    /// Only these, on the release that is there
+    /// Only these, on the installed release
     scenarios: Vec<Scenario>,
 }
 

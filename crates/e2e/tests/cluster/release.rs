@@ -1,4 +1,4 @@
-//! A release of the chart, installed with the databases that it brings along.
+//! A release of the chart, installed with the chart's databases.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -17,7 +17,7 @@ pub(crate) const NAME: &str = "rowcast";
 const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// The Lease's duration, as the chart has it.
-const TENURE: Duration = Duration::from_secs(5);
+const LEASE_DURATION: Duration = Duration::from_secs(5);
 
 /// A pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Release {
         Ok(())
     }
 
-    /// The pods of a component that are not on their way out.
+    /// The pods of a component that are not terminating.
     pub(crate) async fn pods(&self, component: &str) -> Result<Vec<Pod>> {
         let selector =
             format!("--selector=app.kubernetes.io/instance={NAME},app.kubernetes.io/component={component}");
@@ -119,11 +119,11 @@ impl Release {
         let pod = holder.split('/').next().unwrap_or_default();
         let pods = self.pods("notify-listener").await?;
         let pod =
-            pods.into_iter().find(|own| own.name == pod).with_context(|| format!("{holder:?} leads"))?;
+            pods.into_iter().find(|own| own.name == pod).with_context(|| format!("no pod for the holder {holder:?}"))?;
         Ok((pod, lease["spec"]["leaseTransitions"].as_u64().unwrap_or_default()))
     }
 
-    /// Waits until a pod that is there leads.
+    /// Waits until an existing pod leads.
     pub(crate) async fn led(&self) -> (Pod, u64) {
         wait_for("a leader", READY_WITHIN, || async {
             self.leader().await.map_err(|error| format!("{error:#}"))
@@ -131,11 +131,11 @@ impl Release {
         .await
     }
 
-    /// Waits until a leader has led for as long as the Lease gives every new one: from then on, it is replaced early.
+    /// Waits until a leader has led for the Lease's duration: only then it may be replaced early.
     pub(crate) async fn settled(&self) -> Pod {
         let (mut pod, mut term) = self.led().await;
         let mut since = Instant::now();
-        while since.elapsed() <= TENURE {
+        while since.elapsed() <= LEASE_DURATION {
             sleep(Duration::from_millis(250)).await;
             let now = self.led().await;
             if now.1 != term {
@@ -146,7 +146,7 @@ impl Release {
         pod
     }
 
-    /// Sees to it that the leader is on this node, or on any but the other.
+    /// Deletes leaders until one is on this node.
     pub(crate) async fn lead_from(&self, node: &str) -> Result<Pod> {
         for _ in 0..20 {
             let (leader, term) = self.led().await;
@@ -183,7 +183,7 @@ impl Release {
     /// What redis-cli prints as JSON, in its own pod.
     pub(crate) async fn redis(&self, command: &[&str]) -> Result<Value> {
         let pods = self.pods("redis").await?;
-        let pod = pods.first().context("there is a Redis")?;
+        let pod = pods.first().context("no pod of Redis")?;
         let cli = ["exec", &pod.name, "--", "sh", "-c"];
         let words: Vec<String> = command.iter().map(|word| format!("'{word}'")).collect();
         let line = format!(
@@ -191,7 +191,7 @@ impl Release {
             words.join(" ")
         );
         let text = self.site.kubectl(&[&cli[..], &[&line]].concat()).await?;
-        serde_json::from_str(&text).with_context(|| format!("redis-cli prints JSON: {text:.200}"))
+        serde_json::from_str(&text).with_context(|| format!("the output of redis-cli is not JSON: {text:.200}"))
     }
 
     /// A metric of a pod, added up over its labels.
@@ -212,7 +212,7 @@ impl Release {
         Ok(self.psql("select coalesce(max(id), 0) from sensor_readings").await?.parse()?)
     }
 
-    /// The readings behind one.
+    /// The readings after an id.
     pub(crate) async fn committed_after(&self, id: i64) -> Result<BTreeSet<i64>> {
         let ids = self.psql(&format!("select id from sensor_readings where id > {id}")).await?;
         Ok(ids.lines().filter_map(|id| id.parse().ok()).collect())

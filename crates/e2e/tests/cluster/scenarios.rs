@@ -11,7 +11,7 @@ use crate::{
     site::Site,
 };
 
-/// From `helm install` to every deployment available, the image being there.
+/// From `helm install` to every deployment available, with the image on the nodes.
 const INSTALLED_WITHIN: std::time::Duration = seconds(60);
 
 /// Into a namespace that admits only restricted pods.
@@ -24,10 +24,10 @@ pub(crate) async fn install(site: &Site) -> Result<()> {
     site.apply(&namespace).await?;
     let (release, took) = Release::install(site, "previous").await?;
     println!("   available {:.1} s after helm install", took.as_secs_f64());
-    ensure!(took <= INSTALLED_WITHIN, "installed within {INSTALLED_WITHIN:?}");
+    ensure!(took <= INSTALLED_WITHIN, "not installed within {INSTALLED_WITHIN:?}");
     release.led().await;
-    let said = site.helm(&["test", NAME, "--timeout", "60s"]).await?;
-    ensure!(said.contains("Succeeded"), "helm test: {said}");
+    let output = site.helm(&["test", NAME, "--timeout", "60s"]).await?;
+    ensure!(output.contains("Succeeded"), "helm test: {output}");
     println!("   helm test passes");
     Ok(())
 }
@@ -35,7 +35,7 @@ pub(crate) async fn install(site: &Site) -> Result<()> {
 /// A device POSTs through the ingress, and a WebSocket through the same ingress gets it.
 pub(crate) async fn ingress(release: &Release) -> Result<()> {
     let ingress = release.site.ingress;
-    wait_for("the ingress knows the release", seconds(30), || async {
+    wait_for("the release at the ingress", seconds(30), || async {
         match http::get(ingress, "/api/latest").await {
             Ok(answer) if answer.status == 200 => Ok(()),
             other => Err(format!("{other:?}")),
@@ -58,7 +58,7 @@ pub(crate) async fn ingress(release: &Release) -> Result<()> {
         let answer = http::get(ingress, path).await?;
         ensure!(answer.status == 200, "{path}: {}", answer.status);
     }
-    println!("   POSTs on four paths came over the WebSocket; history, documents and page are served");
+    println!("   POSTs on four paths arrived over the WebSocket; history, documents and page are served");
     Ok(())
 }
 
@@ -82,16 +82,16 @@ pub(crate) async fn page(release: &Release) -> Result<()> {
     Ok(())
 }
 
-/// The listener may touch its own Lease and no other; nobody else has an account that may anything.
+/// The listener may use its own Lease and no other; the accounts of other components have no rights.
 pub(crate) async fn role(release: &Release) -> Result<()> {
     let site = &release.site;
     let lease = format!("{NAME}-notify-listener");
     let account = format!("--as=system:serviceaccount:{}:{lease}", site.namespace);
     let may = async |verb: &str, object: &str, account: &str| -> Result<bool> {
-        // kubectl fails where the answer is no
-        let said = site.kubectl(&["auth", "can-i", verb, object, account]).await;
-        match said {
-            Ok(said) => Ok(said == "yes"),
+        // kubectl fails if the answer is no
+        let answer = site.kubectl(&["auth", "can-i", verb, object, account]).await;
+        match answer {
+            Ok(answer) => Ok(answer == "yes"),
             Err(error) if format!("{error:#}").lines().any(|line| line == "no") => Ok(false),
             Err(error) => Err(error),
         }
@@ -112,7 +112,7 @@ pub(crate) async fn role(release: &Release) -> Result<()> {
     Ok(())
 }
 
-/// Nothing stays but what the notes say: the volume of the database, and the Secret with its password.
+/// Nothing stays but what the notes name: the Lease, the volume of the database, and the Secret with its password.
 pub(crate) async fn uninstall(release: &Release) -> Result<()> {
     let site = &release.site;
     let notes =
@@ -125,14 +125,14 @@ pub(crate) async fn uninstall(release: &Release) -> Result<()> {
         .filter(|name| !matches!(*name, "configmap/kube-root-ca.crt" | "serviceaccount/default"))
         .collect();
     left.sort_unstable();
-    println!("   helm says: {}", notes.replace('\n', " "));
+    println!("   helm prints: {}", notes.replace('\n', " "));
     println!("   left: {}", left.join(", "));
     let expected = [
         format!("lease.coordination.k8s.io/{NAME}-notify-listener"),
         format!("persistentvolumeclaim/data-{NAME}-postgres-0"),
         format!("secret/{NAME}-postgres"),
     ];
-    ensure!(left == expected, "only what is announced is left");
+    ensure!(left == expected, "other objects are left: {left:?}");
     site.kubectl(&["delete", "namespace", &site.namespace, "--timeout=120s"]).await?;
     Ok(())
 }

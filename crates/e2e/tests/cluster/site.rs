@@ -1,4 +1,4 @@
-//! The cluster that the tests run on: whatever `KUBECONFIG` names, and the commands that do to it what its API cannot.
+//! The cluster that the tests run on: the one of `KUBECONFIG`, and the commands for what its API cannot do.
 
 use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 
@@ -10,23 +10,23 @@ use tokio::{process::Command, time::timeout};
 /// No command takes longer.
 const COMMAND_WITHIN: Duration = Duration::from_secs(300);
 
-/// What the API of a cluster cannot do to it.
+/// What the API of a cluster cannot do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Hook {
-    /// Unplug a node.
+    /// Disconnect a node.
     Cut,
-    /// Plug it in again.
+    /// Connect it again.
     Heal,
-    /// Stop the API server where it is.
+    /// Pause the API server.
     PauseApi,
-    /// Let it go on.
+    /// Resume it.
     ResumeApi,
 }
 
 /// The cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
-    /// Where everything stays that is not to be lost with the other node: the databases, the ingress.
+    /// The node that stays, with the databases and the ingress.
     pub(crate) home: String,
     /// The other node.
     pub(crate) away: String,
@@ -54,7 +54,7 @@ impl Site {
         })
     }
 
-    /// A way to the ingress as `http://localhost:PORT`, for those who can be told only a URL, and the URL.
+    /// A proxy to the ingress at `http://localhost:PORT`, for clients that take only a URL, and the URL.
     pub(crate) async fn ingress_proxy(&self) -> Result<(Proxy, String)> {
         let proxy = Proxy::start(self.ingress).await?;
         let url = format!("http://localhost:{}", proxy.addr().port());
@@ -72,7 +72,7 @@ impl Site {
     /// What kubectl prints as JSON.
     pub(crate) async fn get(&self, args: &[&str]) -> Result<Value> {
         let text = self.kubectl(&[&["get", "-o", "json"], args].concat()).await?;
-        serde_json::from_str(&text).context("kubectl prints JSON")
+        serde_json::from_str(&text).context("the output of kubectl is not JSON")
     }
 
     /// Applies a manifest.
@@ -88,7 +88,7 @@ impl Site {
         run(Command::new("helm").args(args).args(["--namespace", &self.namespace])).await
     }
 
-    /// Does something to the cluster itself.
+    /// Runs a hook.
     pub(crate) async fn hook(&self, hook: Hook) -> Result<()> {
         let (name, node) = match hook {
             Hook::Cut => ("ROWCAST_CLUSTER_CUT", self.away.as_str()),
@@ -111,17 +111,17 @@ pub(crate) fn checkout() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Runs a command to its end and gives what it printed; a failure says what it said.
+/// Runs a command to its end and returns its output; an error has the output and stderr.
 pub(crate) async fn run(command: &mut Command) -> Result<String> {
     command.stdin(Stdio::null()).kill_on_drop(true);
     let what = format!("{:?}", command.as_std());
     let output = timeout(COMMAND_WITHIN, command.output())
         .await
-        .with_context(|| format!("{what}: not within {COMMAND_WITHIN:?}"))?
+        .with_context(|| format!("{what}: timed out after {COMMAND_WITHIN:?}"))?
         .with_context(|| format!("cannot run {what}"))?;
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if !output.status.success() {
-        bail!("{what}: {}\n{said}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        bail!("{what}: {}\n{text}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
-    Ok(said)
+    Ok(text)
 }

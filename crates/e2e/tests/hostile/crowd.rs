@@ -93,8 +93,8 @@ async fn a_crowd_of_every_kind_fits_into_the_memory_of_the_chart() {
     let sockets = many(200, async |n| {
         let mut peer = Peer::socket(gateway, "/ws/sensors/?v=1").await.unwrap();
         let mode = if n % 2 == 0 { "latest" } else { "all" };
-        let said = format!(r#"{{"id":1,"subscribe":{{"mode":"{mode}","from":{{"last":"10m"}}}}}}"#);
-        peer.send(&text(&said)).await.unwrap();
+        let command = format!(r#"{{"id":1,"subscribe":{{"mode":"{mode}","from":{{"last":"10m"}}}}}}"#);
+        peer.send(&text(&command)).await.unwrap();
         peer
     });
     let (bodies, sockets, ingest_heads, gateway_heads) =

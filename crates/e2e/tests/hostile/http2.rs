@@ -93,9 +93,9 @@ async fn a_client_that_leaves_a_busy_stream_of_http_2_or_1_0_is_removed() {
     for path in ["/sse/sensors/?last=10m", "/sse/sensors/", "/sse/sensors/?mode=latest"] {
         let http2 = [begin(), get(1, path)].concat();
         let http1 = format!("GET {path} HTTP/1.0\r\nhost: x\r\n\r\n").into_bytes();
-        for asked in [http2, http1] {
+        for request in [http2, http1] {
             for resets in [false, true] {
-                let peer = Peer::sending(gateway, &asked).await.unwrap();
+                let peer = Peer::sending(gateway, &request).await.unwrap();
                 site.sessions(1).await;
                 site.write(2_000, 500);
                 if resets {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use e2e::client::{self, Socket, messages_until, subscribed};
-use testkit::{proxy::Wire, wait_for};
+use testkit::{proxy::LinkState, wait_for};
 
 use crate::site::Site;
 
@@ -46,7 +46,7 @@ async fn a_client_waits_for_its_own_reads_and_others_do_not() {
     site.write(10, 0);
     let (mut greedy, mut modest) = (connected(&site).await, connected(&site).await);
     let reads = site.gateway().metric("rowcast_gateway_replay_reads_total").await.unwrap();
-    site.gateway().to_postgres.set(Wire::Late);
+    site.gateway().to_postgres.set(LinkState::Delayed);
     let began = Instant::now();
     send_all(&mut greedy, (1..=GREEDY).map(read_of_log)).await;
     wait_for("the first reads", Duration::from_secs(10), || async {
@@ -54,12 +54,12 @@ async fn a_client_waits_for_its_own_reads_and_others_do_not() {
         if now > reads { Ok(()) } else { Err(now) }
     })
     .await;
-    let asked = Instant::now();
+    let sent = Instant::now();
     client::send(&mut modest, &read_of_log(1)).await;
     let (one, all) = tokio::join!(
         async {
             answered(&mut modest, [1]).await;
-            asked.elapsed()
+            sent.elapsed()
         },
         async {
             answered(&mut greedy, 1..=GREEDY).await;
@@ -67,7 +67,7 @@ async fn a_client_waits_for_its_own_reads_and_others_do_not() {
         }
     );
     assert!(one < all / 2, "{one:?} for one read beside {GREEDY}, which took {all:?}");
-    site.gateway().to_postgres.set(Wire::Whole);
+    site.gateway().to_postgres.set(LinkState::Open);
     site.serves().await;
 }
 
@@ -78,7 +78,7 @@ async fn reads_of_a_disconnected_client_are_cancelled() {
     let (_, first) = subscribed(site.gateway().public(), "{}").await;
     let recent = first.ok.unwrap().pos.unwrap();
     let mut socket = connected(&site).await;
-    site.gateway().to_postgres.set(Wire::Frozen);
+    site.gateway().to_postgres.set(LinkState::Frozen);
     send_all(&mut socket, (1..=GREEDY).map(read_of_log)).await;
     let unsubscribe = |sub| format!(r#"{{"id":{},"unsubscribe":{{"sub":{sub}}}}}"#, GREEDY + sub);
     send_all(&mut socket, (1..=GREEDY).map(unsubscribe)).await;
@@ -86,6 +86,6 @@ async fn reads_of_a_disconnected_client_are_cancelled() {
     // the window answers this one, after the reads before it
     client::send(&mut socket, &format!(r#"{{"id":1000,"subscribe":{{"from":"{recent}"}}}}"#)).await;
     answered(&mut socket, [1_000]).await;
-    site.gateway().to_postgres.set(Wire::Whole);
+    site.gateway().to_postgres.set(LinkState::Open);
     site.serves().await;
 }

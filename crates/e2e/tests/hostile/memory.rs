@@ -40,8 +40,8 @@ async fn patterns_have_one_limit_for_all_clients_and_are_released() {
     let pulled = http::get(gateway, &format!("/api/changes?{query}&since={next}&wait=50s")).await.unwrap();
     assert!(pulled.status == 503 && pulled.body.contains("pattern memory is full"), "{pulled:?}");
     let mut stream = Peer::requesting(gateway, "GET", &format!("/sse/sensors/?{query}")).await.unwrap();
-    let said = stream.read_until_closed(Duration::from_secs(10)).await.expect("the stream ends");
-    assert!(String::from_utf8_lossy(&said).contains("1013"), "{}", String::from_utf8_lossy(&said));
+    let received = stream.read_until_closed(Duration::from_secs(10)).await.expect("the stream ends");
+    assert!(String::from_utf8_lossy(&received).contains("1013"), "{}", String::from_utf8_lossy(&received));
     // a subscription to everything has no pattern
     client::send(&mut second, r#"{"id":2,"subscribe":{}}"#).await;
     assert!(client::next_messages(&mut second).await.unwrap()[0].ok.is_some());
@@ -69,8 +69,8 @@ async fn long_incomplete_messages_are_limited_and_end_at_their_deadline() {
     }
     let mut codes = Vec::new();
     for peer in &mut peers {
-        let said = peer.read_until_closed(Duration::from_secs(30)).await.expect("its deadline ends it");
-        let close = said.windows(4).rev().find(|window| window[0] == 0x88).expect("a close frame");
+        let received = peer.read_until_closed(Duration::from_secs(30)).await.expect("its deadline ends it");
+        let close = received.windows(4).rev().find(|window| window[0] == 0x88).expect("a close frame");
         codes.push(u16::from_be_bytes([close[2], close[3]]));
     }
     let of = |code: u16| codes.iter().filter(|found| **found == code).count();

@@ -23,17 +23,17 @@ async fn silent_peers_and_half_requests_are_closed_on_every_port() {
     let settings = format!("{preface}\0\0\0\x04\0\0\0\0\0");
     let mut peers = Vec::new();
     for addr in ports(&site) {
-        for said in
+        for bytes in
             ["", "P", "PRI *", preface, &settings, "GET / HTTP/1.1\r\nhost: x\r\n", "GET / HT", "\r\n"]
         {
-            peers.push((addr, said.to_owned(), Peer::sending(addr, said.as_bytes()).await.unwrap()));
+            peers.push((addr, bytes.to_owned(), Peer::sending(addr, bytes.as_bytes()).await.unwrap()));
         }
     }
-    let cut = join_all(peers.iter_mut().map(|(addr, said, peer)| async move {
-        (*addr, said.as_str(), peer.read_to_end(CLOSED_WITHIN).await.is_some())
+    let cut = join_all(peers.iter_mut().map(|(addr, bytes, peer)| async move {
+        (*addr, bytes.as_str(), peer.read_to_end(CLOSED_WITHIN).await.is_some())
     }));
-    for (addr, said, cut) in cut.await {
-        assert!(cut, "{addr} keeps {said:?}");
+    for (addr, bytes, cut) in cut.await {
+        assert!(cut, "{addr} keeps {bytes:?}");
     }
     site.serves().await;
 }

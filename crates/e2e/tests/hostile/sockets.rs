@@ -61,7 +61,7 @@ async fn with_unlimited_commands_a_client_that_does_not_read_is_not_read_either(
     // until the socket buffers are full
     join_all(peers.iter_mut().map(|peer| peer.flood(&command, FLOOD))).await;
     let more = join_all(peers.iter_mut().map(|peer| peer.flood(&command, FLOOD))).await;
-    assert_eq!(more, [0; 3], "bytes that were taken of those who do not read");
+    assert_eq!(more, [0; 3], "bytes read from clients that do not read");
     let held = cost::peak(pid).unwrap().saturating_sub(before);
     assert!(held < HELD, "{held} bytes for 3 clients");
     site.sessions(3).await;

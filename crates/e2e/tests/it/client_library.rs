@@ -44,8 +44,8 @@ impl Library {
     /// Exactly these readings, in this order, and none dropped as a duplicate.
     #[track_caller]
     fn check(&mut self, name: &str, ids: &[i64]) {
-        let told = self.call(json!({"cmd": "told", "name": name}));
-        assert_eq!((&told["ids"], &told["doubles"]), (&json!(ids), &json!(0)), "{name}");
+        let received = self.call(json!({"cmd": "received", "name": name}));
+        assert_eq!((&received["ids"], &received["doubles"]), (&json!(ids), &json!(0)), "{name}");
     }
 }
 
@@ -152,8 +152,8 @@ async fn the_client_library_reports_what_retention_deleted() {
     library.wait_state("live");
     let later = insert(&stack, "s", 1);
     library.wait_ids("all", &later);
-    let told = library.call(json!({"cmd": "told", "name": "all"}));
-    let gap = told["events"].as_array().unwrap().iter().find(|event| event["type"] == "gap").unwrap();
+    let received = library.call(json!({"cmd": "received", "name": "all"}));
+    let gap = received["events"].as_array().unwrap().iter().find(|event| event["type"] == "gap").unwrap();
     assert_eq!(gap["reason"], "retention");
     assert!(gap["lastHeard"].is_number(), "{gap}");
 }
@@ -190,8 +190,8 @@ async fn the_client_library_can_start_minutes_ago_or_with_the_newest() {
     library.wait_ids("last", &ids);
     library.check("last", &ids);
     library.call(json!({"cmd": "wait_count", "name": "newest", "count": 30, "timeout_ms": 40_000}));
-    let told = library.call(json!({"cmd": "told", "name": "newest"}));
-    let newest = told["ids"].as_array().unwrap();
+    let received = library.call(json!({"cmd": "received", "name": "newest"}));
+    let newest = received["ids"].as_array().unwrap();
     assert!(newest.len() < 30 && newest.last() == Some(&json!(ids[49])), "{newest:?}");
 }
 

@@ -16,7 +16,7 @@ fn run(name: &str, env: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String)
 #[test]
 fn all_faults_of_a_configuration_are_listed_without_secrets() {
     for name in SERVICES {
-        let (code, said) = run(
+        let (code, output) = run(
             name,
             &[
                 ("ROWCAST_DATABASE__URL", "mysql://root:hunter2@x/y"),
@@ -25,11 +25,11 @@ fn all_faults_of_a_configuration_are_listed_without_secrets() {
             ],
             &["--check-config"],
         );
-        assert_eq!(code, Some(2), "{name}: {said}");
+        assert_eq!(code, Some(2), "{name}: {output}");
         for fault in ["database.url", "log.format", "ROWCAST_NO__SUCH"] {
-            assert!(said.contains(fault), "{name}: {fault} in {said}");
+            assert!(output.contains(fault), "{name}: {fault} in {output}");
         }
-        assert!(!said.contains("hunter2"), "{name}: {said}");
+        assert!(!output.contains("hunter2"), "{name}: {output}");
     }
     let redis = ("ROWCAST_REDIS__URL", "redis://127.0.0.1/");
     let database = ("ROWCAST_DATABASE__URL", "postgres://a:hunter2@127.0.0.1/x");
@@ -38,8 +38,8 @@ fn all_faults_of_a_configuration_are_listed_without_secrets() {
         ("ws-gateway", vec![database, redis]),
         ("notify-listener", vec![database, redis]),
     ] {
-        let (code, said) = run(name, &env, &["--check-config"]);
-        assert_eq!((code, said.contains("hunter2")), (Some(0), false), "{name}: {said}");
+        let (code, output) = run(name, &env, &["--check-config"]);
+        assert_eq!((code, output.contains("hunter2")), (Some(0), false), "{name}: {output}");
     }
 }
 
@@ -94,14 +94,14 @@ fn one_environment_with_every_documented_key_is_accepted_by_all_services() {
     assert!(env.len() > 40, "{env:?}");
     let env: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     for name in SERVICES {
-        let (code, said) = run(name, &env, &["--check-config"]);
-        assert_eq!(code, Some(0), "{name}: {said}");
+        let (code, output) = run(name, &env, &["--check-config"]);
+        assert_eq!(code, Some(0), "{name}: {output}");
     }
     let slip = [&env[..], &[("ROWCAST_REDIS__ULR", "redis://:hunter2@x")]].concat();
     for name in SERVICES {
-        let (code, said) = run(name, &slip, &["--check-config"]);
-        let told = "redis.ulr: unknown key: did you mean redis.url? (from ROWCAST_REDIS__ULR)";
-        assert_eq!((code, said.contains(told), said.contains("hunter2")), (Some(2), true, false), "{said}");
+        let (code, output) = run(name, &slip, &["--check-config"]);
+        let expected = "redis.ulr: unknown key: did you mean redis.url? (from ROWCAST_REDIS__ULR)";
+        assert_eq!((code, output.contains(expected), output.contains("hunter2")), (Some(2), true, false), "{output}");
     }
 }
 
@@ -116,17 +116,17 @@ fn services_that_listen_or_lock_refuse_a_pooler_that_shares_sessions() {
                 ("ROWCAST_DATABASE__POOLER", pooler),
                 ("ROWCAST_REDIS__URL", "redis://127.0.0.1/"),
             ];
-            let (code, said) = run(name, &env, &["--check-config"]);
+            let (code, output) = run(name, &env, &["--check-config"]);
             match pooler {
                 "transaction" if is_refused => {
-                    assert_eq!(code, Some(2), "{name}: {said}");
+                    assert_eq!(code, Some(2), "{name}: {output}");
                     assert!(
-                        said.contains("database.pooler") && said.contains("past the pooler"),
-                        "{name}: {said}"
+                        output.contains("database.pooler") && output.contains("past the pooler"),
+                        "{name}: {output}"
                     );
                 }
-                "statement" => assert_eq!(code, Some(2), "{name}: {said}"),
-                _ => assert_eq!(code, Some(0), "{name} {pooler}: {said}"),
+                "statement" => assert_eq!(code, Some(2), "{name}: {output}"),
+                _ => assert_eq!(code, Some(0), "{name} {pooler}: {output}"),
             }
         }
     }
@@ -134,7 +134,7 @@ fn services_that_listen_or_lock_refuse_a_pooler_that_shares_sessions() {
 
 #[test]
 fn times_with_which_two_could_lead_are_refused() {
-    let (code, said) = run(
+    let (code, output) = run(
         "notify-listener",
         &[
             ("ROWCAST_DATABASE__URL", "postgres://a@127.0.0.1/x"),
@@ -145,8 +145,8 @@ fn times_with_which_two_could_lead_are_refused() {
         ],
         &["--check-config"],
     );
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("lease.renew_deadline") && said.contains("lease.retry"), "{said}");
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("lease.renew_deadline") && output.contains("lease.retry"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +165,7 @@ async fn a_replica_that_cannot_be_elected_ends_with_the_reason() {
             &[],
         )
     });
-    let (code, said) = tokio::time::timeout(SOON, ran).await.unwrap().unwrap();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("no access to a Kubernetes API"), "{said}");
+    let (code, output) = tokio::time::timeout(SOON, ran).await.unwrap().unwrap();
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("no access to a Kubernetes API"), "{output}");
 }

@@ -92,11 +92,11 @@ async fn each_body_has_the_demo_s_answer_or_ours() {
         for path in PATHS {
             let answer = http::post(ingest, path, body).await.unwrap();
             assert_eq!(answer.status, *status, "{name} at {path}: {}", answer.body);
-            let said = answer.json();
+            let object = answer.json();
             if *status == 201 {
                 stored += 1;
                 assert_eq!(answer.header("content-type"), Some("application/json"));
-                let keys: Vec<&String> = said.as_object().unwrap().keys().collect();
+                let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
                 let demo = [
                     "created_at",
                     "id",
@@ -109,17 +109,17 @@ async fn each_body_has_the_demo_s_answer_or_ours() {
                     "value",
                 ];
                 assert_eq!(keys, demo, "{name}");
-                assert_eq!(said["message"], "Sensor reading created successfully");
-                assert_eq!(said["success"], true);
+                assert_eq!(object["message"], "Sensor reading created successfully");
+                assert_eq!(object["success"], true);
                 for (field, value) in fields.as_object().unwrap() {
-                    assert_eq!(&said[field], value, "{name}: {field}");
+                    assert_eq!(&object[field], value, "{name}: {field}");
                 }
-                assert_ne!(said["id"], 7777, "the table's own id");
+                assert_ne!(object["id"], 7777, "the table's own id");
             } else {
                 assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{name}");
                 assert!(
-                    said["error"].is_string() && said["errors"][0]["detail"].is_string(),
-                    "{name}: {said}"
+                    object["error"].is_string() && object["errors"][0]["detail"].is_string(),
+                    "{name}: {object}"
                 );
             }
         }

@@ -138,11 +138,11 @@ async fn what_redis_refuses_is_reported_with_its_key_by_readiness_and_the_doctor
     }
     let posted = http::post(stack.ingest.public(), "/api/sensors/", r#"{"sensor_id":"a","value":2}"#).await;
     assert_eq!(posted.unwrap().status, 201);
-    let told = client::messages_until(&mut socket, |message| {
+    let messages = client::messages_until(&mut socket, |message| {
         message.data.as_ref().is_some_and(|data| data.get().contains(r#""sensor_id":"a""#))
     })
     .await;
-    let mut stale: Vec<_> = told.iter().filter_map(|message| Some(message.mark?.stale)).collect();
+    let mut stale: Vec<_> = messages.iter().filter_map(|message| Some(message.mark?.stale)).collect();
     stale.dedup();
     // before, and true and false again for each fault
     assert!(stale.len() <= 1 + 2 * 3, "{stale:?}");

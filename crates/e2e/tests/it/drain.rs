@@ -25,15 +25,15 @@ async fn a_drain_is_paced_spread_and_over_in_time() {
             (Instant::now(), last.last().unwrap().bye.clone().unwrap())
         });
     }
-    let mut farewells: Vec<_> = waiting.join_all().await;
-    farewells.sort_by_key(|(at, _)| *at);
-    assert!(farewells.iter().all(|(_, bye)| bye.code == 1012 && bye.resume));
-    let (first, last) = (farewells[0].0, farewells[99].0);
+    let mut byes: Vec<_> = waiting.join_all().await;
+    byes.sort_by_key(|(at, _)| *at);
+    assert!(byes.iter().all(|(_, bye)| bye.code == 1012 && bye.resume));
+    let (first, last) = (byes[0].0, byes[99].0);
     assert!(last - first > Duration::from_secs(2), "not all at once: {:?}", last - first);
-    assert!(last - began < Duration::from_secs(15), "the demo's page would not come back later");
-    let mut times: Vec<u64> = farewells.iter().filter_map(|(_, bye)| bye.after_ms).collect();
+    assert!(last - began < Duration::from_secs(15), "the demo's page would not reconnect later");
+    let mut times: Vec<u64> = byes.iter().filter_map(|(_, bye)| bye.after_ms).collect();
     times.sort_unstable();
     times.dedup();
-    assert!(times.len() > 50, "clients come back at their own times: {times:?}");
+    assert!(times.len() > 50, "clients reconnect at different times: {times:?}");
     assert_eq!(stack.gateways.remove(0).process.wait(Duration::from_secs(25)).unwrap(), Some(0));
 }

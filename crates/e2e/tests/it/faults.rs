@@ -1,7 +1,7 @@
 //! Promise 2 and the invariants: whatever is killed, cut or wiped, every committed reading arrives once at every client,
 //! in one order. Every test runs three devices and a psql against two gateways with two clients each.
 
-use e2e::{Fault, Plan, Stack, Trial, fault::Line};
+use e2e::{Fault, Plan, Stack, Trial, fault::Link};
 
 async fn check(plan: Plan, faults: &[Fault]) {
     let mut trial = Trial::begin(Stack::start(plan).await.unwrap()).await;
@@ -26,7 +26,7 @@ macro_rules! survives {
 
 survives! {
     a_killed_listener_loses_nothing: ONE, [Fault::ListenerKilled, Fault::ListenerKilled];
-    a_listener_stopped_past_its_successor_doubles_nothing: TWO, [Fault::ListenerStopped, Fault::ListenerStopped];
+    a_listener_stopped_past_its_successor_duplicates_nothing: TWO, [Fault::ListenerStopped, Fault::ListenerStopped];
     two_listeners_at_once_are_one: TWO, [Fault::ListenerKilled, Fault::HugeTransaction];
     a_redis_that_comes_back_empty_loses_nothing: ONE, [Fault::RedisKilled, Fault::RedisKilled];
     a_flushed_redis_loses_nothing: ONE, [Fault::RedisFlushed, Fault::RedisFlushed];
@@ -39,11 +39,11 @@ survives! {
     fifty_thousand_rows_of_one_transaction_arrive: ONE, [Fault::HugeTransaction];
     a_row_of_sixty_kilobytes_arrives: ONE, [Fault::BigRow];
     a_killed_gateway_s_clients_resume: ONE, [Fault::GatewayKilled, Fault::GatewayKilled];
-    frozen_wires_of_the_listener_lose_nothing: ONE, [Fault::Frozen(Line::ListenerPostgres), Fault::Frozen(Line::ListenerRedis)];
-    frozen_wires_of_the_gateway_lose_nothing: ONE, [Fault::Frozen(Line::GatewayPostgres), Fault::Frozen(Line::GatewayRedis)];
-    a_frozen_wire_of_ingest_loses_nothing: ONE, [Fault::Frozen(Line::IngestPostgres)];
-    cut_wires_of_the_listener_lose_nothing: ONE, [Fault::Cut(Line::ListenerPostgres), Fault::Cut(Line::ListenerRedis)];
-    cut_wires_of_the_gateway_lose_nothing: ONE, [Fault::Cut(Line::GatewayPostgres), Fault::Cut(Line::GatewayRedis)];
-    a_cut_wire_of_ingest_loses_nothing: ONE, [Fault::Cut(Line::IngestPostgres)];
+    frozen_links_of_the_listener_lose_nothing: ONE, [Fault::Frozen(Link::ListenerPostgres), Fault::Frozen(Link::ListenerRedis)];
+    frozen_links_of_the_gateway_lose_nothing: ONE, [Fault::Frozen(Link::GatewayPostgres), Fault::Frozen(Link::GatewayRedis)];
+    a_frozen_link_of_ingest_loses_nothing: ONE, [Fault::Frozen(Link::IngestPostgres)];
+    cut_links_of_the_listener_lose_nothing: ONE, [Fault::Cut(Link::ListenerPostgres), Fault::Cut(Link::ListenerRedis)];
+    cut_links_of_the_gateway_lose_nothing: ONE, [Fault::Cut(Link::GatewayPostgres), Fault::Cut(Link::GatewayRedis)];
+    a_cut_link_of_ingest_loses_nothing: ONE, [Fault::Cut(Link::IngestPostgres)];
     redis_wiped_while_the_listener_is_down_loses_nothing: ONE, [Fault::RedisFlushed, Fault::ListenerKilled, Fault::GatewayKilled];
 }

@@ -42,13 +42,13 @@ async fn pages_end_and_hold_each_reading_once_while_others_are_inserted() {
     let gateway = stack.gateways[0].public();
     fill(&stack);
     for (order, newer_than_what_is_read) in [("desc", "2026-02-01"), ("asc", "2025-12-01")] {
-        let (mut told, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+        let (mut received, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
         loop {
             let path = format!("/api/readings?limit=40&order={order}&sensor=s*{cursor}");
             let answer = get(gateway, &path, &[]).await;
             let link = answer.header("link").map(str::to_owned);
             let page = good(answer);
-            told.extend(values(&page));
+            received.extend(values(&page));
             pages += 1;
             // before the page that is read: these rows belong to a later request
             stack.psql(&format!(
@@ -62,9 +62,9 @@ async fn pages_end_and_hold_each_reading_once_while_others_are_inserted() {
             cursor = format!("&cursor={next}");
             assert!(link.unwrap().ends_with(&format!("cursor={next}>; rel=\"next\"")));
         }
-        told.retain(|value| *value >= 0);
-        let truth: Vec<i64> = if order == "asc" { (0..250).collect() } else { (0..250).rev().collect() };
-        assert_eq!(told, truth, "{order}");
+        received.retain(|value| *value >= 0);
+        let expected: Vec<i64> = if order == "asc" { (0..250).collect() } else { (0..250).rev().collect() };
+        assert_eq!(received, expected, "{order}");
         assert!(pages >= 7);
         stack.psql("delete from sensor_readings where value = -1");
     }
@@ -114,18 +114,18 @@ async fn buckets_are_as_computed_by_hand() {
             )
         })
         .collect();
-    let (mut told, mut cursor) = (Vec::new(), String::new());
+    let (mut received, mut cursor) = (Vec::new(), String::new());
     loop {
         let path = format!("/api/readings?{query}{cursor}");
         let lines = get(gateway, &path, &[("accept", "application/x-ndjson")]).await;
         let page = good(get(gateway, &path, &[]).await);
         assert_eq!(lines.body.lines().count(), page["buckets"].as_array().unwrap().len());
-        told.extend(lines.body.lines().map(str::to_owned));
+        received.extend(lines.body.lines().map(str::to_owned));
         let Some(next) = page["next"].as_str() else { break };
         assert!(lines.header("link").unwrap().contains(next));
         cursor = format!("&cursor={next}");
     }
-    assert_eq!(told, expected);
+    assert_eq!(received, expected);
     let table = get(
         gateway,
         "/api/readings?bucket=1d&sensor=s0&from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z",
@@ -240,11 +240,11 @@ async fn a_client_continues_live_from_the_latest_without_loss_or_duplicates() {
             }
         }
     }
-    let told = newest.values().map(|value| *value as i64).max().unwrap();
+    let newest_value = newest.values().map(|value| *value as i64).max().unwrap();
     let missing = stack.psql("select count(*) from sensor_readings where value >= 30");
     let before =
-        stack.psql(&format!("select count(*) from sensor_readings where value >= 30 and value <= {told}"));
-    let known: i64 = if told >= 30 { before.parse().unwrap() } else { 0 };
+        stack.psql(&format!("select count(*) from sensor_readings where value >= 30 and value <= {newest_value}"));
+    let known: i64 = if newest_value >= 30 { before.parse().unwrap() } else { 0 };
     assert_eq!(
         events.len() as i64,
         missing.parse::<i64>().unwrap() - known,

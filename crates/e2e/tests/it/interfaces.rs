@@ -69,9 +69,9 @@ async fn every_accepted_id_can_be_followed_on_every_interface() {
         let pattern = Pattern::Exact(id.to_owned()).to_string();
         let body = json!({ "sensors": [pattern], "from": start.to_string() }).to_string();
         let (mut socket, _) = client::subscribed(gateway, &body).await;
-        let told = client::messages_until(&mut socket, |message| message.live.is_some()).await;
-        let told: Vec<_> = told.iter().filter_map(|message| message.data.as_ref()).collect();
-        assert!(told.len() == 1 && told[0].get().contains(&json!(id).to_string()), "{id}: {told:?}");
+        let messages = client::messages_until(&mut socket, |message| message.live.is_some()).await;
+        let events: Vec<_> = messages.iter().filter_map(|message| message.data.as_ref()).collect();
+        assert!(events.len() == 1 && events[0].get().contains(&json!(id).to_string()), "{id}: {events:?}");
         // in a list with another, as in queries
         let sensor = encoded(&format!("{pattern},none"));
         for (path, list) in [

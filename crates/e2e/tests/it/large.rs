@@ -9,7 +9,7 @@ use e2e::{
 };
 use futures_util::future::join_all;
 use nix::sys::signal::Signal;
-use testkit::{cost, hostile::Peer, proxy::Wire, wait_for};
+use testkit::{cost, hostile::Peer, proxy::LinkState, wait_for};
 use tokio::time::timeout;
 
 async fn stack() -> Stack {
@@ -44,9 +44,9 @@ async fn a_leader_with_128_mib_forwards_whatever_is_in_the_table() {
     listener.process.signal(Signal::SIGCONT).unwrap();
     stack.psql("insert into sensor_readings (sensor_id, value) values ('end', 1)");
 
-    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    let mut received: BTreeMap<String, usize> = BTreeMap::new();
     let all = async {
-        while !told.contains_key("end") {
+        while !received.contains_key("end") {
             for message in next_messages(&mut socket).await.unwrap() {
                 let Some(data) = message.data else { continue };
                 let reading: wire::reading::ReadingObject = serde_json::from_str(data.get()).unwrap();
@@ -54,14 +54,14 @@ async fn a_leader_with_128_mib_forwards_whatever_is_in_the_table() {
                 if reading.sensor_id == "honest" {
                     assert_eq!(reading.metadata.as_str().map(str::len), Some(60_000));
                 }
-                *told.entry(reading.sensor_id).or_default() += 1;
+                *received.entry(reading.sensor_id).or_default() += 1;
             }
         }
     };
-    let told_in_time = timeout(Duration::from_secs(120), all).await;
-    assert!(told_in_time.is_ok(), "{}", listener.process.tail());
+    let in_time = timeout(Duration::from_secs(120), all).await;
+    assert!(in_time.is_ok(), "{}", listener.process.tail());
     let expected = [("large", 3), ("honest", 2_500), ("end", 1)].map(|(sensor, n)| (sensor.to_owned(), n));
-    assert_eq!(told, BTreeMap::from(expected));
+    assert_eq!(received, BTreeMap::from(expected));
     assert_eq!(listener.metric("rowcast_listener_losses_total").await.unwrap(), 0.0);
 }
 
@@ -130,17 +130,17 @@ async fn a_page_that_redis_does_not_accept_in_time_is_made_smaller() {
     let listener = &stack.listeners[0];
     let (mut socket, _) = subscribed(stack.gateways[0].public(), "{}").await;
     // a whole page would need four seconds, and has two
-    listener.to_redis.as_ref().unwrap().set(Wire::Slow(1 << 20));
+    listener.to_redis.as_ref().unwrap().set(LinkState::Slow(1 << 20));
     stack.psql(
         "insert into sensor_readings (sensor_id, value, metadata)
          select 'a', n, to_jsonb(repeat(md5(n::text), 1875)) from generate_series(1, 150) n",
     );
-    let mut told = 0;
-    while told < 150 {
-        told +=
+    let mut received = 0;
+    while received < 150 {
+        received +=
             next_messages(&mut socket).await.unwrap().iter().filter(|message| message.data.is_some()).count();
     }
-    assert_eq!(told, 150);
+    assert_eq!(received, 150);
     assert!(listener.metric("rowcast_listener_losses_total").await.unwrap() >= 1.0, "nothing was too slow");
 }
 
@@ -180,9 +180,9 @@ async fn a_reading_that_is_too_large_is_delivered_on_every_interface_without_its
         "insert into sensor_readings (sensor_id, value, metadata)
          select 'large', 7, to_jsonb(array_fill(1e308::numeric, array[5000]))",
     );
-    let truncated = |told: &str| {
+    let truncated = |text: &str| {
         let flags = [r#""sensor_id":"large","value":7.0"#, r#""metadata":{}"#, r#""truncated":true"#];
-        assert!(told.len() < 10_000 && flags.iter().all(|flag| told.contains(flag)), "{told:.500}");
+        assert!(text.len() < 10_000 && flags.iter().all(|flag| text.contains(flag)), "{text:.500}");
     };
     truncated(&client::next_text(&mut demo).await.unwrap());
     let event = client::messages_until(&mut v1, |message| message.data.is_some()).await;

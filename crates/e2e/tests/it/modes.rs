@@ -97,8 +97,8 @@ async fn a_mark_is_sent_also_when_nothing_matches() {
 
 /// Returns when a mark has this state: at once, not with the next heartbeat.
 async fn wait_for_stale(socket: &mut Socket, stale: bool) {
-    let told = messages_until(socket, |message| message.mark.is_some_and(|mark| mark.stale == stale));
-    tokio::time::timeout(Duration::from_secs(9), told).await.expect("at once, not with the next heartbeat");
+    let notified = messages_until(socket, |message| message.mark.is_some_and(|mark| mark.stale == stale));
+    tokio::time::timeout(Duration::from_secs(9), notified).await.expect("at once, not with the next heartbeat");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,5 +134,5 @@ async fn a_query_is_a_subscription_and_more_can_follow() {
         subs.extend(messages.iter().filter(|message| message.data.is_some()).map(|m| m.sub.unwrap()));
     }
     subs.sort_unstable();
-    assert_eq!(subs, [1, 2], "two subscriptions are two lives");
+    assert_eq!(subs, [1, 2], "each subscription gets its own event");
 }

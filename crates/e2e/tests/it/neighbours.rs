@@ -77,7 +77,7 @@ async fn a_physical_copy_is_named_and_does_not_harm_the_older_one() {
     assert_eq!(copied.psql(DATABASE, identity).unwrap(), stack.psql(identity));
     next_epoch(&stack).await;
     let copy = stack.start_neighbour(&copied, DATABASE).await.unwrap();
-    wait_for("the copy's complaint", Duration::from_secs(30), async || {
+    wait_for("the copy's error in its log", Duration::from_secs(30), async || {
         let log = copy.listener.process.tail();
         if log.contains("another installation writes {rowcast:") { Ok(()) } else { Err(log) }
     })
@@ -99,7 +99,7 @@ async fn a_copy_with_the_same_epoch_does_not_take_the_stream_of_an_idle_database
     let copied = stack.postgres.start_copy().unwrap();
     copied.psql(DATABASE, &format!("{INSERT} ('copied', 1)")).unwrap();
     let copy = stack.start_neighbour(&copied, DATABASE).await.unwrap();
-    wait_for("the copy's complaint", Duration::from_secs(30), async || {
+    wait_for("the copy's error in its log", Duration::from_secs(30), async || {
         let log = copy.listener.process.tail();
         if log.contains("another installation writes {rowcast:") { Ok(()) } else { Err(log) }
     })
@@ -120,7 +120,7 @@ async fn a_copy_with_the_same_epoch_does_not_take_the_stream_of_an_idle_database
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_made_anew_in_the_place_of_the_old_one_is_served() {
+async fn a_database_created_again_in_the_place_of_the_old_one_is_served() {
     let stack = stack().await;
     let gateway = &stack.gateways[0];
     let before = received(gateway.public(), || {

@@ -6,7 +6,7 @@ use e2e::{
     Plan, Stack, Traffic, Writers, http,
     stack::{DATABASE, Running},
 };
-use testkit::{Nginx, Proxy, proxy::Wire};
+use testkit::{Nginx, Proxy, proxy::LinkState};
 use tokio::time::{Instant, sleep};
 
 /// How long a server is unreachable; nginx gives up waiting for an answer and closes an idle socket after 60 s.
@@ -18,15 +18,15 @@ fn outage_length() -> Duration {
 const PACE: Duration = Duration::from_millis(500);
 
 /// Makes a server unreachable for every service, and reachable again.
-async fn outage(stack: &Stack, wire: impl Fn(&Running) -> Option<&Proxy>, how: Wire, posts: impl AsyncFn()) {
-    let wires: Vec<&Proxy> = stack.services().filter_map(&wire).collect();
-    wires.iter().for_each(|wire| wire.set(how));
+async fn outage(stack: &Stack, link: impl Fn(&Running) -> Option<&Proxy>, state: LinkState, posts: impl AsyncFn()) {
+    let links: Vec<&Proxy> = stack.services().filter_map(&link).collect();
+    links.iter().for_each(|link| link.set(state));
     let until = Instant::now() + outage_length();
     while Instant::now() < until {
         posts().await;
         sleep(PACE).await;
     }
-    wires.iter().for_each(|wire| wire.set(Wire::Whole));
+    links.iter().for_each(|link| link.set(LinkState::Open));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,10 +46,10 @@ async fn no_socket_is_lost_and_every_post_is_answered_while_a_server_is_unreacha
             assert!(answer.header("retry-after").is_some(), "{answer:?}");
         }
     };
-    for (how, what) in [(Wire::Cut, "cut off"), (Wire::Frozen, "silent")] {
-        outage(&stack, |service| Some(&service.to_postgres), how, async || post(503).await).await;
+    for (state, what) in [(LinkState::Cut, "cut off"), (LinkState::Frozen, "silent")] {
+        outage(&stack, |service| Some(&service.to_postgres), state, async || post(503).await).await;
         traffic.progress(&format!("readings after Postgres was {what}")).await;
-        outage(&stack, |service| service.to_redis.as_ref(), how, async || post(201).await).await;
+        outage(&stack, |service| service.to_redis.as_ref(), state, async || post(201).await).await;
         traffic.progress(&format!("readings after Redis was {what}")).await;
     }
     for client in traffic.clients() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use e2e::{Browser, Plan, Stack, http};
 use nix::sys::signal::Signal;
 use serde_json::json;
-use testkit::{Proxy, proxy::Wire};
+use testkit::{Proxy, proxy::LinkState};
 
 /// The folder of the built page. `cargo xtask test` builds it and sets the variable.
 pub(crate) fn built_page() -> String {
@@ -71,11 +71,11 @@ async fn the_page_shows_every_reading_once_whatever_restarts() {
     ids.push(insert(&stack, 9));
     browser.wait_ids(&ids);
     // Chromium's offline mode does not close open sockets
-    network.set(Wire::Frozen);
+    network.set(LinkState::Frozen);
     browser.call(json!({"cmd": "offline"}));
     browser.wait_status("Disconnected");
     ids.push(insert(&stack, 10));
-    network.set(Wire::Whole);
+    network.set(LinkState::Open);
     browser.call(json!({"cmd": "online"}));
     browser.wait_ids(&ids);
     browser.wait_status("Connected");

@@ -12,7 +12,7 @@ use std::{
 use e2e::{
     Fault, Plan, Stack, Trial,
     client::{messages_until, subscribed},
-    fault::Line,
+    fault::Link,
     http,
     stack::DATABASE,
 };
@@ -28,7 +28,7 @@ const PACE: Duration = Duration::from_millis(20);
 /// This many readings of 20 kB exceed a window of 1 MiB.
 const LARGE: usize = 150;
 
-/// What a careless client of the pooler leaves in its sessions. Each would lose readings, or refuse them.
+/// Settings that another client of the pooler leaves in its sessions. Each would lose readings, or refuse them.
 const LEFT_BEHIND: [&str; 7] = [
     "set synchronous_commit = off",
     "set search_path = nowhere",
@@ -59,14 +59,14 @@ async fn stack(mode: PoolMode, sessions: u32) -> Stack {
 
 /// Clients that request everything that is read from Postgres, and another client of the same pooler, until they are
 /// stopped.
-struct Bystanders {
+struct OtherClients {
     stop: Arc<AtomicBool>,
     answers: Arc<AtomicUsize>,
     left: Arc<AtomicUsize>,
     tasks: JoinSet<()>,
 }
 
-impl Bystanders {
+impl OtherClients {
     fn start(stack: &Stack) -> Self {
         let (stop, answers, left) = (Arc::default(), Arc::default(), Arc::default());
         let mut all = Self { stop, answers, left, tasks: JoinSet::new() };
@@ -149,8 +149,8 @@ async fn large(stack: &Stack) -> Position {
 async fn check(mode: PoolMode, sessions: u32) {
     let mut trial = Trial::begin(stack(mode, sessions).await).await;
     let first = large(&trial.stack).await;
-    let bystanders = Bystanders::start(&trial.stack);
-    trial.progress("readings among strangers").await;
+    let others = OtherClients::start(&trial.stack);
+    trial.progress("readings beside other clients").await;
     for gateway in &trial.stack.gateways {
         let from = format!(r#"{{"sensors":["large"],"from":"{first}"}}"#);
         let (mut socket, ok) = subscribed(gateway.public(), &from).await;
@@ -159,19 +159,19 @@ async fn check(mode: PoolMode, sessions: u32) {
         assert_eq!(replay.iter().filter(|message| message.data.is_some()).count(), LARGE);
         assert!(gateway.metric("rowcast_gateway_replay_reads_total").await.unwrap() > 0.0);
     }
-    wait_for("answers, and a stranger who left everything behind twice", Duration::from_secs(60), || async {
-        let (answers, left) = bystanders.counts();
+    wait_for("answers, and every setting left behind twice", Duration::from_secs(60), || async {
+        let (answers, left) = others.counts();
         if answers > 50 && left >= 2 * LEFT_BEHIND.len() { Ok(()) } else { Err((answers, left)) }
     })
     .await;
     trial.progress("readings with what was left behind").await;
-    bystanders.finish().await;
+    others.finish().await;
     for service in std::iter::once(&trial.stack.ingest).chain(&trial.stack.gateways) {
         assert_eq!(failures(service.admin).await, [""; 0], "{}", service.process.tail());
     }
     trial.inject(Fault::GatewayKilled).await.unwrap();
     for fault in
-        [Fault::PostgresCrashed, Fault::Cut(Line::IngestPostgres), Fault::Frozen(Line::IngestPostgres)]
+        [Fault::PostgresCrashed, Fault::Cut(Link::IngestPostgres), Fault::Frozen(Link::IngestPostgres)]
     {
         trial.inject(fault).await.unwrap();
     }

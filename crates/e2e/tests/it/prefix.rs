@@ -12,18 +12,18 @@ const READING: &str = r#"{"sensor_id":"kitchen","value":21.5}"#;
 async fn check_response(addr: SocketAddr, request: &str, expected: &[&str]) {
     let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut said = Vec::new();
+    let mut received = Vec::new();
     let read = async {
         loop {
-            let text = String::from_utf8_lossy(&said);
+            let text = String::from_utf8_lossy(&received);
             if expected.iter().all(|part| text.contains(part)) {
                 return;
             }
-            assert!(stream.read_buf(&mut said).await.unwrap() > 0, "{}", String::from_utf8_lossy(&said));
+            assert!(stream.read_buf(&mut received).await.unwrap() > 0, "{}", String::from_utf8_lossy(&received));
         }
     };
     let in_time = tokio::time::timeout(std::time::Duration::from_secs(10), read).await.is_ok();
-    assert!(in_time, "no {expected:?} in {}", String::from_utf8_lossy(&said));
+    assert!(in_time, "no {expected:?} in {}", String::from_utf8_lossy(&received));
 }
 
 #[tokio::test(flavor = "multi_thread")]

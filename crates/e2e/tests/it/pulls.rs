@@ -120,7 +120,7 @@ async fn a_stopping_gateway_answers_its_long_polls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poll_whose_client_leaves_leaves_nothing_behind() {
+async fn nothing_remains_of_a_poll_whose_client_disconnects() {
     let stack = stack().await;
     let gateway = &stack.gateways[0];
     let start = pull(gateway.public(), "").await;

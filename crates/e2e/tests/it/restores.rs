@@ -86,8 +86,8 @@ async fn a_dump_that_is_restored_into_another_server_continues_exactly() {
     let sensors: usize = new.psql(DATABASE, sensors).unwrap().parse().unwrap();
     assert_eq!(listed["readings"].as_array().unwrap().len(), sensors);
     let (mut socket, _) = client::subscribed(stack.gateways[1].public(), r#"{"from":"latest"}"#).await;
-    let told = client::messages_until(&mut socket, |message| message.live.is_some()).await;
-    assert_eq!(told.iter().filter(|message| message.data.is_some()).count(), sensors);
+    let messages = client::messages_until(&mut socket, |message| message.live.is_some()).await;
+    assert_eq!(messages.iter().filter(|message| message.data.is_some()).count(), sensors);
 }
 
 #[tokio::test(flavor = "multi_thread")]

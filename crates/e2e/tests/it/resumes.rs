@@ -35,7 +35,7 @@ async fn what_is_inserted_right_after_ok_always_arrives() {
                 let sub = ok.last().unwrap().ok.unwrap().sub;
                 let body = format!(r#"{{"sensor_id":"{sensor}","value":{time}}}"#);
                 assert_eq!(http::post(ingest, "/api/sensors/", &body).await.unwrap().status, 201);
-                // the client gives up, and the test fails, when nothing arrives
+                // the test fails when nothing arrives
                 let event = messages_until(&mut socket, |message| message.data.is_some()).await;
                 assert_eq!(values(&event), [time as i64]);
                 send(&mut socket, &format!(r#"{{"id":8,"unsubscribe":{{"sub":{sub}}}}}"#)).await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{Plan, Stack, client, http, stack};
 use nix::sys::signal::Signal;
-use testkit::{Postgres, Process, Proxy, process::Program, proxy::Wire, wait_for};
+use testkit::{Postgres, Process, Proxy, process::Program, proxy::LinkState, wait_for};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -19,11 +19,11 @@ async fn a_stop_drains_and_ends_with_zero() {
     }
     let bye = client::next_messages(&mut v1).await.unwrap().remove(0).bye.unwrap();
     assert_eq!((bye.code, bye.resume), (1012, true));
-    assert!(bye.after_ms.is_some(), "clients are told when to come back");
+    assert!(bye.after_ms.is_some(), "clients get the time to reconnect");
     let ended = client::next_text(&mut demo).await.unwrap_err().to_string();
     assert!(
         ended.contains("1012") || ended.contains("Restart"),
-        "never 1000, after which the demo's page stays away: {ended}"
+        "never 1000, after which the demo's page does not reconnect: {ended}"
     );
     let Stack { ingest, gateways, listeners, .. } = stack;
     for service in [ingest].into_iter().chain(gateways).chain(listeners) {
@@ -36,17 +36,17 @@ async fn an_unreachable_database_is_reported_within_three_seconds_and_stores_not
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
     let ingest = stack.ingest.public();
     let body = r#"[{"sensor_id":"a","value":1},{"sensor_id":"a","value":2}]"#;
-    for wire in [Wire::Frozen, Wire::Cut] {
-        stack.ingest.to_postgres.set(wire);
+    for state in [LinkState::Frozen, LinkState::Cut] {
+        stack.ingest.to_postgres.set(state);
         let began = Instant::now();
         let answer = http::post(ingest, "/api/sensors/", body).await.unwrap();
-        assert_eq!(answer.status, 503, "{wire:?}: {}", answer.body);
+        assert_eq!(answer.status, 503, "{state:?}: {}", answer.body);
         assert!(answer.header("retry-after").is_some());
-        assert!(began.elapsed() < Duration::from_secs(3), "{wire:?}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(3), "{state:?}: {:?}", began.elapsed());
         // all replicas would answer the same, so none is taken out of service
         stack.ingest.await_degraded("database").await;
         assert_eq!(stack.ingest.metric("rowcast_degraded{condition=\"database\"}").await.unwrap(), 1.0);
-        stack.ingest.to_postgres.set(Wire::Whole);
+        stack.ingest.to_postgres.set(LinkState::Open);
         stack.ingest.await_healthy().await;
         assert_eq!(http::post(ingest, "/api/sensors/", body).await.unwrap().status, 201);
     }
@@ -105,7 +105,7 @@ async fn services_wait_unready_for_the_schema() {
 async fn migrate_waits_for_the_database_and_can_be_killed_and_run_again() {
     let postgres = Postgres::start().unwrap();
     let proxy = Proxy::start(([127, 0, 0, 1], postgres.port()).into()).await.unwrap();
-    proxy.set(Wire::Cut);
+    proxy.set(LinkState::Cut);
     let logs = tempfile::tempdir().unwrap();
     let url = format!("postgres://postgres@{}/{}", proxy.addr(), stack::DATABASE);
     let start = || {
@@ -116,12 +116,12 @@ async fn migrate_waits_for_the_database_and_can_be_killed_and_run_again() {
         .unwrap()
     };
     let waiting = start();
-    wait_for("its waiting", SOON, async || {
+    wait_for("its log line that it waits", SOON, async || {
         if waiting.output().contains("waiting for the database") { Ok(()) } else { Err(waiting.output()) }
     })
     .await;
-    proxy.set(Wire::Whole);
-    // killed as soon as it has begun, it leaves whole migrations or nothing
+    proxy.set(LinkState::Open);
+    // killed as soon as it has begun, it leaves complete migrations or nothing
     wait_for("its first table", SOON, async || {
         match postgres.psql(stack::DATABASE, "select to_regclass('rowcast._sqlx_migrations') is not null") {
             Ok(there) if there == "t" => Ok(()),
@@ -163,25 +163,25 @@ async fn an_unreachable_redis_takes_no_gateway_out_of_service() {
     let stack = Stack::start(Plan { gateways: 2, listeners: 1 }).await.unwrap();
     let gateway = stack.gateways[0].public();
     let (mut before, _) = client::subscribed(gateway, "{}").await;
-    let all = |wire: Wire| {
+    let all = |state: LinkState| {
         for service in stack.gateways.iter().chain(&stack.listeners) {
-            service.to_redis.as_ref().unwrap().set(wire);
+            service.to_redis.as_ref().unwrap().set(state);
         }
     };
-    all(Wire::Cut);
+    all(LinkState::Cut);
     for gateway in &stack.gateways {
         gateway.await_degraded("feed").await;
     }
     let stale = |message: &wire::ServerMessage| message.mark.is_some_and(|mark| mark.stale);
     client::messages_until(&mut before, stale).await;
     let (mut meanwhile, ok) = client::subscribed(gateway, "{}").await;
-    assert!(ok.ok.is_some(), "who comes now is let in");
+    assert!(ok.ok.is_some(), "new clients are accepted");
     client::messages_until(&mut meanwhile, stale).await;
     for value in 0..5 {
         let body = format!(r#"{{"sensor_id":"a","value":{value}}}"#);
         assert_eq!(http::post(stack.ingest.public(), "/api/sensors/", &body).await.unwrap().status, 201);
     }
-    all(Wire::Whole);
+    all(LinkState::Open);
     for socket in [&mut before, &mut meanwhile] {
         client::messages_until(socket, |message| {
             message.data.as_ref().is_some_and(|data| data.get().contains(r#""value":4.0"#))
@@ -190,9 +190,9 @@ async fn an_unreachable_redis_takes_no_gateway_out_of_service() {
     }
     for gateway in &stack.gateways {
         gateway.await_healthy().await;
-        wait_for("the line of the outage's end", SOON, async || {
+        wait_for("the log line at the end of the outage", SOON, async || {
             let output = gateway.process.output();
-            let lines = |words: &str| output.lines().filter(|line| line.contains(words)).count();
+            let lines = |text: &str| output.lines().filter(|line| line.contains(text)).count();
             let failed = lines("the feed failed");
             assert!(failed <= 3, "{failed} lines for one outage: {output}");
             if lines("the feed recovered") == 1 { Ok(()) } else { Err(output) }
@@ -204,8 +204,8 @@ async fn an_unreachable_redis_takes_no_gateway_out_of_service() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_alone_is_cut_off_from_redis_is_taken_out_of_service() {
     let stack = Stack::start(Plan { gateways: 2, listeners: 1 }).await.unwrap();
-    let wire = stack.gateways[0].to_redis.as_ref().unwrap();
-    wire.set(Wire::Cut);
+    let link = stack.gateways[0].to_redis.as_ref().unwrap();
+    link.set(LinkState::Cut);
     stack.gateways[0].await_degraded("feed").await;
     let (mut other, _) = client::subscribed(stack.gateways[1].public(), "{}").await;
     // the log grows, so there is a stream for others
@@ -217,7 +217,7 @@ async fn a_gateway_that_alone_is_cut_off_from_redis_is_taken_out_of_service() {
     let refused = http::get(stack.gateways[0].public(), "/sse/sensors/").await.unwrap();
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")));
     stack.gateways[1].await_healthy().await;
-    wire.set(Wire::Whole);
+    link.set(LinkState::Open);
     stack.gateways[0].await_healthy().await;
 }
 
@@ -229,8 +229,8 @@ async fn an_unreachable_postgres_takes_no_gateway_out_of_service() {
     stack.psql("insert into sensor_readings (sensor_id, value) values ('a', 1)");
     let event = client::messages_until(&mut socket, |message| message.data.is_some()).await.pop().unwrap();
     let resume = format!(r#"{{"from":"{}"}}"#, event.pos.unwrap());
-    for away in [Wire::Cut, Wire::Frozen] {
-        gateway.to_postgres.set(away);
+    for state in [LinkState::Cut, LinkState::Frozen] {
+        gateway.to_postgres.set(state);
         gateway.await_degraded("schema").await;
         // what it has in memory, it serves
         let (mut resumed, ok) = client::subscribed(gateway.public(), &resume).await;
@@ -239,7 +239,7 @@ async fn an_unreachable_postgres_takes_no_gateway_out_of_service() {
         for socket in [&mut socket, &mut resumed] {
             client::messages_until(socket, |message| message.data.is_some()).await;
         }
-        gateway.to_postgres.set(Wire::Whole);
+        gateway.to_postgres.set(LinkState::Open);
         gateway.await_healthy().await;
     }
 }

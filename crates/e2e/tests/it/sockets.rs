@@ -153,10 +153,10 @@ async fn each_protocol_violation_has_its_code() {
         let mut stream = TcpStream::connect(gateway).await?;
         stream.write_all(b"GET /ws/sensors/?v=1 HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").await?;
         stream.write_all(&bytes).await?;
-        let mut said = Vec::new();
-        tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said)).await??;
-        let close = said.windows(2).rposition(|pair| pair[0] == 0x88 && usize::from(pair[1]) < 126).unwrap();
-        Ok(u16::from_be_bytes([said[close + 2], said[close + 3]]))
+        let mut received = Vec::new();
+        tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut received)).await??;
+        let close = received.windows(2).rposition(|pair| pair[0] == 0x88 && usize::from(pair[1]) < 126).unwrap();
+        Ok(u16::from_be_bytes([received[close + 2], received[close + 3]]))
     };
     let masked = |opcode: u8, payload: &[u8]| {
         let mut frame = vec![0x80 | opcode];
@@ -252,7 +252,7 @@ async fn a_slow_client_gets_everything_once() {
         }
     }
     assert_eq!(values, (0..2000).collect::<Vec<_>>());
-    assert!(behind().await > 0.0, "it went on from the log");
+    assert!(behind().await > 0.0, "it continued from the log");
 }
 
 #[tokio::test(flavor = "multi_thread")]

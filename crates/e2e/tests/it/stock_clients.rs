@@ -43,7 +43,7 @@ impl Lines {
     /// The first line for which `found` returns a value.
     #[track_caller]
     fn until<T>(&mut self, found: impl Fn(&str) -> Option<T>) -> T {
-        self.lines.by_ref().find_map(|line| found(&line.unwrap())).expect("the program goes on")
+        self.lines.by_ref().find_map(|line| found(&line.unwrap())).expect("the program continues")
     }
 }
 

@@ -70,7 +70,7 @@ impl Stream {
     async fn until(&mut self, name: &str) -> Vec<Event> {
         let mut all = Vec::new();
         loop {
-            let event = self.next().await.expect("the stream goes on");
+            let event = self.next().await.expect("the stream continues");
             let found = event.name == name;
             all.push(event);
             if found {
@@ -108,7 +108,7 @@ async fn a_stream_delivers_matches_and_is_resumed_by_its_last_id() {
     let mut events = Vec::new();
     // the second may follow `live`, if it was not forwarded yet
     while values(&events).len() < 2 {
-        events.push(stream.next().await.expect("the stream goes on"));
+        events.push(stream.next().await.expect("the stream continues"));
     }
     assert_eq!(values(&events), [3, 4], "what came after the last id, once");
 }
@@ -152,9 +152,9 @@ async fn a_snapshot_a_gap_and_a_bad_position_have_their_events() {
             http::send(gateway, "GET", &format!("/sse/sensors/{query}"), headers, b"").await.unwrap();
         assert_eq!(stopped.status, 204, "{query} {header}");
     }
-    let mut anew = Stream::open(gateway, "/sse/sensors/", "last-event-id: \r\n").await;
-    assert!(anew.head.contains("cache-control: no-store, no-transform"), "{}", anew.head);
-    anew.until("live").await;
+    let mut new = Stream::open(gateway, "/sse/sensors/", "last-event-id: \r\n").await;
+    assert!(new.head.contains("cache-control: no-store, no-transform"), "{}", new.head);
+    new.until("live").await;
     let mut resumed = Stream::open(gateway, &format!("/sse/sensors/?lastEventId={start}"), "").await;
     assert_eq!(values(&resumed.until("live").await), [0, 1, 2], "as polyfills ask");
     stack.psql("delete from rowcast.tick where no < (select max(no) from rowcast.tick)");

@@ -1,4 +1,4 @@
-//! Frames of HTTP/2 (RFC 9113), as a peer may put them together that keeps no rule.
+//! Frames of HTTP/2 (RFC 9113), as a peer that breaks the rules may build them.
 
 /// HEADERS.
 pub const HEADERS: u8 = 1;
@@ -11,9 +11,9 @@ pub const GOAWAY: u8 = 7;
 /// CONTINUATION.
 pub const CONTINUATION: u8 = 9;
 
-/// That a stream's last frame is this one.
+/// The flag of a stream's last frame.
 pub const END_STREAM: u8 = 1;
-/// That no CONTINUATION follows.
+/// The flag of a header block without CONTINUATION.
 pub const END_HEADERS: u8 = 4;
 
 /// A frame.
@@ -25,7 +25,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// How a connection begins.
+/// The beginning of a connection.
 pub fn begin() -> Vec<u8> {
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(SETTINGS, 0, 0, &[])[..]].concat()
 }
@@ -37,21 +37,21 @@ pub fn get(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_STREAM | END_HEADERS, stream, &block)
 }
 
-/// The end of a stream that is not wanted any more.
+/// RST_STREAM with CANCEL.
 pub fn cancel(stream: u32) -> Vec<u8> {
     frame(RESET, 0, stream, &8_u32.to_be_bytes())
 }
 
-/// The frames in what the other end sent: their kinds, streams and payloads.
-pub fn frames(mut said: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
+/// The frames that the other end sent: their kinds, streams and payloads.
+pub fn frames(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
     let mut frames = Vec::new();
-    while let [a, b, c, kind, _, stream @ ..] = said
+    while let [a, b, c, kind, _, stream @ ..] = bytes
         && let Some((stream, rest)) = stream.split_first_chunk()
     {
         let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
         let Some(payload) = rest.get(..length) else { break };
         frames.push((*kind, u32::from_be_bytes(*stream), payload.to_vec()));
-        said = &rest[length..];
+        bytes = &rest[length..];
     }
     frames
 }

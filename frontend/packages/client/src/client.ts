@@ -30,7 +30,7 @@ const STAY_MS = 5_000;
 /** How long a connection without subscriptions is kept: a page that changes its view soon opens another. */
 const LINGER_MS = 1_000;
 /** After this many sockets in a row without `hello`, server-sent events and sockets alternate. */
-const REFUSED_TWICE = 2;
+const MAX_REFUSED = 2;
 /** The first and the longest wait before a WebSocket is retried beside server-sent events. */
 const PROBE_MS = 10_000;
 const PROBE_CAP_MS = 300_000;
@@ -49,13 +49,13 @@ export class RowcastClient {
   #bye: Bye | undefined;
   #stale = false;
   #error: CommandError | undefined;
-  #heardAt: number | undefined;
+  #activeAt: number | undefined;
   #lostAt: number | undefined;
   #readySince: number | undefined;
   #retry: unknown;
   #linger: unknown;
   #nextProbe: unknown;
-  #unwake: (() => void) | undefined;
+  #offWake: (() => void) | undefined;
   readonly #subscriptions = new Set<Subscription>();
   readonly #watchers = new Set<() => void>();
   readonly #socketUrl: string;
@@ -127,8 +127,8 @@ export class RowcastClient {
     if (this.#state === "closed") return;
     this.#state = "closed";
     for (const subscription of [...this.#subscriptions]) subscription.close();
-    this.#rest();
-    this.#tell();
+    this.#release();
+    this.#notify();
   }
 
   readonly #owner: Owner = {
@@ -136,13 +136,13 @@ export class RowcastClient {
     marked: (stale) => {
       if (this.#stale === stale) return;
       this.#stale = stale;
-      this.#tell();
+      this.#notify();
     },
     attach: (subscription) => this.#link?.attach(subscription),
     detach: (subscription) => this.#link?.detach(subscription),
     attachLater: (subscription, error) => {
       this.#error = error;
-      this.#tell();
+      this.#notify();
       const { random } = this.#around;
       const link = this.#link;
       const wait = error.retry ? backoffMs(2, random, this.#cap) : slowMs(random, this.#cap);
@@ -155,15 +155,15 @@ export class RowcastClient {
       this.#link?.detach(subscription);
       this.#subscriptions.delete(subscription);
       if (this.#subscriptions.size > 0 || this.#state === "closed") return;
-      this.#linger = this.#around.setTimer(() => this.#rest(), LINGER_MS);
+      this.#linger = this.#around.setTimer(() => this.#release(), LINGER_MS);
     },
     changed: () => this.#settle(),
   };
 
   readonly #events: LinkEvents = {
     ready: (link) => this.#onReady(link),
-    heard: (link) => {
-      if (link === this.#link) this.#heardAt = this.#around.now();
+    active: (link) => {
+      if (link === this.#link) this.#activeAt = this.#around.now();
     },
     bye: (link, bye) => {
       if (link === this.#link) this.#bye = bye;
@@ -171,7 +171,7 @@ export class RowcastClient {
     refused: (link, error) => {
       if (link !== this.#link) return;
       this.#error = error;
-      this.#tell();
+      this.#notify();
     },
     ended: (link, code) => this.#onEnd(link, code),
   };
@@ -179,8 +179,8 @@ export class RowcastClient {
   #connect(): void {
     this.#retry = undefined;
     this.#bye = undefined;
-    this.#unwake ??= this.#around.onWake(() => this.wake());
-    const streams = this.#streamUrl !== undefined && this.#refused >= REFUSED_TWICE && !this.#streamFailed;
+    this.#offWake ??= this.#around.onWake(() => this.wake());
+    const streams = this.#streamUrl !== undefined && this.#refused >= MAX_REFUSED && !this.#streamFailed;
     this.#link = streams ? this.#stream(this.#streamUrl) : this.#socket();
     // A WebSocket is next in any case, unless streams work.
     this.#streamFailed = streams;
@@ -241,15 +241,15 @@ export class RowcastClient {
     this.#endProbe();
     const next = nextAfter(code);
     if (!this.#ready && link instanceof SocketLink) this.#refused += 1;
-    // Only a connection that lasted resets the back-off: a server that accepts and closes at once must not be hammered.
+    // Only a connection that lasted resets the back-off: a server that accepts and closes at once must not be overloaded.
     if (this.#readySince !== undefined && this.#around.now() - this.#readySince > STAY_MS) this.#attempt = 0;
     const wait = this.#bye?.after_ms ?? waitMs(next, this.#attempt, this.#around.random, this.#cap);
     this.#attempt += 1;
     this.#link = undefined;
     this.#ready = false;
     this.#readySince = undefined;
-    this.#lostAt ??= this.#heardAt;
-    this.#blame(code, next);
+    this.#lostAt ??= this.#activeAt;
+    this.#reportStop(code, next);
     this.#retry = this.#around.setTimer(() => this.#connect(), wait);
     for (const subscription of this.#subscriptions) {
       subscription.enter(this.#everReady ? "reconnecting" : "connecting");
@@ -258,7 +258,7 @@ export class RowcastClient {
     this.#settle();
   }
 
-  #blame(code: number, next: Next): void {
+  #reportStop(code: number, next: Next): void {
     if (next !== "stop" && next !== "authenticate") return;
     const reason = this.#bye?.reason ?? CLOSE_CODES[code]?.reason ?? String(code);
     this.#error = {
@@ -269,15 +269,15 @@ export class RowcastClient {
   }
 
   /** Stops all timers and links. */
-  #rest(): void {
+  #release(): void {
     for (const timer of [this.#retry, this.#linger]) this.#around.clearTimer(timer);
     this.#retry = undefined;
     this.#endProbe();
     this.#link?.close();
     this.#link = undefined;
     this.#ready = this.#everReady = this.#stale = false;
-    this.#unwake?.();
-    this.#unwake = undefined;
+    this.#offWake?.();
+    this.#offWake = undefined;
     this.#settle();
   }
 
@@ -296,10 +296,10 @@ export class RowcastClient {
       if (isLive) this.#lostAt = this.#error = undefined;
     } else if (!this.#link && this.#retry === undefined) this.#state = "idle";
     else this.#state = this.#everReady ? "reconnecting" : "connecting";
-    this.#tell();
+    this.#notify();
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const watcher of [...this.#watchers]) callApplication(watcher);
   }
 }

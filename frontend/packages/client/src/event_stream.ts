@@ -8,15 +8,15 @@ export interface ServerSentEvent {
 }
 
 export class EventStream {
-  #rest = "";
+  #remainder = "";
 
   /** The events that this chunk completes. */
   push(chunk: string): ServerSentEvent[] {
-    const text = this.#rest + chunk;
+    const text = this.#remainder + chunk;
     // A carriage return at the end may be the first half of CRLF.
     const whole = text.endsWith("\r") ? text.slice(0, -1) : text;
     const blocks = whole.replace(/\r\n?/g, "\n").split("\n\n");
-    this.#rest = (blocks.pop() ?? "") + text.slice(whole.length);
+    this.#remainder = (blocks.pop() ?? "") + text.slice(whole.length);
     return blocks.map(parse).filter((event) => event !== undefined);
   }
 }

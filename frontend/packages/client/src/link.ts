@@ -27,7 +27,8 @@ export interface Link {
 export interface LinkEvents {
   /** The gateway has answered: subscriptions may be attached. */
   ready(link: Link): void;
-  heard(link: Link): void;
+  /** Data has arrived. */
+  active(link: Link): void;
   bye(link: Link, bye: Bye): void;
   /** An error that belongs to no subscription. */
   refused(link: Link, error: CommandError): void;

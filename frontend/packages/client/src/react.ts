@@ -43,11 +43,11 @@ export function RowcastProvider(props: RowcastProviderProps): ReactNode {
     tap.current = onEvent;
   });
   // A new array with the same sensors in every render must not subscribe again.
-  const wish = JSON.stringify([{ sensors, from, mode, maxRate }, url]);
-  const [store, setStore] = useState(() => ({ wish, client, sensors: newSensors() }));
-  if (store.wish !== wish || store.client !== client) setStore({ wish, client, sensors: newSensors() });
+  const key = JSON.stringify([{ sensors, from, mode, maxRate }, url]);
+  const [store, setStore] = useState(() => ({ key, client, sensors: newSensors() }));
+  if (store.key !== key || store.client !== client) setStore({ key, client, sensors: newSensors() });
   useEffect(() => {
-    const [options, url] = JSON.parse(store.wish) as [SubscribeOptions, string | null];
+    const [options, url] = JSON.parse(store.key) as [SubscribeOptions, string | null];
     const used = store.client ?? new RowcastClient({ url: url ?? undefined });
     const stop = store.sensors.follow(used, options, (event) => tap.current?.(event));
     return () => {

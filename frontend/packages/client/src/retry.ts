@@ -4,8 +4,8 @@ import { CLOSE_CODES, type Next } from "./wire.ts";
 
 const BASE_MS = 250;
 const CAP_MS = 10_000;
-/** The first bound where the close code asks for back-off. */
-const PATIENT_ATTEMPT = 2;
+/** With back-off the first bound is that of this attempt. */
+const BACK_OFF_ATTEMPT = 2;
 
 /** Full jitter: between zero and an exponential bound, so that many clients do not reconnect at once. */
 export function backoffMs(attempt: number, random: () => number, cap = CAP_MS): number {
@@ -25,5 +25,5 @@ export function nextAfter(code: number): Next {
 /** How long to wait; the client always retries. */
 export function waitMs(next: Next, attempt: number, random: () => number, cap?: number): number {
   if (next === "stop" || next === "authenticate") return slowMs(random, cap);
-  return backoffMs(next === "back-off" ? attempt + PATIENT_ATTEMPT : attempt, random, cap);
+  return backoffMs(next === "back-off" ? attempt + BACK_OFF_ATTEMPT : attempt, random, cap);
 }

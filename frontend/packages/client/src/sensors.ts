@@ -83,12 +83,12 @@ export class Sensors {
       this.apply(event);
     });
     const before = this.#next.doubles;
-    const look = () => {
+    const refresh = () => {
       const { stale, error, state } = client;
       this.#update({ state, stale, error, doubles: before + subscription.doubles });
     };
-    const unwatch = client.watch(look);
-    look();
+    const unwatch = client.watch(refresh);
+    refresh();
     return () => {
       unwatch();
       subscription.close();

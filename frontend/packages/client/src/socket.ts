@@ -3,20 +3,20 @@
 import { parseFrame } from "./frame.ts";
 import { type Carried, CUT, type Link, type LinkEvents } from "./link.ts";
 import type { Socket, Surroundings } from "./surroundings.ts";
-import { HELLO_WITHIN_MS, SIGN_WITHIN_MS, silenceMs, Watchdog } from "./watchdog.ts";
+import { ALIVE_WITHIN_MS, HELLO_WITHIN_MS, silenceMs, Watchdog } from "./watchdog.ts";
 import { type ClientMessage, type ServerMessage, SUBPROTOCOL } from "./wire.ts";
 
 export class SocketLink implements Link {
   #socket: Socket | undefined;
-  #greeted = false;
+  #hasHello = false;
   #id = 0;
   #silenceMs = HELLO_WITHIN_MS;
   /** By the request's id; a subscription that was detached before the answer is absent. */
-  readonly #asked = new Map<number, Carried | undefined>();
+  readonly #pending = new Map<number, Carried | undefined>();
   /** By the server's number. */
   readonly #subs = new Map<number, Carried>();
   /** Gaps that came before the `ok` of their subscription. */
-  readonly #early = new Map<number, ServerMessage>();
+  readonly #earlyGaps = new Map<number, ServerMessage>();
   readonly #watchdog: Watchdog;
   readonly #url: string;
   readonly #events: LinkEvents;
@@ -51,20 +51,20 @@ export class SocketLink implements Link {
   }
 
   attach(carried: Carried): void {
-    if (!this.#greeted) return;
+    if (!this.#hasHello) return;
     this.#id += 1;
-    this.#asked.set(this.#id, carried);
-    this.#say({ id: this.#id, subscribe: carried.request() });
+    this.#pending.set(this.#id, carried);
+    this.#sendMessage({ id: this.#id, subscribe: carried.request() });
   }
 
   detach(carried: Carried): void {
-    for (const [id, asked] of this.#asked) if (asked === carried) this.#asked.set(id, undefined);
+    for (const [id, pending] of this.#pending) if (pending === carried) this.#pending.set(id, undefined);
     for (const [sub, own] of this.#subs) if (own === carried) this.#unsubscribe(sub);
   }
 
   ping(): void {
-    this.#say({ ping: {} });
-    this.#watchdog.feed(SIGN_WITHIN_MS);
+    this.#sendMessage({ ping: {} });
+    this.#watchdog.feed(ALIVE_WITHIN_MS);
   }
 
   send(text: string): boolean {
@@ -78,7 +78,7 @@ export class SocketLink implements Link {
 
   #onFrame(frame: unknown): void {
     this.#watchdog.feed(this.#silenceMs);
-    this.#events.heard(this);
+    this.#events.active(this);
     for (const message of parseFrame(frame)) {
       this.#onMessage(message);
       if (!this.#socket) return;
@@ -88,15 +88,15 @@ export class SocketLink implements Link {
   #onMessage(message: ServerMessage): void {
     const { id, sub, hello, ok, error, bye } = message;
     if (hello) {
-      this.#greeted = true;
+      this.#hasHello = true;
       this.#silenceMs = silenceMs(hello.idle_ms);
       this.#watchdog.feed(this.#silenceMs);
       this.#events.ready(this);
     } else if (bye) {
       this.#events.bye(this, bye);
-    } else if (id !== undefined && this.#asked.has(id)) {
-      const carried = this.#asked.get(id);
-      this.#asked.delete(id);
+    } else if (id !== undefined && this.#pending.has(id)) {
+      const carried = this.#pending.get(id);
+      this.#pending.delete(id);
       if (ok) this.#onAttached(ok.sub, carried, message);
       else carried?.receive(message);
     } else if (error) {
@@ -104,13 +104,13 @@ export class SocketLink implements Link {
     } else if (sub !== undefined) {
       const carried = this.#subs.get(sub);
       if (carried) carried.receive(message);
-      else if (message.gap) this.#early.set(sub, message);
+      else if (message.gap) this.#earlyGaps.set(sub, message);
     }
   }
 
   #onAttached(sub: number, carried: Carried | undefined, message: ServerMessage): void {
-    const gap = this.#early.get(sub);
-    this.#early.delete(sub);
+    const gap = this.#earlyGaps.get(sub);
+    this.#earlyGaps.delete(sub);
     if (!carried) {
       this.#unsubscribe(sub);
       return;
@@ -123,10 +123,10 @@ export class SocketLink implements Link {
   #unsubscribe(sub: number): void {
     this.#subs.delete(sub);
     this.#id += 1;
-    this.#say({ id: this.#id, unsubscribe: { sub } });
+    this.#sendMessage({ id: this.#id, unsubscribe: { sub } });
   }
 
-  #say(message: ClientMessage): void {
+  #sendMessage(message: ClientMessage): void {
     this.send(JSON.stringify(message));
   }
 

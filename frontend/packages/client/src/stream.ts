@@ -4,7 +4,7 @@ import { EventStream, type ServerSentEvent } from "./event_stream.ts";
 import { parseFrame } from "./frame.ts";
 import { type Carried, CUT, type Link, type LinkEvents } from "./link.ts";
 import type { Surroundings } from "./surroundings.ts";
-import { HELLO_WITHIN_MS, SIGN_WITHIN_MS, silenceMs, Watchdog } from "./watchdog.ts";
+import { ALIVE_WITHIN_MS, HELLO_WITHIN_MS, silenceMs, Watchdog } from "./watchdog.ts";
 import type { ServerMessage, Subscribe } from "./wire.ts";
 
 /** The close code for the status of a refused request. */
@@ -13,7 +13,7 @@ const CODES: Record<number, number> = { 401: 4401, 403: 4403, 429: 4429, 503: 10
 /** The end of one stream is the end of the link: its cause affects the others too. */
 export class StreamLink implements Link {
   #ready = false;
-  #heardAt = 0;
+  #activeAt = 0;
   #code = CUT;
   readonly #streams = new Map<Carried, AbortController>();
   readonly #url: string;
@@ -44,7 +44,7 @@ export class StreamLink implements Link {
 
   /** A stream cannot be pinged; one that was active just now is alive. */
   ping(): void {
-    if (this.#around.now() - this.#heardAt > SIGN_WITHIN_MS) this.#end(CUT);
+    if (this.#around.now() - this.#activeAt > ALIVE_WITHIN_MS) this.#end(CUT);
   }
 
   send(): boolean {
@@ -83,8 +83,8 @@ export class StreamLink implements Link {
       let snapshot = request.from === "latest";
       for (let chunk = await reader.read(); !chunk.done && isOurs(); chunk = await reader.read()) {
         watchdog.feed(silenceMs());
-        this.#heardAt = this.#around.now();
-        this.#events.heard(this);
+        this.#activeAt = this.#around.now();
+        this.#events.active(this);
         for (const event of stream.push(chunk.value)) {
           if (event.name === "live") snapshot = false;
           for (const message of messages(event, snapshot)) this.#onMessage(carried, message);
@@ -141,6 +141,6 @@ function query({ sensors, from, mode, max_rate }: Subscribe): string {
 /** Event as message: a named event carries its object, one without a name is a reading at the position of its id. */
 function messages({ name, id, data }: ServerSentEvent, snapshot: boolean): ServerMessage[] {
   if (name !== "message") return parseFrame(`{"${name}":${data}}`);
-  const place = id ? `"pos":${JSON.stringify(id)}` : `"snap":${snapshot}`;
-  return parseFrame(`{${place},"data":${data}}`);
+  const position = id ? `"pos":${JSON.stringify(id)}` : `"snap":${snapshot}`;
+  return parseFrame(`{${position},"data":${data}}`);
 }

@@ -64,7 +64,7 @@ export interface Owner {
   changed(): void;
 }
 
-interface Held {
+interface Queued {
   event: SubscriptionEvent;
   position: string | undefined;
 }
@@ -82,12 +82,12 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
   /** Everything that matches up to it has been received. */
   #received: string | undefined;
   /** Everything that matches up to it has been delivered to the application. */
-  #handed: string | undefined;
+  #delivered: string | undefined;
   #doubles = 0;
   #paused = false;
   readonly #applied = new Recent<string>(REMEMBERED);
-  readonly #queue: Held[] = [];
-  readonly #takers: ((result: Result) => void)[] = [];
+  readonly #queue: Queued[] = [];
+  readonly #waiting: ((result: Result) => void)[] = [];
   readonly #options: SubscribeOptions;
   readonly #handler: ((event: SubscriptionEvent) => void) | undefined;
   readonly #owner: Owner;
@@ -105,7 +105,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
 
   /** Safe to resume from: everything that matches up to it has been delivered to the application. */
   get position(): string | undefined {
-    return this.#handed;
+    return this.#delivered;
   }
 
   /** The number of duplicate events, which were dropped. */
@@ -123,7 +123,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#queue.length = 0;
-    for (const take of this.#takers.splice(0)) take(DONE);
+    for (const take of this.#waiting.splice(0)) take(DONE);
     this.#owner.drop(this);
   }
 
@@ -134,17 +134,17 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
 
   next(): Promise<Result> {
     if (this.#state === "closed") return Promise.resolve(DONE);
-    const held = this.#queue.shift();
-    if (!held) {
-      this.#handed = this.#received;
-      return new Promise((take) => this.#takers.push(take));
+    const queued = this.#queue.shift();
+    if (!queued) {
+      this.#delivered = this.#received;
+      return new Promise((take) => this.#waiting.push(take));
     }
-    this.#handed = held.position;
+    this.#delivered = queued.position;
     if (this.#paused && this.#queue.length <= this.#limit / 2) {
       this.#paused = false;
       this.#owner.attach(this);
     }
-    return Promise.resolve({ value: held.event });
+    return Promise.resolve({ value: queued.event });
   }
 
   /** `break` out of a loop ends the subscription. */
@@ -207,12 +207,12 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     // A gateway repeats `live` when a connection that fell behind has caught up; that is not an event.
     if (this.#state === "live") return;
     this.enter("live");
-    this.#hand({ type: "live" });
+    this.#deliver({ type: "live" });
   }
 
   #onGap(reason: string, from: string | undefined, to: string | undefined): void {
     if (to !== undefined) this.#received = to;
-    this.#hand({ type: "gap", from, to, reason, lastHeard: this.#owner.lostAt() });
+    this.#deliver({ type: "gap", from, to, reason, lastHeard: this.#owner.lostAt() });
   }
 
   #onError(error: CommandError): void {
@@ -222,7 +222,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
       return;
     }
     this.enter("reconnecting");
-    this.#hand({ type: "error", error });
+    this.#deliver({ type: "error", error });
     this.#owner.attachLater(this, error);
   }
 
@@ -232,7 +232,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     const isNew = snap || this.#applied.add(pos ?? `#${data.id}`);
     if (pos !== undefined) this.#received = pos;
     if (isNew) {
-      this.#hand({ type: "reading", reading: data, snapshot: snap === true, merged: merged ?? 0 });
+      this.#deliver({ type: "reading", reading: data, snapshot: snap === true, merged: merged ?? 0 });
     } else {
       this.#doubles += 1;
       this.#owner.changed();
@@ -246,19 +246,19 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     const last = this.#queue.at(-1);
     // A consumer that has taken the last queued event has everything up to here.
     if (last) last.position = position;
-    else this.#handed = position;
+    else this.#delivered = position;
   }
 
-  #hand(event: SubscriptionEvent): void {
+  #deliver(event: SubscriptionEvent): void {
     const handler = this.#handler;
     if (handler) {
-      this.#handed = this.#received;
+      this.#delivered = this.#received;
       callApplication(() => handler(event));
       return;
     }
-    const take = this.#takers.shift();
+    const take = this.#waiting.shift();
     if (take) {
-      this.#handed = this.#received;
+      this.#delivered = this.#received;
       take({ value: event });
       return;
     }

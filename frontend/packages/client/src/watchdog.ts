@@ -5,7 +5,7 @@ import type { Surroundings } from "./surroundings.ts";
 /** How long a link may take to open and say hello. */
 export const HELLO_WITHIN_MS = 10_000;
 /** How long a link may take to prove that it is alive after the machine woke up. */
-export const SIGN_WITHIN_MS = 3_000;
+export const ALIVE_WITHIN_MS = 3_000;
 /** The protocol's default `idle_ms`, until `hello` states one. */
 const DEFAULT_IDLE_MS = 15_000;
 

@@ -62,7 +62,7 @@ class Channel {
   open(url: string, reconnect: boolean, retryCapMs: number): () => void {
     const client = new RowcastClient({ url, retryCapMs });
     this.#client = client;
-    client.watch(() => this.#look(client, reconnect));
+    client.watch(() => this.#refresh(client, reconnect));
     client.subscribe({}, (event) => {
       if (event.type !== "reading") return;
       const latestData = { data: event.reading };
@@ -83,15 +83,15 @@ class Channel {
     return this.#client?.send(typeof message === "string" ? message : JSON.stringify(message)) ?? false;
   };
 
-  #look(client: RowcastClient, reconnect: boolean): void {
+  #refresh(client: RowcastClient, reconnect: boolean): void {
     if (client !== this.#client) return;
-    const { isConnected: was, error: said } = this.#view;
+    const { isConnected: was, error: before } = this.#view;
     const isConnected = client.state === "live";
     const error = client.error?.message ?? null;
-    if (was === isConnected && said === error) return;
+    if (was === isConnected && before === error) return;
     this.#update({ isConnected, error });
     const { onOpen, onClose, onError } = this.#handlers();
-    if (error !== null && error !== said) onError?.(new Error(error));
+    if (error !== null && error !== before) onError?.(new Error(error));
     if (isConnected && !was) onOpen?.();
     if (was && !isConnected) {
       onClose?.();

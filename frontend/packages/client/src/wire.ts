@@ -1,4 +1,4 @@
-/** What travels between gateway and client. Written by `cargo xtask codegen` from crates/wire. */
+/** The messages between gateway and client. Written by `cargo xtask codegen` from crates/wire. */
 
 /** The WebSocket subprotocol. */
 export const SUBPROTOCOL = "rowcast.v1";

@@ -35,7 +35,7 @@ afterEach(async () => {
 });
 
 describe("a first connection", () => {
-  it("takes a snapshot and then goes live", async () => {
+  it("takes a snapshot and is then live", async () => {
     start();
     const connection = await server.connection(1);
     const request = await connection.attach(IDLE_MS, { id: 1, ok: { sub: 1 } }, [snap(1), snap(2)]);
@@ -54,7 +54,7 @@ describe("a first connection", () => {
     expect(subscription.position).toBe("1.11");
   });
 
-  it("starts with a snapshot again when it was cut within one", async () => {
+  it("takes the snapshot again after a disconnect within one", async () => {
     start();
     const connection = await server.connection(1);
     await connection.attach(IDLE_MS, { id: 1, ok: { sub: 1 } }, snap(1));
@@ -74,7 +74,7 @@ describe("a first connection", () => {
     expect(seen.events).toEqual([{ type: "live" }]);
   });
 
-  it("lives through what it does not know", async () => {
+  it("ignores unknown messages", async () => {
     start();
     const connection = await liveAtTen();
     connection.raw("not JSON");
@@ -91,8 +91,8 @@ describe("a first connection", () => {
   });
 });
 
-describe("after a cut", () => {
-  it("resumes from the last position, whatever carried it", async () => {
+describe("after a disconnect", () => {
+  it("resumes from the last position of any message", async () => {
     start();
     const first = await liveAtTen();
     first.send(event(11));
@@ -130,7 +130,7 @@ describe("after a cut", () => {
     expect(subscription.doubles).toBe(1);
   });
 
-  it("reports a gap and goes on behind it", async () => {
+  it("reports a gap and continues after it", async () => {
     start();
     const before = Date.now();
     (await liveAtTen()).cut();
@@ -148,13 +148,13 @@ describe("after a cut", () => {
     expect(gap?.lastHeard).toBeGreaterThanOrEqual(before);
   });
 
-  it("says so and takes a snapshot when its position is not known there", async () => {
+  it("reports a gap and takes a snapshot when its position is unknown", async () => {
     start();
     (await liveAtTen()).cut();
     const second = await server.connection(2);
     const refusal = { code: "bad-position", message: "no such position", retry: false };
     await second.attach(IDLE_MS, { id: 1, error: refusal });
-    const again = await second.asked(2);
+    const again = await second.request(2);
     expect(again).toEqual({ id: 2, subscribe: { from: "latest" } });
     second.send([{ id: 2, ok: { sub: 1 } }, snap(3), live("2.5")]);
     await seen.becomes("live");
@@ -163,7 +163,7 @@ describe("after a cut", () => {
     expect(seen.of("error")).toEqual([]);
   });
 
-  it("waits as long as a goodbye asks for", async () => {
+  it("waits as long as `bye` asks for", async () => {
     start();
     const first = await liveAtTen();
     first.send({ bye: { code: 1012, reason: "drain", after_ms: 123, resume: true } });
@@ -174,7 +174,7 @@ describe("after a cut", () => {
     expect(request.subscribe).toEqual({ from: "1.10" });
   });
 
-  it("waits longer after each failure, and without end", async () => {
+  it("waits longer after each failure, and never gives up", async () => {
     const port = server.port;
     await server.close();
     client = new RowcastClient(
@@ -197,7 +197,7 @@ describe("after a cut", () => {
 });
 
 describe("the watchdog", () => {
-  it("gives up a socket that is silent for twice the idle time", async () => {
+  it("closes a socket that is silent for twice the idle time", async () => {
     start();
     await liveAtTen(40);
     await seen.becomes("reconnecting");
@@ -206,7 +206,7 @@ describe("the watchdog", () => {
     expect(timers.all).toContain(80);
   });
 
-  it("is fed by every frame", async () => {
+  it("is reset by every frame", async () => {
     start();
     const connection = await liveAtTen();
     const fed = () => timers.all.filter((ms) => ms === 2 * IDLE_MS).length;
@@ -218,17 +218,17 @@ describe("the watchdog", () => {
     );
   });
 
-  it("gives up a server that never says hello", async () => {
+  it("closes a socket without `hello`", async () => {
     timers.short.add(10_000);
     start();
     await server.connection(2);
   });
 
-  it("asks a live socket for a sign of life when the page wakes", async () => {
+  it("pings a live socket when the page wakes", async () => {
     start();
     const connection = await liveAtTen();
     client.wake();
-    await connection.hears(({ ping }) => ping !== undefined);
+    await connection.receives(({ ping }) => ping !== undefined);
     expect(timers.all.at(-1)).toBe(3_000);
     connection.send({ pong: {} });
     await waitFor(
@@ -237,7 +237,7 @@ describe("the watchdog", () => {
     );
   });
 
-  it("gives up a socket without a sign of life", async () => {
+  it("closes a socket that does not answer the ping", async () => {
     start();
     await liveAtTen();
     timers.short.add(3_000);
@@ -246,7 +246,7 @@ describe("the watchdog", () => {
   });
 });
 
-it("tries at once when it is woken while it waits", async () => {
+it("reconnects at once when it is woken while it waits", async () => {
   start(0.999);
   const first = await liveAtTen();
   first.send({ bye: { code: 1012, reason: "drain", after_ms: 60_000, resume: true } });
@@ -257,7 +257,7 @@ it("tries at once when it is woken while it waits", async () => {
 });
 
 describe("a stale gateway", () => {
-  it("is believed until a mark takes it back; readings do not", async () => {
+  it("is stale until a mark resets it; readings do not", async () => {
     start();
     const connection = await liveAtTen();
     connection.send(mark("1.10", { stale: true }));
@@ -272,7 +272,7 @@ describe("a stale gateway", () => {
     );
   });
 
-  it("is believed across a reconnect, until the next one's first mark", async () => {
+  it("is stale across a reconnect, until the first mark", async () => {
     start();
     const first = await liveAtTen();
     first.send(mark("1.10", { stale: true }));
@@ -293,30 +293,30 @@ describe("a stale gateway", () => {
   });
 });
 
-it("asks slowly for what was refused, says why, and leaves the others alone", async () => {
+it("retries a refused subscription slowly, reports why, and does not affect the others", async () => {
   timers.short.add(5_000);
   start();
   const other = new Seen();
   client.subscribe({ sensors: ["secret"] }, other.handler);
   const connection = await server.connection(1);
   connection.hello(IDLE_MS);
-  await connection.asked(2);
+  await connection.request(2);
   const error = { code: "bad-pattern", message: "no", retry: false };
   connection.send([{ id: 1, ok: { sub: 1 } }, live("1.10"), { id: 2, error }, event(11)]);
   await seen.receives(11);
   expect(client.error).toEqual(error);
   expect(other.events).toEqual([{ type: "error", error }]);
-  const again = await connection.asked(3);
+  const again = await connection.request(3);
   connection.send({ id: again.id, ok: { sub: 2, pos: "1.11" } });
   await seen.becomes("live");
   expect(client.error).toBeUndefined();
 });
 
-it("shows a refusal that belongs to no subscription", async () => {
+it("reports a refusal that belongs to no subscription", async () => {
   start();
   const connection = await liveAtTen();
   expect(client.send('{"publish":{}}')).toBe(true);
-  await connection.hears((said) => "publish" in said);
+  await connection.receives((message) => "publish" in message);
   const error = { code: "unknown-verb", message: "no", retry: false };
   connection.send({ error });
   await waitFor(
@@ -326,7 +326,7 @@ it("shows a refusal that belongs to no subscription", async () => {
   expect(client.error).toEqual(error);
 });
 
-it("stays away once it is closed", async () => {
+it("does not reconnect once it is closed", async () => {
   start();
   const connection = await liveAtTen();
   client.close();
@@ -334,7 +334,7 @@ it("stays away once it is closed", async () => {
   client.wake();
   expect(client.subscribe().state).toBe("closed");
   await waitFor(
-    () => connection.said.length >= 2,
+    () => connection.messages.length >= 2,
     () => "no unsubscribe",
   );
   expect(seen.states.at(-1)).toBe("closed");
@@ -343,7 +343,7 @@ it("stays away once it is closed", async () => {
   expect(server.connections).toHaveLength(1);
 });
 
-it("goes idle when nobody subscribes any more, and comes back for the next who does", async () => {
+it("disconnects after the last subscription, and reconnects for the next", async () => {
   timers.short.add(1_000);
   start();
   await liveAtTen();
@@ -354,7 +354,7 @@ it("goes idle when nobody subscribes any more, and comes back for the next who d
   await seen.becomes("live");
 });
 
-it("keeps the rest of a frame when a handler throws, and its state when a watcher does", async () => {
+it("delivers the rest of a frame when a handler throws, and keeps its state when a watcher does", async () => {
   start();
   const thrown: unknown[] = [];
   const note = (error: unknown) => thrown.push(error);
@@ -373,7 +373,7 @@ it("keeps the rest of a frame when a handler throws, and its state when a watche
   });
   const connection = await server.connection(1);
   connection.hello(IDLE_MS);
-  await connection.asked(2);
+  await connection.request(2);
   connection.send([{ id: 2, ok: { sub: 2, pos: "1.1" } }, event(2, 2), event(3, 2)]);
   await seen.receives(2, 3);
   unwatch();

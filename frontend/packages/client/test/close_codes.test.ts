@@ -3,23 +3,23 @@ import { CLOSE_CODES, RowcastClient } from "../src/index.ts";
 import { ScriptedServer } from "./scripted.ts";
 import { event, IDLE_MS, live, Seen, surroundings, Timers } from "./seen.ts";
 
-/** With the least of luck: the shortest wait that chance could give is that of `random` 0, this is the longest. */
+/** The random number of the longest wait. */
 const ALMOST_ONE = 0.999_999;
-const NOBODY_S_CODE = 3_999;
-const NOBODY_S_FAULT = 4_499;
+const UNKNOWN_CODE = 3_999;
+const UNKNOWN_FAULT = 4_499;
 
 interface Row {
   code: number;
   from: string;
   waits: number;
   gaps: number;
-  blamed: boolean;
+  reported: boolean;
 }
 
-const RESUME = { from: "1.11", waits: 250, gaps: 0, blamed: false };
-const BACK_OFF = { from: "1.11", waits: 1_000, gaps: 0, blamed: false };
-const SNAPSHOT = { from: "latest", waits: 250, gaps: 1, blamed: false };
-const STOP = { from: "1.11", waits: 10_000, gaps: 0, blamed: true };
+const RESUME = { from: "1.11", waits: 250, gaps: 0, reported: false };
+const BACK_OFF = { from: "1.11", waits: 1_000, gaps: 0, reported: false };
+const SNAPSHOT = { from: "latest", waits: 250, gaps: 1, reported: false };
+const STOP = { from: "1.11", waits: 10_000, gaps: 0, reported: true };
 
 const ROWS: Row[] = [
   { code: 1000, ...STOP },
@@ -37,8 +37,8 @@ const ROWS: Row[] = [
   { code: 4408, ...SNAPSHOT },
   { code: 4409, ...BACK_OFF },
   { code: 4429, ...BACK_OFF },
-  { code: NOBODY_S_CODE, ...RESUME },
-  { code: NOBODY_S_FAULT, ...STOP },
+  { code: UNKNOWN_CODE, ...RESUME },
+  { code: UNKNOWN_FAULT, ...STOP },
 ];
 
 let server: ScriptedServer;
@@ -55,13 +55,13 @@ afterEach(async () => {
 });
 
 it("has a row for each code of the table", () => {
-  const codes = ROWS.map(({ code }) => code).filter((code) => code < NOBODY_S_CODE || code in CLOSE_CODES);
+  const codes = ROWS.map(({ code }) => code).filter((code) => code < UNKNOWN_CODE || code in CLOSE_CODES);
   expect(codes).toEqual(Object.keys(CLOSE_CODES).map(Number));
 });
 
 it.each(ROWS)(
-  "after $code waits up to $waits ms and asks from $from",
-  async ({ code, from, waits, gaps, blamed }) => {
+  "after $code waits up to $waits ms and resumes from $from",
+  async ({ code, from, waits, gaps, reported }) => {
     const timers = new Timers();
     const seen = new Seen();
     client = new RowcastClient({ url: server.url }, surroundings(timers, ALMOST_ONE));
@@ -74,8 +74,8 @@ it.each(ROWS)(
     first.close(code);
     await seen.becomes("reconnecting");
     expect(timers.all.at(-1)).toBeCloseTo(waits, 1);
-    expect(client.error !== undefined).toBe(blamed);
-    expect(client.error?.code).toBe(blamed ? (CLOSE_CODES[code]?.reason ?? String(code)) : undefined);
+    expect(client.error !== undefined).toBe(reported);
+    expect(client.error?.code).toBe(reported ? (CLOSE_CODES[code]?.reason ?? String(code)) : undefined);
 
     client.wake();
     const request = await (await server.connection(2)).attach(IDLE_MS);

@@ -29,7 +29,7 @@ async function take(subscription: Subscription, count: number): Promise<Subscrip
 const ids = (events: SubscriptionEvent[]) =>
   events.map((event) => (event.type === "reading" ? event.reading.id : event.type));
 
-it("gives what comes, in order, and ends with a break", async () => {
+it("gives events in order, and ends with a break", async () => {
   const subscription = fixture.client.subscribe({ from: "1.10" });
   const connection = await attached(subscription);
   connection.send([event(11), live("1.11"), event(12)]);
@@ -39,19 +39,19 @@ it("gives what comes, in order, and ends with a break", async () => {
     if (given.length === 3) break;
   }
   expect(given).toEqual([11, "live", 12]);
-  await connection.hears(({ unsubscribe }) => unsubscribe?.sub === 1);
+  await connection.receives(({ unsubscribe }) => unsubscribe?.sub === 1);
   expect(subscription.state).toBe("closed");
   expect(await subscription.next()).toEqual({ done: true, value: undefined });
 });
 
-it("has the position of what was handed out, not of what waits", async () => {
+it("has the position of what was delivered, not of what is queued", async () => {
   const subscription = fixture.client.subscribe({ from: "1.10" });
   const connection = await attached(subscription);
-  const error = { code: "unknown-verb", message: "sent last, to know that all has come", retry: false };
+  const error = { code: "unknown-verb", message: "sent last, to know that all has arrived", retry: false };
   connection.send([event(11), event(12), mark("1.15"), { error }]);
   await waitFor(
     () => fixture.client.error,
-    () => "not all has come",
+    () => "not all has arrived",
   );
   await take(subscription, 1);
   expect(subscription.position).toBe("1.11");
@@ -60,21 +60,21 @@ it("has the position of what was handed out, not of what waits", async () => {
   expect(subscription.position).toBe("1.15");
 });
 
-it("pauses when its queue is full, and resumes without a loss when half of it is taken", async () => {
+it("pauses when its queue is full, and resumes without loss when half of it is consumed", async () => {
   const subscription = fixture.client.subscribe({ from: "1.10", queue: 4 });
   const connection = await attached(subscription);
   connection.send([1, 2, 3, 4, 5, 6].map((n) => event(10 + n)));
-  await connection.hears(({ unsubscribe }) => unsubscribe?.sub === 1);
+  await connection.receives(({ unsubscribe }) => unsubscribe?.sub === 1);
   expect(subscription.paused).toBe(true);
   expect(fixture.client.state).toBe("catching-up");
-  // Sent before the server could know.
+  // Sent before the server has received the unsubscribe.
   connection.send([event(17), mark("1.17")]);
 
   expect(ids(await take(subscription, 1))).toEqual([11]);
   expect(subscription.paused).toBe(true);
   expect(ids(await take(subscription, 1))).toEqual([12]);
   expect(subscription.paused).toBe(false);
-  const again = await connection.asked(2);
+  const again = await connection.request(2);
   expect(again.subscribe).toEqual({ from: "1.14" });
   connection.send({ id: again.id, ok: { sub: 2, pos: "1.14", resumed: true } });
   connection.send([15, 16, 17].map((id) => event(id, 2)));
@@ -83,27 +83,27 @@ it("pauses when its queue is full, and resumes without a loss when half of it is
   expect(subscription.doubles).toBe(0);
 });
 
-it("is not resumed by a reconnect while its consumer is still busy", async () => {
+it("is not resumed by a reconnect while its consumer is behind", async () => {
   const subscription = fixture.client.subscribe({ from: "1.10", queue: 2 });
   const first = await attached(subscription);
   first.send([event(11), event(12), event(13)]);
-  await first.hears(({ unsubscribe }) => unsubscribe !== undefined);
+  await first.receives(({ unsubscribe }) => unsubscribe !== undefined);
   first.cut();
   const second = await fixture.server.connection(2);
   second.hello(IDLE_MS);
   await fixture.seen.becomes("catching-up");
-  expect(second.said).toEqual([]);
+  expect(second.messages).toEqual([]);
   expect(ids(await take(subscription, 2))).toEqual([11, 12]);
-  expect((await second.asked()).subscribe).toEqual({ from: "1.12" });
+  expect((await second.request()).subscribe).toEqual({ from: "1.12" });
 });
 
-it("holds a snapshot whole, since there is no going on within one", async () => {
+it("queues a snapshot in full, since it cannot be resumed within", async () => {
   const subscription = fixture.client.subscribe({ from: "latest", queue: 2 });
   const connection = await fixture.server.connection(1);
   await connection.attach(IDLE_MS, { id: 1, ok: { sub: 1 } }, [snap(1), snap(2), snap(3)], live("1.10"));
-  await connection.hears(({ unsubscribe }) => unsubscribe?.sub === 1);
+  await connection.receives(({ unsubscribe }) => unsubscribe?.sub === 1);
   expect(ids(await take(subscription, 4))).toEqual([1, 2, 3, "live"]);
-  expect((await connection.asked(2)).subscribe).toEqual({ from: "1.10" });
+  expect((await connection.request(2)).subscribe).toEqual({ from: "1.10" });
 });
 
 it("ends its loop when the client is closed", async () => {

@@ -10,8 +10,8 @@ import { build, type Rolldown } from "vite";
 import { afterAll, beforeAll, expect, it } from "vitest";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-/** What a page pays that uses the client without React: bundled, minified and gzipped. */
-const MOST_BYTES = 6_000;
+/** For a page that uses the client without React: bundled, minified and gzipped. */
+const MAX_BYTES = 6_000;
 const COMPILER = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin/tsc");
 
 /** A project that has the built package installed, and nothing else. */
@@ -45,33 +45,33 @@ beforeAll(async () => {
   await mkdir(installed, { recursive: true });
   await copyFile(join(ROOT, "package.json"), join(installed, "package.json"));
   await writeFile(join(project, "package.json"), '{"type":"module"}');
-  // As `npm run build` does, only elsewhere.
+  // As `npm run build` does, into another folder.
   await node(COMPILER, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", dist);
 }, 60_000);
 
 afterAll(() => rm(project, { recursive: true, force: true }));
 
-it("weighs at most 6 kB", async () => {
+it("has at most 6 kB", async () => {
   const { code, imports } = await bundle(join(dist, "index.js"));
   const bytes = gzipSync(code, { level: 9 }).length;
   console.info(`@rowcast/client: ${code.length} bytes, ${bytes} gzipped`);
   expect(imports).toEqual([]);
-  expect(bytes).toBeLessThanOrEqual(MOST_BYTES);
+  expect(bytes).toBeLessThanOrEqual(MAX_BYTES);
 });
 
-it("needs React only where it is about React", async () => {
+it("imports React only in its React part", async () => {
   const { imports } = await bundle(join(dist, "react.js"));
   expect(imports).toEqual(["react"]);
 });
 
-it("is plain ESM that Node loads as it stands", async () => {
+it("is ESM that Node loads unchanged", async () => {
   const use = `import { RowcastClient } from "@rowcast/client";
 console.log(new RowcastClient({ url: "ws://127.0.0.1:1/ws/sensors/" }).state);`;
   await writeFile(join(project, "use.mjs"), use);
   expect(await node("use.mjs")).toBe("idle");
 });
 
-it("has types that know a wrong option and a reading's fields", async () => {
+it("has types for options and readings", async () => {
   const use = `import { RowcastClient, type Reading } from "@rowcast/client";
 const client = new RowcastClient();
 // @ts-expect-error

@@ -49,7 +49,7 @@ describe("useSensors and useSensor", () => {
     return <p>{row ? `${row.reading.value}${row.snapshot ? " then" : ""}` : "none"}</p>;
   }
 
-  it("show the newest of each sensor, and whether it is live and fresh", async () => {
+  it("show the newest of each sensor, and whether it is live or stale", async () => {
     root.render(
       <RowcastProvider url={server.url} sensors={["s*"]}>
         <Board />
@@ -89,7 +89,7 @@ describe("useSensors and useSensor", () => {
     root.render(views(true));
     const connection = await server.connection(1);
     connection.hello(IDLE_MS);
-    const [a, b] = [await connection.asked(1), await connection.asked(2)];
+    const [a, b] = [await connection.request(1), await connection.request(2)];
     expect([a, b].map(({ subscribe }) => subscribe)).toEqual([
       { sensors: ["a"], from: "latest" },
       { sensors: ["b"], from: "now" },
@@ -102,12 +102,12 @@ describe("useSensors and useSensor", () => {
     ]);
     await shows("1 then2");
     root.render(views(false));
-    await connection.hears(({ unsubscribe }) => unsubscribe?.sub === 2);
+    await connection.receives(({ unsubscribe }) => unsubscribe?.sub === 2);
     expect(server.connections).toHaveLength(1);
     client.close();
   });
 
-  it("ask anew when the wish changes, not when the same is written anew", async () => {
+  it("subscribe again when the options change, not when equal ones are rendered again", async () => {
     const client = new RowcastClient({ url: server.url });
     const view = (sensor: string) => (
       <RowcastProvider client={client} sensors={[sensor]}>
@@ -120,9 +120,9 @@ describe("useSensors and useSensor", () => {
     await shows("live  ");
     root.render(view("a"));
     root.render(view("b"));
-    const again = await connection.asked(2);
+    const again = await connection.request(2);
     expect(again.subscribe?.sensors).toEqual(["b"]);
-    await connection.hears(({ unsubscribe }) => unsubscribe?.sub === 1);
+    await connection.receives(({ unsubscribe }) => unsubscribe?.sub === 1);
     client.close();
   });
 
@@ -145,19 +145,19 @@ describe("useSensors and useSensor", () => {
 });
 
 describe("useWebSocket", () => {
-  let told: string[];
+  let calls: string[];
 
   function Demo(options: Partial<WebSocketOptions>) {
     const { isConnected, latestData, error, send } = useWebSocket({
       url: server.url,
-      onMessage: ({ data }) => told.push(`message ${data.id}`),
-      onError: (error) => told.push(`error ${error.message}`),
-      onOpen: () => told.push("open"),
-      onClose: () => told.push("close"),
+      onMessage: ({ data }) => calls.push(`message ${data.id}`),
+      onError: (error) => calls.push(`error ${error.message}`),
+      onOpen: () => calls.push("open"),
+      onClose: () => calls.push("close"),
       ...options,
     });
     return (
-      <button type="button" onClick={() => told.push(`sent ${send({ hello: 1 })}`)}>
+      <button type="button" onClick={() => calls.push(`sent ${send({ hello: 1 })}`)}>
         {`${isConnected} ${latestData?.data.id ?? null} ${error}`}
       </button>
     );
@@ -170,10 +170,10 @@ describe("useWebSocket", () => {
   }
 
   beforeEach(() => {
-    told = [];
+    calls = [];
   });
 
-  it("has the demo's signature, and resumes where the demo lost", async () => {
+  it("has the demo's signature, and resumes where the demo lost readings", async () => {
     root.render(<Demo reconnectInterval={20} />);
     await shows("false null null");
     const first = await opened(1, "1.10");
@@ -186,7 +186,7 @@ describe("useWebSocket", () => {
     expect(second.from).toBe("1.11");
     second.connection.send([event(11), event(12), live("1.12")]);
     await shows("true 12 null");
-    expect(told).toEqual([
+    expect(calls).toEqual([
       "open",
       "message 11",
       "error the server closed the connection: normal (1000)",
@@ -196,26 +196,26 @@ describe("useWebSocket", () => {
     ]);
   });
 
-  it("sends, and shows what the gateway says to it", async () => {
+  it("sends, and shows the gateway's error", async () => {
     root.render(<Demo />);
     const { connection } = await opened(1, "1.10");
     await shows("true null null");
     element.querySelector("button")?.click();
-    await connection.hears((said) => "hello" in said);
+    await connection.receives((message) => "hello" in message);
     connection.send({ error: { code: "unknown-verb", message: "no such verb", retry: false } });
     await shows("true null no such verb");
-    expect(told).toEqual(["open", "sent true", "error no such verb"]);
+    expect(calls).toEqual(["open", "sent true", "error no such verb"]);
   });
 
-  it("stays closed after a cut where it is asked to", async () => {
+  it("stays closed after a disconnect without `reconnect`", async () => {
     root.render(<Demo reconnect={false} reconnectInterval={1} />);
     const { connection } = await opened(1, "1.10");
     await shows("true null null");
     connection.cut();
     await shows("false null null");
     await waitFor(
-      () => told.includes("close"),
-      () => `told ${told}`,
+      () => calls.includes("close"),
+      () => `calls ${calls}`,
     );
     expect(server.connections).toHaveLength(1);
   });
@@ -225,7 +225,7 @@ describe("useWebSocket", () => {
     const { connection } = await opened(1, "1.10");
     await shows("true null null");
     root.render(null);
-    await connection.hears(({ unsubscribe }) => unsubscribe !== undefined);
+    await connection.receives(({ unsubscribe }) => unsubscribe !== undefined);
     expect(server.connections).toHaveLength(1);
   });
 });

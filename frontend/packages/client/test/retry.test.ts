@@ -6,17 +6,17 @@ it("doubles the bound up to ten seconds", () => {
   expect(bounds).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
 });
 
-it("keeps to another cap", () => {
+it("respects another cap", () => {
   expect(backoffMs(9, () => 1, 3_000)).toBe(3_000);
   expect(slowMs(() => 1, 3_000)).toBe(3_000);
 });
 
-it("spreads over the whole of the bound", () => {
+it("spreads over the whole bound", () => {
   expect(backoffMs(3, () => 0)).toBe(0);
   expect(backoffMs(3, () => 0.5)).toBe(1_000);
 });
 
-it("is never quick where trying again does not help", () => {
+it("is never fast where a retry would not help", () => {
   expect(slowMs(() => 0)).toBe(5_000);
   expect(slowMs(() => 1)).toBe(10_000);
 });
@@ -35,7 +35,7 @@ it.each([
   expect(nextAfter(code)).toBe(next);
 });
 
-it("knows no ending after which it stays away", () => {
+it("retries after every ending", () => {
   for (const next of ["resume", "back-off", "snapshot", "authenticate", "stop"] as const) {
     expect(waitMs(next, 1_000, () => 1)).toBeLessThanOrEqual(10_000);
   }

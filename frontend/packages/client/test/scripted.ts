@@ -1,4 +1,4 @@
-/** A real HTTP and WebSocket server whose lines are written by the test. */
+/** A real HTTP and WebSocket server whose messages are those of the test. */
 
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -9,19 +9,19 @@ import type { ClientMessage } from "../src/wire.ts";
 const DEADLINE_MS = 5_000;
 
 export class Connection {
-  readonly said: ClientMessage[] = [];
+  readonly messages: ClientMessage[] = [];
   readonly #peer: Peer;
 
   constructor(peer: Peer) {
     this.#peer = peer;
-    peer.on("message", (frame) => this.said.push(JSON.parse(String(frame))));
+    peer.on("message", (frame) => this.messages.push(JSON.parse(String(frame))));
   }
 
   get protocol(): string {
     return this.#peer.protocol;
   }
 
-  /** One frame; an array goes as an array. */
+  /** One frame; an array is sent as one. */
   send(message: unknown): void {
     this.#peer.send(JSON.stringify(message));
   }
@@ -34,23 +34,23 @@ export class Connection {
     this.#peer.close(code);
   }
 
-  /** As a cut wire: no close frame. */
+  /** Like a lost connection: no close frame. */
   cut(): void {
     this.#peer.terminate();
   }
 
-  async hears(what: (said: ClientMessage) => boolean): Promise<ClientMessage> {
+  async receives(what: (message: ClientMessage) => boolean): Promise<ClientMessage> {
     return waitFor(
-      () => this.said.find(what),
-      () => `the client said ${JSON.stringify(this.said)}`,
+      () => this.messages.find(what),
+      () => `the client sent ${JSON.stringify(this.messages)}`,
     );
   }
 
   /** The nth request for a subscription, from 1. */
-  async asked(nth = 1): Promise<ClientMessage> {
+  async request(nth = 1): Promise<ClientMessage> {
     return waitFor(
-      () => this.said.filter(({ subscribe }) => subscribe)[nth - 1],
-      () => `the client said ${JSON.stringify(this.said)}`,
+      () => this.messages.filter(({ subscribe }) => subscribe)[nth - 1],
+      () => `the client sent ${JSON.stringify(this.messages)}`,
     );
   }
 
@@ -58,10 +58,10 @@ export class Connection {
     this.send({ hello: { v: 1, session: "s", pos: "1.99", idle_ms: idleMs, limits: {} } });
   }
 
-  /** Says hello and answers the first subscription, which is given back. */
+  /** Sends `hello` and answers the first subscription; returns its request. */
   async attach(idleMs: number, ...answers: unknown[]): Promise<ClientMessage> {
     this.hello(idleMs);
-    const request = await this.asked();
+    const request = await this.request();
     for (const answer of answers) this.send(answer);
     return request;
   }
@@ -109,7 +109,7 @@ export class ScriptedServer {
   readonly streams: Stream[] = [];
   /** Upgrades that were refused. */
   refused = 0;
-  /** As a proxy that knows no upgrades. */
+  /** Like a proxy that does not support upgrades. */
   refuses = false;
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
@@ -174,12 +174,12 @@ export class ScriptedServer {
   }
 }
 
-export async function waitFor<T>(look: () => T | undefined | false, last: () => string): Promise<T> {
+export async function waitFor<T>(condition: () => T | undefined | false, last: () => string): Promise<T> {
   const deadline = Date.now() + DEADLINE_MS;
   while (Date.now() < deadline) {
-    const found = look();
+    const found = condition();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  throw new Error(`waited in vain: ${last()}`);
+  throw new Error(`timed out: ${last()}`);
 }

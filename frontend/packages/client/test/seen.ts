@@ -1,4 +1,4 @@
-/** A client among real sockets and a real clock, with its chance and its timers in the test's hands. */
+/** A client on real sockets and a real clock; the test controls its random numbers and timers. */
 
 import type { State, SubscriptionEvent, Surroundings } from "../src/index.ts";
 import { here } from "../src/surroundings.ts";
@@ -6,10 +6,10 @@ import { waitFor } from "./scripted.ts";
 
 export const IDLE_MS = 15_000;
 
-/** How long each of the client's timers was to run. */
+/** The client's timers, with their durations. */
 export class Timers {
   readonly all: number[] = [];
-  /** These are over at once: what a test waits for must not take its time. */
+  /** These end at once, so that a test does not wait for them. */
   readonly short = new Set<number>();
   readonly #running = new Map<NodeJS.Timeout, { run: () => void; ms: number }>();
 
@@ -25,7 +25,7 @@ export class Timers {
     if (timer) this.#running.delete(timer);
   }
 
-  /** Ends those that run for so long. */
+  /** Ends the timers of this duration. */
   end(ms: number): void {
     for (const [timer, running] of [...this.#running]) {
       if (running.ms !== ms) continue;
@@ -35,7 +35,7 @@ export class Timers {
   }
 }
 
-/** Chance is not left to chance, and what was waited for is written down. */
+/** Fixed random numbers, and timers that are recorded. */
 export function surroundings(timers: Timers, random = 0): Surroundings {
   return {
     ...here(),
@@ -45,7 +45,7 @@ export function surroundings(timers: Timers, random = 0): Surroundings {
   };
 }
 
-/** What a subscription's handler was told. */
+/** What a subscription's handler received. */
 export class Seen {
   readonly events: SubscriptionEvent[] = [];
   readonly states: State[] = [];
@@ -54,7 +54,7 @@ export class Seen {
     this.events.push(event);
   };
 
-  /** Notes every state that a client is in. */
+  /** Records every state of a client. */
   readonly watch = (client: { readonly state: State; watch(watcher: () => void): () => void }) =>
     client.watch(() => {
       if (this.states.at(-1) !== client.state) this.states.push(client.state);

@@ -10,7 +10,7 @@ function frame() {
   for (const flush of frames.splice(0)) flush();
 }
 
-function tell(reading: Reading, snapshot = false) {
+function apply(reading: Reading, snapshot = false) {
   sensors.apply({ type: "reading", reading, snapshot, merged: 0 });
 }
 
@@ -22,41 +22,41 @@ beforeEach(() => {
   );
 });
 
-it("tells only the rows that changed, once a frame", () => {
-  const told: string[] = [];
-  tell(reading(1, "a"), true);
-  tell(reading(2, "b"), true);
+it("notifies only the rows that changed, once a frame", () => {
+  const notified: string[] = [];
+  apply(reading(1, "a"), true);
+  apply(reading(2, "b"), true);
   frame();
-  for (const sensor of ["a", "b"]) sensors.onRow(sensor, () => told.push(sensor));
+  for (const sensor of ["a", "b"]) sensors.onRow(sensor, () => notified.push(sensor));
   const { ids } = sensors.view();
-  for (let id = 3; id < 103; id++) tell(reading(id, "b"));
+  for (let id = 3; id < 103; id++) apply(reading(id, "b"));
   expect(frames).toHaveLength(1);
   frame();
-  expect(told).toEqual(["b"]);
+  expect(notified).toEqual(["b"]);
   expect(sensors.row("b")?.reading.id).toBe(102);
   expect(sensors.view().ids).toBe(ids);
 });
 
 it("sorts sensors by id, numbers by their size", () => {
-  for (const [id, sensor] of ["s-10", "s-2", "a"].entries()) tell(reading(id, sensor), true);
+  for (const [id, sensor] of ["s-10", "s-2", "a"].entries()) apply(reading(id, sensor), true);
   frame();
   expect(sensors.view().ids).toEqual(["a", "s-2", "s-10"]);
 });
 
-it("counts events, and no snapshot's", () => {
-  tell(reading(1, "a"), true);
-  tell(reading(2, "a"));
+it("counts events, but not those of a snapshot", () => {
+  apply(reading(1, "a"), true);
+  apply(reading(2, "a"));
   frame();
   expect(sensors.view()).toMatchObject({ received: 1, gaps: 0 });
 });
 
-it("shows the newest of a snapshot and then whatever comes", () => {
+it("shows the newest of a snapshot, then each event", () => {
   const at = (id: number, sensor: string, timestamp: string) => ({ ...reading(id, sensor), timestamp });
-  tell(at(1, "a", "2026-07-01T10:00:02Z"), true);
-  tell(at(2, "b", "2026-07-01T10:00:01Z"), true);
+  apply(at(1, "a", "2026-07-01T10:00:02Z"), true);
+  apply(at(2, "b", "2026-07-01T10:00:01Z"), true);
   frame();
   expect(sensors.view().latest?.reading.id).toBe(1);
-  tell(at(3, "b", "2026-07-01T09:00:00Z"));
+  apply(at(3, "b", "2026-07-01T09:00:00Z"));
   frame();
   expect(sensors.view().latest).toMatchObject({ snapshot: false, reading: { id: 3 } });
 });

@@ -38,8 +38,8 @@ async function liveAtTen() {
   return stream;
 }
 
-describe("where no WebSocket comes through", () => {
-  it("takes server-sent events instead, after two refusals", async () => {
+describe("where WebSockets are blocked", () => {
+  it("uses server-sent events after two refusals", async () => {
     start({ from: "latest", sensors: ["a", "b*"], mode: "all" });
     const stream = await server.stream(1);
     expect(server.refused).toBe(2);
@@ -63,7 +63,7 @@ describe("where no WebSocket comes through", () => {
     expect(seen.states).toEqual(["connecting", "catching-up", "live"]);
   });
 
-  it("is not live before the stream says so, even where it starts now", async () => {
+  it("is not live before `live`, even when it starts now", async () => {
     start({});
     const stream = await server.stream(1);
     stream.open();
@@ -78,7 +78,7 @@ describe("where no WebSocket comes through", () => {
     await seen.becomes("live");
   });
 
-  it("stays with what works after a cut, and resumes", async () => {
+  it("keeps using streams after a disconnect, and resumes", async () => {
     start();
     const first = await liveAtTen();
     first.send(reads(11));
@@ -96,7 +96,7 @@ describe("where no WebSocket comes through", () => {
     expect(seen.of("gap")).toMatchObject([{ from: "1.11", to: "1.20", reason: "retention" }]);
   });
 
-  it("does as a goodbye asks", async () => {
+  it("waits as `bye` asks", async () => {
     start();
     const first = await liveAtTen();
     first.send({ name: "bye", data: { code: 1012, reason: "drain", after_ms: 123, resume: true } });
@@ -106,14 +106,14 @@ describe("where no WebSocket comes through", () => {
     expect((await server.stream(2)).query.get("from")).toBe("1.10");
   });
 
-  it("gives up a silent stream", async () => {
+  it("closes a silent stream", async () => {
     start();
     timers.short.add(2 * IDLE_MS);
     (await server.stream(1)).open();
     expect((await server.stream(2)).query.get("from")).toBe("latest");
   });
 
-  it("has a stream for each subscription, and ends it with it", async () => {
+  it("has a stream for each subscription, which ends with it", async () => {
     start();
     const first = await liveAtTen();
     const other = new Seen();
@@ -146,7 +146,7 @@ describe("where no WebSocket comes through", () => {
     expect(seen.of("gap")).toMatchObject([{ from: "9.9", reason: "bad-position" }]);
   });
 
-  it("says why it was refused, and asks again slowly", async () => {
+  it("reports why it was refused, and retries slowly", async () => {
     timers.short.add(5_000);
     start({ sensors: ["*x"] });
     (await server.stream(1)).refuse(400, { type: "urn:rowcast:problem:bad-pattern", detail: "no" });
@@ -155,7 +155,7 @@ describe("where no WebSocket comes through", () => {
   });
 });
 
-it("asks for nothing more when it is closed by who is told that it is ready", async () => {
+it("requests nothing more when a watcher closes it as it becomes ready", async () => {
   start();
   const stream = await server.stream(1);
   client.watch(() => client.state === "catching-up" && client.close());
@@ -168,7 +168,7 @@ it("asks for nothing more when it is closed by who is told that it is ready", as
   expect(Object.fromEntries((await server.stream(2)).query)).toEqual({ next: "" });
 });
 
-it("tries both ways in turn while neither is there", async () => {
+it("alternates between both while neither works", async () => {
   start();
   (await server.stream(1)).refuse(503, {});
   (await server.stream(2)).refuse(404, {});
@@ -183,7 +183,7 @@ it("tries both ways in turn while neither is there", async () => {
   expect(new Set(seen.states)).toEqual(new Set(["connecting", "catching-up", "live"]));
 });
 
-it("goes back to a WebSocket when one comes through, without loss or double", async () => {
+it("returns to a WebSocket when one works, without loss or duplicates", async () => {
   start({ from: "latest" }, 0.1);
   const stream = await server.stream(1);
   stream.open();
@@ -214,7 +214,7 @@ it("goes back to a WebSocket when one comes through, without loss or double", as
   );
 });
 
-it("never takes server-sent events where they are forbidden", async () => {
+it("never uses server-sent events when they are disabled", async () => {
   client = new RowcastClient({ url: server.url, streamUrl: false }, surroundings(timers));
   client.subscribe({}, seen.handler);
   await waitFor(

@@ -11,15 +11,15 @@ it("carries several on one socket, each with its own events, position and resume
   const second = fixture.client.subscribe({ sensors: ["b*"] }, b.handler);
   const connection = await fixture.server.connection(1);
   connection.hello(IDLE_MS);
-  const asked = [await connection.asked(1), await connection.asked(2)];
-  expect(asked.map(({ subscribe }) => subscribe)).toEqual([
+  const requests = [await connection.request(1), await connection.request(2)];
+  expect(requests.map(({ subscribe }) => subscribe)).toEqual([
     { sensors: ["a"], from: "1.1" },
     { sensors: ["b*"], from: "now" },
   ]);
-  // Answered the other way round: what belongs together is known by the ids.
+  // Answered in reverse: the ids tell which answer belongs to which request.
   connection.send([
-    { id: asked[1]?.id, ok: { sub: 1, pos: "1.20" } },
-    { id: asked[0]?.id, ok: { sub: 2, pos: "1.1", resumed: true } },
+    { id: requests[1]?.id, ok: { sub: 1, pos: "1.20" } },
+    { id: requests[0]?.id, ok: { sub: 2, pos: "1.1", resumed: true } },
     event(5, 2),
     event(21, 1),
   ]);
@@ -32,7 +32,7 @@ it("carries several on one socket, each with its own events, position and resume
   connection.cut();
   const next = await fixture.server.connection(2);
   next.hello(IDLE_MS);
-  const again = [await next.asked(1), await next.asked(2)];
+  const again = [await next.request(1), await next.request(2)];
   expect(again.map(({ subscribe }) => subscribe)).toEqual([
     { sensors: ["a"], from: "1.21" },
     { sensors: ["b*"], from: "1.30" },
@@ -40,18 +40,18 @@ it("carries several on one socket, each with its own events, position and resume
   expect(fixture.server.connections).toHaveLength(2);
 });
 
-it("gives each its own gap, though the gap comes before the answer that says whose it is", async () => {
+it("gives each its own gap, which comes before the answer with its number", async () => {
   const [a, b] = [new Seen(), new Seen()];
   fixture.client.subscribe({ from: "1.1" }, a.handler);
   fixture.client.subscribe({ from: "1.8" }, b.handler);
   const connection = await fixture.server.connection(1);
   connection.hello(IDLE_MS);
-  const asked = [await connection.asked(1), await connection.asked(2)];
+  const requests = [await connection.request(1), await connection.request(2)];
   connection.send([
     { sub: 1, gap: { from: "1.1", to: "1.5", reason: "retention" } },
     { sub: 2, gap: { from: "1.8", to: "1.9", reason: "epoch" } },
-    { id: asked[1]?.id, ok: { sub: 2, pos: "1.9", resumed: false } },
-    { id: asked[0]?.id, ok: { sub: 1, pos: "1.5", resumed: false } },
+    { id: requests[1]?.id, ok: { sub: 2, pos: "1.9", resumed: false } },
+    { id: requests[0]?.id, ok: { sub: 1, pos: "1.5", resumed: false } },
     live("1.9", 1),
     live("1.9", 2),
   ]);
@@ -60,24 +60,24 @@ it("gives each its own gap, though the gap comes before the answer that says who
   expect(b.of("gap")).toMatchObject([{ to: "1.9", reason: "epoch" }]);
 });
 
-it("ends one that was closed before its answer came", async () => {
+it("unsubscribes one that was closed before its answer", async () => {
   const subscription = fixture.client.subscribe({}, fixture.seen.handler);
   const connection = await fixture.server.connection(1);
   connection.hello(IDLE_MS);
-  await connection.asked();
+  await connection.request();
   subscription.close();
   connection.send([{ id: 1, ok: { sub: 9, pos: "1.1" } }, event(2, 9)]);
-  await connection.hears(({ unsubscribe }) => unsubscribe?.sub === 9);
+  await connection.receives(({ unsubscribe }) => unsubscribe?.sub === 9);
   expect(fixture.seen.events).toEqual([]);
 });
 
-it("drops what an ended one is still sent", async () => {
+it("drops events of a closed one", async () => {
   const kept = new Seen();
   const subscription = fixture.client.subscribe({}, fixture.seen.handler);
   fixture.client.subscribe({}, kept.handler);
   const connection = await fixture.server.connection(1);
   connection.hello(IDLE_MS);
-  await connection.asked(2);
+  await connection.request(2);
   connection.send([
     { id: 1, ok: { sub: 1, pos: "1.1" } },
     { id: 2, ok: { sub: 2, pos: "1.1" } },
@@ -89,7 +89,7 @@ it("drops what an ended one is still sent", async () => {
   expect(fixture.seen.live).toEqual([]);
 });
 
-it("tells a double in mode latest, whose events have no position, by the reading's id", async () => {
+it("detects a duplicate in mode latest, whose events have no position, by the reading's id", async () => {
   const subscription = fixture.client.subscribe(
     { mode: "latest", maxRate: 2, from: "latest" },
     fixture.seen.handler,
@@ -113,7 +113,7 @@ it("tells a double in mode latest, whose events have no position, by the reading
   );
 });
 
-it("asks anew for the same time when it was cut before an answer", async () => {
+it("requests the same time again after a disconnect before the answer", async () => {
   fixture.client.subscribe({ from: { last: "15m" } }, fixture.seen.handler);
   const first = await fixture.server.connection(1);
   await first.attach(IDLE_MS);

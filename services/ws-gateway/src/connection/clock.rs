@@ -38,8 +38,8 @@ impl Clock {
         }
     }
 
-    /// Sets the timer to what is due first.
-    pub(super) fn wind(&mut self, timers: &Timers, session: Option<Instant>) {
+    /// Sets the alarm to what is due first.
+    pub(super) fn set_alarm(&mut self, timers: &Timers, session: Option<Instant>) {
         let gone_at = self.alive_at + timers.ping_every + timers.pong_deadline;
         let mut next = self.mark_at.min(self.ping_at).min(gone_at);
         for at in [session, self.old_at].into_iter().flatten() {

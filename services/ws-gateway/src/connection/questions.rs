@@ -1,4 +1,4 @@
-//! What a session asks the log, until it is answered: a database that is away is asked again; a question that can never be
+//! What a session asks the log, until it is answered: an unreachable database is asked again; a question that can never be
 //! answered fails.
 
 use std::{collections::VecDeque, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};

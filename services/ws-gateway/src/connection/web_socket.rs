@@ -88,7 +88,7 @@ impl WebSocket {
         None
     }
 
-    /// Reads once. Where a wait for readiness was in vain, nothing event.
+    /// Reads once; nothing where the socket turns out not to be readable.
     fn read(&mut self) -> io::Result<()> {
         let mut buffer = [0; READ_BYTES];
         match self.stream.try_read(&mut buffer) {

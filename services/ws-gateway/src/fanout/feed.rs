@@ -22,10 +22,10 @@ use super::{
 };
 use crate::metrics::Metrics;
 
-/// How long one read waits for an entry before the leader's beat is looked at.
+/// How long one read waits for an entry before the leader's beat is read.
 const BLOCK: Duration = Duration::from_secs(1);
 
-/// The same until a leader was heard.
+/// The same until there was a sign of a leader.
 const FIRST_BLOCK: Duration = Duration::from_millis(100);
 
 /// Before the second try to follow again; twice as long before each further one.
@@ -99,7 +99,7 @@ impl Feed {
                 self.note(FeedState::Cut);
                 self.ready.fail(Fault::Own(format!("cut off from the stream: {why}")));
             } else {
-                self.note(FeedState::Away);
+                self.note(FeedState::Down);
                 self.ready.fail(Fault::Shared(why));
             }
             sleep(retry).await;
@@ -142,7 +142,7 @@ impl Feed {
             if !loss.over {
                 continue;
             }
-            // a gateway that starts waits until it has heard a leader, so that its first clients are not told of staleness
+            // a gateway that starts waits for a sign of a leader, so that its first clients are not told of staleness
             if pulse.is_known() {
                 self.ready.hold();
             }
@@ -158,7 +158,7 @@ impl Feed {
         }
     }
 
-    /// Whether the database was replaced by another, made anew or restored. One that does not answer is taken for the same.
+    /// Whether the database was replaced by another, a new or a restored one. One that does not answer is taken for the same.
     async fn database_is_another(&self, identity: &str) -> bool {
         matches!(timeout(READ_LIMIT, self.database.identity()).await, Ok(Ok(now)) if now != identity)
     }

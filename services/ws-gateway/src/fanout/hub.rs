@@ -36,14 +36,14 @@ struct State {
     feed: FeedState,
 }
 
-/// How the feed does.
+/// The state of the feed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FeedState {
-    /// It does not follow the stream, though the log grows: other gateways do better.
+    /// It does not follow the stream, though the log grows: other gateways can follow it.
     #[default]
     Cut,
     /// It does not follow the stream, and as far as it can see no gateway does.
-    Away,
+    Down,
     /// It follows a stream on which no leader was active for some seconds.
     Stale,
     /// It follows a stream that a leader keeps up.
@@ -84,7 +84,7 @@ impl Hub {
         Self { state: Arc::new(Mutex::new(state)), window_bytes, attached }
     }
 
-    /// Begins, or begins anew, at a position that does not follow from what was published: every session goes on
+    /// Starts, or restarts, at a position that does not follow from what was published: every session goes on
     /// from the log.
     pub fn start_at(&self, head: Position) {
         let mut state = self.state.lock();
@@ -101,12 +101,12 @@ impl Hub {
         self.state.lock().window.as_ref().map(Window::head)
     }
 
-    /// How the feed does.
+    /// The state of the feed.
     pub fn feed_state(&self) -> FeedState {
         self.state.lock().feed
     }
 
-    /// Notes how the feed does; whether that is news.
+    /// Sets the state of the feed; whether it has changed.
     pub fn set_feed_state(&self, feed: FeedState) -> bool {
         std::mem::replace(&mut self.state.lock().feed, feed) != feed
     }

@@ -111,7 +111,7 @@ impl Session {
                 Effect::Snapshot { sub, filter, at: None, after: None }
             }
         };
-        self.subscriptions.push(own);
+        self.add(own);
         vec![effect]
     }
 

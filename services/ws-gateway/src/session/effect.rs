@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use wire::{Close, Filter, Position};
 
-/// What is to be done. Each but the last two is answered by the session's `on_…` of its name.
+/// What is to be done. Each but the last two is answered by a call of one of the session's `on_…`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Attach a subscription to the hub, behind a position or at the head.

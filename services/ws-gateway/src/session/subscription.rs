@@ -25,7 +25,7 @@ pub(super) enum State {
     Resolving,
     /// A snapshot's next page, of the sensors behind `after`.
     Snapshot { after: Option<String>, paused: bool },
-    /// The log's next page. `resumed`: it was live before, and could not keep up, or the feed started anew.
+    /// The log's next page. `resumed`: it was live before, and could not keep up, or the feed restarted.
     Replay { resumed: bool, paused: bool },
     /// The hub's next delivery.
     Live,

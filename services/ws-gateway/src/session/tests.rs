@@ -23,8 +23,8 @@ fn now() -> (Position, Instant) {
     (at(5, 50), Instant::now())
 }
 
-fn begin(form: Protocol, query: Option<&Subscribe>, out: &mut Outbox) -> (Session, Vec<Effect>) {
-    Session::begin(form, 7, Arc::new(LIMITS), query, now(), out)
+fn begin(protocol: Protocol, query: Option<&Subscribe>, out: &mut Outbox) -> (Session, Vec<Effect>) {
+    Session::begin(protocol, 7, Arc::new(LIMITS), query, now(), out)
 }
 
 const EPOCH: Epoch = Epoch(7);

@@ -1,4 +1,4 @@
-//! The keys of a chart's values with their comments, read from a file that keeps to a form.
+//! The keys of a chart's values with their comments, read from a file of a fixed form.
 //!
 //! A comment is above its key; in it, a line that begins with `@` is a mark. `## ` begins a section. A key without a
 //! value has keys below it, unless it is marked as a map: then the keys below are its default.
@@ -11,11 +11,11 @@ use serde_json::Value;
 pub(super) enum Mark {
     /// One of these words.
     Enum(Vec<String>),
-    /// At least so much.
+    /// The minimum.
     Min(i64),
-    /// At most so much, or so long.
+    /// The maximum, or the maximum length.
     Max(i64),
-    /// Null means something.
+    /// Null is allowed.
     Null,
     /// Of these types, not of the default's.
     Type(Vec<String>),
@@ -23,7 +23,7 @@ pub(super) enum Mark {
     Items(Vec<String>),
     /// A map of strings.
     Strings,
-    /// A map that is handed on as it is.
+    /// A map that is passed on unchanged.
     Open,
     /// A map with these keys only.
     Keys(Vec<(String, Kind)>),
@@ -55,7 +55,7 @@ pub(super) struct Key {
     pub(super) default: Option<Value>,
 }
 
-/// All keys, in the file's order. A key without a comment is a fault, and so is a line that is none of the form's.
+/// All keys, in the file's order. A key without a comment or a malformed line is a fault.
 pub(super) fn read(text: &str) -> Result<Vec<Key>> {
     let defaults: Value = serde_saphyr::from_str(text).context("it is not YAML")?;
     let mut reader = Reader::default();
@@ -73,7 +73,7 @@ struct Reader {
     marks: Vec<Mark>,
     /// The names above the next line.
     path: Vec<String>,
-    /// How far in the lines are that are part of a default.
+    /// The depth of lines that are part of a default.
     inside: Option<usize>,
 }
 
@@ -82,7 +82,7 @@ impl Reader {
         let text = line.trim_start();
         let depth = (line.len() - text.len()) / 2;
         if text.is_empty() {
-            // what stood alone was about the file
+            // a comment before an empty line is about the file
             self.doc.clear();
             self.marks.clear();
             return Ok(());
@@ -101,7 +101,7 @@ impl Reader {
         let (name, value) = text.split_once(':').context("neither a comment nor a key")?;
         self.path.truncate(depth);
         if self.path.len() < depth {
-            bail!("{name} is too far in");
+            bail!("{name} is indented too far");
         }
         self.path.push(name.to_owned());
         self.key(value.trim().is_empty(), depth, defaults)
@@ -127,7 +127,7 @@ impl Reader {
             self.inside = Some(depth + 1);
         }
         let found = path.iter().try_fold(defaults, |value, name| value.get(name));
-        let found = found.with_context(|| format!("{} is not where it seems to be", path.join(".")))?;
+        let found = found.with_context(|| format!("{} is not found at its indentation", path.join(".")))?;
         let default = (!is_group).then(|| found.clone());
         self.keys.push(Key { path, section: self.section.clone(), doc, marks, default });
         Ok(())
@@ -142,7 +142,7 @@ fn parse_key(key: &str) -> Result<(String, Kind)> {
         "text" => Kind::Text,
         "strings" => Kind::Strings,
         "duration" => Kind::Duration,
-        other => bail!("@keys: {other} is no kind of value"),
+        other => bail!("@keys: unknown kind {other}"),
     };
     Ok((name.to_owned(), kind))
 }
@@ -152,8 +152,8 @@ fn parse_mark(mark: &str) -> Result<Mark> {
     let words = |by: char| rest.split(by).map(|word| word.trim().to_owned()).collect::<Vec<_>>();
     Ok(match name {
         "enum" => Mark::Enum(words(',')),
-        "min" => Mark::Min(rest.parse().context("@min has a number")?),
-        "max" => Mark::Max(rest.parse().context("@max has a number")?),
+        "min" => Mark::Min(rest.parse().context("@min needs a number")?),
+        "max" => Mark::Max(rest.parse().context("@max needs a number")?),
         "null" => Mark::Null,
         "type" => Mark::Type(words('|')),
         "items" => Mark::Items(words('|')),
@@ -161,7 +161,7 @@ fn parse_mark(mark: &str) -> Result<Mark> {
         "open" => Mark::Open,
         "keys" => Mark::Keys(words(',').iter().map(|key| parse_key(key)).collect::<Result<_>>()?),
         "pattern" => Mark::Pattern(rest.to_owned()),
-        other => bail!("@{other} means nothing"),
+        other => bail!("unknown mark @{other}"),
     })
 }
 
@@ -210,9 +210,9 @@ group:
     }
 
     #[test]
-    fn what_is_not_of_the_form_is_a_fault_with_its_line() {
+    fn a_malformed_line_is_a_fault_with_its_number() {
         check_fault("# One.\na: 1\n\nb: 2\n", "line 4: b has no comment");
-        check_fault("# One.\n# @maximum 3\na: 1\n", "line 2: @maximum means nothing");
-        check_fault("# One.\n# @min few\na: 1\n", "line 2: @min has a number");
+        check_fault("# One.\n# @maximum 3\na: 1\n", "line 2: unknown mark @maximum");
+        check_fault("# One.\n# @min few\na: 1\n", "line 2: @min needs a number");
     }
 }

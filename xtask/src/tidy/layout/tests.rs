@@ -3,29 +3,29 @@ use std::collections::BTreeMap;
 use super::*;
 
 /// The findings in a crate of these files below `src`.
-fn findings(files: &[(&str, &str)]) -> Vec<String> {
+fn found(files: &[(&str, &str)]) -> Vec<String> {
     let files: BTreeMap<PathBuf, &str> =
         files.iter().map(|(file, text)| (Path::new("src").join(file), *text)).collect();
     let root = Path::new("src/lib.rs");
     let modules = Modules::read(root, &|file| files.get(file).map(|text| (*text).to_owned())).unwrap();
-    judge(root, &Imports::of(&modules)).iter().map(ToString::to_string).collect()
+    findings(root, &Imports::of(&modules)).iter().map(ToString::to_string).collect()
 }
 
 #[track_caller]
-fn circle(files: &[(&str, &str)], expected: &str) {
-    let found = findings(files);
+fn cycle(files: &[(&str, &str)], expected: &str) {
+    let found = found(files);
     assert!(found.len() == 1 && found[0].contains(expected), "expected `{expected}`: {found:#?}");
 }
 
 #[track_caller]
 fn none(files: &[(&str, &str)]) {
-    assert_eq!(findings(files), Vec::<String>::new());
+    assert_eq!(found(files), Vec::<String>::new());
 }
 
 #[test]
-fn two_files_that_import_from_each_other_are_a_circle() {
+fn two_files_that_import_from_each_other_are_a_cycle() {
     let (a, b) = (("a.rs", "use crate::b::B; pub struct A;"), ("b.rs", "use super::a::A; pub struct B;"));
-    circle(&[("lib.rs", "mod a; mod b;"), a, b], "src/a.rs -> src/b.rs: crate::b::B");
+    cycle(&[("lib.rs", "mod a; mod b;"), a, b], "src/a.rs -> src/b.rs: crate::b::B");
     none(&[("lib.rs", "mod a; mod b;"), a, ("b.rs", "pub struct B;")]);
 }
 
@@ -42,7 +42,7 @@ fn a_child_may_import_from_its_parent_unless_the_parent_uses_what_it_defines() {
         "mod b; pub struct A; fn f() { use self::b::*; }",
     ];
     for parent in uses {
-        circle(&[("lib.rs", "mod a;"), ("a.rs", parent), child], "a circle of 2 files");
+        cycle(&[("lib.rs", "mod a;"), ("a.rs", parent), child], "a cycle of 2 files");
     }
 }
 
@@ -51,9 +51,9 @@ fn a_reexport_stands_for_the_file_that_defines_the_item() {
     let [root, a] = [("lib.rs", "mod a; mod c;"), ("a.rs", "mod b; pub use b::B; use crate::c::C;")];
     none(&[root, a, ("a/b.rs", "pub struct B;"), ("c.rs", "use crate::a::B; pub struct C;")]);
     let b = ("a/b.rs", "use crate::c::C; pub struct B;");
-    circle(&[root, a, b, ("c.rs", "use crate::a::B; pub struct C;")], "src/a/b.rs -> src/c.rs");
+    cycle(&[root, a, b, ("c.rs", "use crate::a::B; pub struct C;")], "src/a/b.rs -> src/c.rs");
     let glob = ("a.rs", "mod b; pub use b::*;");
-    circle(&[root, glob, b, ("c.rs", "pub struct C(crate::a::B);")], "src/a/b.rs -> src/c.rs");
+    cycle(&[root, glob, b, ("c.rs", "pub struct C(crate::a::B);")], "src/a/b.rs -> src/c.rs");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn the_root_is_not_imported_from() {
         ("mod a; mod b; pub use b::Error;", "use crate::Error;"),
         ("mod a; mod b; pub use b::*;", "use crate::{Error as Other};"),
     ] {
-        let found = findings(&[("lib.rs", root), ("a.rs", a), ("b.rs", "pub struct Error;")]);
+        let found = found(&[("lib.rs", root), ("a.rs", a), ("b.rs", "pub struct Error;")]);
         assert!(found.len() == 1 && found[0].contains("is imported through lib.rs"), "{a}: {found:?}");
     }
     none(&[

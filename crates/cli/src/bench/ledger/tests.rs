@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Ids 11..=16, two streams that take turns.
+/// Ids 11..=16, two alternating streams.
 fn ledger() -> Ledger {
     let writes: Vec<Write> =
         (11..=16).map(|id| Write { id, stream: 90 + id as u64 % 2, request: id as u32 }).collect();
@@ -53,12 +53,12 @@ fn a_reading_behind_a_later_one_of_its_stream_is_out_of_order() {
 }
 
 #[test]
-fn a_stranger_s_reading_is_set_apart() {
+fn a_foreign_reading_is_counted_apart() {
     check(&[10, 11, 12, 13, 14, 15, 16, 17, -1, i64::MIN, i64::MAX], [0, 0, 0, 5]);
 }
 
 #[test]
-fn an_id_that_two_answers_gave_is_told() {
+fn an_id_in_two_answers_is_counted() {
     let write = Write { id: 5, stream: 0, request: 0 };
     let ledger = Ledger::new(&[write, write]);
     assert_eq!((ledger.len(), ledger.repeated()), (1, 1));
@@ -75,7 +75,7 @@ fn nothing_written_is_an_empty_ledger() {
 #[test]
 fn the_order_is_equal_only_for_equal_sequences() {
     let order = account(&[11, 12, 13]).order();
-    assert_eq!(order, account(&[11, 12, 12, 99, 13]).order(), "repetitions and strangers aside");
+    assert_eq!(order, account(&[11, 12, 12, 99, 13]).order(), "without repetitions and foreign readings");
     assert_ne!(order, account(&[12, 11, 13]).order());
     assert_ne!(order, account(&[11, 13]).order());
 }
@@ -89,7 +89,7 @@ fn disorder_between_clients_is_counted_exactly() {
     assert_eq!(
         count(&[11, 12, 13, 14], &[11, 13, 13, 99, 14]),
         0,
-        "lost, twice and strangers are no disorder"
+        "lost, duplicate and foreign readings are no disorder"
     );
     assert_eq!(count(&[11, 13, 14], &[11, 12, 13, 14]), 0);
 }
@@ -110,6 +110,6 @@ fn a_client_that_follows_some_sensors_misses_only_theirs() {
     for id in [2, 3, 5] {
         assert!(account.arrive(&ledger, id));
     }
-    assert!(!account.arrive(&ledger, 4), "sensor 1 was not asked for");
+    assert!(!account.arrive(&ledger, 4), "sensor 1 was not subscribed to");
     assert_eq!((account.missing(), account.foreign), (1, 1));
 }

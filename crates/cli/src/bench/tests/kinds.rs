@@ -61,11 +61,11 @@ impl Log {
             Start::After(pos) => (pos.to_string().split('.').nth(1).unwrap().parse().unwrap(), true),
             _ => (head, false),
         };
-        say(&mut socket, &format!(r#"{{"id":1,"ok":{{"sub":1,"pos":"1.{from}"}}}}"#)).await;
+        send_text(&mut socket, &format!(r#"{{"id":1,"ok":{{"sub":1,"pos":"1.{from}"}}}}"#)).await;
         let mut sent = from;
         if resumed {
             self.send(&mut socket, sent..head, self.forgotten).await;
-            say(&mut socket, &format!(r#"{{"sub":1,"live":{{"pos":"1.{head}"}}}}"#)).await;
+            send_text(&mut socket, &format!(r#"{{"sub":1,"live":{{"pos":"1.{head}"}}}}"#)).await;
             sent = head;
         }
         loop {
@@ -94,12 +94,12 @@ impl Log {
             .map(|id| format!(r#"{{"sub":1,"pos":"1.{id}.{id}","data":{{"id":{id},"metadata":{{}}}}}}"#))
             .collect();
         if !events.is_empty() {
-            say(socket, &format!("[{}]", events.join(","))).await;
+            send_text(socket, &format!("[{}]", events.join(","))).await;
         }
     }
 }
 
-async fn say(socket: &mut WebSocketStream<TcpStream>, text: &str) {
+async fn send_text(socket: &mut WebSocketStream<TcpStream>, text: &str) {
     // a client may have left
     let _ = socket.send(Message::text(text)).await;
 }
@@ -144,7 +144,7 @@ async fn ingest(log: Log) -> (String, JoinSet<()>) {
     (url, tasks)
 }
 
-/// A process that can be stopped and killed in the gateway's place.
+/// A process that is stopped and killed instead of the gateway.
 fn stand_in() -> Child {
     let mut sleep = Command::new("sleep");
     sleep.arg("60").stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
@@ -173,7 +173,7 @@ async fn handshakes_are_opened_and_closed_until_there_are_enough() {
 }
 
 #[tokio::test]
-async fn a_burst_comes_to_all_and_the_process_goes_on() {
+async fn a_burst_reaches_all_clients_and_the_process_is_resumed() {
     let log = Log::new(None);
     let (ingest, _ingest) = ingest(log.clone()).await;
     let (gateway, _gateway) = gateway(log, None).await;
@@ -247,7 +247,7 @@ async fn resume_with(forgotten: Option<i64>) -> resume::Resume {
 }
 
 #[tokio::test]
-async fn every_client_of_a_killed_gateway_has_everything_from_the_other() {
+async fn every_client_of_a_killed_gateway_gets_everything_from_the_other() {
     let measured = resume_with(None).await;
     assert!(measured.is_clean() && measured.ledger.disconnected == 0, "{measured:?}");
     assert_eq!((measured.readings, measured.ms.count), (20, 20));

@@ -1,4 +1,4 @@
-//! The rim against a real WebSocket server.
+//! Against a real WebSocket server.
 
 use super::*;
 use tokio::net::TcpListener;
@@ -35,13 +35,13 @@ const HELLO: &str = r#"{"hello":{"v":1,"session":"s","pos":"1.1","idle_ms":IDLE,
 /// The data of `n` events.
 async fn follow_events(gateway: String, n: usize) -> anyhow::Result<Vec<String>> {
     let mut seen = Vec::new();
-    let note = |told: Update<'_>| {
-        if let Update::Received(Received::Reading { data, .. }) = told {
+    let notify = |update: Update<'_>| {
+        if let Update::Received(Received::Reading { data, .. }) = update {
             seen.push(data.get().to_owned());
         }
         if seen.len() == n { ControlFlow::Break(seen.clone()) } else { ControlFlow::Continue(()) }
     };
-    time::timeout(DEADLINE, follow(&gateway, None, Live::new(Vec::new(), Start::Now), note)).await?
+    time::timeout(DEADLINE, follow(&gateway, None, Live::new(Vec::new(), Start::Now), notify)).await?
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_cut_connection_is_resumed_from_its_last_position() {
 }
 
 #[tokio::test]
-async fn a_silent_connection_is_left_for_another() {
+async fn a_silent_connection_is_replaced() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = format!("ws://{}", listener.local_addr().unwrap());
     let server = async {
@@ -110,7 +110,7 @@ async fn a_refused_subscription_is_not_repeated() {
 
 #[tokio::test]
 async fn a_wrong_url_is_an_error_and_not_a_loop() {
-    let note = |_: Update<'_>| ControlFlow::<()>::Continue(());
-    let error = follow("ftp://x", None, Live::new(Vec::new(), Start::Now), note).await.unwrap_err();
+    let notify = |_: Update<'_>| ControlFlow::<()>::Continue(());
+    let error = follow("ftp://x", None, Live::new(Vec::new(), Start::Now), notify).await.unwrap_err();
     assert!(error.to_string().contains("must begin with http://"), "{error}");
 }

@@ -30,7 +30,7 @@ pub(super) fn closes() -> Vec<(Vec<u8>, u16)> {
         (frame(0x88, 2, &1005_u16.to_be_bytes()), 1002),
         (frame(0x88, 3, b"\x03\xe8\xff"), 1007),
     ]);
-    for said in [
+    for message in [
         "",
         "x",
         "1",
@@ -44,7 +44,7 @@ pub(super) fn closes() -> Vec<(Vec<u8>, u16)> {
         "{}{}",
         r#"{"subscribe":{"max_rate":1e400}}"#,
     ] {
-        closes.push((text(said), 4400));
+        closes.push((text(message), 4400));
     }
     closes
 }

@@ -32,7 +32,7 @@ pub(super) struct Loss {
     read_since: Option<Instant>,
     /// Whether it began soon after another: it is over only when the stream has been followed for a while.
     flapping: bool,
-    /// The log's last tick when it was first looked at since.
+    /// The log's last tick when it was first read since.
     tick: Option<Tick>,
 }
 

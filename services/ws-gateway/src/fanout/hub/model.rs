@@ -125,7 +125,7 @@ fn registration_against_publishing() {
     }
 }
 
-/// The feed starts anew past a gap that it cannot fill: a session that sees a head has either got everything up
+/// The feed restarts past a gap that it cannot fill: a session that sees a head has either got everything up
 /// to it, or knows that it must read the log.
 fn marks_against_a_new_start() {
     let hub = Hub::new(1 << 20);

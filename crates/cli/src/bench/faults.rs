@@ -1,4 +1,4 @@
-//! The ledgers of all clients, added up.
+//! The faults of all clients against the ledger, added up.
 
 use serde::Serialize;
 
@@ -10,14 +10,14 @@ use super::{
 
 /// Faults over all clients. All but `foreign` are zero in a clean run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Verdict {
-    /// Answered with 201, and never came to a client.
+pub(super) struct Faults {
+    /// Answered with 201, and never delivered to a client.
     pub(super) lost: u64,
-    /// Came to a client again.
+    /// Delivered to a client again.
     pub(super) twice: u64,
-    /// Came to a client in another order than written (per sensor and connection), or than the first client got.
+    /// Delivered in another order than written (per sensor and connection), or than to the first client.
     pub(super) out_of_order: u64,
-    /// Ids that two 201s gave.
+    /// Ids in two 201s.
     pub(super) ids_answered_twice: u64,
     /// `gap`s that the gateway sent.
     pub(super) gaps: u64,
@@ -30,31 +30,31 @@ pub(super) struct Verdict {
     pub(super) first_end: Option<String>,
 }
 
-impl Verdict {
+impl Faults {
     /// Adds up the accounts of all clients.
     pub(super) fn of(ledger: &Ledger, received: &[Received]) -> Self {
-        let mut verdict = Self { ids_answered_twice: ledger.repeated(), ..Self::default() };
+        let mut faults = Self { ids_answered_twice: ledger.repeated(), ..Self::default() };
         for client in received {
-            verdict.lost += client.account.missing() as u64;
-            verdict.twice += client.account.twice;
-            verdict.foreign += client.account.foreign;
-            verdict.out_of_order += client.account.out_of_order;
-            verdict.gaps += client.gaps;
-            verdict.disconnected += u64::from(client.ended.is_some());
-            verdict.first_end = verdict.first_end.or_else(|| client.ended.clone());
+            faults.lost += client.account.missing() as u64;
+            faults.twice += client.account.twice;
+            faults.foreign += client.account.foreign;
+            faults.out_of_order += client.account.out_of_order;
+            faults.gaps += client.gaps;
+            faults.disconnected += u64::from(client.ended.is_some());
+            faults.first_end = faults.first_end.or_else(|| client.ended.clone());
         }
         // clients that follow different sensors have no order in common but that of each sensor
         if let Some((reference, others)) = received.split_first()
             && matches!(reference.follows, Follows::Everything)
         {
             let differs = |client: &&Received| client.account.order() != reference.account.order();
-            verdict.out_of_order += others
+            faults.out_of_order += others
                 .iter()
                 .filter(differs)
                 .map(|client| disorder(ledger, &reference.ids, &client.ids))
                 .sum::<u64>();
         }
-        verdict
+        faults
     }
 
     /// Whether every client got everything once and in order.
@@ -91,9 +91,9 @@ mod tests {
                 Received { ids: ids.to_vec(), account, ..Received::default() }
             })
             .collect();
-        let verdict = Verdict::of(&ledger, &received);
-        assert_eq!((verdict.lost, verdict.twice, verdict.out_of_order), (lost, twice, out_of_order));
-        assert_eq!(verdict.is_clean(), lost + twice + out_of_order == 0);
+        let faults = Faults::of(&ledger, &received);
+        assert_eq!((faults.lost, faults.twice, faults.out_of_order), (lost, twice, out_of_order));
+        assert_eq!(faults.is_clean(), lost + twice + out_of_order == 0);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Heavy dependencies, each in one place.
+//! Heavy dependencies, which only some crates may use.
 
 use cargo_metadata::{DependencyKind, Package};
 
 use super::finding::{Finding, manifest};
 
-/// The dependency, or how its name begins, and who may name it.
-const FENCES: &[(&str, &[&str])] = &[
+/// A dependency, or the beginning of its name with `*`, and the crates that may use it.
+const HEAVY: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("redis", &["bus"]),
     ("kube*", &["lease"]),
@@ -18,29 +18,29 @@ const FENCES: &[(&str, &[&str])] = &[
     ("clap", &["chassis", "cli", "e2e", "xtask"]),
 ];
 
-/// Dependencies of a package that belong to another's fence; its tests may use what they like.
+/// Heavy dependencies that a package may not use; its tests may use any.
 pub(super) fn check(package: &Package) -> Vec<Finding> {
     let shipped =
         package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
     shipped
         .filter_map(|dependency| {
-            let inside = fence(&dependency.name)?;
-            let outside = !inside.contains(&package.name.as_str());
-            outside.then(|| {
-                let what = format!("{} may be named only by {}", dependency.name, inside.join(", "));
+            let users = users(&dependency.name)?;
+            let may = users.contains(&package.name.as_str());
+            (!may).then(|| {
+                let what = format!("{} may be used only by {}", dependency.name, users.join(", "));
                 Finding::new(manifest(package), what)
             })
         })
         .collect()
 }
 
-/// Who may name a dependency, if not everyone.
-fn fence(dependency: &str) -> Option<&'static [&'static str]> {
+/// The crates that may use a dependency, if not all.
+fn users(dependency: &str) -> Option<&'static [&'static str]> {
     let matches = |pattern: &str| match pattern.strip_suffix('*') {
         Some(beginning) => dependency.starts_with(beginning),
         None => dependency == pattern,
     };
-    FENCES.iter().find(|(pattern, _)| matches(pattern)).map(|(_, inside)| *inside)
+    HEAVY.iter().find(|(pattern, _)| matches(pattern)).map(|(_, users)| *users)
 }
 
 #[cfg(test)]
@@ -48,10 +48,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fence_is_by_name_or_by_its_beginning() {
-        assert_eq!(fence("sqlx"), Some(&["store"][..]));
-        assert_eq!(fence("opentelemetry_sdk"), Some(&["chassis"][..]));
-        assert_eq!(fence("config-of-another"), None);
-        assert_eq!(fence("serde"), None);
+    fn a_dependency_is_matched_by_its_name_or_its_beginning() {
+        assert_eq!(users("sqlx"), Some(&["store"][..]));
+        assert_eq!(users("opentelemetry_sdk"), Some(&["chassis"][..]));
+        assert_eq!(users("config-of-another"), None);
+        assert_eq!(users("serde"), None);
     }
 }

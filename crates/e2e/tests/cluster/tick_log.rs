@@ -1,4 +1,4 @@
-//! That exactly one forwards: read from the ticks, which are signed, and from the stream, whose entries name the one before.
+//! That exactly one replica forwards, checked with the signed ticks, and with the stream, whose entries name their predecessor.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::release::Release;
 
-/// A leader's ticks, one after the other.
+/// The consecutive ticks of one leader.
 #[derive(Debug, Clone)]
 pub(crate) struct Term {
     pub(crate) signature: String,
@@ -19,21 +19,21 @@ pub(crate) struct Term {
     pub(crate) ticks: u64,
 }
 
-/// Looks at what was forwarded since it began.
-pub(crate) struct Witness {
+/// The ticks since a moment.
+pub(crate) struct TickLog {
     from: i64,
 }
 
-impl Witness {
+impl TickLog {
     /// From now.
     pub(crate) async fn begin(release: &Release) -> Result<Self> {
         let from = release.psql("select max(no) from rowcast.tick").await?.parse()?;
         Ok(Self { from })
     }
 
-    /// Who forwarded, in order. Fails where two forwarded in turns, where a tick is missing, and where the stream is no
-    /// contiguous run of ticks.
-    pub(crate) async fn terms_seen(self, release: &Release) -> Result<Vec<Term>> {
+    /// The terms that forwarded, in order. Fails if ticks of two leaders alternate, if a tick is missing, or if the stream
+    /// is not a contiguous run of ticks.
+    pub(crate) async fn terms(self, release: &Release) -> Result<Vec<Term>> {
         let ticks = release
             .psql(&format!(
                 "select no, leader, extract(epoch from at - lag(at) over (order by no)) from rowcast.tick
@@ -45,7 +45,7 @@ impl Witness {
         for pair in terms.windows(2) {
             ensure!(
                 pair[0].term < pair[1].term,
-                "two forward in turns: {} after {}",
+                "ticks of two leaders alternate: {} after {}",
                 pair[1].signature,
                 pair[0].signature
             );
@@ -88,7 +88,7 @@ fn terms(ticks: &str) -> Result<Vec<Term>> {
     Ok(terms)
 }
 
-/// Each entry names the one before it.
+/// Checks that each entry names its predecessor.
 async fn check_stream(release: &Release) -> Result<()> {
     let epoch = release.psql("select max(epoch) from rowcast.epoch").await?;
     let identity = release.psql("select rowcast.identity()").await?;
@@ -102,7 +102,7 @@ async fn check_stream(release: &Release) -> Result<()> {
         let predecessor = field(entry, "p");
         ensure!(
             predecessor == before[0].as_str(),
-            "entry {} follows {predecessor:?}, and stands behind {}",
+            "entry {} names {predecessor:?} as its predecessor, which is {}",
             entry[0],
             before[0]
         );

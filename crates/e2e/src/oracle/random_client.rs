@@ -19,9 +19,9 @@ use crate::client::{self, Socket};
 
 /// Positions that any client has seen, from which others may resume.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places(Arc<Mutex<Vec<Position>>>);
+pub(super) struct Positions(Arc<Mutex<Vec<Position>>>);
 
-impl Places {
+impl Positions {
     fn add(&self, pos: Position) {
         self.0.lock().expect("no client panics while it holds the lock").push(pos);
     }
@@ -41,19 +41,19 @@ const SENSORS: [&str; 6] = [
     r#"["*"]"#,
 ];
 
-/// A client with its random number generator.
-pub(super) struct Life {
+/// A client that chooses at random.
+pub(super) struct RandomClient {
     rng: StdRng,
     gateways: Arc<[SocketAddr]>,
-    places: Places,
+    positions: Positions,
     horizon: Horizon,
 }
 
 /// What one subscription received from its beginning to its end.
 #[derive(Debug)]
-pub(super) struct Lived {
-    /// For the failure's report.
-    pub(super) asked: String,
+pub(super) struct Recorded {
+    /// For the report of a failure.
+    pub(super) request: String,
     filter: Filter,
     /// Everything after this position must have arrived.
     from: Position,
@@ -65,28 +65,28 @@ pub(super) struct Lived {
     wrong: Option<String>,
 }
 
-impl Life {
-    pub(super) fn new(rng: StdRng, gateways: Arc<[SocketAddr]>, places: Places, horizon: Horizon) -> Self {
-        Self { rng, gateways, places, horizon }
+impl RandomClient {
+    pub(super) fn new(rng: StdRng, gateways: Arc<[SocketAddr]>, positions: Positions, horizon: Horizon) -> Self {
+        Self { rng, gateways, positions, horizon }
     }
 
-    /// One subscription after the other, until stopped.
-    pub(super) async fn live(mut self, stopped: watch::Receiver<bool>) -> Vec<Lived> {
-        let mut lives = Vec::new();
+    /// Makes one subscription after the other, until stopped.
+    pub(super) async fn run(mut self, stopped: watch::Receiver<bool>) -> Vec<Recorded> {
+        let mut all = Vec::new();
         while !*stopped.borrow() {
-            lives.extend(self.one(&stopped).await);
+            all.extend(self.one(&stopped).await);
         }
-        lives
+        all
     }
 
     /// A subscription, resumed a few times; `None` where it never began.
-    async fn one(&mut self, stopped: &watch::Receiver<bool>) -> Option<Lived> {
+    async fn one(&mut self, stopped: &watch::Receiver<bool>) -> Option<Recorded> {
         let sensors = *SENSORS.choose(&mut self.rng)?;
         let patterns: Vec<String> = serde_json::from_str(sensors).expect("a list");
-        let old = if self.rng.random_bool(0.6) { self.places.any(&mut self.rng) } else { None };
+        let old = if self.rng.random_bool(0.6) { self.positions.any(&mut self.rng) } else { None };
         let start = old.map_or("now".to_owned(), |pos| pos.to_string());
-        let mut lived = Lived {
-            asked: format!("{sensors} from {start}"),
+        let mut recorded = Recorded {
+            request: format!("{sensors} from {start}"),
             filter: Filter::parse(Some(&patterns)).expect("a filter"),
             from: old.unwrap_or_default(),
             upto: old.unwrap_or_default(),
@@ -94,12 +94,12 @@ impl Life {
             gaps: Vec::new(),
             wrong: None,
         };
-        let mut stands = old.is_some();
+        let mut active = old.is_some();
         for _ in 0..self.rng.random_range(1..5) {
             if *stopped.borrow() {
                 break;
             }
-            let from = if stands { lived.upto.to_string() } else { "now".to_owned() };
+            let from = if active { recorded.upto.to_string() } else { "now".to_owned() };
             let body = format!(r#"{{"sensors":{sensors},"from":"{from}"}}"#);
             // a killed gateway is tried again, or another one
             let Ok(socket) = self.connect(&body).await else {
@@ -108,9 +108,9 @@ impl Life {
             };
             let slow = self.rng.random_bool(0.3);
             let time = Duration::from_millis(self.rng.random_range(50..4_000));
-            self.listen(socket, &mut lived, &mut stands, slow, time).await;
+            self.listen(socket, &mut recorded, &mut active, slow, time).await;
         }
-        stands.then_some(lived)
+        active.then_some(recorded)
     }
 
     async fn connect(&mut self, body: &str) -> Result<Socket> {
@@ -124,8 +124,8 @@ impl Life {
     async fn listen(
         &mut self,
         mut socket: Socket,
-        lived: &mut Lived,
-        stands: &mut bool,
+        recorded: &mut Recorded,
+        active: &mut bool,
         slow: bool,
         time: Duration,
     ) {
@@ -134,7 +134,7 @@ impl Life {
             && let Ok(Ok(messages)) = timeout_at(until, client::next_messages(&mut socket)).await
         {
             for message in messages {
-                self.take(&message, lived, stands);
+                self.receive(&message, recorded, active);
             }
             if slow {
                 // the reading speed, not a wait for anything
@@ -143,44 +143,44 @@ impl Life {
         }
     }
 
-    fn take(&mut self, message: &ServerMessage, lived: &mut Lived, stands: &mut bool) {
+    fn receive(&mut self, message: &ServerMessage, recorded: &mut Recorded, active: &mut bool) {
         if let Some(error) = &message.error {
-            lived.wrong = Some(format!("refused: {}", error.message));
+            recorded.wrong = Some(format!("refused: {}", error.message));
         }
         if let Some(gap) = message.gap {
-            self.check_gap(gap, lived);
-            lived.gaps.push(gap);
-            lived.upto = gap.to;
+            self.check_gap(gap, recorded);
+            recorded.gaps.push(gap);
+            recorded.upto = gap.to;
         }
         if let Some(pos) = message.ok.as_ref().and_then(|ok| ok.pos)
-            && !*stands
+            && !*active
         {
-            (lived.from, lived.upto, *stands) = (pos, pos, true);
+            (recorded.from, recorded.upto, *active) = (pos, pos, true);
         }
         if message.data.is_some() {
-            lived.events.extend(message.pos);
+            recorded.events.extend(message.pos);
         }
         let live = message.live.map(|live| live.pos);
         let mark = message.mark.map(|mark| mark.pos);
         for pos in [message.pos, live, mark].into_iter().flatten() {
-            lived.upto = lived.upto.max(pos);
+            recorded.upto = recorded.upto.max(pos);
             if self.rng.random_bool(0.05) {
-                self.places.add(pos);
+                self.positions.add(pos);
             }
         }
     }
 
     /// A gap is right only where the log no longer reached back.
-    fn check_gap(&self, gap: Gap, lived: &mut Lived) {
+    fn check_gap(&self, gap: Gap, recorded: &mut Recorded) {
         let base = if gap.from.ends_tick() { gap.from.tick.0 } else { gap.from.tick.0 - 1 };
         let horizon = self.horizon.now();
         if base >= horizon.0 || gap.to.tick > horizon {
-            lived.wrong = Some(format!("{gap:?} while the log reached back to {horizon:?}"));
+            recorded.wrong = Some(format!("{gap:?} while the log reached back to {horizon:?}"));
         }
     }
 }
 
-impl Lived {
+impl Recorded {
     /// Compares what was received with the committed log.
     pub(super) fn check(&self, log: &[Committed]) -> Result<()> {
         if let Some(wrong) = &self.wrong {
@@ -221,9 +221,9 @@ mod tests {
         Position::new(Epoch(1), Tick(tick), tick)
     }
 
-    fn lived(events: &[i64], gaps: Vec<Gap>) -> Lived {
-        Lived {
-            asked: String::new(),
+    fn recorded(events: &[i64], gaps: Vec<Gap>) -> Recorded {
+        Recorded {
+            request: String::new(),
             filter: Filter::parse(Some(&["a"])).unwrap(),
             from: at(2),
             upto: at(8),
@@ -238,12 +238,12 @@ mod tests {
         let sensor = |tick| if tick % 2 == 0 { "a" } else { "b" };
         let log: Vec<Committed> =
             (1..12).map(|tick| Committed { pos: at(tick), sensor: sensor(tick).to_owned() }).collect();
-        lived(&[4, 6, 8], vec![]).check(&log).unwrap();
+        recorded(&[4, 6, 8], vec![]).check(&log).unwrap();
         let gap = Gap { from: at(2), to: at(5), reason: GapReason::Retention };
-        lived(&[6, 8], vec![gap]).check(&log).unwrap();
+        recorded(&[6, 8], vec![gap]).check(&log).unwrap();
         for wrong in [&[4, 8][..], &[4, 4, 6, 8], &[4, 5, 6, 8], &[6, 4, 8], &[2, 4, 6, 8]] {
-            assert!(lived(wrong, vec![]).check(&log).is_err(), "{wrong:?}");
+            assert!(recorded(wrong, vec![]).check(&log).is_err(), "{wrong:?}");
         }
-        assert!(lived(&[4, 6, 8], vec![gap]).check(&log).is_err(), "what a gap says is missing did come");
+        assert!(recorded(&[4, 6, 8], vec![gap]).check(&log).is_err(), "what a gap reports as missing arrived");
     }
 }

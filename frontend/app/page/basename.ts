@@ -13,18 +13,18 @@ export interface Manifest {
 }
 
 /** Rewrites the files' paths to the prefix from which this module was loaded, `…/assets/entry.js`. */
-export function moveFiles(manifest: Manifest, module: string): void {
+export function rebaseFiles(manifest: Manifest, module: string): void {
   const base = new URL("..", module).pathname.replace(/\/$/, "");
-  const move = (file: string) => base + file;
+  const rebase = (file: string) => base + file;
   for (const files of [manifest.entry, ...Object.values(manifest.routes)]) {
     if (!files) continue;
-    files.module = move(files.module);
-    files.imports = files.imports?.map(move);
-    files.css = files.css?.map(move);
+    files.module = rebase(files.module);
+    files.imports = files.imports?.map(rebase);
+    files.css = files.css?.map(rebase);
   }
 }
 
 /** The router's base name: the prefix, unless the page was requested without it, as through a forwarded port. */
-export function placeOf(prefix: string, path: string): string {
+export function basenameOf(prefix: string, path: string): string {
   return path === prefix || path.startsWith(`${prefix}/`) ? prefix : "/";
 }
