@@ -80,7 +80,10 @@ async fn the_stream_continues_at_the_master_of_the_sentinels() {
     let mut tail = Tail::connect(&options).await.unwrap();
     assert!(first.command(&["INFO", "keyspace"]).unwrap().contains("db3"), "the URL's database");
     wait_for_text("the entry there", "db3", || second.command(&["INFO", "keyspace"]).unwrap()).await;
-    wait_for_text("the replica at the Sentinel", "slave", || sentinel.command(&["SENTINEL", "REPLICAS", MASTER]).unwrap()).await;
+    wait_for_text("the replica at the Sentinel", "slave", || {
+        sentinel.command(&["SENTINEL", "REPLICAS", MASTER]).unwrap()
+    })
+    .await;
     drop(first);
     tail.read(at(1), SOON).await.unwrap_err();
     let (_, followed) = tokio::join!(appended(&options, 2), follow(&options, at(1)));

@@ -203,10 +203,7 @@ async fn a_full_stream_takes_less_than_half_of_the_needed_memory() {
             let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
             peak = peak.max(used.trim().parse::<u64>().unwrap());
         }
-        assert!(
-            peak > 64 << 20 && peak < bus::NEEDED_BYTES / 2,
-            "entries of {bytes} bytes take {peak}"
-        );
+        assert!(peak > 64 << 20 && peak < bus::NEEDED_BYTES / 2, "entries of {bytes} bytes take {peak}");
     }
 }
 
@@ -224,10 +221,7 @@ async fn the_last_leader_is_known_until_its_regular_end() {
     redis().command(&["EXPIRE", &stream, "86000"]).unwrap();
     assert!(appender.last_leader(EPOCH).await.unwrap().unwrap().silent_for >= silent(400));
     appender.beat(EPOCH).await.unwrap();
-    assert!(
-        appender.last_leader(EPOCH).await.unwrap().unwrap().silent_for < silent(60),
-        "a beat counts too"
-    );
+    assert!(appender.last_leader(EPOCH).await.unwrap().unwrap().silent_for < silent(60), "a beat counts too");
     appender.unsign(EPOCH, "another").await.unwrap();
     assert!(appender.last_leader(EPOCH).await.unwrap().is_some());
     appender.unsign(EPOCH, "one").await.unwrap();

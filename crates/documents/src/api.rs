@@ -1,4 +1,4 @@
-//! What both documents say of the API as a whole.
+//! The services' tags, and the version of the API.
 
 /// The tag of what `ws-gateway` serves.
 pub const GATEWAY: &str = "ws-gateway";

@@ -1,4 +1,4 @@
-//! The AsyncAPI document: what travels on sockets and event streams, and how they end.
+//! The AsyncAPI document: the messages of sockets and event streams, and the codes with which they are closed.
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -17,7 +17,7 @@ pub(crate) fn document() -> Value {
             "version": VERSION,
             "license": { "name": "Apache-2.0" },
             "description": "Readings as they are committed, in one order, resumable from any `pos`. \
-                The words and their meaning stand in docs/PROTOCOL.md; plain HTTP in /openapi.json."
+                docs/PROTOCOL.md explains the messages; /openapi.json describes plain HTTP."
         },
         "defaultContentType": "application/json",
         "channels": {

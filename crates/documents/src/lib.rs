@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn under_a_prefix_clients_are_led_there() {
+    fn a_prefix_is_in_the_servers_and_the_addresses() {
         let [openapi, asyncapi] = [openapi_under("/rowcast"), asyncapi_under("/rowcast")]
             .map(|document| serde_json::from_str::<Value>(&document).unwrap());
         assert_eq!(openapi["servers"], json!([{ "url": "/rowcast" }]));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_has_an_id_of_its_own_a_summary_and_a_refusal() {
+    fn every_operation_has_an_id_of_its_own_a_summary_and_a_success() {
         let document = openapi::document();
         let mut ids = BTreeSet::new();
         for (path, item) in document["paths"].as_object().unwrap() {

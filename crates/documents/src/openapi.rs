@@ -19,8 +19,8 @@ pub(crate) fn document() -> Value {
             "title": "Rowcast",
             "version": VERSION,
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
-            "description": "Rows from Postgres to every live client: readings in, readings out, and what was. \
-                The sockets and the event stream stand in /asyncapi.json. \
+            "description": "Rows from Postgres to every live client: readings in, readings out, and their history. \
+                /asyncapi.json describes the sockets and the event stream. \
                 Where the two services have addresses of their own, send each operation to the one that its tag names."
         },
         "tags": [

@@ -54,7 +54,11 @@ pub(crate) struct Object {
 
 impl Object {
     /// With the pod's own account, or a kubeconfig's; the namespace is the account's own if none is given.
-    pub(crate) async fn connect(namespace: Option<&str>, name: &str, within: Duration) -> Result<Self, Error> {
+    pub(crate) async fn connect(
+        namespace: Option<&str>,
+        name: &str,
+        within: Duration,
+    ) -> Result<Self, Error> {
         let mut config = kube::Config::infer().await.map_err(Error::Access)?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();

@@ -199,7 +199,10 @@ impl Session {
         query.persistent(self.keeps_statements()).fetch_optional(&mut self.connection).await
     }
 
-    pub(crate) fn stream<'e, 'q: 'e, T>(&'e mut self, query: TypedQuery<'q, T>) -> BoxStream<'e, sqlx::Result<T>>
+    pub(crate) fn stream<'e, 'q: 'e, T>(
+        &'e mut self,
+        query: TypedQuery<'q, T>,
+    ) -> BoxStream<'e, sqlx::Result<T>>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'e,
     {

@@ -43,8 +43,7 @@ const CHECK_PACE: Pace = Pace { holding: Duration::from_secs(2), failing: Durati
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
     let options = config.database.options("rowcast ingest")?;
-    let database =
-        Database::new(&options.clone().statement_timeout(READ_LIMIT).with_custom_plans(), READERS);
+    let database = Database::new(&options.clone().statement_timeout(READ_LIMIT).with_custom_plans(), READERS);
     let (origins, bodies) =
         (config.origins().map_err(anyhow::Error::msg)?, Bodies::new(config.ingest.body_bytes));
     let committer = Committer::start(&service.life, options, config.ingest, metrics)

@@ -57,8 +57,8 @@ fn readings() -> Value {
     json!({ "get": operation(
         (GATEWAY, "listReadings"),
         "Readings of a span of time, as they are or in buckets",
-        "By the readings' own `timestamp`, ties by id, half-open: from `from` to before `to`. Pages are told by key, so \
-         that none is left out or told twice whatever is inserted meanwhile. A page may be shorter than `limit` where its \
+        "By the readings' own `timestamp`, ties by id, half-open: from `from` to before `to`. Each page continues at a \
+         key, so that no reading is left out or repeated, whatever is inserted meanwhile. A page may be shorter than `limit` where its \
          readings are large; the last is the one without `next`. An unknown parameter is refused.",
         names.map(parameter).to_vec(),
         refusals,
@@ -82,8 +82,8 @@ fn latest() -> Value {
     json!({ "get": operation(
         (GATEWAY, "listLatest"),
         "The newest reading of each sensor, as of a position",
-        "All pages are as of the position that the first one names. A subscription with `pos` as its `from` then goes on \
-         live: nothing is missed between, nothing comes twice.",
+        "All pages are as of the position that the first one names. A subscription with `pos` as its `from` then \
+         continues live, without a gap or a duplicate.",
         ["sensor", "limit", "cursor"].map(parameter).to_vec(),
         refusals,
         ("200", page("A page, in the order of the sensors' ids.", &schema("Latest"), &schema("Reading"), &headers)),
@@ -104,7 +104,7 @@ fn sensor() -> Value {
             ("503", "NotNow"),
         ]),
         ("200", json!({
-            "description": "What is known of it.",
+            "description": "The sensor.",
             "headers": { "ETag": etag() },
             "content": { "application/json": { "schema": schema("Sensor") } }
         })),
@@ -137,7 +137,7 @@ fn socket() -> Value {
         "x-aliases": ["/ws/sensors", "/ws/sensor-readings/", "/ws/sensor-readings"],
         "get": operation(
             (GATEWAY, "openSocket"),
-            "The socket; /asyncapi.json says what travels on it",
+            "The socket; /asyncapi.json describes its messages",
             "",
             vec![json!({
                 "name": "v", "in": "query", "schema": { "enum": ["1"] },
@@ -160,11 +160,11 @@ fn events() -> Value {
         "x-aliases": ["/sse/sensors"],
         "get": operation(
             (GATEWAY, "openEventStream"),
-            "The same as server-sent events; /asyncapi.json says which",
+            "The same as server-sent events; /asyncapi.json describes them",
             "",
             vec![parameter("sensor"), json!({
                 "name": "from", "in": "query", "schema": { "type": "string", "default": "now" },
-                "description": "`now`, `latest`, or a position. `Last-Event-ID` goes before it."
+                "description": "`now`, `latest`, or a position. `Last-Event-ID` takes precedence."
             })],
             refusals(&[("400", "Malformed"), ("403", "ForeignOrigin"), ("429", "TooMany"), ("503", "NotNow")]),
             ("200", json!({

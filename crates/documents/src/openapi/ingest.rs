@@ -50,7 +50,7 @@ fn post() -> Value {
     let mut post = operation(
         (INGEST, "storeReadings"),
         "Stores a reading, or up to 1000 of them, all or none",
-        "201 follows the commit: what it says is stored survives a crash.",
+        "201 follows the commit: what is stored survives a crash.",
         Vec::new(),
         refusals(&[("400", "Malformed"), ("413", "TooLarge"), ("415", "MediaType"), ("503", "NotNow")]),
         (
@@ -65,7 +65,7 @@ fn post() -> Value {
     );
     post["requestBody"] = json!({
         "required": true,
-        "description": "At most 64 KiB for one, 1 MiB for several; gzip and zstd are taken, the limits hold unpacked.",
+        "description": "At most 64 KiB for one, 1 MiB for several; gzip and zstd are accepted, and the limits apply to the decoded body.",
         "content": {
             "application/json": { "schema": one_or_many },
             "application/x-ndjson": { "schema": schema("NewReading") }

@@ -6,15 +6,15 @@ use wire::{Position, reading::ReadingObject};
 
 use crate::json::members;
 
-/// A stretch of a sensor's readings.
+/// The aggregates of a sensor's readings within one interval.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct Bucket {
-    /// Whose readings.
+    /// The sensor.
     sensor_id: String,
     /// When it begins: a whole number of its lengths after 1970, UTC.
     bucket: String,
-    /// How many readings.
+    /// The number of readings.
     count: i64,
     /// The least value.
     min: f64,
@@ -28,7 +28,7 @@ struct Bucket {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct Readings {
-    /// In the order that was asked for.
+    /// In the requested order.
     readings: Vec<ReadingObject>,
     /// The `cursor` of the next page; null on the last.
     #[schemars(required)]
@@ -50,7 +50,7 @@ struct Buckets {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct Latest {
-    /// The position that it is as of: a subscription with this as its `from` goes on live without a seam.
+    /// The position that it is as of: a subscription with this as its `from` continues live, without a gap.
     pos: Position,
     /// In the order of the sensors' ids.
     readings: Vec<ReadingObject>,
@@ -184,7 +184,7 @@ pub(super) fn parameters() -> Value {
             "from",
             json!({
                 "name": "from", "in": "query",
-                "description": "The first instant wanted, by the readings' own `timestamp`. Required with `bucket`.",
+                "description": "The start of the time span, inclusive, by the readings' own `timestamp`. Required with `bucket`.",
                 "schema": { "type": "string", "format": "date-time" }
             }),
         ),
@@ -192,7 +192,7 @@ pub(super) fn parameters() -> Value {
             "to",
             json!({
                 "name": "to", "in": "query",
-                "description": "The first instant no longer wanted. With `bucket`, now where it is absent.",
+                "description": "The end of the time span, exclusive. With `bucket`, now where it is absent.",
                 "schema": { "type": "string", "format": "date-time" }
             }),
         ),
@@ -207,8 +207,8 @@ pub(super) fn parameters() -> Value {
             "bucket",
             json!({
                 "name": "bucket", "in": "query",
-                "description": "Count, least, greatest and mean of each stretch of this length, whole seconds from `1s` to \
-                    `1d`. Needs `sensor` and `from`; at most 256 sensors, 366 days, and 10,000 stretches of each sensor.",
+                "description": "Count, least, greatest and mean of each interval of this length, whole seconds from `1s` to \
+                    `1d`. Needs `sensor` and `from`; at most 256 sensors, 366 days, and 10,000 intervals of each sensor.",
                 "schema": { "type": "string" }, "example": "1m"
             }),
         ),
@@ -232,10 +232,10 @@ fn problem_for_now(description: &str) -> Value {
 pub(super) fn responses() -> Value {
     members([
         ("Malformed", problem("The query or the body is not as it must be; `errors` names each fault.")),
-        ("ForeignOrigin", problem("Pages of this origin may not read here.")),
-        ("NotFound", problem("There is no such thing.")),
-        ("NotAllowed", problem("Another method; `Allow` names those that there are.")),
-        ("NotAcceptable", problem("None of the forms that there are is accepted.")),
+        ("ForeignOrigin", problem("Pages of this origin are not allowed.")),
+        ("NotFound", problem("Not found.")),
+        ("NotAllowed", problem("The method is not allowed; `Allow` names those that are.")),
+        ("NotAcceptable", problem("None of the available media types is accepted.")),
         ("Gone", problem("The cursor expired: restart without it.")),
         ("TooLarge", problem("More bytes or readings than one request may have.")),
         ("MediaType", problem("Neither JSON nor NDJSON.")),
