@@ -91,7 +91,7 @@ fn the_root_is_not_imported_from() {
 fn a_name_of_another_crate_is_not_ours() {
     none(&[
         ("lib.rs", "mod a; mod b;"),
-        ("a.rs", "use b_other::B; use ::b::B;"),
+        ("a.rs", "use b_other::B; use ::b::B; pub struct A;"),
         ("b.rs", "use crate::a::A; pub struct B;"),
     ]);
 }
