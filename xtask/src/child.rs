@@ -115,8 +115,7 @@ impl Signals {
 
 /// The child's runtime; the child stops when the parent ends, even if it is killed.
 pub(crate) fn runtime_in_child() -> Result<tokio::runtime::Runtime> {
-    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)
-        .context("cannot request a signal at the parent's end")?;
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).context("cannot request a signal at the parent's end")?;
     // the server's user may not be allowed to enter the folder that we were started in
     std::env::set_current_dir("/")?;
     runtime()

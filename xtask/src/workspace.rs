@@ -13,8 +13,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// The checkout that this program was built from.
     pub(crate) fn here() -> Self {
-        let root =
-            Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace's root");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace's root");
         Self { root: root.to_owned() }
     }
 

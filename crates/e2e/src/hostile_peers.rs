@@ -126,7 +126,8 @@ impl HostilePeer {
             }
             Act::Nonsense => {
                 let addr = *[gateway, ingest].choose(&mut self.rng).unwrap_or(&gateway);
-                let bytes: Vec<u8> = (0..self.rng.random_range(1..2_000)).map(|_| self.rng.random()).collect();
+                let bytes: Vec<u8> =
+                    (0..self.rng.random_range(1..2_000)).map(|_| self.rng.random()).collect();
                 Peer::sending(addr, &bytes).await?
             }
         };

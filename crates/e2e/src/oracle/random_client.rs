@@ -66,7 +66,12 @@ pub(super) struct Recorded {
 }
 
 impl RandomClient {
-    pub(super) fn new(rng: StdRng, gateways: Arc<[SocketAddr]>, positions: Positions, horizon: Horizon) -> Self {
+    pub(super) fn new(
+        rng: StdRng,
+        gateways: Arc<[SocketAddr]>,
+        positions: Positions,
+        horizon: Horizon,
+    ) -> Self {
         Self { rng, gateways, positions, horizon }
     }
 
@@ -244,6 +249,9 @@ mod tests {
         for wrong in [&[4, 8][..], &[4, 4, 6, 8], &[4, 5, 6, 8], &[6, 4, 8], &[2, 4, 6, 8]] {
             assert!(recorded(wrong, vec![]).check(&log).is_err(), "{wrong:?}");
         }
-        assert!(recorded(&[4, 6, 8], vec![gap]).check(&log).is_err(), "what a gap reports as missing arrived");
+        assert!(
+            recorded(&[4, 6, 8], vec![gap]).check(&log).is_err(),
+            "what a gap reports as missing arrived"
+        );
     }
 }

@@ -281,7 +281,10 @@ pub(crate) async fn upgrade(release: &Release) -> Result<()> {
     let now = release.site.get(&["secret", &format!("{NAME}-postgres")]).await?["data"].clone();
     ensure!(password == now, "the password has changed");
     let images = release.site.get(&["deployments"]).await?.to_string();
-    ensure!(images.contains(":next") && !images.contains(":previous"), "a deployment does not have the next image");
+    ensure!(
+        images.contains(":next") && !images.contains(":previous"),
+        "a deployment does not have the next image"
+    );
     let run = Run::begin(release, "rolled back").await?;
     release.site.helm(&["rollback", NAME]).await?;
     release.available().await?;

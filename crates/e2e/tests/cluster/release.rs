@@ -118,8 +118,10 @@ impl Release {
         let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
         let pod = holder.split('/').next().unwrap_or_default();
         let pods = self.pods("notify-listener").await?;
-        let pod =
-            pods.into_iter().find(|own| own.name == pod).with_context(|| format!("no pod for the holder {holder:?}"))?;
+        let pod = pods
+            .into_iter()
+            .find(|own| own.name == pod)
+            .with_context(|| format!("no pod for the holder {holder:?}"))?;
         Ok((pod, lease["spec"]["leaseTransitions"].as_u64().unwrap_or_default()))
     }
 
@@ -191,7 +193,8 @@ impl Release {
             words.join(" ")
         );
         let text = self.site.kubectl(&[&cli[..], &[&line]].concat()).await?;
-        serde_json::from_str(&text).with_context(|| format!("the output of redis-cli is not JSON: {text:.200}"))
+        serde_json::from_str(&text)
+            .with_context(|| format!("the output of redis-cli is not JSON: {text:.200}"))
     }
 
     /// A metric of a pod, added up over its labels.

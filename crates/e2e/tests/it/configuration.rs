@@ -101,7 +101,11 @@ fn one_environment_with_every_documented_key_is_accepted_by_all_services() {
     for name in SERVICES {
         let (code, output) = run(name, &slip, &["--check-config"]);
         let expected = "redis.ulr: unknown key: did you mean redis.url? (from ROWCAST_REDIS__ULR)";
-        assert_eq!((code, output.contains(expected), output.contains("hunter2")), (Some(2), true, false), "{output}");
+        assert_eq!(
+            (code, output.contains(expected), output.contains("hunter2")),
+            (Some(2), true, false),
+            "{output}"
+        );
     }
 }
 

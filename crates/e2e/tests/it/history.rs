@@ -242,8 +242,8 @@ async fn a_client_continues_live_from_the_latest_without_loss_or_duplicates() {
     }
     let newest_value = newest.values().map(|value| *value as i64).max().unwrap();
     let missing = stack.psql("select count(*) from sensor_readings where value >= 30");
-    let before =
-        stack.psql(&format!("select count(*) from sensor_readings where value >= 30 and value <= {newest_value}"));
+    let before = stack
+        .psql(&format!("select count(*) from sensor_readings where value >= 30 and value <= {newest_value}"));
     let known: i64 = if newest_value >= 30 { before.parse().unwrap() } else { 0 };
     assert_eq!(
         events.len() as i64,

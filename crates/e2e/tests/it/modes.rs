@@ -98,7 +98,9 @@ async fn a_mark_is_sent_also_when_nothing_matches() {
 /// Returns when a mark has this state: at once, not with the next heartbeat.
 async fn wait_for_stale(socket: &mut Socket, stale: bool) {
     let notified = messages_until(socket, |message| message.mark.is_some_and(|mark| mark.stale == stale));
-    tokio::time::timeout(Duration::from_secs(9), notified).await.expect("at once, not with the next heartbeat");
+    tokio::time::timeout(Duration::from_secs(9), notified)
+        .await
+        .expect("at once, not with the next heartbeat");
 }
 
 #[tokio::test(flavor = "multi_thread")]

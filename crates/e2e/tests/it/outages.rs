@@ -18,7 +18,12 @@ fn outage_length() -> Duration {
 const PACE: Duration = Duration::from_millis(500);
 
 /// Makes a server unreachable for every service, and reachable again.
-async fn outage(stack: &Stack, link: impl Fn(&Running) -> Option<&Proxy>, state: LinkState, posts: impl AsyncFn()) {
+async fn outage(
+    stack: &Stack,
+    link: impl Fn(&Running) -> Option<&Proxy>,
+    state: LinkState,
+    posts: impl AsyncFn(),
+) {
     let links: Vec<&Proxy> = stack.services().filter_map(&link).collect();
     links.iter().for_each(|link| link.set(state));
     let until = Instant::now() + outage_length();

@@ -19,7 +19,11 @@ async fn check_response(addr: SocketAddr, request: &str, expected: &[&str]) {
             if expected.iter().all(|part| text.contains(part)) {
                 return;
             }
-            assert!(stream.read_buf(&mut received).await.unwrap() > 0, "{}", String::from_utf8_lossy(&received));
+            assert!(
+                stream.read_buf(&mut received).await.unwrap() > 0,
+                "{}",
+                String::from_utf8_lossy(&received)
+            );
         }
     };
     let in_time = tokio::time::timeout(std::time::Duration::from_secs(10), read).await.is_ok();

@@ -155,7 +155,8 @@ async fn each_protocol_violation_has_its_code() {
         stream.write_all(&bytes).await?;
         let mut received = Vec::new();
         tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut received)).await??;
-        let close = received.windows(2).rposition(|pair| pair[0] == 0x88 && usize::from(pair[1]) < 126).unwrap();
+        let close =
+            received.windows(2).rposition(|pair| pair[0] == 0x88 && usize::from(pair[1]) < 126).unwrap();
         Ok(u16::from_be_bytes([received[close + 2], received[close + 3]]))
     };
     let masked = |opcode: u8, payload: &[u8]| {
