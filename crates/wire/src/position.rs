@@ -140,7 +140,7 @@ mod tests {
         }
 
         #[test]
-        fn a_position_has_one_token(text in "[0-9.+-]{0,24}") {
+        fn a_position_has_one_token(text in "[+-]?0?[0-9]{1,19}(\\.[+-]?0?[0-9]{1,19}){1,2}") {
             if let Ok(pos) = text.parse::<Position>() {
                 prop_assert_eq!(pos.to_string(), text);
             }
