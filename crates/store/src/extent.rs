@@ -22,7 +22,18 @@ impl Database {
     }
 }
 
+/// Epochs and head of one moment: an epoch that begins between the two reads would make a position ahead that it has lost.
 async fn extent(session: &mut Session) -> Result<LogExtent> {
+    loop {
+        let epochs = epochs(session).await?;
+        let head = head(session).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
+        if epochs.last().is_some_and(|newest| newest.epoch == head.epoch) {
+            return Ok(LogExtent { head, epochs });
+        }
+    }
+}
+
+async fn epochs(session: &mut Session) -> Result<Vec<EpochStart>> {
     let query = "select epoch, first_tick, system_identifier from rowcast.epoch order by epoch";
     let epochs: Vec<(i64, i64, i64)> = session.all(sqlx::query_as(query)).await?;
     let epochs = epochs.into_iter().map(|(epoch, first_tick, system)| EpochStart {
@@ -30,7 +41,5 @@ async fn extent(session: &mut Session) -> Result<LogExtent> {
         first_tick: Tick(first_tick),
         system,
     });
-    // the head is read after the epochs, so it is never older than they are
-    let head = head(session).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
-    Ok(LogExtent { head, epochs: epochs.collect() })
+    Ok(epochs.collect())
 }

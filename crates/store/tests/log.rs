@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use sqlx::Connection;
 use store::{Advance, Budget, Database, Leader, ReadError};
 use testkit::TestDatabase;
 use wire::{Filter, Position, Resume, Tick, frame::GapReason};
@@ -40,7 +41,6 @@ struct Writer(sqlx::PgConnection);
 
 impl Writer {
     async fn begin(db: &TestDatabase) -> Self {
-        use sqlx::Connection;
         let mut connection = sqlx::PgConnection::connect(&db.url).await.unwrap();
         sqlx::raw_sql("begin").execute(&mut connection).await.unwrap();
         Self(connection)
@@ -203,6 +203,36 @@ async fn a_history_that_lost_its_end_starts_an_epoch_and_keeps_what_it_has() {
     assert_eq!(step(&mut leader).await, None, "what was there is history");
     db.psql("insert into sensor_readings (sensor_id, value) values ('new', 3)");
     assert_eq!(step(&mut leader).await.unwrap().1.len(), 1);
+}
+
+#[tokio::test]
+async fn an_extent_that_is_read_while_epochs_begin_is_of_one_moment() {
+    let db = TestDatabase::migrated().await;
+    let mut leader = leader(&db).await;
+    db.psql("insert into sensor_readings (sensor_id, value) values ('a', 1)");
+    step(&mut leader).await;
+    let database = Database::new(&db.options(), 2);
+    let begin = sqlx::raw_sql(
+        "do $$ begin
+           for n in 1..1000 loop
+             insert into rowcast.epoch
+               select (jsonb_populate_record(e, jsonb_build_object('epoch', e.epoch + 1))).*
+                 from rowcast.epoch e order by epoch desc limit 1;
+             commit;
+           end loop;
+         end $$",
+    );
+    let mut connection = sqlx::PgConnection::connect(&db.url).await.unwrap();
+    let read = async {
+        loop {
+            let extent = database.log_extent().await.unwrap();
+            assert_eq!(extent.epochs.last().unwrap().epoch, extent.head.epoch);
+        }
+    };
+    tokio::select! {
+        begun = begin.execute(&mut connection) => drop(begun.unwrap()),
+        () = read => {}
+    }
 }
 
 #[tokio::test]
