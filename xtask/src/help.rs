@@ -10,11 +10,11 @@ const GROUPS: [(&str, &[Verb]); 5] = [
     (
         "Check",
         &[
-            ("test", "10 min"),
+            ("test", "15 min"),
             ("tidy", "5 s"),
             ("fuzz", "1 min a target"),
             ("chaos", "as long as requested"),
-            ("cluster-test", "30 min"),
+            ("cluster-test", "10 min after builds of 20 min"),
         ],
     ),
     ("Measure", &[("bench", "1 min after a release build of 8 min")]),
