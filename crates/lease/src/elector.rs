@@ -79,7 +79,7 @@ pub enum Change {
     Expired,
     /// Its holder was an earlier life of this pod, or this process itself.
     Own,
-    /// Its holder's work was not done.
+    /// Its holder had stalled.
     Claimed,
     /// The API is unreachable for all candidates: the last holder continues.
     Interim,

@@ -51,7 +51,8 @@ fn too_large(detail: String) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
 }
 
-fn not_now(code: &'static str, detail: String) -> Problem {
+/// The request may be repeated as it is.
+fn try_again(code: &'static str, detail: String) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(RETRY_AFTER)
 }
 
@@ -70,9 +71,14 @@ pub(crate) fn not_stored(error: NotStored) -> Problem {
     match error {
         NotStored::BadData => Problem::new(StatusCode::BAD_REQUEST, "refused-reading", error.to_string()),
         NotStored::TooLarge => too_large(error.to_string()),
-        NotStored::Full => not_now("queue-full", error.to_string()),
-        NotStored::Unavailable => not_now("store-unavailable", error.to_string()),
+        NotStored::Full => try_again("queue-full", error.to_string()),
+        NotStored::Unavailable => unavailable(),
     }
+}
+
+/// The database is unreachable or slow.
+pub(crate) fn unavailable() -> Problem {
+    try_again("store-unavailable", NotStored::Unavailable.to_string())
 }
 
 pub(crate) fn body_too_large() -> Problem {
@@ -93,7 +99,7 @@ pub(crate) fn broken_coding() -> Problem {
 }
 
 pub(crate) fn bodies_full() -> Problem {
-    not_now("queue-full", "too many bodies are being received".to_owned())
+    try_again("queue-full", "too many bodies are being received".to_owned())
 }
 
 pub(crate) fn media_type() -> Problem {

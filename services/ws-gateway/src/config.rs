@@ -43,10 +43,10 @@ pub struct GatewayConfig {
     /// Where the page's visitors POST, if not at this host: shown in the page's example.
     pub ingest_url: String,
     /// Origins (`https://example.org`, `https://*.example.org`, `capacitor://localhost`, `null`) whose pages may connect,
-    /// beside pages of the host that is asked; `*` for any.
+    /// beside the requested host itself; `*` for any.
     pub origins: Vec<String>,
-    /// The names under which this service is asked; where they are listed, pages of other names are foreign, though they
-    /// were made to point here. Empty: any name.
+    /// The host names of this service; if listed, pages of other names are refused, even if the name resolves to this
+    /// service (DNS rebinding). Empty: any name.
     pub hosts: Vec<String>,
     /// A connection is asked to move on when it is about this old, so that connections spread over the gateways again;
     /// absent, never.
@@ -159,7 +159,7 @@ impl Config {
         }
     }
 
-    /// Whose pages may connect.
+    /// The origins whose pages may connect.
     pub(crate) fn origins(&self) -> Result<Origins, String> {
         Origins::new(&self.gateway.origins, &self.gateway.hosts)
     }

@@ -11,7 +11,7 @@ use wire::frame::Limits;
 
 use crate::{
     history::{
-        cursor::{Cursor, LatestPlace},
+        cursor::{Cursor, LatestKey},
         query::{Latest, MAX_BUCKETS, MAX_LIMIT, Readings, Rows},
     },
     routes::query::LiveQuery,
@@ -92,7 +92,7 @@ fn fuzz_cursors() {
         for token in [String::from_utf8_lossy(bytes).into_owned(), BASE64_URL_SAFE_NO_PAD.encode(bytes)] {
             same::<ReadingKey>(&token);
             same::<BucketKey>(&token);
-            same::<LatestPlace>(&token);
+            same::<LatestKey>(&token);
         }
     });
 }

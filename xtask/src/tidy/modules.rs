@@ -29,7 +29,7 @@ impl Modules {
     pub(super) fn read(root: &Path, read: &impl Fn(&Path) -> Option<String>) -> Result<Self> {
         let mut modules = Self::default();
         let folder = root.parent().unwrap_or(Path::new("")).to_owned();
-        modules.add_file(Place { file: root.to_owned(), folder, path: Vec::new(), parent: None }, read)?;
+        modules.add_file(Location { file: root.to_owned(), folder, path: Vec::new(), parent: None }, read)?;
         Ok(modules)
     }
 
@@ -41,21 +41,21 @@ impl Modules {
         &self.0[at]
     }
 
-    fn add_file(&mut self, place: Place, read: &impl Fn(&Path) -> Option<String>) -> Result<usize> {
-        let text = read(&place.file).with_context(|| format!("reading {}", place.file.display()))?;
-        let file = syn::parse_file(&text).with_context(|| format!("parsing {}", place.file.display()))?;
-        self.add(place, &file.items, read)
+    fn add_file(&mut self, location: Location, read: &impl Fn(&Path) -> Option<String>) -> Result<usize> {
+        let text = read(&location.file).with_context(|| format!("reading {}", location.file.display()))?;
+        let file = syn::parse_file(&text).with_context(|| format!("parsing {}", location.file.display()))?;
+        self.add(location, &file.items, read)
     }
 
     fn add(
         &mut self,
-        place: Place,
+        location: Location,
         items: &[syn::Item],
         read: &impl Fn(&Path) -> Option<String>,
     ) -> Result<usize> {
         let at = self.0.len();
         let contents = Contents::of(items);
-        let Place { file, folder, path, parent } = place;
+        let Location { file, folder, path, parent } = location;
         self.0.push(Module {
             file: file.clone(),
             path: path.clone(),
@@ -69,19 +69,19 @@ impl Modules {
                 continue;
             }
             let name = module.ident.to_string();
-            let place = Place {
+            let location = Location {
                 file: file.clone(),
                 folder: folder.join(&name),
                 path: [path.clone(), vec![name.clone()]].concat(),
                 parent: Some(at),
             };
             let child = match &module.content {
-                Some((_, items)) => self.add(place, items, read)?,
+                Some((_, items)) => self.add(location, items, read)?,
                 None => {
                     let named = folder.join(format!("{name}.rs"));
                     let inner = folder.join(&name).join("mod.rs");
                     let file = if read(&named).is_some() { named } else { inner };
-                    self.add_file(Place { file, ..place }, read)?
+                    self.add_file(Location { file, ..location }, read)?
                 }
             };
             self.0[at].children.insert(name, child);
@@ -91,7 +91,7 @@ impl Modules {
 }
 
 /// Where a module is, and where the files of its children are.
-struct Place {
+struct Location {
     file: PathBuf,
     folder: PathBuf,
     path: Vec<String>,

@@ -17,7 +17,7 @@ use store::{
 };
 use wire::{Filter, Pattern};
 
-use crate::{app::App, committer::job::NotStored, refusals};
+use crate::{app::App, refusals};
 
 /// Readings of a list, unless the query says otherwise.
 const DEFAULT_LIMIT: usize = 100;
@@ -124,5 +124,5 @@ fn log(error: &store::Error) {
 
 fn unavailable(error: store::Error) -> Problem {
     log(&error);
-    refusals::not_stored(NotStored::Unavailable)
+    refusals::unavailable()
 }

@@ -116,7 +116,7 @@ impl Feed {
         };
         let mut pulse = Pulse::new(tail.beat(cursor.epoch).await?);
         loop {
-            let block = if pulse.was_heard() { BLOCK } else { FIRST_BLOCK };
+            let block = if pulse.has_leader() { BLOCK } else { FIRST_BLOCK };
             match tail.read(cursor, block).await? {
                 Read::Quiet => {
                     pulse.observe(tail.beat(cursor.epoch).await?);
@@ -125,13 +125,13 @@ impl Feed {
                     }
                 }
                 Read::Entries(entries) => {
-                    pulse.hear();
+                    pulse.note_entry();
                     for entry in entries {
                         cursor = self.take(cursor, entry).await?;
                     }
                 }
                 Read::NewEpoch(epoch) => {
-                    pulse.hear();
+                    pulse.note_entry();
                     cursor = self.enter(&tail, epoch).await?;
                 }
             }
@@ -168,7 +168,7 @@ impl Feed {
         if self.hub.set_feed_state(feeding) {
             self.metrics.stale.set(i64::from(feeding != FeedState::Current));
             if feeding == FeedState::Stale {
-                tracing::warn!("no leader heard for {STALE_AFTER:?}: readings may be late");
+                tracing::warn!("no active leader for {STALE_AFTER:?}: readings may be late");
             }
             (self.on_change)();
         }

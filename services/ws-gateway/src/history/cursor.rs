@@ -28,7 +28,7 @@ pub(crate) trait Cursor: Sized {
 
 /// Where a page of the newest readings ended, and as of which position it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LatestPlace {
+pub(crate) struct LatestKey {
     pub(crate) at: Position,
     pub(crate) sensor_id: String,
 }
@@ -59,7 +59,7 @@ impl Cursor for BucketKey {
     }
 }
 
-impl Cursor for LatestPlace {
+impl Cursor for LatestKey {
     const KIND: &'static str = "latest";
 
     fn write(&self) -> String {
@@ -104,8 +104,8 @@ mod tests {
         let bucket = BucketKey { bucket: datetime!(1969-12-31 23:59 UTC), sensor_id: "a b ü".to_owned() };
         assert_eq!(BucketKey::parse(&bucket.token()), Some(bucket.clone()));
         let at = Position::after_tick(Epoch(1), Tick(2));
-        let latest = LatestPlace { at, sensor_id: "a b".to_owned() };
-        assert_eq!(LatestPlace::parse(&latest.token()), Some(latest));
+        let latest = LatestKey { at, sensor_id: "a b".to_owned() };
+        assert_eq!(LatestKey::parse(&latest.token()), Some(latest));
         assert_eq!(ReadingKey::parse(&bucket.token()), None);
         assert_eq!(BucketKey::parse(&place.token()), None);
     }

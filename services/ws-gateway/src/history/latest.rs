@@ -8,7 +8,7 @@ use wire::Position;
 
 use super::{
     answer::{Answer, ETag, reply},
-    cursor::{Cursor, LatestPlace},
+    cursor::{Cursor, LatestKey},
     media::Media,
     query::Latest,
     refusal::{cursor_expired, no_latest, unreadable},
@@ -49,6 +49,6 @@ async fn read(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Probl
         latest => (at, latest),
     };
     let latest = latest.map_err(|error| no_latest(&error))?;
-    let next = latest.next.map(|sensor_id| LatestPlace { at, sensor_id }.token());
+    let next = latest.next.map(|sensor_id| LatestKey { at, sensor_id }.token());
     Ok(Answer::rows(media, &latest.newest, next.as_deref(), Some(at), (&app.prefix, uri)).with_etag(etag(at)))
 }

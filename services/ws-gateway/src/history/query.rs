@@ -7,7 +7,7 @@ use store::history::{ALL_TIME, BucketKey, Order, ReadingKey, Span};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use wire::{Filter, split_patterns};
 
-use super::cursor::{Cursor, LatestPlace};
+use super::cursor::{Cursor, LatestKey};
 
 /// The parameters of each path; a name that is not among them is refused, since a misspelt `from` would give everything.
 pub(crate) const READINGS: &[&str] = &["sensor", "from", "to", "order", "limit", "cursor", "bucket"];
@@ -54,7 +54,7 @@ pub(crate) enum Rows {
 pub(crate) struct Latest {
     pub(crate) filter: Filter,
     pub(crate) limit: usize,
-    pub(crate) after: Option<LatestPlace>,
+    pub(crate) after: Option<LatestKey>,
 }
 
 impl Readings {

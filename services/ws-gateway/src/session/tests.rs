@@ -124,6 +124,14 @@ fn from_now_is_ok_at_the_head_and_then_events() {
 }
 
 #[test]
+fn one_subscription_takes_room_for_one() {
+    let out = &mut Outbox::default();
+    let (demo, _) = begin(Protocol::Demo, None, out);
+    let (v1, _) = begin(Protocol::V1, Some(&Subscribe::default()), out);
+    assert_eq!([demo, v1].map(|session| session.subscriptions.capacity()), [1, 1]);
+}
+
+#[test]
 fn a_resume_replays_from_its_position_and_says_when_it_is_live() {
     let out = &mut Outbox::default();
     let mut session = v1(out);
