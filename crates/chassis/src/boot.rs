@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Arg, ArgAction, Command};
 use futures_util::FutureExt;
-use prometheus::{IntCounter, Registry};
+use instruments::{IntCounter, Registry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -23,9 +23,10 @@ use crate::admin::{self, Admin, AdminConfig};
 use crate::config::{Layers, Loaded, Settings, load};
 use crate::life::Life;
 use crate::logs::LogConfig;
+use crate::metrics::{self, HttpMetrics, ProcessMetrics};
 use crate::readiness::Readiness;
 use crate::traces::{self, Traces};
-use crate::{accept, accept::HttpConfig, metrics, metrics::HttpMetrics};
+use crate::{accept, accept::HttpConfig};
 
 /// From the soft stop to the hard one. With `CUT_LIMIT`, the traces' flush (2 s) and the runtime's end (1 s) the
 /// exit is inside 25 s, well before Kubernetes' SIGKILL at 30 s.
@@ -172,10 +173,11 @@ where
     let Loaded { admin: config, service: settings, .. } = loaded;
     let signals = Signals::new()?;
     let life = Life::new();
-    let registry = metrics::registry(name, version)?;
-    let readiness = Readiness::new(&life);
-    readiness.register(&registry)?;
-    watch_panics(&registry)?;
+    let registry = metrics::registry()?;
+    let process = ProcessMetrics::register(&registry)?;
+    process.name_build(name, version);
+    let readiness = Readiness::new(&life, &registry)?;
+    watch_panics(process.panics);
     // Not among the service's tasks: it answers until the exit, and the drain would wait for it.
     let mut side = JoinSet::new();
     if C::HAS_ADMIN_PORT {
@@ -197,14 +199,11 @@ where
 }
 
 /// Logs and counts the panics of the process. One in a connection's task ends that connection alone.
-fn watch_panics(registry: &Registry) -> anyhow::Result<()> {
-    let panics = IntCounter::new("rowcast_panics_total", "Panics in tasks")?;
-    registry.register(Box::new(panics.clone()))?;
+fn watch_panics(panics: IntCounter) {
     std::panic::set_hook(Box::new(move |panic| {
         panics.inc();
         error!("{panic}");
     }));
-    Ok(())
 }
 
 /// Runs the service to its end, through both stages of the stop.

@@ -1,87 +1,49 @@
 //! Metrics: the registry every service starts with.
 
-use anyhow::Context;
+use instruments::{By, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Registry};
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
 
 use crate::accept::limits::Overdue;
 
 /// From half a millisecond (a response from memory) to five seconds (a request that its client gave up on).
-const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
-/// A registry with the process's own metrics and the build's name.
-pub(crate) fn registry(name: &str, version: &str) -> anyhow::Result<Registry> {
+instruments::metrics! {
+    /// What every process has.
+    pub(crate) struct ProcessMetrics("rowcast_") {
+        /// Always 1, with the running service, its release and its commit as labels.
+        build: IntGaugeVec = "build_info", by = ["service", "version"];
+        /// Panics in tasks.
+        pub(crate) panics: IntCounter = "panics_total";
+    }
+}
+
+impl ProcessMetrics {
+    pub(crate) fn name_build(&self, name: &str, version: &str) {
+        self.build.with_label_values(&[name, version]).set(1);
+    }
+}
+
+/// A registry with the metrics that the kernel keeps of the process.
+pub(crate) fn registry() -> instruments::Result<Registry> {
     let registry = Registry::new();
-    let build = IntGaugeVec::new(
-        Opts::new("rowcast_build_info", "Always 1, with the running service and version as labels"),
-        &["service", "version"],
-    )?;
-    build.with_label_values(&[name, version]).set(1);
-    registry.register(Box::new(build))?;
     registry.register(Box::new(ProcessCollector::for_self()))?;
     Ok(registry)
 }
 
-/// What the public port counts.
-#[derive(Clone)]
-pub struct HttpMetrics {
-    /// Time from request head to response head, in seconds
-    pub(crate) duration: HistogramVec,
-    /// Open public connections, upgraded ones included
-    pub(crate) open: IntGauge,
-    /// Accepted public connections
-    pub(crate) accepted: IntCounter,
-    /// Public connections refused at the connection limit
-    pub(crate) refused: IntCounter,
-    /// Public connections closed because the peer exceeded a deadline, by deadline
-    pub(crate) overdue: IntCounterVec,
-}
-
-impl HttpMetrics {
-    /// # Errors
-    /// When the registry has metrics of these names already.
-    pub fn register(registry: &Registry) -> anyhow::Result<Self> {
-        let metrics = Self {
-            duration: HistogramVec::new(
-                HistogramOpts::new(
-                    "rowcast_http_request_duration_seconds",
-                    "Time from request head to response head, in seconds",
-                )
-                .buckets(SECONDS.to_vec()),
-                &["method", "route", "status"],
-            )?,
-            open: IntGauge::new(
-                "rowcast_http_connections_open",
-                "Open public connections, upgraded ones included",
-            )?,
-            accepted: IntCounter::new(
-                "rowcast_http_connections_accepted_total",
-                "Accepted public connections",
-            )?,
-            refused: IntCounter::new(
-                "rowcast_http_connections_refused_total",
-                "Public connections refused at the connection limit",
-            )?,
-            overdue: IntCounterVec::new(
-                Opts::new(
-                    "rowcast_http_connections_overdue_total",
-                    "Public connections closed because the peer exceeded a deadline, by deadline",
-                ),
-                &["deadline"],
-            )?,
-        };
-        for deadline in Overdue::ALL {
-            metrics.overdue.with_label_values(&[deadline.label()]);
-        }
-        registry
-            .register(Box::new(metrics.overdue.clone()))
-            .and_then(|()| registry.register(Box::new(metrics.duration.clone())))
-            .and_then(|()| registry.register(Box::new(metrics.open.clone())))
-            .and_then(|()| registry.register(Box::new(metrics.accepted.clone())))
-            .and_then(|()| registry.register(Box::new(metrics.refused.clone())))
-            .context("registering the public port's metrics")?;
-        Ok(metrics)
+instruments::metrics! {
+    /// What the public port counts.
+    pub struct HttpMetrics("rowcast_http_") {
+        /// From request head to response head.
+        pub(crate) duration: HistogramVec = "request_duration_seconds",
+            by = ["method", "route", "status"], buckets = SECONDS;
+        /// Open public connections, upgraded ones included.
+        pub(crate) open: IntGauge = "connections_open";
+        /// Accepted public connections.
+        pub(crate) accepted: IntCounter = "connections_accepted_total";
+        /// Public connections refused at the connection limit.
+        pub(crate) refused: IntCounter = "connections_refused_total";
+        /// Public connections closed because the peer exceeded a deadline, by deadline.
+        pub(crate) overdue: By<Overdue, IntCounter> = "connections_overdue_total", by = ["deadline"];
     }
 }

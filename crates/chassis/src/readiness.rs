@@ -6,7 +6,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use prometheus::{IntGaugeVec, Opts, Registry};
+use instruments::{IntGaugeVec, Registry};
 use serde::Serialize;
 use tracing::{info, warn};
 
@@ -19,7 +19,15 @@ use crate::life::Life;
 pub struct Readiness {
     life: Life,
     conditions: Arc<Mutex<BTreeMap<&'static str, State>>>,
-    degraded: IntGaugeVec,
+    metrics: Metrics,
+}
+
+instruments::metrics! {
+    /// The conditions, as they are now.
+    struct Metrics("rowcast_") {
+        /// 1 while a dependency shared by all replicas is unavailable, by condition.
+        degraded: IntGaugeVec = "degraded", by = ["condition"];
+    }
 }
 
 /// A named condition; it begins as failing with the reason `starting`.
@@ -94,27 +102,18 @@ pub(crate) struct Report {
 
 impl Readiness {
     /// Without conditions, and therefore not ready.
-    pub fn new(life: &Life) -> Self {
-        let degraded = IntGaugeVec::new(
-            Opts::new(
-                "rowcast_degraded",
-                "1 while a dependency shared by all replicas is unavailable, by condition",
-            ),
-            &["condition"],
-        );
-        let degraded = degraded.expect("the name and the label are valid");
-        Self { life: life.clone(), conditions: Arc::default(), degraded }
-    }
-
-    pub(crate) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        registry.register(Box::new(self.degraded.clone()))
+    ///
+    /// # Errors
+    /// When the registry has metrics of these names already.
+    pub fn new(life: &Life, registry: &Registry) -> instruments::Result<Self> {
+        Ok(Self { life: life.clone(), conditions: Arc::default(), metrics: Metrics::register(registry)? })
     }
 
     /// The condition of this name, created on first use.
     pub fn condition(&self, name: &'static str) -> Condition {
         let starting = || State { held: false, fault: Some(Fault::Own("starting".to_owned())) };
         self.lock().entry(name).or_insert_with(starting);
-        self.degraded.with_label_values(&[name]);
+        self.metrics.degraded.with_label_values(&[name]);
         Condition { name, readiness: self.clone() }
     }
 
@@ -162,7 +161,7 @@ impl Condition {
         let old = std::mem::replace(&mut state.fault, new.clone());
         let degraded = state.is_degraded();
         // under the lock, so that the last log line is the current state
-        self.readiness.degraded.with_label_values(&[self.name]).set(degraded.into());
+        self.readiness.metrics.degraded.with_label_values(&[self.name]).set(degraded.into());
         drop(conditions);
         match (old, new) {
             (Some(_), None) => info!(condition = self.name, "condition holds"),
@@ -214,9 +213,13 @@ impl Condition {
 mod tests {
     use super::*;
 
+    fn readiness(life: &Life) -> Readiness {
+        Readiness::new(life, &Registry::new()).unwrap()
+    }
+
     #[test]
     fn a_service_without_conditions_is_not_ready() {
-        let readiness = Readiness::new(&Life::new());
+        let readiness = readiness(&Life::new());
         assert!(!readiness.is_ready());
         readiness.condition("one").hold();
         assert!(readiness.is_ready());
@@ -224,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_service_is_ready_when_every_condition_holds() {
-        let readiness = Readiness::new(&Life::new());
+        let readiness = readiness(&Life::new());
         let database = readiness.condition("database");
         let schema = readiness.condition("schema");
         assert_eq!(readiness.report().failing["database"], "starting");
@@ -242,7 +245,7 @@ mod tests {
     async fn a_condition_is_checked_until_it_holds_and_then_until_the_stop() {
         let pace = Pace { holding: Duration::from_secs(5), failing: Duration::from_millis(250) };
         let (life, checks) = (Life::new(), std::sync::atomic::AtomicUsize::new(0));
-        let readiness = Readiness::new(&life);
+        let readiness = readiness(&life);
         let condition = readiness.condition("schema");
         let began = tokio::time::Instant::now();
         let check = async || match checks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
@@ -264,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_shared_fault_only_degrades_a_service_that_has_been_ready() {
-        let readiness = Readiness::new(&Life::new());
+        let readiness = readiness(&Life::new());
         let database = readiness.condition("database");
         let unreachable = || Fault::Shared("connection refused".to_owned());
         database.fail(unreachable());
@@ -274,15 +277,15 @@ mod tests {
         let report = readiness.report();
         assert!(report.ready && report.failing.is_empty());
         assert_eq!(report.degraded, BTreeMap::from([("database", "connection refused".to_owned())]));
-        assert_eq!(readiness.degraded.with_label_values(&["database"]).get(), 1);
+        assert_eq!(readiness.metrics.degraded.with_label_values(&["database"]).get(), 1);
         database.fail("the schema is too old");
         assert!(!readiness.is_ready());
-        assert_eq!(readiness.degraded.with_label_values(&["database"]).get(), 0);
+        assert_eq!(readiness.metrics.degraded.with_label_values(&["database"]).get(), 0);
     }
 
     #[test]
     fn a_condition_requested_twice_is_one() {
-        let readiness = Readiness::new(&Life::new());
+        let readiness = readiness(&Life::new());
         readiness.condition("database").hold();
         let again = readiness.condition("database");
         assert!(readiness.is_ready());
@@ -293,7 +296,7 @@ mod tests {
     #[test]
     fn a_soft_stop_makes_the_service_unready_at_once() {
         let life = Life::new();
-        let readiness = Readiness::new(&life);
+        let readiness = readiness(&life);
         readiness.condition("one").hold();
         assert!(readiness.is_ready());
         life.stop_soft();
@@ -306,7 +309,7 @@ mod tests {
         #[derive(Debug, thiserror::Error)]
         #[error("the database failed")]
         struct Failed(#[source] std::io::Error);
-        let readiness = Readiness::new(&Life::new());
+        let readiness = readiness(&Life::new());
         let condition = readiness.condition("database");
         condition.hold();
         condition.fail(Fault::of(&Failed(std::io::Error::other("connection refused")), true));

@@ -31,7 +31,7 @@ type Terms = Arc<Mutex<Vec<Term>>>;
 
 async fn candidate(name: &str, number: usize) -> (Candidate, Elections) {
     let config = Config { mode: Mode::Kubernetes, name: name.to_owned(), ..Config::default() };
-    let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+    let metrics = Metrics::register(&instruments::Registry::new()).unwrap();
     let (candidate, elections, _announcer) =
         lease::stand(&config, &format!("pod-{number}"), "1", metrics).await.unwrap();
     (candidate, elections)

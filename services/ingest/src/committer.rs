@@ -27,7 +27,10 @@ use self::{
     job::{Job, NotStored},
     lane::Lane,
 };
-use crate::{config::IngestConfig, metrics::Metrics};
+use crate::{
+    config::IngestConfig,
+    metrics::{Metrics, Outcome},
+};
 
 /// From a request's body to the answer that its readings are not stored.
 const REQUEST_LIMIT: Duration = Duration::from_millis(2_200);
@@ -75,12 +78,12 @@ impl Committer {
     pub(crate) async fn store(&self, readings: Vec<NewReading>) -> Result<Vec<Reading>, NotStored> {
         let stored = self.submit(readings).await;
         let outcome = match &stored {
-            Ok(_) => "stored",
-            Err(NotStored::Full) => "full",
-            Err(NotStored::Unavailable) => "unavailable",
-            Err(NotStored::BadData | NotStored::TooLarge) => "refused_data",
+            Ok(_) => Outcome::Stored,
+            Err(NotStored::Full) => Outcome::Full,
+            Err(NotStored::Unavailable) => Outcome::Unavailable,
+            Err(NotStored::BadData | NotStored::TooLarge) => Outcome::RefusedData,
         };
-        self.metrics.requests.with_label_values(&[outcome]).inc();
+        self.metrics.requests.of(outcome).inc();
         stored
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chassis::{Condition, Fault, Life, Outage};
-use prometheus::IntCounter;
+use instruments::IntCounter;
 use store::Leader;
 
 use crate::config::Retention;

@@ -26,6 +26,7 @@ use crate::{
     fanout::{hub::FeedState, mailbox::Leave},
     gateway::App,
     jitter::spread,
+    metrics::Ended,
     outbox::Outbox,
     session::{Session, effect::Effect},
 };
@@ -96,16 +97,16 @@ impl<P: Peer> Connection<P> {
         let session = self.permit.mailbox.session;
         // nothing is delivered any more while it closes
         self.app.hub.leave(session);
-        let reason = match &end {
-            End::Close(close, _) => close.reason(),
-            End::Closed(_) => Close::Normal.reason(),
-            End::Lost(_) => "lost",
-        };
-        self.app.metrics.closes.with_label_values(&[reason]).inc();
+        let ended = Ended(match &end {
+            End::Close(close, _) => Some(*close),
+            End::Closed(_) => Some(Close::Normal),
+            End::Lost(_) => None,
+        });
+        self.app.metrics.closes.of(ended).inc();
         let position = self.session.position().map(|position| position.to_string());
         match end {
             End::Close(close, after_ms) => {
-                let (code, unsent) = (close.code(), self.outbox.bytes());
+                let (code, reason, unsent) = (close.code(), close.reason(), self.outbox.bytes());
                 tracing::info!(session, code, reason, position, unsent, "closed");
                 self.close(close, after_ms).await;
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chassis::Life;
-use prometheus::IntGauge;
+use instruments::IntGauge;
 use tokio::time::sleep;
 use wire::Close;
 

@@ -53,8 +53,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let database = config.database.options("rowcast ws-gateway")?.statement_timeout(READ_LIMIT);
     let database = Database::new(&database, READERS);
     let history = HistoryReader::new(config.database.options("rowcast ws-gateway history")?, metrics.clone());
-    let hub = Hub::new(config.gateway.window_bytes);
-    service.registry.register(Box::new(hub.attached().clone()))?;
+    let hub = Hub::new(config.gateway.window_bytes).counted_by(metrics.subscriptions.clone());
     let condition = |name| service.readiness.condition(name);
     let (schema, feed, room) = (condition("schema"), condition("feed"), condition("room"));
     let life = service.life.clone();

@@ -1,4 +1,4 @@
-//! Which of our crates may use which: `wire` uses none, `chassis` no domain crate, and services never each other.
+//! Which of our crates may use which: `wire` uses none, `chassis` and `lease` no domain crate, and services never each other.
 
 use cargo_metadata::{Dependency, DependencyKind, Package};
 
@@ -6,15 +6,17 @@ use super::finding::{Finding, manifest};
 
 /// Each crate with those that it may use; a crate that is not here may use none.
 const EDGES: &[(&str, &[&str])] = &[
-    ("store", &["wire"]),
-    ("bus", &["wire"]),
+    ("chassis", &["instruments"]),
+    ("store", &["instruments", "wire"]),
+    ("bus", &["instruments", "wire"]),
+    ("lease", &["instruments"]),
     ("cli", &["wire"]),
     ("documents", &["wire"]),
     ("testkit", &["store"]),
     ("e2e", &["testkit", "wire"]),
-    ("ingest", &["chassis", "documents", "store", "wire"]),
-    ("ws-gateway", &["bus", "chassis", "documents", "store", "wire"]),
-    ("notify-listener", &["bus", "chassis", "lease", "store", "wire"]),
+    ("ingest", &["chassis", "documents", "instruments", "store", "wire"]),
+    ("ws-gateway", &["bus", "chassis", "documents", "instruments", "store", "wire"]),
+    ("notify-listener", &["bus", "chassis", "instruments", "lease", "store", "wire"]),
     ("migrate", &["chassis", "store"]),
     ("xtask", &["documents", "testkit", "wire"]),
 ];

@@ -14,7 +14,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("opentelemetry*", &["chassis"]),
     ("tracing-opentelemetry", &["chassis"]),
     ("tracing-subscriber", &["chassis"]),
-    ("prometheus", &["chassis", "lease", "ingest", "ws-gateway", "notify-listener"]),
+    ("prometheus", &["chassis", "instruments"]),
     ("clap", &["chassis", "cli", "e2e", "xtask"]),
 ];
 

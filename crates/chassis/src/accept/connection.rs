@@ -17,7 +17,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use prometheus::IntCounterVec;
+use instruments::{By, IntCounter, Label};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -90,7 +90,7 @@ pub(super) struct Server {
     budget: AnswerBudget,
     large_heads: Arc<Semaphore>,
     http2_connections: Semaphore,
-    overdue: IntCounterVec,
+    overdue: By<Overdue, IntCounter>,
     http1: http1::Builder,
     http2: http2::Builder<OnLife>,
 }
@@ -101,7 +101,7 @@ impl Server {
         router: Router,
         config: &HttpConfig,
         limits: Limits,
-        overdue: IntCounterVec,
+        overdue: By<Overdue, IntCounter>,
     ) -> Self {
         let mut http1 = http1::Builder::new();
         http1
@@ -158,7 +158,7 @@ impl Server {
         };
         match end {
             End::Overdue(overdue) => {
-                self.overdue.with_label_values(&[overdue.label()]).inc();
+                self.overdue.of(overdue).inc();
                 debug!(%peer, deadline = overdue.label(), "connection closed: deadline exceeded");
             }
             End::Done | End::Due(_) => {}

@@ -24,27 +24,14 @@ impl Default for Limits {
     }
 }
 
-/// Which deadline has passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Overdue {
-    /// The first byte, the handshake, or the rest of a head.
-    Head,
-    /// The next request.
-    Idle,
-    /// The next byte of a response, to be taken.
-    Write,
-}
-
-impl Overdue {
-    /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Head, Self::Idle, Self::Write];
-
-    /// The label in metrics and logs.
-    pub(crate) const fn label(self) -> &'static str {
-        match self {
-            Self::Head => "head",
-            Self::Idle => "idle",
-            Self::Write => "write",
-        }
+instruments::labels! {
+    /// Which deadline has passed.
+    pub(crate) enum Overdue {
+        /// The first byte, the handshake, or the rest of a head.
+        Head = "head",
+        /// The next request.
+        Idle = "idle",
+        /// The next byte of a response, to be taken.
+        Write = "write",
     }
 }

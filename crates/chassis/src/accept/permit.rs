@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use prometheus::IntGauge;
+use instruments::IntGauge;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// A connection's permit under `max_connections`, in the extensions of each of its requests. A service that upgrades the

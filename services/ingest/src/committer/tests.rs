@@ -7,7 +7,7 @@ use super::*;
 
 fn committer() -> (Committer, mpsc::Receiver<()>) {
     let (wake, woken) = mpsc::channel(1);
-    let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+    let metrics = Metrics::register(&instruments::Registry::new()).unwrap();
     (Committer { waiting: Arc::default(), wake, memory: Arc::new(Semaphore::new(1)), metrics }, woken)
 }
 

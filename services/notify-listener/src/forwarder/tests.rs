@@ -1,7 +1,7 @@
 //! A forwarder with a real Postgres and a real Redis.
 
 use chassis::Readiness;
-use prometheus::Registry;
+use instruments::Registry;
 use testkit::{Redis, TestDatabase, wait_for};
 
 use super::*;
@@ -17,7 +17,7 @@ fn forwarder(database: &TestDatabase, redis: &Redis, condition: Condition) -> Ar
 #[tokio::test]
 async fn a_leader_clears_the_fault_that_it_had_as_a_standby() {
     let (database, redis, life) = (TestDatabase::migrated().await, Redis::start().unwrap(), Life::new());
-    let readiness = Readiness::new(&life);
+    let readiness = Readiness::new(&life, &Registry::new()).unwrap();
     let condition = readiness.condition("forwarding");
     // a check that failed right before the Lease was won
     condition.fail("no answer within 2s");
@@ -35,7 +35,11 @@ async fn a_leader_clears_the_fault_that_it_had_as_a_standby() {
 async fn readings_that_are_in_the_stream_are_not_in_the_backlog() {
     let (database, redis, life) = (TestDatabase::migrated().await, Redis::start().unwrap(), Life::new());
     database.psql("insert into sensor_readings (sensor_id, value) select 'a', 1 from generate_series(1, 3)");
-    let forwarder = forwarder(&database, &redis, Readiness::new(&life).condition("forwarding"));
+    let forwarder = forwarder(
+        &database,
+        &redis,
+        Readiness::new(&life, &Registry::new()).unwrap().condition("forwarding"),
+    );
     let metrics = &forwarder.metrics;
     let forwarded = wait_for("three readings in the stream and none in the backlog", SOON, async || {
         let counts = (metrics.readings.get(), metrics.backlog_ticks.get(), metrics.backlog_readings.get());

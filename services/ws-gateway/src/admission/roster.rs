@@ -4,8 +4,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use ahash::AHashMap;
 use chassis::Condition;
+use instruments::IntGauge;
 use parking_lot::Mutex;
-use prometheus::IntGauge;
 
 use crate::fanout::{hub::Hub, mailbox::Mailbox};
 
@@ -120,13 +120,14 @@ impl Drop for ConnectionPermit {
 #[cfg(test)]
 mod tests {
     use chassis::{Life, Readiness};
+    use instruments::Registry;
     use wire::{Filter, Position};
 
     use super::*;
 
     #[test]
     fn permits_are_bounded_in_all_and_by_address_and_are_given_back() {
-        let readiness = Readiness::new(&Life::new());
+        let readiness = Readiness::new(&Life::new(), &Registry::new()).unwrap();
         let open = IntGauge::new("open", "open").unwrap();
         let roster = Roster::new((20, 15), Hub::new(0), readiness.condition("room"), open.clone());
         let address = |last: u8| IpAddr::from([127, 0, 0, last]);
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_dropped_permit_leaves_the_hub() {
-        let readiness = Readiness::new(&Life::new());
+        let readiness = Readiness::new(&Life::new(), &Registry::new()).unwrap();
         let hub = Hub::new(1 << 20);
         hub.start_at(Position::default());
         let open = IntGauge::new("open", "open").unwrap();

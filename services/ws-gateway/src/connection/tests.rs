@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use chassis::{Life, Readiness};
-use prometheus::{IntGauge, Registry};
+use instruments::{IntGauge, Registry};
 use store::{Database, Options, log::TickReadings};
 use time::OffsetDateTime;
 use wire::{Epoch, Reading, Tick};
@@ -33,7 +33,7 @@ fn app() -> App {
     hub.start_at(Position::after_tick(EPOCH, Tick(1)));
     hub.set_feed_state(FeedState::Current);
     let open = IntGauge::new("open", "open").unwrap();
-    let room = Readiness::new(&life).condition("room");
+    let room = Readiness::new(&life, &Registry::new()).unwrap().condition("room");
     let second = Duration::from_secs(1);
     Arc::new(Gateway {
         replay: Replay::new(hub.clone(), Database::new(&options, 1), metrics.clone()),
@@ -136,7 +136,7 @@ async fn more_than_any_session_needs_ends_the_connection() {
     // no tick's page is so large
     let peer = NeverReads { app: app.clone(), batch: Some(batch(&app, 20, 1_000_000)) };
     connection(&app, peer).serve().await;
-    assert_eq!(app.metrics.closes.with_label_values(&[Close::Overloaded.reason()]).get(), 1);
+    assert_eq!(app.metrics.closes.of(Ended(Some(Close::Overloaded))).get(), 1);
     assert_eq!(app.hub.attached().get(), 0);
 }
 

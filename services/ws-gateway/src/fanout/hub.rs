@@ -4,7 +4,7 @@
 use std::{collections::hash_map::Entry, sync::Arc};
 
 use ahash::AHashMap;
-use prometheus::IntGauge;
+use instruments::IntGauge;
 use wire::{Filter, Position};
 
 use crate::fanout::{
@@ -79,9 +79,14 @@ impl Hub {
             sessions: AHashMap::new(),
             feed: FeedState::Cut,
         };
-        let attached = IntGauge::new("rowcast_gateway_subscriptions", "Live subscriptions and waiting polls");
-        let attached = attached.expect("the name is valid");
+        let attached = IntGauge::new("subscriptions", "Live subscriptions").expect("the name is valid");
         Self { state: Arc::new(Mutex::new(state)), window_bytes, attached }
+    }
+
+    /// Counts its subscriptions in a metric.
+    #[must_use]
+    pub(crate) fn counted_by(self, attached: IntGauge) -> Self {
+        Self { attached, ..self }
     }
 
     /// Starts, or restarts, at a position that does not follow from what was published: every session goes on
@@ -212,6 +217,7 @@ impl Hub {
     }
 
     /// How many subscriptions are attached.
+    #[cfg(test)]
     pub(crate) fn attached(&self) -> &IntGauge {
         &self.attached
     }
