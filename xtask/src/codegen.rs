@@ -2,6 +2,7 @@
 
 mod chart;
 pub(crate) mod generated;
+mod metrics;
 mod typescript;
 
 use std::{fs, path::Path};
@@ -17,6 +18,7 @@ pub(crate) fn files(root: &Path) -> Vec<Generated> {
     let [schema, readme] = chart::files(root);
     vec![
         protocol_page(root),
+        metrics::page(root),
         schema,
         readme,
         Generated { path: "frontend/packages/client/src/wire.ts", text: typescript::module() },

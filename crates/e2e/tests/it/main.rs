@@ -16,6 +16,7 @@ mod interfaces;
 mod large;
 mod limits;
 mod managed;
+mod metrics;
 mod modes;
 mod neighbours;
 mod oracle;
