@@ -1,7 +1,8 @@
 -- Extends an epoch's stream, if it ends where the caller expects.
 -- KEYS: the epoch's stream, the stream of epochs.
 -- ARGV: the epoch, the expected last id ('' for an empty stream), the seconds that an unused stream lives, the most
--- entries to keep, the oldest id to keep ('' for any), then id, predecessor and readings of each entry.
+-- entries to keep, the oldest id to keep ('' for any), then id, predecessor, provenance and
+-- readings of each entry.
 local stream, epochs = KEYS[1], KEYS[2]
 
 local newest = redis.call('XREVRANGE', epochs, '+', '-', 'COUNT', 1)[1]
@@ -21,12 +22,12 @@ if padded(epoch) < padded(ARGV[1]) then
     redis.call('XADD', epochs, 'MAXLEN', '8', ARGV[1] .. '-0', 'e', '1')
 end
 
-for i = 6, #ARGV, 3 do
-    local added = redis.pcall('XADD', stream, ARGV[i], 'p', ARGV[i + 1], 'r', ARGV[i + 2])
+for i = 6, #ARGV, 4 do
+    local added = redis.pcall('XADD', stream, ARGV[i], 'p', ARGV[i + 1], 'm', ARGV[i + 2], 'r', ARGV[i + 3])
     if type(added) == 'table' and added.err then
         -- entries at the end were deleted by hand, and the stream still remembers their ids
         redis.call('XSETID', stream, last_id == '' and '0-0' or last_id)
-        redis.call('XADD', stream, ARGV[i], 'p', ARGV[i + 1], 'r', ARGV[i + 2])
+        redis.call('XADD', stream, ARGV[i], 'p', ARGV[i + 1], 'm', ARGV[i + 2], 'r', ARGV[i + 3])
     end
     last_id = ARGV[i]
 end

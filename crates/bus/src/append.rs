@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::LazyLock, time::Duration};
 
 use redis::{Script, aio::MultiplexedConnection};
-use wire::{Epoch, Position};
+use wire::{Epoch, Position, Provenance};
 
 use crate::{
     connect::Options,
@@ -28,6 +28,9 @@ const KEEP_ENTRIES: usize = 20_000;
 /// About how many bytes of readings the stream keeps.
 const KEEP_BYTES: usize = 64 << 20;
 
+/// The names and values of an entry.
+type Fields = Vec<(String, Vec<u8>)>;
+
 /// An entry to append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEntry {
@@ -35,6 +38,8 @@ pub struct NewEntry {
     pub id: EntryId,
     /// Where the entry before it ends: a reader that is not there yet must fill the gap from Postgres.
     pub predecessor: Position,
+    /// Where it comes from.
+    pub provenance: Provenance,
     /// Its readings, as [`wire::EntryBuilder`] makes them.
     pub readings: Vec<u8>,
 }
@@ -48,6 +53,15 @@ pub enum Append {
     Mismatch(Option<EntryId>),
     /// A later epoch has begun; nothing was changed.
     Superseded(Epoch),
+}
+
+/// The end of an epoch's stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The id of the last entry.
+    pub id: EntryId,
+    /// How many readings the epoch has up to it; `None` if its leader did not count them.
+    pub count: Option<i64>,
 }
 
 /// The last leader of an epoch's stream.
@@ -77,15 +91,16 @@ impl Appender {
     }
 
     /// The last entry of the epoch's stream; `None` if the stream is empty.
-    pub async fn end(&mut self, epoch: Epoch) -> Result<Option<EntryId>> {
+    pub async fn end(&mut self, epoch: Epoch) -> Result<Option<End>> {
         let key = self.options.stream_key(epoch);
-        self.last(&key).await
+        let last = self.last(&key).await?;
+        Ok(last.map(|(id, fields)| End { id, count: count(&fields) }))
     }
 
     /// The newest epoch with an entry.
     pub async fn newest_epoch(&mut self) -> Result<Option<Epoch>> {
         let key = self.options.epochs_key();
-        Ok(self.last(&key).await?.map(|id| Epoch(id.tick.0)))
+        Ok(self.last(&key).await?.map(|(id, _)| Epoch(id.tick.0)))
     }
 
     /// The name of that stream, for messages.
@@ -98,12 +113,12 @@ impl Appender {
         self.options.foreign(epoch)
     }
 
-    async fn last(&mut self, key: &str) -> Result<Option<EntryId>> {
+    async fn last(&mut self, key: &str) -> Result<Option<(EntryId, Fields)>> {
         let mut range = redis::cmd("XREVRANGE");
         range.arg(key).arg("+").arg("-").arg("COUNT").arg(1);
-        let entries: Vec<(String, redis::Value)> =
+        let entries: Vec<(String, Fields)> =
             range.query_async(&mut self.connection).await.map_err(|error| Error::about(&[key], error))?;
-        entries.first().map(|(id, _)| parse(id)).transpose()
+        entries.into_iter().next().map(|(id, fields)| Ok((parse(&id)?, fields))).transpose()
     }
 
     /// Registers the leader's name at the epoch's stream.
@@ -180,6 +195,7 @@ impl Appender {
         for entry in entries {
             call.arg(entry.id.to_string())
                 .arg(EntryId::at(entry.predecessor).to_string())
+                .arg(entry.provenance.to_string())
                 .arg(&entry.readings[..]);
         }
         let answer = call.invoke_async(&mut self.connection).await;
@@ -208,6 +224,12 @@ impl Appender {
         }
         dropped
     }
+}
+
+/// The running count of an entry with these fields.
+fn count(fields: &Fields) -> Option<i64> {
+    let note = fields.iter().find(|(name, _)| name == "m")?;
+    std::str::from_utf8(&note.1).ok()?.parse::<Provenance>().ok()?.count
 }
 
 fn parse_epoch(epoch: &str) -> Result<Epoch> {

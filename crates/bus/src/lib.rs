@@ -1,8 +1,8 @@
 //! The Redis stream between the leader and the gateways.
 //!
 //! The keys begin with `{rowcast:<database>}`, so that databases can share a Redis. An epoch has a stream of its own,
-//! `…:stream:<epoch>`; its entries are runs of one tick's readings, with the id `<tick>-<last reading's id>` and the name
-//! of the entry before. The stream `…:epochs` announces a new epoch to gateways that wait on an old one; the counter
+//! `…:stream:<epoch>`; its entries are runs of one tick's readings, with the id `<tick>-<last reading's id>`, the name of
+//! the entry before (`p`), their provenance (`m`) and the readings (`r`). The stream `…:epochs` announces a new epoch to gateways that wait on an old one; the counter
 //! `…:beat:<epoch>` grows while there is a leader, and `…:leader:<epoch>` holds its name. All of it can be lost: the leader
 //! restores it from Postgres.
 
@@ -15,7 +15,7 @@ mod fault;
 mod memory;
 mod tail;
 
-pub use append::{Append, Appender, LastLeader, NewEntry};
+pub use append::{Append, Appender, End, LastLeader, NewEntry};
 pub use config::RedisConfig;
 pub use connect::Options;
 pub use entry_id::EntryId;

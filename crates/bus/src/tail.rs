@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis::{Value, aio::MultiplexedConnection};
-use wire::{Epoch, Position};
+use wire::{Epoch, Position, Provenance};
 
 use crate::{
     connect::Options,
@@ -25,6 +25,8 @@ pub struct StreamEntry {
     pub end: Position,
     /// Where the entry before it ends.
     pub predecessor: Position,
+    /// Where it comes from; `None` where a leader of a release before noted nothing.
+    pub provenance: Option<Provenance>,
     /// Its readings, for [`wire::Entry::decode`].
     pub readings: Bytes,
 }
@@ -53,13 +55,13 @@ impl Tail {
         Ok(Self { options: options.clone(), connection })
     }
 
-    /// The position of the last entry of the epoch's stream.
-    pub async fn end(&mut self, epoch: Epoch) -> Result<Option<Position>> {
+    /// The last entry of the epoch's stream.
+    pub async fn end(&mut self, epoch: Epoch) -> Result<Option<StreamEntry>> {
         let key = self.options.stream_key(epoch);
         let mut range = redis::cmd("XREVRANGE");
         range.arg(&key).arg("+").arg("-").arg("COUNT").arg(1);
         let reply = self.call(&range, &[&key], GRACE).await?;
-        Ok(parse_entries(reply, epoch)?.pop().map(|entry| entry.end))
+        Ok(parse_entries(reply, epoch)?.pop())
     }
 
     /// The newest entries up to `end`, oldest first, of about `limit` bytes.
@@ -146,11 +148,14 @@ fn parse_entry(entry: Value, epoch: Epoch) -> Result<StreamEntry> {
     let [id, Value::Array(fields)] = pair(entry)? else {
         return Err(Error::Reply("an entry without fields"));
     };
-    let (mut predecessor, mut readings) = (None, None);
+    let (mut predecessor, mut provenance, mut readings) = (None, None, None);
     let mut fields = fields.into_iter();
     while let (Some(Value::BulkString(name)), Some(value)) = (fields.next(), fields.next()) {
         match (name.as_slice(), value) {
             (b"p", value) => predecessor = Some(parse_id(&value)?.position(epoch)),
+            (b"m", Value::BulkString(note)) => {
+                provenance = std::str::from_utf8(&note).ok().and_then(|note| note.parse().ok());
+            }
             (b"r", Value::BulkString(bytes)) => readings = Some(Bytes::from(bytes)),
             _ => {}
         }
@@ -158,6 +163,7 @@ fn parse_entry(entry: Value, epoch: Epoch) -> Result<StreamEntry> {
     Ok(StreamEntry {
         end: parse_id(&id)?.position(epoch),
         predecessor: predecessor.ok_or(Error::Reply("an entry without a predecessor"))?,
+        provenance,
         readings: readings.ok_or(Error::Reply("an entry without readings"))?,
     })
 }

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 
 use bus::{Append, Appender, EntryId, NewEntry, Options, Read, RedisConfig, Tail};
 use testkit::{Redis, Sentinel, postgres::free_port, wait_for};
-use wire::{EntryBuilder, Epoch, Position, Tick};
+use wire::{EntryBuilder, Epoch, Position, Provenance, Tick};
 
 const EPOCH: Epoch = Epoch(7);
 const SOON: Duration = Duration::from_secs(20);
@@ -19,10 +19,15 @@ async fn append(options: &Options, tick: i64) -> bus::Result<Append> {
     let mut readings = EntryBuilder::new(0);
     readings.push(tick, "s", |out| out.extend_from_slice(b"{}"));
     let entry =
-        NewEntry { id: EntryId::at(at(tick)), predecessor: at(tick - 1), readings: readings.finish() };
+        NewEntry {
+            id: EntryId::at(at(tick)),
+            predecessor: at(tick - 1),
+            provenance: Provenance::default(),
+            readings: readings.finish(),
+        };
     let expected = (tick > 1).then(|| EntryId::at(at(tick - 1)));
     let mut appender = Appender::connect(options).await?;
-    if appender.end(EPOCH).await? == Some(entry.id) {
+    if appender.end(EPOCH).await?.map(|end| end.id) == Some(entry.id) {
         return Ok(Append::Appended);
     }
     appender.append(EPOCH, expected, &[entry]).await

@@ -3,9 +3,9 @@
 
 use std::{sync::OnceLock, time::Duration};
 
-use bus::{Append, Appender, EntryId, NewEntry, Options, Read, Tail};
+use bus::{Append, Appender, End, EntryId, NewEntry, Options, Read, Tail};
 use testkit::{Redis, wait_for};
-use wire::{EntryBuilder, Epoch, Position, Tick};
+use wire::{EntryBuilder, Epoch, Position, Provenance, Tick};
 
 const EPOCH: Epoch = Epoch(7);
 const BLOCK: Duration = Duration::from_secs(5);
@@ -26,7 +26,9 @@ fn at(tick: i64, id: i64) -> Position {
 fn entry(end: Position, predecessor: Position) -> NewEntry {
     let mut readings = EntryBuilder::new(0);
     readings.push(end.id, "s", |out| out.extend_from_slice(b"{}"));
-    NewEntry { id: EntryId::at(end), predecessor, readings: readings.finish() }
+    // a count by which the entries can be told apart
+    let provenance = Provenance { count: Some(end.id), ..Provenance::default() };
+    NewEntry { id: EntryId::at(end), predecessor, provenance, readings: readings.finish() }
 }
 
 async fn append(appender: &mut Appender, expected: Option<Position>, ends: &[Position]) -> Append {
@@ -52,10 +54,11 @@ async fn only_the_expected_end_is_extended() {
     let end = Some(EntryId::at(at(3, 10)));
     assert_eq!(append(&mut appender, Some(at(2, 9)), &[at(4, 11)]).await, Append::Mismatch(end));
     assert_eq!(append(&mut appender, None, &[at(4, 11)]).await, Append::Mismatch(end));
-    assert_eq!(appender.end(EPOCH).await.unwrap(), end);
+    assert_eq!(appender.end(EPOCH).await.unwrap(), end.map(|id| End { id, count: Some(10) }));
     let mut tail = Tail::connect(&options("compare")).await.unwrap();
     assert_eq!(ends(&mut tail, at(1, 5)).await, [(at(1, 5), at(2, 9)), (at(2, 9), at(3, 10))]);
-    assert_eq!(tail.end(EPOCH).await.unwrap(), Some(at(3, 10)));
+    let last = tail.end(EPOCH).await.unwrap().unwrap();
+    assert_eq!((last.end, last.provenance.unwrap().count), (at(3, 10), Some(10)));
 }
 
 #[tokio::test]
@@ -193,6 +196,7 @@ async fn a_full_stream_takes_less_than_half_of_the_needed_memory() {
             let new = (first..first + entries).map(|tick| NewEntry {
                 id: EntryId::at(at(tick, 1)),
                 predecessor: at(tick - 1, 1),
+                provenance: Provenance::default(),
                 readings: vec![b'x'; bytes],
             });
             let new: Vec<_> = new.collect();
@@ -247,7 +251,7 @@ async fn the_documented_user_has_all_needed_permissions() {
     appender.unsign(EPOCH, "one").await.unwrap();
     assert_eq!(appender.newest_epoch().await.unwrap(), Some(EPOCH));
     let mut tail = Tail::connect(&options).await.unwrap();
-    assert_eq!(tail.end(EPOCH).await.unwrap(), Some(at(1, 5)));
+    assert_eq!(tail.end(EPOCH).await.unwrap().map(|last| last.end), Some(at(1, 5)));
     assert_eq!(tail.past(at(1, 5), 1).await.unwrap().len(), 1);
     assert_eq!(tail.beat(EPOCH).await.unwrap(), Some(1));
     assert_eq!(ends(&mut tail, at(0, 0)).await.len(), 1);

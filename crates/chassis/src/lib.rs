@@ -8,6 +8,7 @@ mod accept;
 mod admin;
 mod boot;
 mod chain;
+mod clock;
 mod config;
 mod cors;
 pub mod duration;
@@ -28,6 +29,7 @@ pub use crate::accept::{Handover, Holds, HttpConfig, Permit, bind, into_tcp, ser
 pub use crate::admin::AdminConfig;
 pub use crate::boot::{DRAIN_LIMIT, Service, main};
 pub use crate::chain::chain;
+pub use crate::clock::Clock;
 pub use crate::config::{KEYS, Settings, from_environment, unlisted_keys};
 pub use crate::cors::Cors;
 pub use crate::faults::Faults;

@@ -11,8 +11,8 @@ use crate::{
     deadline::within,
     error::{Error, Result},
     interval::interval,
-    log::{Budget, Page, ReadError, TickReadings, head, identity, read_page},
-    readings::MaybeRow,
+    log::{Budget, Page, ReadError, TickReadings, head, identity, read_page, total},
+    readings::{MaybeRow, TracedReading},
     session::{Access, Session},
 };
 
@@ -27,7 +27,7 @@ pub struct Leader {
 /// Rows of a restored history that one statement marks.
 const ADOPTED_AT_ONCE: i64 = 20_000;
 
-/// The error of `rowcast.advance` when two readings share an id.
+/// The error of `rowcast.take_tick` when two readings share an id.
 const DUPLICATE_ID: &str = "RC001";
 
 /// The log's state when a leader starts.
@@ -37,6 +37,19 @@ pub struct Loaded {
     pub head: Head,
     /// About as many readings as requested follow this tick.
     pub window_start: Tick,
+    /// How many readings the epoch has up to the log's end; `None` after a tick of a release before.
+    pub total: Option<i64>,
+    /// The same up to `window_start`.
+    pub window_total: Option<i64>,
+}
+
+/// The outcome of upkeep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upkeep {
+    /// A description of each action.
+    pub actions: Vec<String>,
+    /// For how many days after this one there is a partition.
+    pub days_ahead: i64,
 }
 
 /// The outcome of a step.
@@ -49,8 +62,6 @@ pub enum Advance {
     },
     /// A tick was made and committed.
     Made {
-        /// How many readings it holds.
-        rows: i64,
         /// Its first readings, up to the requested limit.
         first: TickReadings,
     },
@@ -62,10 +73,12 @@ pub enum Advance {
 struct StepRow {
     tick: Option<i64>,
     tick_rows: Option<i64>,
+    tick_total: Option<i64>,
     tick_at: Option<OffsetDateTime>,
     open_transactions: Option<i64>,
     #[sqlx(flatten)]
     row: MaybeRow,
+    traceparent: Option<String>,
 }
 
 impl Leader {
@@ -141,7 +154,10 @@ impl Leader {
         .bind(i64::try_from(window.bytes).unwrap_or(i64::MAX))
         .fetch_one(self.session.own())
         .await?;
-        Ok(Loaded { head, window_start: Tick(window_start) })
+        let window_start = Tick(window_start);
+        let window_total = total(&mut self.session, head.epoch, window_start).await?;
+        let total = total(&mut self.session, head.epoch, head.last_tick).await?;
+        Ok(Loaded { head, window_start, total, window_total })
     }
 
     /// Takes the tick after `prev` if there is anything new to put into it.
@@ -154,22 +170,20 @@ impl Leader {
                 stepped = self.step(epoch, prev, budget, allow_duplicates).await;
             }
         }
-        let mut rows = match stepped {
+        let mut stepped = match stepped {
             Ok(rows) => rows,
             Err(error) if error.is_conflict() => return Ok(Advance::Conflict),
             Err(error) => return Err(error),
         };
-        let last = rows.pop().ok_or(Error(sqlx::Error::RowNotFound))?;
+        let last = stepped.pop().ok_or(Error(sqlx::Error::RowNotFound))?;
         match (last.tick, last.tick_rows, last.tick_at) {
-            (Some(tick), Some(total), Some(at)) => Ok(Advance::Made {
-                rows: total,
-                first: TickReadings {
-                    epoch,
-                    tick: Tick(tick),
-                    at,
-                    readings: rows.into_iter().filter_map(|row| row.row.reading()).collect(),
-                },
-            }),
+            (Some(tick), Some(rows), Some(at)) => {
+                let mut first = TickReadings { rows, ..TickReadings::empty(epoch, Tick(tick), at) };
+                first.total = last.tick_total;
+                let traced = |row: StepRow| Some(TracedReading::new(row.row.reading()?, row.traceparent));
+                stepped.into_iter().filter_map(traced).for_each(|reading| first.push(reading));
+                Ok(Advance::Made { first })
+            }
             _ => Ok(Advance::Nothing { open_transactions: last.open_transactions.unwrap_or(0) }),
         }
     }
@@ -182,7 +196,7 @@ impl Leader {
         budget: Budget,
         allow_duplicates: bool,
     ) -> Result<Vec<StepRow>> {
-        Ok(sqlx::query_as("select * from rowcast.advance($1, $2, $3, $4, $5, $6)")
+        Ok(sqlx::query_as("select * from rowcast.take_tick($1, $2, $3, $4, $5, $6)")
             .bind(epoch.0)
             .bind(prev.0)
             .bind(&self.name)
@@ -234,18 +248,21 @@ impl Leader {
         Ok(())
     }
 
-    /// Creates partitions in advance and deletes readings past their retention; returns a description of each action.
+    /// Creates partitions in advance and deletes readings past their retention.
     pub async fn maintain(
         &mut self,
         keep: Option<Duration>,
         replay: Duration,
         ahead: i32,
-    ) -> Result<Vec<String>> {
+    ) -> Result<Upkeep> {
         let query = sqlx::query_as("select action, object from rowcast.maintain($1, $2, $3)")
             .bind(keep.map(interval))
             .bind(interval(replay))
             .bind(ahead);
         let done: Vec<(String, String)> = within(self.limit, query.fetch_all(self.session.own())).await??;
-        Ok(done.into_iter().map(|(action, object)| format!("{action} {object}")).collect())
+        let actions = done.into_iter().map(|(action, object)| format!("{action} {object}")).collect();
+        let days = sqlx::query_scalar("select rowcast.days_ahead()").fetch_one(self.session.own());
+        let days: i32 = within(self.limit, days).await??;
+        Ok(Upkeep { actions, days_ahead: days.into() })
     }
 }

@@ -1,5 +1,6 @@
 //! All of Rowcast's SQL: the schema, readings in and out, ticks and the log they make.
 
+mod clock;
 mod config;
 mod connect;
 mod deadline;
@@ -27,7 +28,7 @@ pub use connect::Options;
 pub use error::{Error, Result};
 pub use fault::Fault;
 pub use latest::Latest;
-pub use leader::{Advance, Leader, Loaded};
+pub use leader::{Advance, Leader, Loaded, Upkeep};
 pub use log::{Budget, Page, ReadError};
 pub use log_status::LogStatus;
 pub use notifications::Notifications;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 use time::OffsetDateTime;
-use wire::{Epoch, Position, Reading, Tick, resume::Head};
+use wire::{Epoch, Position, Reading, Tick, TraceParent, resume::Head};
 
 use crate::{
     deadline::within,
     error::{Error, Result},
     pool::Database,
-    readings::Row,
+    readings::{TracedReading, TracedRow},
     session::Session,
     snapshot::Snapshot,
 };
@@ -33,8 +33,35 @@ pub struct TickReadings {
     pub tick: Tick,
     /// When it was committed.
     pub at: OffsetDateTime,
+    /// How many readings it holds, here or not.
+    pub rows: i64,
+    /// How many readings its epoch has up to its end; `None` in a tick of a release before.
+    pub total: Option<i64>,
     /// In id order.
     pub readings: Vec<Reading>,
+    /// The trace contexts of those that have one, each with the reading's index.
+    pub traces: Vec<(u32, TraceParent)>,
+}
+
+impl TickReadings {
+    /// Of a tick whose readings are to be pushed.
+    pub fn empty(epoch: Epoch, tick: Tick, at: OffsetDateTime) -> Self {
+        Self { epoch, tick, at, rows: 0, total: None, readings: Vec::new(), traces: Vec::new() }
+    }
+
+    /// Of a tick that holds these.
+    pub fn new(epoch: Epoch, tick: Tick, at: OffsetDateTime, readings: Vec<Reading>) -> Self {
+        let rows = i64::try_from(readings.len()).unwrap_or(i64::MAX);
+        Self { rows, readings, ..Self::empty(epoch, tick, at) }
+    }
+
+    pub(crate) fn push(&mut self, TracedReading { reading, traceparent }: TracedReading) {
+        if let Some(traceparent) = traceparent {
+            // a page has 5,000 readings at most
+            self.traces.push((self.readings.len() as u32, traceparent));
+        }
+        self.readings.push(reading);
+    }
 }
 
 /// The limits of a page: it ends with the reading that reaches one of them, so it may exceed the bytes by 1 MiB.
@@ -90,14 +117,22 @@ struct TickRow {
     snap: String,
     rows: i64,
     bytes: Option<i64>,
+    total: Option<i64>,
     at: OffsetDateTime,
+}
+
+impl TickRow {
+    fn readings(&self) -> TickReadings {
+        let empty = TickReadings::empty(Epoch(self.epoch), Tick(self.no), self.at);
+        TickReadings { rows: self.rows, total: self.total, ..empty }
+    }
 }
 
 #[derive(FromRow)]
 struct LogRow {
     xid: String,
     #[sqlx(flatten)]
-    row: Row,
+    row: TracedRow,
 }
 
 /// The most ticks that one page covers: 2,000 snapshots are about 100 kB.
@@ -130,7 +165,7 @@ pub(crate) async fn read_page(
     // the snapshot before the first tick of the page
     let base = if after.ends_tick() { after.tick } else { Tick(after.tick.0 - 1) };
     let query = sqlx::query_as(
-        "select no, epoch, snap::text, rows, bytes, at from rowcast.tick where no >= $1 and no <= $2 order by no limit $3",
+        "select no, epoch, snap::text, rows, bytes, total, at from rowcast.tick where no >= $1 and no <= $2 order by no limit $3",
     )
     .bind(base.0)
     .bind(upto.0)
@@ -183,8 +218,8 @@ async fn read_ticks(
         .map_err(|e| sqlx::Error::Decode(e.into()))?;
     let last = &ticks[ticks.len() - 1];
     let query = sqlx::query_as(
-        r#"select xid, id, sensor_id, value, "timestamp", metadata, created_at, updated_at
-             from rowcast.ticks_page($1::pg_snapshot, $2::pg_snapshot,
+        r#"select xid, id, sensor_id, value, "timestamp", metadata, created_at, updated_at, traceparent
+             from rowcast.log_page($1::pg_snapshot, $2::pg_snapshot,
                   (select floor_id from rowcast.epoch where epoch = $3), $4)"#,
     )
     .bind(&ticks[0].snap)
@@ -193,15 +228,7 @@ async fn read_ticks(
     .bind(budget.bytes());
     let rows: Vec<LogRow> = session.all(query).await?;
     let mut page = Page {
-        ticks: ticks[1..]
-            .iter()
-            .map(|tick| TickReadings {
-                epoch: Epoch(tick.epoch),
-                tick: Tick(tick.no),
-                at: tick.at,
-                readings: Vec::new(),
-            })
-            .collect(),
+        ticks: ticks[1..].iter().map(TickRow::readings).collect(),
         covered: Position::after_tick(Epoch(last.epoch), Tick(last.no)),
     };
     let mut bytes = 0;
@@ -210,11 +237,11 @@ async fn read_ticks(
         let xid = xid.parse().map_err(|_| sqlx::Error::Decode(format!("not an xid: {xid}").into()))?;
         // each snapshot shows all that the one before shows, so the first that shows the row is found by binary search
         let tick = snapshots[1..].partition_point(|snapshot| !snapshot.shows(xid));
-        let reading = Reading::from(row);
-        bytes += reading.metadata.len();
+        let traced = TracedReading::from(row);
+        bytes += traced.reading.metadata.len();
         let tick = &mut page.ticks[tick];
-        if tick.tick != after.tick || reading.id > after.id {
-            tick.readings.push(reading);
+        if tick.tick != after.tick || traced.reading.id > after.id {
+            tick.push(traced);
         }
     }
     page.ticks.retain(|tick| !tick.readings.is_empty());
@@ -231,21 +258,29 @@ async fn read_chunk(
     let (epoch, no) = (Epoch(tick.epoch), Tick(tick.no));
     let after_id = (after.tick == no && after.id > 0).then_some(after.id);
     let query = sqlx::query_as(
-        r#"select id, sensor_id, value, "timestamp", metadata, created_at, updated_at
-             from rowcast.tick_page($1, (select floor_id from rowcast.epoch where epoch = $2), $3, $4, $5)"#,
+        r#"select id, sensor_id, value, "timestamp", metadata, created_at, updated_at, traceparent
+             from rowcast.log_chunk($1, (select floor_id from rowcast.epoch where epoch = $2), $3, $4, $5)"#,
     )
     .bind(no.0)
     .bind(epoch.0)
     .bind(after_id)
     .bind(budget.rows)
     .bind(budget.bytes());
-    let rows: Vec<Row> = session.all(query).await?;
-    let readings: Vec<Reading> = rows.into_iter().map(Reading::from).collect();
-    let covered = match readings.last() {
-        Some(last) if budget.is_full(&readings) => Position::new(epoch, no, last.id),
+    let rows: Vec<TracedRow> = session.all(query).await?;
+    let mut part = tick.readings();
+    rows.into_iter().for_each(|row| part.push(row.into()));
+    let covered = match part.readings.last() {
+        Some(last) if budget.is_full(&part.readings) => Position::new(epoch, no, last.id),
         _ => Position::after_tick(epoch, no),
     };
-    Ok(Page { ticks: vec![TickReadings { epoch, tick: no, at: tick.at, readings }], covered })
+    Ok(Page { ticks: vec![part], covered })
+}
+
+/// How many readings an epoch has up to a tick of it.
+pub(crate) async fn total(session: &mut Session, epoch: Epoch, tick: Tick) -> Result<Option<i64>> {
+    let query = sqlx::query_as("select total from rowcast.tick where no = $1 and epoch = $2");
+    let row: Option<(Option<i64>,)> = session.optional(query.bind(tick.0).bind(epoch.0)).await?;
+    Ok(row.and_then(|(total,)| total))
 }
 
 /// The identity that the keys in Redis are named after.
@@ -267,6 +302,13 @@ impl Database {
         let mut pooled = self.acquire().await?;
         let read = within(pooled.limit(), head(pooled.session())).await?;
         pooled.finish(read).await?.ok_or(Error(sqlx::Error::RowNotFound))
+    }
+
+    /// How many readings the epoch has up to a tick of it; `None` after a tick of a release before.
+    pub async fn total(&self, epoch: Epoch, tick: Tick) -> Result<Option<i64>> {
+        let mut pooled = self.acquire().await?;
+        let read = within(pooled.limit(), total(pooled.session(), epoch, tick)).await?;
+        pooled.finish(read).await
     }
 
     /// The readings in (after, end of `upto`], at most about `limit` of them and [`PAGE_BYTES`] of metadata.

@@ -3,7 +3,7 @@
 use sqlx::{FromRow, Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use wire::Reading;
+use wire::{Reading, TraceParent};
 
 use crate::{
     connect::Options,
@@ -54,6 +54,12 @@ pub(crate) struct MaybeRow {
     updated_at: Option<OffsetDateTime>,
 }
 
+/// A reading of the log, with the trace context that it was stored with.
+pub(crate) struct TracedReading {
+    pub(crate) reading: Reading,
+    pub(crate) traceparent: Option<TraceParent>,
+}
+
 impl MaybeRow {
     pub(crate) fn reading(self) -> Option<Reading> {
         Some(Reading {
@@ -65,6 +71,27 @@ impl MaybeRow {
             created_at: self.created_at?,
             updated_at: self.updated_at?,
         })
+    }
+}
+
+/// A row of the log.
+#[derive(FromRow)]
+pub(crate) struct TracedRow {
+    #[sqlx(flatten)]
+    row: Row,
+    traceparent: Option<String>,
+}
+
+impl TracedReading {
+    /// A stored context that is not valid belongs to no trace.
+    pub(crate) fn new(reading: Reading, stored: Option<String>) -> Self {
+        Self { reading, traceparent: stored.and_then(|stored| stored.parse().ok()) }
+    }
+}
+
+impl From<TracedRow> for TracedReading {
+    fn from(TracedRow { row, traceparent }: TracedRow) -> Self {
+        Self::new(row.into(), traceparent)
     }
 }
 

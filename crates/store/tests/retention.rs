@@ -28,7 +28,7 @@ async fn retention_deletes_what_no_tick_needs_and_moves_the_horizon() {
     let old = tick(&mut leader).await;
     psql("insert into sensor_readings (sensor_id, value) values ('new', 1)");
     tick(&mut leader).await;
-    let done = leader.maintain(Some(2 * DAY), DAY, 4).await.unwrap();
+    let done = leader.maintain(Some(2 * DAY), DAY, 4).await.unwrap().actions;
     assert_eq!(done.iter().filter(|what| what.starts_with("made partition")).count(), done.len(), "{done:?}");
     assert_eq!(
         psql("select count(*) from sensor_readings"),
@@ -41,8 +41,8 @@ async fn retention_deletes_what_no_tick_needs_and_moves_the_horizon() {
     let first_past = tick(&mut leader).await;
     psql("insert into sensor_readings (sensor_id, value) values ('new', 3)");
     tick(&mut leader).await;
-    assert_eq!(leader.maintain(Some(2 * DAY), DAY, 4).await.unwrap(), ["deleted readings 1"]);
-    assert_eq!(leader.maintain(Some(2 * DAY), DAY, 4).await.unwrap(), [""; 0]);
+    assert_eq!(leader.maintain(Some(2 * DAY), DAY, 4).await.unwrap().actions, ["deleted readings 1"]);
+    assert_eq!(leader.maintain(Some(2 * DAY), DAY, 4).await.unwrap().actions, [""; 0]);
     assert_eq!(psql("select string_agg(sensor_id, ' ') from sensor_readings"), "new new new");
 
     let database = Database::new(&options, 2);

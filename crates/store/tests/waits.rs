@@ -132,7 +132,7 @@ async fn a_statement_that_a_leader_abandons_has_no_effect_later() {
     sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
     wait_for("the end of the statement", Duration::from_secs(10), async || {
         let query =
-            "select count(*) from pg_stat_activity where state = 'active' and query like '%rowcast.advance%'
+            "select count(*) from pg_stat_activity where state = 'active' and query like '%rowcast.take_tick%'
                         and pid <> pg_backend_pid() and datname = current_database()";
         let active = db.psql(query);
         if active == "0" { Ok(()) } else { Err(active) }

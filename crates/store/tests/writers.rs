@@ -202,7 +202,7 @@ async fn a_generated_column_does_not_prevent_new_partitions() {
         .sql("insert into sensor_readings (sensor_id, value, created_at) values ('ahead', 4, now() + interval '4 days')")
         .await;
     assert_eq!(fixture.tick(ALL).await, ["ahead"]);
-    let done = fixture.leader.maintain(None, Duration::from_secs(3_600), 5).await.unwrap();
+    let done = fixture.leader.maintain(None, Duration::from_secs(3_600), 5).await.unwrap().actions;
     assert!(done.iter().any(|what| what.starts_with("made partition")), "{done:?}");
     assert_eq!(db.psql("select count(*) from rowcast.readings_default"), "0");
     assert_eq!(db.psql("select doubled from sensor_readings"), "8");
@@ -228,7 +228,7 @@ async fn retention_drops_partitions_of_an_older_cluster() {
     fixture.sql("update rowcast.epoch set system_identifier = 5").await;
     assert!(fixture.leader.begin_epoch(false).await.unwrap());
     let day = Duration::from_secs(24 * 3_600);
-    let done = fixture.leader.maintain(Some(2 * day), day, 1).await.unwrap();
+    let done = fixture.leader.maintain(Some(2 * day), day, 1).await.unwrap().actions;
     for expected in ["dropped partition readings_of_older", "deleted readings 1"] {
         assert!(done.contains(&expected.to_owned()), "no {expected} in {done:?}");
     }

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Condition, Fault, Life, Outage};
+use chassis::{Clock, Condition, Fault, Life, Outage};
+use parking_lot::Mutex;
 use store::log::PAGE_BYTES;
 use tokio::{
     sync::Notify,
@@ -18,12 +19,14 @@ use tokio::{
 
 use self::{lost::Lost, runner::Runner};
 use crate::{
+    counts::Counts,
     hostname::hostname,
     leadership::Leadership,
     metrics::Metrics,
     planner::{Event, Planner, Step},
     standby::Warm,
 };
+use wire::Position;
 
 /// The longest wait before the next try to connect.
 const RETRY_MAX: Duration = Duration::from_secs(1);
@@ -44,6 +47,8 @@ pub(crate) struct Forwarder {
     stream: bus::Options,
     wake: Arc<Notify>,
     metrics: Metrics,
+    counts: Mutex<Counts>,
+    clock: Clock,
     /// Fails while it leads and cannot forward.
     condition: Condition,
     /// The signature of its ticks.
@@ -59,14 +64,15 @@ impl Forwarder {
         database: store::Options,
         stream: bus::Options,
         wake: Arc<Notify>,
-        metrics: Metrics,
+        (metrics, clock): (Metrics, Clock),
         condition: Condition,
         admin_port: u16,
     ) -> Self {
         let process = format!("{}-{}", hostname(), std::process::id());
         let known_as = format!("{}:{admin_port}", hostname());
         let page_bytes = AtomicUsize::new(PAGE_BYTES);
-        Self { database, stream, wake, metrics, condition, process, known_as, page_bytes }
+        let counts = Mutex::new(Counts::new(metrics.clone()));
+        Self { database, stream, wake, metrics, counts, clock, condition, process, known_as, page_bytes }
     }
 
     /// Forwards while leadership is held, through every loss of a connection. No step begins after its end. One that
@@ -79,12 +85,18 @@ impl Forwarder {
     ) {
         let leadership = Arc::new(leadership);
         let mut term = Box::pin(forwarder.clone().term(leadership.clone(), warm));
-        tokio::select! {
+        forwarder.metrics.leading.set(1);
+        let ended = tokio::select! {
             biased;
-            () = leadership.lost() => {}
-            () = &mut term => return,
-        }
+            () = leadership.lost() => false,
+            () = &mut term => true,
+        };
         drop(leadership);
+        forwarder.metrics.leading.set(0);
+        forwarder.counts.lock().forget_heads();
+        if ended {
+            return;
+        }
         if life.is_stopping() {
             let _ = timeout(LAST_STEP, term).await;
             return;
@@ -142,6 +154,11 @@ impl Forwarder {
             entries: Vec::new(),
             readings: 0,
             oldest: None,
+            ticked_at: 0,
+            counted: <(Position, Option<i64>)>::default(),
+            looked_at: 0,
+            counts: &self.counts,
+            clock: &self.clock,
             announced_at: None,
             tick_began: Instant::now(),
         };
@@ -150,7 +167,7 @@ impl Forwarder {
         let mut event = Event::Connected;
         while leadership.holds() {
             let step = planner.next(event);
-            self.metrics.set_backlog(planner.backlog());
+            self.metrics.backlog_ticks.set(planner.backlog());
             tracing::trace!(?step, "step");
             // reading the log's and the stream's end does not show that the stream accepts writes
             let is_work = matches!(step, Step::Append { .. } | Step::Wait(_));

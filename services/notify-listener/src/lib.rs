@@ -6,6 +6,7 @@
 
 mod chunk;
 pub mod config;
+mod counts;
 mod forwarder;
 mod hostname;
 pub mod lag;
@@ -22,7 +23,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use chassis::{Fault, Life, Pace, Service};
+use chassis::{Clock, Fault, Life, Pace, Service};
 use store::Database;
 use tokio::sync::Notify;
 
@@ -47,11 +48,14 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let schema = service.readiness.condition("schema");
     let life = service.life.clone();
 
+    let clock = Clock::register(&service.registry)?;
     let reader = Database::new(&database, 1);
     tokio::select! {
         () = schema.until_held(async || check_schema(&reader).await, SCHEMA_PACE) => {}
         () = life.stopping() => return Ok(()),
     }
+    let read_clock = reader.clone();
+    life.spawn("clock", clock.clone().follow(life.clone(), async move || read_clock.now_micros().await));
     life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
 
     let wake = Arc::new(Notify::new());
@@ -60,6 +64,8 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let report = upkeep::Report {
         condition: service.readiness.condition("upkeep"),
         failures: metrics.upkeep_failures.clone(),
+        succeeded_at: metrics.upkeep_success.clone(),
+        partitions_ahead: metrics.partitions_ahead.clone(),
     };
     let upkeep = upkeep::keep(database.clone(), config.retention, report, life.clone());
     life.spawn("upkeep", upkeep);
@@ -77,7 +83,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         }
     };
     let forwarder =
-        Arc::new(Forwarder::new(database, stream, wake, metrics, forwarding, service.admin.addr.port()));
+        Arc::new(Forwarder::new(database, stream, wake, (metrics, clock), forwarding, service.admin.addr.port()));
     // a task of its own: what this function awaits would wake one thread and run on another
     life.spawn("forwarder", forward(candidacy, forwarder, life.clone()));
     life.stopping().await;

@@ -112,7 +112,7 @@ impl Standby {
         };
         let began = Instant::now();
         let log = warm.leader.log_status().await?;
-        let end = warm.appender.end(log.epoch).await?;
+        let end = warm.appender.end(log.epoch).await?.map(|end| end.id);
         let beats = warm.appender.beats(log.epoch).await?;
         // only now: a check that was cancelled leaves no connection with half an answer in it
         self.warm = Some(warm);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chassis::{Condition, Fault, Life, Outage};
-use instruments::IntCounter;
-use store::Leader;
+use instruments::{IntCounter, IntGauge};
+use store::{Leader, Upkeep};
+use time::OffsetDateTime;
 
 use crate::config::Retention;
 
@@ -26,6 +27,10 @@ pub(crate) struct Report {
     pub(crate) condition: Condition,
     /// How often it failed.
     pub(crate) failures: IntCounter,
+    /// When it last succeeded, in seconds since 1970.
+    pub(crate) succeeded_at: IntGauge,
+    /// For how many days after this one there is a partition.
+    pub(crate) partitions_ahead: IntGauge,
 }
 
 /// Runs now and from time to time, until the process stops. Another replica would fail too, so a failure leaves this one
@@ -39,7 +44,9 @@ pub(crate) async fn keep(options: store::Options, retention: Retention, report: 
             Ok(done) => {
                 outage.ends();
                 report.condition.hold();
-                done.iter().for_each(|what| tracing::info!(what, "upkeep"));
+                report.succeeded_at.set(OffsetDateTime::now_utc().unix_timestamp());
+                report.partitions_ahead.set(done.days_ahead);
+                done.actions.iter().for_each(|what| tracing::info!(what, "upkeep"));
                 EVERY
             }
             Err(error) => {
@@ -54,7 +61,7 @@ pub(crate) async fn keep(options: store::Options, retention: Retention, report: 
     }
 }
 
-async fn once(options: &store::Options, retention: Retention) -> store::Result<Vec<String>> {
+async fn once(options: &store::Options, retention: Retention) -> store::Result<Upkeep> {
     let mut leader = Leader::connect(options, "upkeep").await?;
     leader.maintain(retention.readings, retention.replay, DAYS_AHEAD).await
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bus::{EntryId, NewEntry};
 use notify_listener::planner::{Event, POLL, Planner, Step};
 use proptest::prelude::*;
-use wire::{Epoch, Position, Tick};
+use wire::{Epoch, Position, Provenance, Tick};
 
 const EPOCH: Epoch = Epoch(1);
 /// Small, so that schedules meet ticks larger than a page.
@@ -107,6 +107,7 @@ fn entries(log: &[(Tick, i64)]) -> Vec<NewEntry> {
             NewEntry {
                 id: EntryId::at(end),
                 predecessor: std::mem::replace(&mut predecessor, end),
+                provenance: Provenance::default(),
                 readings: Vec::new(),
             }
         })

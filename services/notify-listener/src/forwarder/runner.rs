@@ -5,8 +5,10 @@ use std::{
     time::Duration,
 };
 
-use bus::{Append, Appender, EntryId, NewEntry};
+use bus::{Append, Appender, End, EntryId, NewEntry};
+use chassis::Clock;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use store::{
     Advance, Budget, Leader, ReadError,
     log::{PAGE_BYTES, TickReadings},
@@ -20,9 +22,10 @@ use wire::{Epoch, Position, Tick};
 
 use super::lost::Lost;
 use crate::{
-    chunk::entries,
+    chunk::{Before, committed_at, entries, micros},
+    counts::Counts,
     leadership::Leadership,
-    metrics::Metrics,
+    metrics::{Metrics, Stage},
     planner::{Event, Step, rest_after},
 };
 
@@ -63,6 +66,14 @@ pub(super) struct Runner<'a> {
     pub(super) readings: usize,
     /// When the oldest reading was inserted of those about to be appended.
     pub(super) oldest: Option<OffsetDateTime>,
+    /// When the last of their ticks was committed, in microseconds since 1970.
+    pub(super) ticked_at: i64,
+    /// How many readings the epoch has up to the last entry that is known, and where that ends.
+    pub(super) counted: (Position, Option<i64>),
+    /// When the table was last seen to have nothing new, in microseconds since 1970.
+    pub(super) looked_at: i64,
+    pub(super) counts: &'a Mutex<Counts>,
+    pub(super) clock: &'a Clock,
     /// When gateways last saw that this leader is active.
     pub(super) announced_at: Option<Instant>,
     /// When the last tick was begun.
@@ -81,7 +92,7 @@ impl Runner<'_> {
                 within(leadership, DATABASE_WITHIN, self.advance(epoch, prev)).await
             }
             Step::Append { epoch, expected, predecessor } => self.append(epoch, expected, predecessor).await,
-            Step::Verify { epoch } => Ok(Event::End(self.end(epoch).await?)),
+            Step::Verify { epoch } => Ok(Event::End(self.end(epoch).await?.map(|end| end.id))),
             Step::DisableNotify => {
                 within(leadership, DATABASE_WITHIN, async { Ok(self.leader.disable_notify().await?) })
                     .await?;
@@ -110,7 +121,7 @@ impl Runner<'_> {
         self.page_bytes.store(bytes.clamp(PAGE_BYTES_MIN, PAGE_BYTES), Ordering::Relaxed);
     }
 
-    async fn end(&mut self, epoch: Epoch) -> Result<Option<EntryId>, Lost> {
+    async fn end(&mut self, epoch: Epoch) -> Result<Option<End>, Lost> {
         within(self.leadership, STREAM_WITHIN, async { Ok(self.appender.end(epoch).await?) }).await
     }
 
@@ -134,48 +145,67 @@ impl Runner<'_> {
         }
         self.appender.sign(before, self.known_as).await?;
         self.epoch = Some(before);
+        let stream = end.map_or((loaded.window_start, loaded.window_total), |end| (end.id.tick, end.count));
+        self.counts.lock().loaded(before, (loaded.head.last_tick, loaded.total), stream);
+        self.counted = end.map(|end| (end.id.position(before), end.count)).unwrap_or_default();
         Ok(Event::Loaded {
             epoch: loaded.head.epoch,
             head: loaded.head.last_tick,
             window_start: loaded.window_start,
-            end,
+            end: end.map(|end| end.id),
         })
     }
 
     async fn read(&mut self, after: Position, upto: Tick) -> Result<Event, Lost> {
         match self.leader.read(after, upto, self.budget()).await {
-            Ok(page) => Ok(Event::Page { last: self.cut(&page.ticks), covered: page.covered }),
+            Ok(page) => {
+                let (at, count) = self.counted;
+                let count = count.filter(|_| at == after);
+                let before = Before { position: after, count, looked_at: 0 };
+                Ok(Event::Page { last: self.cut(&page.ticks, before), covered: page.covered })
+            }
             Err(ReadError::Forgotten(_)) => Ok(Event::Forgotten),
             Err(ReadError::Database(error)) => Err(error.into()),
         }
     }
 
     async fn advance(&mut self, epoch: Epoch, prev: Tick) -> Result<Event, Lost> {
-        match self.leader.advance(epoch, prev, self.budget()).await? {
+        let (looked_at, began) = (self.looked_at, self.clock.now_micros());
+        let step = self.leader.advance(epoch, prev, self.budget()).await?;
+        self.looked_at = began;
+        match step {
             Advance::Nothing { open_transactions } => Ok(Event::Nothing { open: open_transactions > 0 }),
             Advance::Conflict => self.fenced(),
-            Advance::Made { rows, first } => {
-                self.metrics.ticks.inc();
+            Advance::Made { first } => {
                 self.metrics.last_tick.set(first.at.unix_timestamp());
-                self.metrics.backlog_readings.set(rows);
+                self.counts.lock().ticked((first.tick, first.total), first.rows);
                 let tick = first.tick;
-                let whole = rows <= i64::try_from(first.readings.len()).unwrap_or(i64::MAX);
+                let whole = first.rows <= i64::try_from(first.readings.len()).unwrap_or(i64::MAX);
                 let covered = match first.readings.last() {
                     Some(last) if !whole => Position::new(epoch, tick, last.id),
                     _ => Position::after_tick(epoch, tick),
                 };
-                Ok(Event::Made { tick, last: self.cut(&[first]), covered })
+                let position = Position::after_tick(epoch, prev);
+                let before = Before { position, count: None, looked_at };
+                Ok(Event::Made { tick, last: self.cut(&[first], before), covered })
             }
         }
     }
 
     /// Cuts readings into the entries of the next append; the last one's id.
-    fn cut(&mut self, ticks: &[TickReadings]) -> Option<EntryId> {
+    fn cut(&mut self, ticks: &[TickReadings], before: Before) -> Option<EntryId> {
+        for tick in ticks {
+            let age = micros(tick.at) - committed_at(tick, before);
+            self.metrics.stage(Stage::CommitToTick, age, tick.readings.len());
+        }
         let readings = ticks.iter().flat_map(|tick| &tick.readings);
         self.readings = readings.clone().count();
         self.oldest = readings.map(|reading| reading.created_at).min();
-        self.entries = entries(ticks);
-        self.entries.last().map(|last| last.id)
+        self.ticked_at = ticks.last().map_or(0, |tick| micros(tick.at));
+        self.entries = entries(ticks, before);
+        let last = self.entries.last()?;
+        self.counted = (last.id.position(ticks.last()?.epoch), last.provenance.count);
+        Some(last.id)
     }
 
     async fn append(
@@ -188,17 +218,24 @@ impl Runner<'_> {
         if let Some(first) = entries.first_mut() {
             first.predecessor = predecessor;
         }
+        let appended_at = self.clock.now_micros();
+        entries.iter_mut().for_each(|entry| entry.provenance.appended_at = appended_at);
+        let end = entries.last().map(|last| End { id: last.id, count: last.provenance.count });
         let append = async { Ok(self.appender.append(epoch, expected, &entries).await?) };
         let append = within(self.leadership, STREAM_WITHIN, append).await;
         self.learn(matches!(append, Err(Lost::Silent(_))));
-        self.appended(append?)
+        self.appended(append?, end, appended_at)
     }
 
-    fn appended(&mut self, append: Append) -> Result<Event, Lost> {
+    fn appended(&mut self, append: Append, end: Option<End>, at: i64) -> Result<Event, Lost> {
         match append {
             Append::Appended => {
                 self.announced_at = Some(Instant::now());
-                self.metrics.count_appended(std::mem::take(&mut self.readings));
+                let readings = std::mem::take(&mut self.readings);
+                if let Some(end) = end {
+                    self.counts.lock().appended(end, i64::try_from(readings).unwrap_or(i64::MAX));
+                }
+                self.metrics.stage(Stage::TickToStream, at - self.ticked_at, readings);
                 if let Some(oldest) = self.oldest.take() {
                     self.metrics.lag.observe((OffsetDateTime::now_utc() - oldest).as_seconds_f64().max(0.0));
                 }

@@ -11,7 +11,8 @@ const SOON: Duration = Duration::from_secs(20);
 fn forwarder(database: &TestDatabase, redis: &Redis, condition: Condition) -> Arc<Forwarder> {
     let stream = bus::Options::at(&redis.url(), "test").unwrap();
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    Arc::new(Forwarder::new(database.options(), stream, Arc::default(), metrics, condition, 9090))
+    let clock = Clock::register(&Registry::new()).unwrap();
+    Arc::new(Forwarder::new(database.options(), stream, Arc::default(), (metrics, clock), condition, 9090))
 }
 
 #[tokio::test]
