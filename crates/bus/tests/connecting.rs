@@ -18,13 +18,12 @@ fn at(tick: i64) -> Position {
 async fn append(options: &Options, tick: i64) -> bus::Result<Append> {
     let mut readings = EntryBuilder::new(0);
     readings.push(tick, "s", |out| out.extend_from_slice(b"{}"));
-    let entry =
-        NewEntry {
-            id: EntryId::at(at(tick)),
-            predecessor: at(tick - 1),
-            provenance: Provenance::default(),
-            readings: readings.finish(),
-        };
+    let entry = NewEntry {
+        id: EntryId::at(at(tick)),
+        predecessor: at(tick - 1),
+        provenance: Provenance::default(),
+        readings: readings.finish(),
+    };
     let expected = (tick > 1).then(|| EntryId::at(at(tick - 1)));
     let mut appender = Appender::connect(options).await?;
     if appender.end(EPOCH).await?.map(|end| end.id) == Some(entry.id) {

@@ -1,5 +1,6 @@
 //! All of Rowcast as real processes, with connections that can be cut, writers, clients and an exact ledger.
 
+pub mod audit;
 pub mod client;
 pub mod driver;
 pub mod fault;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use tokio::time::Instant;
 
 use crate::{
+    audit,
     client::Client,
     fault::Fault,
     stack::{DATABASE, Stack},
@@ -61,6 +62,7 @@ impl Trial {
         let written = traffic.stop().await;
         let committed: BTreeSet<i64> =
             stack.psql("select id from sensor_readings").lines().filter_map(|id| id.parse().ok()).collect();
+        audit::check(&stack, committed.len()).await;
         written.check(&committed).await
     }
 }

@@ -249,12 +249,7 @@ impl Leader {
     }
 
     /// Creates partitions in advance and deletes readings past their retention.
-    pub async fn maintain(
-        &mut self,
-        keep: Option<Duration>,
-        replay: Duration,
-        ahead: i32,
-    ) -> Result<Upkeep> {
+    pub async fn maintain(&mut self, keep: Option<Duration>, replay: Duration, ahead: i32) -> Result<Upkeep> {
         let query = sqlx::query_as("select action, object from rowcast.maintain($1, $2, $3)")
             .bind(keep.map(interval))
             .bind(interval(replay))

@@ -76,7 +76,8 @@ impl<'a> Cut<'a> {
         self.count = self.count.map(|count| count + entry.rows() as i64);
         let first = self.closed;
         self.closed += entry.rows();
-        let own = self.tick.traces.iter().filter(|(index, _)| (first..self.closed).contains(&(*index as usize)));
+        let own =
+            self.tick.traces.iter().filter(|(index, _)| (first..self.closed).contains(&(*index as usize)));
         let provenance = Provenance {
             count: self.count,
             committed_at: self.committed_at,
@@ -142,7 +143,8 @@ mod tests {
         let mut traced = tick(1_500, 1_500);
         traced.traces = vec![(3, TRACE.parse().unwrap()), (1_200, TRACE.parse().unwrap())];
         let cut = entries(&[traced], Before::default());
-        let indexes = |entry: &NewEntry| entry.provenance.traces.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+        let indexes =
+            |entry: &NewEntry| entry.provenance.traces.iter().map(|(at, _)| *at).collect::<Vec<_>>();
         assert_eq!(cut.iter().map(indexes).collect::<Vec<_>>(), [vec![3], vec![200]]);
     }
 

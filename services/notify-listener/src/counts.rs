@@ -32,7 +32,8 @@ impl Counts {
         }
         self.metrics.ticked_readings.inc_by(u64::try_from(total - self.ticked).unwrap_or(0));
         // a release that does not count may have led meanwhile: then the count has begun again
-        (self.ticked, self.appended) = (total, self.appended.min(total));
+        self.ticked = total;
+        self.appended = self.appended.max(stream.1.unwrap_or_default()).min(total);
         self.set_log(log);
         self.set_stream(stream);
     }
@@ -96,7 +97,8 @@ mod tests {
     #[track_caller]
     fn check(counts: &Counts, ticked: u64, appended: u64, repeated: u64, backlog: i64) {
         let Metrics { ticked_readings, readings, repeated_readings, backlog_readings, .. } = &counts.metrics;
-        let counted = (ticked_readings.get(), readings.get(), repeated_readings.get(), backlog_readings.get());
+        let counted =
+            (ticked_readings.get(), readings.get(), repeated_readings.get(), backlog_readings.get());
         assert_eq!(counted, (ticked, appended, repeated, backlog));
     }
 

@@ -82,8 +82,14 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
             stand(&config.lease, &service, standby).await?
         }
     };
-    let forwarder =
-        Arc::new(Forwarder::new(database, stream, wake, (metrics, clock), forwarding, service.admin.addr.port()));
+    let forwarder = Arc::new(Forwarder::new(
+        database,
+        stream,
+        wake,
+        (metrics, clock),
+        forwarding,
+        service.admin.addr.port(),
+    ));
     // a task of its own: what this function awaits would wake one thread and run on another
     life.spawn("forwarder", forward(candidacy, forwarder, life.clone()));
     life.stopping().await;

@@ -46,8 +46,7 @@ fn reading(id: i64, sensor: &str) -> Reading {
 fn batch(tick: i64, rows: i64, sensor: impl Fn(i64) -> String) -> Arc<Batch> {
     let first = tick * 1_000;
     let readings = (first..first + rows).map(|id| reading(id, &sensor(id))).collect();
-    let readings =
-        TickReadings { epoch: Epoch(1), tick: Tick(tick), at: datetime!(2026-11-23 08:00 UTC), readings };
+    let readings = TickReadings::new(Epoch(1), Tick(tick), datetime!(2026-11-23 08:00 UTC), readings);
     Arc::new(Batch::from_log(at(tick - 1, first - 1), &readings).unwrap())
 }
 

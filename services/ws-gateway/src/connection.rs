@@ -1,6 +1,7 @@
 //! One connection, whatever carries it: reads from the peer, writes the session's outbox, and applies the session's
 //! effects.
 
+mod behind;
 mod clock;
 pub(crate) mod event_socket;
 pub(crate) mod event_stream;
@@ -12,9 +13,10 @@ pub(crate) mod web_socket;
 use std::{io, time::Duration};
 
 use tokio::time::{Instant, timeout};
-use wire::{Close, Position, Subscribe};
+use wire::{Close, Position, Resume, Subscribe};
 
 use self::{
+    behind::Behind,
     clock::{Clock, HEARTBEAT},
     peer::{Peer, PeerEvent},
     questions::{Answer, Questions, page, resolve, since, snapshot},
@@ -26,7 +28,7 @@ use crate::{
     fanout::{hub::FeedState, mailbox::Leave},
     gateway::App,
     jitter::spread,
-    metrics::Ended,
+    metrics::{Ended, Reason},
     outbox::Outbox,
     session::{Session, effect::Effect},
 };
@@ -62,6 +64,7 @@ pub(crate) struct Connection<P> {
     outbox: Outbox,
     questions: Questions,
     clock: Clock,
+    behind: Behind,
     /// Whether the first effects ended it already.
     begun: Result<(), End>,
 }
@@ -83,7 +86,9 @@ impl<P: Peer> Connection<P> {
             Session::begin(protocol, number, app.limits.clone(), query, (head, now), &mut outbox);
         let clock = Clock::start(&app.timers, number);
         let questions = Questions::default();
-        let mut connection = Self { app, peer, permit, session, outbox, questions, clock, begun: Ok(()) };
+        let behind = Behind::new(app.metrics.behind_sessions.clone());
+        let mut connection =
+            Self { app, peer, permit, session, outbox, questions, clock, behind, begun: Ok(()) };
         connection.begun = connection.apply(effects);
         connection
     }
@@ -139,6 +144,7 @@ impl<P: Peer> Connection<P> {
 
     fn on_exchange(&mut self, event: io::Result<PeerEvent>) -> Result<(), End> {
         let now = Instant::now();
+        self.count_written();
         // while output waits, a peer is alive only if it takes some of it
         if matches!(event, Ok(PeerEvent::Wrote)) || self.outbox.is_empty() {
             self.clock.alive_at = now;
@@ -155,6 +161,16 @@ impl<P: Peer> Connection<P> {
             Ok(PeerEvent::Fault(close)) => Err(close.into()),
             Ok(PeerEvent::Closed(code)) => Err(End::Closed(code)),
             Err(error) => Err(End::Lost(error)),
+        }
+    }
+
+    /// Counts the events that the peer has taken whole.
+    fn count_written(&mut self) {
+        let Some(first) = self.outbox.next_written() else { return };
+        let now = self.app.shared_clock.now_micros();
+        self.app.metrics.count_written(first, now);
+        while let Some(events) = self.outbox.next_written() {
+            self.app.metrics.count_written(events, now);
         }
     }
 
@@ -183,6 +199,9 @@ impl<P: Peer> Connection<P> {
 
     fn on_answer(&mut self, answer: Answer) -> Result<(), End> {
         let (now, out) = (Instant::now(), &mut self.outbox);
+        if let Answer::Resolve(_, Resume::Gap(gap)) = &answer {
+            self.app.metrics.gaps_told.of(Reason(gap.reason)).inc();
+        }
         let effects = match answer {
             Answer::Resolve(sub, resume) => self.session.on_resolve(sub, resume, out),
             Answer::Since(sub, start) => self.session.on_since(sub, start, out),
@@ -236,6 +255,7 @@ impl<P: Peer> Connection<P> {
             let effects = self.session.on_moment(now, &mut self.outbox);
             self.apply(effects)?;
         }
+        self.behind.set(self.session.is_behind());
         Ok(())
     }
 
@@ -284,7 +304,9 @@ impl<P: Peer> Connection<P> {
         let closed = async {
             let mut events = 0;
             while (P::ANSWERS_CLOSE || !self.outbox.is_empty()) && events < EVENTS_WHILE_CLOSING {
-                match self.peer.exchange(&mut self.outbox, true).await? {
+                let event = self.peer.exchange(&mut self.outbox, true).await?;
+                self.count_written();
+                match event {
                     PeerEvent::Closed(_) => break,
                     PeerEvent::Wrote => {}
                     PeerEvent::Control | PeerEvent::Text(_) | PeerEvent::Fault(_) => events += 1,

@@ -1,5 +1,6 @@
 //! From the stream to the sessions that want a reading: the live feed, its recent past, and replay from the log.
 
+mod audit;
 pub mod batch;
 pub(crate) mod feed;
 pub mod hub;

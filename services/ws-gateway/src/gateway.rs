@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use chassis::{Life, Prefix, Problem};
+use chassis::{Clock, Life, Prefix, Problem};
 use http::StatusCode;
 use wire::{Position, frame::Limits};
 
@@ -31,6 +31,8 @@ pub(crate) struct Gateway {
     pub(crate) history: HistoryReader,
     pub(crate) roster: Roster,
     pub(crate) life: Life,
+    /// The time by the clock of Postgres.
+    pub(crate) shared_clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) limits: Arc<Limits>,
     pub(crate) timers: Timers,

@@ -56,6 +56,12 @@ impl HistoryReader {
         Self { inner: Arc::new(inner) }
     }
 
+    /// The permits in use, and how many there are.
+    pub(crate) fn permits(&self) -> (usize, usize) {
+        let limit = READERS as usize;
+        (limit - self.inner.reading.available_permits().min(limit), limit)
+    }
+
     /// Waits for a permit, if not too many wait already, and for a bounded time.
     pub(crate) async fn permit(&self) -> Result<ReadPermit<'_>, Problem> {
         let busy = || {

@@ -19,12 +19,13 @@ mod jitter;
 mod metrics;
 pub mod outbox;
 mod routes;
+mod saturation;
 pub mod session;
 mod websocket;
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{Fault, HttpMetrics, Pace, Service};
+use chassis::{Clock, Fault, HttpMetrics, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
@@ -57,6 +58,9 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let condition = |name| service.readiness.condition(name);
     let (schema, feed, room) = (condition("schema"), condition("feed"), condition("room"));
     let life = service.life.clone();
+    let clock = Clock::register(&service.registry)?;
+    let reader = database.clone();
+    life.spawn("clock", clock.clone().follow(life.clone(), async move || reader.now_micros().await));
     let limits = &config.limits;
     let connections = (limits.connections, limits.connections_per_address);
     let roster = Roster::new(connections, hub.clone(), room, metrics.sessions.clone());
@@ -70,6 +74,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         history,
         roster: roster.clone(),
         life: life.clone(),
+        shared_clock: clock.clone(),
         metrics: metrics.clone(),
         limits: Arc::new(limits.of_connection()),
         timers: config.timers(),
@@ -78,6 +83,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         documents: Documents::default(),
     });
     let origins = config.origins().map_err(anyhow::Error::msg)?;
+    life.spawn("saturation", saturation::measure(gateway.clone()));
     let router = routes::router(gateway, &config.gateway, origins)?;
     let http = HttpMetrics::register(&service.registry)?;
     chassis::serve(&life, listener, &config.http, router, &http);
@@ -90,7 +96,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let reader = database.clone();
     life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
     let tell_all = Box::new(move || roster.all().iter().for_each(|mailbox| mailbox.nudge()));
-    Feed::new(config.redis.options()?, database, (hub, tell_all), feed, metrics).follow(life).await;
+    Feed::new(config.redis.options()?, database, (hub, tell_all), feed, (metrics, clock)).follow(life).await;
     Ok(())
 }
 

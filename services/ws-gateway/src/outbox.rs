@@ -11,7 +11,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::budget::Budget;
+use crate::{budget::Budget, fanout::batch::Times};
 
 /// Slices in one write: far below IOV_MAX (1,024), far above what a burst needs.
 const SLICES: usize = 128;
@@ -30,6 +30,9 @@ const STEP_BYTES: usize = 64 << 10;
 
 /// Small slices of a batch that must wait are joined into buffers of about this size.
 const JOINED_BYTES: usize = 16 << 10;
+
+/// Events that begin within so many bytes are noted together, with the times of the first.
+const EVENTS_NOTE_BYTES: u64 = 4 << 10;
 
 /// A waiting slice keeps its whole batch in memory. Below this share of the batch it is copied instead.
 const COPIED_SHARE: usize = 4;
@@ -51,6 +54,11 @@ impl Backlog {
     /// What else they may make the gateway hold.
     pub(crate) fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// How many may wait.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Bytes that wait, without outboxes of less than 64 KiB.
@@ -128,11 +136,27 @@ impl Slice {
     }
 }
 
+/// Events whose bytes wait in the outbox, or have just left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Events {
+    /// Where the bytes of the first begin, counted from the connection's first byte.
+    start: u64,
+    /// Where the bytes of the last end.
+    end: u64,
+    /// How many they are.
+    pub(crate) count: u64,
+    /// The times of the first of them; `None` for what a client asked for later than it could have had it.
+    pub(crate) times: Option<Times>,
+}
+
 /// A queue of bytes.
 #[derive(Debug)]
 pub struct Outbox {
     slices: VecDeque<Slice>,
     bytes: usize,
+    /// All bytes that left it.
+    written: u64,
+    events: VecDeque<Events>,
     share: Share,
     /// How many bytes are left up to the end of a waiting pong; 0: none waits.
     pong_left: usize,
@@ -149,7 +173,15 @@ impl Default for Outbox {
 impl Outbox {
     /// An empty one, counted among the others.
     pub fn new(backlog: Arc<Backlog>) -> Self {
-        Self { slices: VecDeque::new(), bytes: 0, share: Share::of(backlog), pong_left: 0, next_pong: None }
+        Self {
+            slices: VecDeque::new(),
+            bytes: 0,
+            written: 0,
+            events: VecDeque::new(),
+            share: Share::of(backlog),
+            pong_left: 0,
+            next_pong: None,
+        }
     }
 
     /// What its client may make the gateway hold.
@@ -170,6 +202,33 @@ impl Outbox {
             self.slices.push_back(Slice::Shared(bytes));
             self.share.set(self.bytes);
         }
+    }
+
+    /// So many events end with the last byte that was added.
+    pub(crate) fn note_events(&mut self, count: usize, times: Option<Times>) {
+        if count == 0 {
+            return;
+        }
+        let (end, count) = (self.written + self.bytes as u64, count as u64);
+        match self.events.back_mut() {
+            // notes are bounded as the bytes are
+            Some(last) if last.times.is_some() == times.is_some() && end - last.start < EVENTS_NOTE_BYTES => {
+                (last.end, last.count) = (end, last.count + count);
+            }
+            last => {
+                let start = last.map_or(self.written, |last| last.end);
+                self.events.push_back(Events { start, end, count, times });
+            }
+        }
+    }
+
+    /// The next events of which the last byte has left.
+    pub(crate) fn next_written(&mut self) -> Option<Events> {
+        let written = self.events.pop_front_if(|events| events.end <= self.written)?;
+        if self.events.is_empty() {
+            self.events = VecDeque::new();
+        }
+        Some(written)
     }
 
     /// Adds a slice of a batch's encoding of `whole` bytes.
@@ -272,6 +331,7 @@ impl Outbox {
 
     fn wrote(&mut self, written: usize) {
         self.bytes -= written;
+        self.written += written as u64;
         if self.pong_left > 0 {
             self.pong_left = self.pong_left.saturating_sub(written);
             if self.pong_left == 0
@@ -364,5 +424,35 @@ mod tests {
         assert!(!long.is_full());
         long.advance(long.bytes());
         assert_eq!(backlog.bytes(), 0);
+    }
+
+    #[test]
+    fn events_are_written_with_their_last_byte() {
+        let (mut outbox, times) = (Outbox::default(), Times { committed_at: 1, taken_at: 2 });
+        outbox.push(vec![0; 100]);
+        outbox.note_events(2, Some(times));
+        outbox.push(vec![0; 50]);
+        outbox.note_events(1, None);
+        outbox.advance(99);
+        assert_eq!(outbox.next_written(), None);
+        outbox.advance(2);
+        let written = outbox.next_written().map(|events| (events.count, events.times));
+        assert_eq!((written, outbox.next_written()), (Some((2, Some(times))), None));
+        outbox.advance(49);
+        assert_eq!(outbox.next_written().map(|events| (events.count, events.times)), Some((1, None)));
+    }
+
+    #[test]
+    fn notes_of_events_are_as_few_as_the_bytes() {
+        let (mut outbox, times) = (Outbox::default(), |at| Some(Times { committed_at: at, taken_at: at }));
+        for at in 0..10_000 {
+            outbox.push(vec![0; 50]);
+            outbox.note_events(1, times(at));
+        }
+        assert!(outbox.events.len() <= 500_000 / 4_000, "{}", outbox.events.len());
+        outbox.advance(500_000);
+        let written: Vec<_> = std::iter::from_fn(|| outbox.next_written()).collect();
+        assert_eq!(written.iter().map(|events| events.count).sum::<u64>(), 10_000);
+        assert_eq!(written[0].times, times(0), "the oldest");
     }
 }

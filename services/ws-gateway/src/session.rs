@@ -109,7 +109,7 @@ impl Session {
             own.fall_behind();
             return vec![Effect::Detach { sub: delivery.sub }];
         }
-        own.send(&delivery.batch, &delivery.selection, now, out);
+        own.send_live(delivery, now, out);
         Vec::new()
     }
 
@@ -138,6 +138,11 @@ impl Session {
     /// Whether a subscription waits for room.
     pub fn is_paused(&self) -> bool {
         self.subscriptions.iter().any(Subscription::is_paused)
+    }
+
+    /// Whether a subscription could not keep up and reads the log on.
+    pub fn is_behind(&self) -> bool {
+        self.subscriptions.iter().any(Subscription::is_behind)
     }
 
     /// When [`Session::on_moment`] has something to do that only waits for the time, not for room.

@@ -81,6 +81,11 @@ impl Roster {
         Ok(ConnectionPermit { mailbox, address, roster: self.clone() })
     }
 
+    /// How many connections there may be.
+    pub(crate) fn limit(&self) -> usize {
+        self.inner.limit
+    }
+
     /// The mailboxes of all open connections.
     pub(crate) fn all(&self) -> Vec<Arc<Mailbox>> {
         self.inner.state.lock().mailboxes.values().cloned().collect()

@@ -14,6 +14,7 @@ use crate::{
         mailbox::{Mailbox, Selection},
     },
     gateway::App,
+    metrics::Reason,
 };
 
 /// An answer is closed when it has so many bytes.
@@ -113,7 +114,10 @@ impl Pull<'_> {
     async fn resolve(&self, pulled: &mut Pulled) -> Result<(), Failed> {
         match self.app.replay.resolve(pulled.next).await.map_err(Failed::Log)? {
             Resume::From(from) => pulled.next = from,
-            Resume::Gap(gap) => pulled.gap(gap),
+            Resume::Gap(gap) => {
+                self.app.metrics.gaps_told.of(Reason(gap.reason)).inc();
+                pulled.gap(gap);
+            }
             Resume::Ahead => return Err(Failed::Ahead),
         }
         Ok(())

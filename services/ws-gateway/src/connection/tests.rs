@@ -41,6 +41,7 @@ fn app() -> App {
         roster: Roster::new((10, 10), hub.clone(), room, open),
         hub,
         life,
+        shared_clock: chassis::Clock::register(&Registry::new()).unwrap(),
         metrics,
         limits: Arc::new(
             LimitsConfig { commands_per_s: 1_000_000, ..LimitsConfig::default() }.of_connection(),
@@ -71,12 +72,7 @@ fn batch(app: &App, count: i64, bytes: usize) -> Arc<Batch> {
         created_at: at,
         updated_at: at,
     };
-    let tick = TickReadings {
-        epoch: EPOCH,
-        tick: head.tick.next(),
-        at,
-        readings: (1..=count).map(reading).collect(),
-    };
+    let tick = TickReadings::new(EPOCH, head.tick.next(), at, (1..=count).map(reading).collect());
     Arc::new(Batch::from_log(head, &tick).unwrap())
 }
 

@@ -7,9 +7,18 @@ use std::{
 
 use bytes::Bytes;
 use store::log::TickReadings;
-use wire::{Entry, EntryBuilder, Position, entry::BadEntry};
+use wire::{Entry, EntryBuilder, Position, Provenance, entry::BadEntry};
 
 use crate::encode::frames::Frames;
+
+/// When readings were where, in microseconds since 1970 by the clock of Postgres.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// The oldest of them was committed, at the earliest.
+    pub committed_at: i64,
+    /// The feed had them.
+    pub taken_at: i64,
+}
 
 /// Readings with their positions. Everything that a session sends of them is a slice of its [`Frames`].
 #[derive(Debug)]
@@ -18,6 +27,8 @@ pub struct Batch {
     pub predecessor: Position,
     /// The position of its last reading.
     pub end: Position,
+    /// When they were where, if that is known and they came through the feed.
+    pub times: Option<Times>,
     entry: Arc<Entry>,
     frames: OnceLock<Box<Frames>>,
 }
@@ -31,7 +42,16 @@ const ROW_BYTES: usize = 40;
 impl Batch {
     /// From the bytes of a stream entry.
     pub fn decode(predecessor: Position, end: Position, readings: Bytes) -> Result<Self, BadEntry> {
-        Ok(Self { predecessor, end, entry: Arc::new(Entry::decode(readings)?), frames: OnceLock::new() })
+        let entry = Arc::new(Entry::decode(readings)?);
+        Ok(Self { predecessor, end, times: None, entry, frames: OnceLock::new() })
+    }
+
+    /// The feed had it at this time. What is known of an entry of the stream says when its readings were committed; of others
+    /// only their tick does.
+    #[must_use]
+    pub fn taken(self, taken_at: i64, provenance: Option<&Provenance>) -> Self {
+        let committed_at = provenance.map_or(self.entry.at_micros, |provenance| provenance.committed_at);
+        Self { times: Some(Times { committed_at, taken_at }), ..self }
     }
 
     /// The same readings, without what was encoded of them.
@@ -39,6 +59,7 @@ impl Batch {
         Self {
             predecessor: self.predecessor,
             end: self.end,
+            times: self.times,
             entry: self.entry.clone(),
             frames: OnceLock::new(),
         }

@@ -6,7 +6,7 @@ mod pulse;
 use std::{sync::Arc, time::Duration};
 
 use bus::{Read, StreamEntry, Tail};
-use chassis::{Condition, Fault, Life};
+use chassis::{Clock, Condition, Fault, Life};
 use store::{Database, ReadError};
 use tokio::time::{Instant, sleep, timeout};
 use wire::{Epoch, Position};
@@ -16,11 +16,12 @@ use self::{
     pulse::{Pulse, STALE_AFTER},
 };
 use super::{
+    audit::{Audit, Verdict},
     batch::Batch,
     hub::{FeedState, Hub},
     log::read_log,
 };
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Source, Stage};
 
 /// How long one read waits for an entry before the leader's beat is read.
 const BLOCK: Duration = Duration::from_secs(1);
@@ -59,6 +60,7 @@ pub(crate) struct Feed {
     on_change: Box<dyn Fn() + Send + Sync>,
     ready: Condition,
     metrics: Metrics,
+    clock: Clock,
 }
 
 impl Feed {
@@ -67,9 +69,9 @@ impl Feed {
         database: Database,
         (hub, on_change): (Hub, Box<dyn Fn() + Send + Sync>),
         ready: Condition,
-        metrics: Metrics,
+        (metrics, clock): (Metrics, Clock),
     ) -> Self {
-        Self { stream, database, hub, on_change, ready, metrics }
+        Self { stream, database, hub, on_change, ready, metrics, clock }
     }
 
     /// Follows until the process stops and no session is left.
@@ -87,9 +89,9 @@ impl Feed {
     }
 
     async fn follow_for_ever(&self) {
-        let (mut loss, mut retry) = (Loss::new(), FIRST_RETRY);
+        let (mut loss, mut audit, mut retry) = (Loss::new(), Audit::default(), FIRST_RETRY);
         loop {
-            let Err(lost) = self.until_lost(&mut loss).await;
+            let Err(lost) = self.until_lost(&mut loss, &mut audit).await;
             if loss.begins(Instant::now()) {
                 self.metrics.feed_losses.inc();
                 retry = FIRST_RETRY;
@@ -107,12 +109,12 @@ impl Feed {
         }
     }
 
-    async fn until_lost(&self, loss: &mut Loss) -> Result<std::convert::Infallible, Lost> {
+    async fn until_lost(&self, loss: &mut Loss, audit: &mut Audit) -> Result<std::convert::Infallible, Lost> {
         let identity = self.identity(loss).await?;
         let mut tail = Tail::connect(&self.stream.of(&identity)).await?;
         let mut cursor = match self.hub.head() {
             Some(head) => head,
-            None => self.begin(&mut tail).await?,
+            None => self.begin(&mut tail, audit).await?,
         };
         let mut pulse = Pulse::new(tail.beat(cursor.epoch).await?);
         loop {
@@ -127,12 +129,13 @@ impl Feed {
                 Read::Entries(entries) => {
                     pulse.note_entry();
                     for entry in entries {
-                        cursor = self.take(cursor, entry).await?;
+                        cursor = self.take(cursor, entry, audit).await?;
+                        self.metrics.set_head(cursor, audit.count());
                     }
                 }
                 Read::NewEpoch(epoch) => {
                     pulse.note_entry();
-                    cursor = self.enter(&tail, epoch).await?;
+                    cursor = self.enter(&tail, epoch, audit).await?;
                 }
             }
             // only now is it known that the stream can be read
@@ -175,11 +178,17 @@ impl Feed {
     }
 
     /// Where a gateway starts: at the stream's end, or the log's where the stream is empty.
-    async fn begin(&self, tail: &mut Tail) -> Result<Position, Lost> {
+    async fn begin(&self, tail: &mut Tail, audit: &mut Audit) -> Result<Position, Lost> {
         let head = self.database.head().await?;
         let end = tail.end(head.epoch).await?;
-        let cursor = end.unwrap_or(Position::after_tick(head.epoch, head.last_tick));
-        self.hub.start_at(cursor);
+        let (cursor, count) = match &end {
+            Some(last) => (last.end, last.provenance.as_ref().and_then(|provenance| provenance.count)),
+            None => {
+                let count = self.database.total(head.epoch, head.last_tick).await?;
+                (Position::after_tick(head.epoch, head.last_tick), count)
+            }
+        };
+        self.start_at(cursor, count, audit);
         if end.is_some() {
             // what the stream still has: clients that come over from another gateway need no read of Postgres
             let past = tail.past(cursor, self.hub.window_bytes()).await?;
@@ -192,47 +201,78 @@ impl Feed {
     }
 
     /// A restore or a promotion: begin at the new epoch's start; sessions resolve their positions in it.
-    async fn enter(&self, tail: &Tail, epoch: Epoch) -> Result<Position, Lost> {
+    async fn enter(&self, tail: &Tail, epoch: Epoch, audit: &mut Audit) -> Result<Position, Lost> {
         let head = self.database.head().await?;
         if head.epoch < epoch {
             return Err(Lost::Bus(tail.foreign(epoch)));
         }
         let cursor = Position::after_tick(head.epoch, head.first_tick);
+        let count = self.database.total(head.epoch, head.first_tick).await?;
         tracing::warn!(epoch = head.epoch.0, "a new epoch");
-        self.hub.start_at(cursor);
+        self.start_at(cursor, count, audit);
         Ok(cursor)
     }
 
-    async fn take(&self, cursor: Position, entry: StreamEntry) -> Result<Position, Lost> {
-        let cursor =
-            if entry.predecessor > cursor { self.fill(cursor, entry.predecessor).await? } else { cursor };
+    fn start_at(&self, cursor: Position, count: Option<i64>, audit: &mut Audit) {
+        self.hub.start_at(cursor);
+        audit.begin(count);
+        self.metrics.set_head(cursor, count);
+    }
+
+    async fn take(&self, cursor: Position, entry: StreamEntry, audit: &mut Audit) -> Result<Position, Lost> {
+        let cursor = if entry.predecessor > cursor {
+            tracing::info!(from = %cursor, to = %entry.predecessor, "the stream has a gap; filling it from the log");
+            self.metrics.gaps.inc();
+            self.fill(cursor, entry.predecessor, audit).await?
+        } else {
+            cursor
+        };
         if entry.end <= cursor {
             return Ok(cursor);
         }
+        let provenance = entry.provenance;
         let batch = Batch::decode(entry.predecessor, entry.end, entry.readings)?;
         // an entry that another leader cut elsewhere may begin before the cursor; sessions drop what they had
-        self.publish(Arc::new(batch));
+        let fresh = batch.count() - batch.first_after(cursor);
+        let count = provenance.as_ref().and_then(|provenance| provenance.count);
+        match audit.compare(fresh, count) {
+            Verdict::Right(readings) => self.metrics.audit_checked.inc_by(readings),
+            Verdict::Unknown => {}
+            Verdict::Wrong { counted, taken } => {
+                self.metrics.audit_mismatch.inc();
+                tracing::error!(from = %cursor, to = %entry.end, counted, taken, "readings are missing from the stream; reading them from the log");
+                let reached = self.fill(cursor, entry.end, audit).await?;
+                // the log's batches may go on behind the entry
+                audit.begin(count.filter(|_| reached == entry.end));
+                return Ok(reached);
+            }
+        }
+        let taken_at = self.clock.now_micros();
+        if let Some(provenance) = &provenance {
+            self.metrics.stage(Stage::StreamToFeed, taken_at - provenance.appended_at, fresh as u64);
+        }
+        let batch = batch.taken(taken_at, provenance.as_ref());
+        self.publish(Source::Stream, fresh, batch);
         Ok(entry.end)
     }
 
-    /// The stream was trimmed past the cursor: the readings between come from the log.
-    async fn fill(&self, mut cursor: Position, upto: Position) -> Result<Position, Lost> {
-        tracing::info!(from = %cursor, to = %upto, "the stream has a gap; filling it from the log");
-        self.metrics.gaps.inc();
+    /// Publishes the readings of a part of the log: the stream was trimmed past the cursor, or lacks them.
+    async fn fill(&self, mut cursor: Position, upto: Position, audit: &mut Audit) -> Result<Position, Lost> {
         while cursor < upto {
             let page = match read_log(&self.database, cursor).await {
                 Ok(page) => page,
                 Err(ReadError::Database(error)) => return Err(error.into()),
                 Err(ReadError::Forgotten(_)) => {
                     // past retention: sessions learn of the gap from the log
-                    self.hub.start_at(upto);
+                    self.start_at(upto, None, audit);
                     return Ok(upto);
                 }
             };
             let before = cursor;
             for batch in page.batches.iter().take_while(|batch| batch.predecessor < upto) {
                 cursor = batch.end;
-                self.publish(batch.clone());
+                audit.take(batch.count());
+                self.publish(Source::Log, batch.count(), batch.bare().taken(self.clock.now_micros(), None));
             }
             cursor = cursor.max(page.covered.min(upto));
             if cursor == before {
@@ -243,10 +283,12 @@ impl Feed {
         Ok(cursor)
     }
 
-    fn publish(&self, batch: Arc<Batch>) {
-        self.metrics.readings.inc_by(batch.count() as u64);
-        self.metrics.observe_age(batch.at_micros());
-        let deliveries = self.hub.publish(batch);
+    fn publish(&self, source: Source, readings: usize, batch: Batch) {
+        self.metrics.readings.inc_by(readings as u64);
+        self.metrics.taken_readings.of(source).inc_by(readings as u64);
+        let age = self.clock.now_micros() - batch.at_micros();
+        self.metrics.age.observe(age.max(0) as f64 / 1e6);
+        let deliveries = self.hub.publish(Arc::new(batch));
         self.metrics.deliveries.inc_by(deliveries as u64);
     }
 }

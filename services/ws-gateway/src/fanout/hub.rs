@@ -128,6 +128,11 @@ impl Hub {
         self.window_bytes
     }
 
+    /// How many bytes it holds of it now, with what is encoded.
+    pub(crate) fn window_cost(&self) -> usize {
+        self.state.lock().window.as_ref().map_or(0, Window::cost)
+    }
+
     /// Adds what comes next and delivers it to the sessions that want it; how many readings it delivered, each counted once
     /// for each subscription.
     pub fn publish(&self, batch: Arc<Batch>) -> usize {

@@ -124,6 +124,11 @@ impl Mailbox {
         Mail { deliveries: deliveries.into(), overflowed, nudged, leave }
     }
 
+    /// How many bytes of readings are in it.
+    pub fn bytes(&self) -> usize {
+        self.queue.lock().bytes
+    }
+
     /// Returns when something was put in since the last return.
     pub async fn arrival(&self) {
         self.arrival.notified().await;

@@ -98,6 +98,13 @@ impl Replay {
         timeout(WAIT_LIMIT, self.inner.answers.acquire()).await.ok()?.ok()
     }
 
+    /// The permits in use, and how many there are: of reads, and of answers to pulls.
+    pub(crate) fn permits(&self) -> [(usize, usize); 2] {
+        let used =
+            |permits: &Semaphore, limit: usize| (limit - permits.available_permits().min(limit), limit);
+        [used(&self.inner.reads, READS_AT_ONCE), used(&self.inner.answers, ANSWERS_AT_ONCE)]
+    }
+
     /// Whether the log can be read on from a position. Those in the window need no read of Postgres.
     pub(crate) async fn resolve(&self, from: Position) -> store::Result<Resume> {
         if self.inner.hub.recent(from, 0).is_some() {

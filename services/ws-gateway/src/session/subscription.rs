@@ -12,7 +12,10 @@ use super::{effect::Effect, latest::Latest};
 use crate::{
     budget::MemoryPermit,
     encode::{Protocol, rows::Rows, v1::EventHead},
-    fanout::{batch::Batch, mailbox::Selection},
+    fanout::{
+        batch::{Batch, Times},
+        mailbox::{Delivery, Selection},
+    },
     outbox::Outbox,
 };
 
@@ -82,6 +85,11 @@ impl Subscription {
         self.state = State::Replay { resumed: true, paused: true };
     }
 
+    /// Whether it was live, and reads the log on because it could not keep up.
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self.state, State::Replay { resumed: true, .. })
+    }
+
     /// Whether it waits for room.
     pub(super) fn is_paused(&self) -> bool {
         matches!(self.state, State::Snapshot { paused: true, .. } | State::Replay { paused: true, .. })
@@ -148,6 +156,23 @@ impl Subscription {
 
     /// Sends those of the batch's readings that are selected, match, and were not sent.
     pub(super) fn send(&mut self, batch: &Batch, selection: &Selection, now: Instant, out: &mut Outbox) {
+        self.send_at(batch, selection, None, now, out);
+    }
+
+    /// The same of a batch that the hub has just delivered: its events are as late as they are written.
+    pub(super) fn send_live(&mut self, delivery: &Delivery, now: Instant, out: &mut Outbox) {
+        let Delivery { batch, selection, .. } = delivery;
+        self.send_at(batch, selection, batch.times, now, out);
+    }
+
+    fn send_at(
+        &mut self,
+        batch: &Batch,
+        selection: &Selection,
+        times: Option<Times>,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
         let first = batch.first_after(self.sent);
         if first == batch.count() {
             return;
@@ -163,8 +188,10 @@ impl Subscription {
                 self.flush(now, out);
             }
             (_, rows) if rows.count(batch.count()) > 0 => {
-                self.count += rows.count(batch.count()) as u64;
+                let count = rows.count(batch.count());
+                self.count += count as u64;
                 self.protocol.readings(&self.event_head, batch.frames(), rows, out);
+                out.note_events(count, times);
             }
             _ => {}
         }
@@ -187,7 +214,9 @@ impl Subscription {
     /// Mode `latest`: sends what is due.
     pub(super) fn flush(&mut self, now: Instant, out: &mut Outbox) {
         if let Some(latest) = &mut self.latest {
-            self.count += latest.flush(self.protocol.latest(self.sub), now, out);
+            let count = latest.flush(self.protocol.latest(self.sub), now, out);
+            self.count += count;
+            out.note_events(count as usize, None);
         }
     }
 
@@ -195,5 +224,6 @@ impl Subscription {
     pub(super) fn send_snapshot(&mut self, newest: &[Reading], out: &mut Outbox) {
         self.protocol.snapshot(self.sub, newest, out);
         self.count += newest.len() as u64;
+        out.note_events(newest.len(), None);
     }
 }

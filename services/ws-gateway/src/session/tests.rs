@@ -45,7 +45,7 @@ fn batch(predecessor: Position, tick: i64, ids: &[i64]) -> Arc<Batch> {
         created_at: time,
         updated_at: time,
     });
-    let tick = TickReadings { epoch: EPOCH, tick: Tick(tick), at: time, readings: readings.collect() };
+    let tick = TickReadings::new(EPOCH, Tick(tick), time, readings.collect());
     Arc::new(Batch::from_log(predecessor, &tick).expect("a tick has readings"))
 }
 

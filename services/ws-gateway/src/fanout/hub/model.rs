@@ -28,7 +28,7 @@ fn batch(tick: i64) -> Arc<Batch> {
         created_at: time,
         updated_at: time,
     };
-    let readings = TickReadings { epoch: Epoch(1), tick: Tick(tick), at: time, readings: vec![reading] };
+    let readings = TickReadings::new(Epoch(1), Tick(tick), time, vec![reading]);
     Arc::new(Batch::from_log(at(tick - 1), &readings).unwrap())
 }
 

@@ -86,8 +86,7 @@ mod tests {
             created_at: time,
             updated_at: time,
         });
-        let tick =
-            TickReadings { epoch: Epoch(1), tick: Tick(covered), at: time, readings: readings.collect() };
+        let tick = TickReadings::new(Epoch(1), Tick(covered), time, readings.collect());
         let batch = Arc::new(Batch::from_log(at(after), &tick).unwrap());
         LogPage { batches: [batch].into(), covered: at(covered) }
     }
