@@ -129,7 +129,7 @@ impl Tail {
         }
         let from = if self.latest { Start::Latest } else { self.since.unwrap_or(self.from) };
         let sensors = (!self.sensors.is_empty()).then(|| self.sensors.clone());
-        Ok(Subscribe { sensors, from, mode: self.mode, max_rate: self.max_rate })
+        Ok(Subscribe { sensors, from, mode: self.mode, max_rate: self.max_rate, trace: false })
     }
 }
 

@@ -77,7 +77,8 @@ fn query() -> Value {
             "from": { "type": "string", "description": "`now`, `latest` or a position." },
             "last": { "type": "string", "description": "A time back, such as `15m`." },
             "mode": { "enum": ["all", "latest"] },
-            "max_rate": { "type": "number", "minimum": 0.001, "maximum": 1000 }
+            "max_rate": { "type": "number", "minimum": 0.001, "maximum": 1000 },
+            "trace": { "type": "boolean" }
         }
     })
 }

@@ -11,6 +11,7 @@ use crate::{
     empty::Empty,
     error::Refusal,
     position::Position,
+    trace::TraceParent,
 };
 
 /// One message of a server. Exactly one of its bodies is present; absent fields are not written.
@@ -32,6 +33,9 @@ pub struct ServerMessage {
     /// In mode `latest`: how many older readings of the sensor were left out before this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged: Option<u64>,
+    /// The W3C trace context of the request that brought the reading, where it had one and the subscription asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// An event's reading.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<crate::reading::ReadingObject>")]
@@ -212,6 +216,11 @@ pub fn write_demo_event(data: &[u8], out: &mut Vec<u8>) {
 /// Appends the opening of an event of subscription `sub`; a tail of [`write_event_tail`] completes it.
 pub fn write_event_head(sub: u32, out: &mut Vec<u8>) {
     write!(out, r#"{{"sub":{sub},"#).expect("writing to memory does not fail");
+}
+
+/// Appends the trace context of an event, between its head and its tail.
+pub fn write_event_trace(trace: TraceParent, out: &mut Vec<u8>) {
+    write!(out, r#""traceparent":"{trace}","#).expect("writing to memory does not fail");
 }
 
 /// Appends the part of an event that is the same for every subscription.

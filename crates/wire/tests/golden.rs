@@ -104,6 +104,8 @@ fn every_server_message_has_its_bytes() {
     check_message("bye", &ServerMessage { bye: Some(Bye::new(Close::Drain, Some(1830))), ..message() });
 }
 
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 #[test]
 fn every_event_has_its_bytes() {
     check("event_demo", &written(|out| frame::write_demo_event(DATA.as_bytes(), out)));
@@ -117,9 +119,16 @@ fn every_event_has_its_bytes() {
         (read[0].sub, read[0].pos, read[0].data.as_ref().unwrap().get()),
         (Some(1), Some(at(4, 9)), DATA)
     );
+    let traced = written(|out| {
+        frame::write_event_head(1, out);
+        frame::write_event_trace(TRACE.parse().unwrap(), out);
+        frame::write_event_tail(at(4, 9), DATA.as_bytes(), out);
+    });
     let latest = |merged| written(|out| frame::write_latest_event(1, merged, DATA.as_bytes(), out));
     check("event_latest", &latest(0));
     check("event_merged", &latest(7));
+    check("event_traced", &traced);
+    assert_eq!(ServerMessage::parse_frame(&traced).unwrap()[0].traceparent.as_deref(), Some(TRACE));
     assert_eq!(ServerMessage::parse_frame(&latest(7)).unwrap()[0].merged, Some(7));
     check("event_snapshot", &written(|out| frame::write_snapshot_event(1, DATA.as_bytes(), out)));
 }

@@ -73,6 +73,15 @@ impl Protocol {
         }
     }
 
+    /// The same with their trace contexts, which clients rarely ask for: these bytes are not shared.
+    pub(crate) fn traced_readings(self, head: &EventHead, frames: &Frames, rows: &Rows, out: &mut Outbox) {
+        match (self, frames.traces()) {
+            (Self::V1, Some(traces)) => v1::traced_readings(head, frames, traces, rows, out),
+            (Self::Sse, Some(traces)) => sse::traced_readings(frames, traces, rows, out),
+            (Self::Demo, _) | (_, None) => self.readings(head, frames, rows, out),
+        }
+    }
+
     /// Writes the newest reading of each sensor. These events carry no position: only the end of a snapshot is one.
     pub(crate) fn snapshot(self, sub: u32, newest: &[Reading], out: &mut Outbox) {
         match self {

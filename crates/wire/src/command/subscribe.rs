@@ -24,6 +24,9 @@ pub struct Subscribe {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.001, max = 1000.0))]
     pub max_rate: Option<f64>,
+    /// Whether events come with the trace context of their reading, where it has one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub trace: bool,
 }
 
 /// The highest `max_rate`: above it every reading might as well be sent.
@@ -56,6 +59,11 @@ impl FromStr for Mode {
 }
 
 impl Subscribe {
+    /// Reads `trace` of a query.
+    pub fn trace(text: &str) -> Result<bool, Refusal> {
+        text.parse().map_err(|_| Refusal::new(ErrorCode::BadCommand, "`trace` must be true or false"))
+    }
+
     /// Checks a rate, in events a second.
     pub fn rate(rate: f64) -> Result<f64, Refusal> {
         if (MIN_RATE..=MAX_RATE).contains(&rate) {
@@ -74,6 +82,7 @@ impl Subscribe {
             from: Option<Value>,
             mode: Option<Mode>,
             max_rate: Option<f64>,
+            trace: Option<bool>,
         }
         let body: Body = read_body(body)?;
         Ok(Self {
@@ -81,6 +90,7 @@ impl Subscribe {
             from: body.from.as_ref().map(Start::read).transpose()?.unwrap_or_default(),
             mode: body.mode.unwrap_or_default(),
             max_rate: body.max_rate.map(Self::rate).transpose()?,
+            trace: body.trace.unwrap_or_default(),
         })
     }
 }

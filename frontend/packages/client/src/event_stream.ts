@@ -5,6 +5,8 @@ export interface ServerSentEvent {
   name: string;
   id: string | undefined;
   data: string;
+  /** The trace context of a reading, if the subscription asks for it. */
+  traceparent: string | undefined;
 }
 
 export class EventStream {
@@ -24,6 +26,7 @@ export class EventStream {
 function parse(block: string): ServerSentEvent | undefined {
   let name = "message";
   let id: string | undefined;
+  let traceparent: string | undefined;
   const data: string[] = [];
   for (const line of block.split("\n")) {
     const colon = line.indexOf(":");
@@ -32,7 +35,8 @@ function parse(block: string): ServerSentEvent | undefined {
     if (field === "event") name = value;
     else if (field === "id") id = value;
     else if (field === "data") data.push(value);
+    else if (field === "traceparent") traceparent = value;
   }
   // A block without data, such as a keep-alive comment, is not an event.
-  return data.length > 0 ? { name, id, data: data.join("\n") } : undefined;
+  return data.length > 0 ? { name, id, data: data.join("\n"), traceparent } : undefined;
 }

@@ -128,19 +128,21 @@ export class StreamLink implements Link {
   }
 }
 
-function query({ sensors, from, mode, max_rate }: Subscribe): string {
+function query({ sensors, from, mode, max_rate, trace }: Subscribe): string {
   const fields = new URLSearchParams({ v: "1" });
   if (sensors) fields.set("sensor", sensors.join(","));
   if (typeof from === "object") fields.set("last", from.last);
   else if (from) fields.set("from", from);
   if (mode) fields.set("mode", mode);
   if (max_rate) fields.set("max_rate", String(max_rate));
+  if (trace) fields.set("trace", "true");
   return `?${fields}`;
 }
 
 /** Event as message: a named event carries its object, one without a name is a reading at the position of its id. */
-function messages({ name, id, data }: ServerSentEvent, snapshot: boolean): ServerMessage[] {
+function messages({ name, id, data, traceparent }: ServerSentEvent, snapshot: boolean): ServerMessage[] {
   if (name !== "message") return parseFrame(`{"${name}":${data}}`);
   const position = id ? `"pos":${JSON.stringify(id)}` : `"snap":${snapshot}`;
-  return parseFrame(`{${position},"data":${data}}`);
+  const trace = traceparent ? `"traceparent":${JSON.stringify(traceparent)},` : "";
+  return parseFrame(`{${trace}${position},"data":${data}}`);
 }

@@ -17,6 +17,8 @@ export interface SubscribeOptions {
   mode?: Mode | undefined;
   /** In mode `latest`, the most events a second for each sensor. */
   maxRate?: number | undefined;
+  /** Whether readings come with the trace context of the request that stored them. */
+  trace?: boolean | undefined;
   /** How many events are queued for the iterator before the subscription pauses; 1,000 if absent. */
   queue?: number | undefined;
 }
@@ -28,6 +30,8 @@ export interface ReadingEvent {
   snapshot: boolean;
   /** In mode `latest`: how many older readings were left out before this one. */
   merged: number;
+  /** The W3C trace context of the request that stored it, if the subscription asks for it and there was one. */
+  traceparent?: string | undefined;
 }
 
 export interface GapEvent {
@@ -154,12 +158,13 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
   }
 
   request(): Subscribe {
-    const { sensors, mode, maxRate } = this.#options;
+    const { sensors, mode, maxRate, trace } = this.#options;
     return {
       ...(sensors && { sensors: [...sensors] }),
       from: this.#received ?? this.#from,
       ...(mode && { mode }),
       ...(maxRate !== undefined && { max_rate: maxRate }),
+      ...(trace && { trace }),
     };
   }
 
@@ -226,13 +231,14 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     this.#owner.attachLater(this, error);
   }
 
-  #onData({ data, snap, pos, merged }: ServerMessage): void {
+  #onData({ data, snap, pos, merged, traceparent }: ServerMessage): void {
     if (!isReading(data)) return;
     // Events of mode `latest` have no position: their readings are identified by id.
     const isNew = snap || this.#applied.add(pos ?? `#${data.id}`);
     if (pos !== undefined) this.#received = pos;
     if (isNew) {
-      this.#deliver({ type: "reading", reading: data, snapshot: snap === true, merged: merged ?? 0 });
+      const event: ReadingEvent = { type: "reading", reading: data, snapshot: snap === true, merged: merged ?? 0 };
+      this.#deliver(traceparent === undefined ? event : { ...event, traceparent });
     } else {
       this.#doubles += 1;
       this.#owner.changed();

@@ -171,6 +171,8 @@ export interface ServerMessage {
   snap?: boolean;
   /** The subscription it belongs to. */
   sub?: number;
+  /** The W3C trace context of the request that brought the reading, where it had one and the subscription asks for it. */
+  traceparent?: string;
 }
 
 /** Where a subscription starts. */
@@ -186,6 +188,8 @@ export interface Subscribe {
   mode?: Mode;
   /** Exact ids and `prefix*`; absent means all. */
   sensors?: string[];
+  /** Whether events come with the trace context of their reading, where it has one. */
+  trace?: boolean;
 }
 
 /** The body of `unsubscribe`. */

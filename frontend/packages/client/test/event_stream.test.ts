@@ -2,9 +2,9 @@ import { expect, it } from "vitest";
 import { EventStream } from "../src/event_stream.ts";
 
 const TEXT =
-  'retry: 900\n\n: hi\n\nid: 1.2\ndata: {"a":1}\n\nevent: mark\r\ndata: {\r\ndata:}\r\n\r\nid: 3\rdata: x\r\r';
+  'retry: 900\n\n: hi\n\ntraceparent: 00-ab\nid: 1.2\ndata: {"a":1}\n\nevent: mark\r\ndata: {\r\ndata:}\r\n\r\nid: 3\rdata: x\r\r';
 const EVENTS = [
-  { name: "message", id: "1.2", data: '{"a":1}' },
+  { name: "message", id: "1.2", data: '{"a":1}', traceparent: "00-ab" },
   { name: "mark", id: undefined, data: "{\n}" },
   { name: "message", id: "3", data: "x" },
 ];

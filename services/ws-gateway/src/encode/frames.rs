@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use wire::{Entry, Position};
+use wire::{Entry, Position, TraceParent};
 
 /// The subscription number that most connections use; their whole frames are shared, not only the events.
 pub const FIRST_SUB: u32 = 1;
@@ -17,6 +17,8 @@ pub struct Frames {
     entry: Arc<Entry>,
     /// The position of the last reading.
     end: Position,
+    /// The trace contexts of its readings.
+    traces: Option<Traces>,
     /// The demo's frame of each reading.
     pub(super) demo: OnceLock<Pieces>,
     /// What is the same for every subscription in each reading's event of v1.
@@ -27,6 +29,15 @@ pub struct Frames {
     pub(super) sse: OnceLock<Pieces>,
     /// The frame with all events for [`FIRST_SUB`].
     pub(super) whole: OnceLock<Bytes>,
+}
+
+/// The trace contexts of a batch's readings, by index, ascending. Most batches have none.
+pub type Traces = Arc<[(u32, TraceParent)]>;
+
+/// That of one reading.
+pub(super) fn trace_of(traces: &[(u32, TraceParent)], row: usize) -> Option<TraceParent> {
+    let found = traces.binary_search_by_key(&row, |(index, _)| *index as usize).ok()?;
+    Some(traces[found].1)
 }
 
 /// One buffer, cut into a piece for each reading.
@@ -75,10 +86,11 @@ impl Pieces {
 
 impl Frames {
     /// Of an entry whose last reading has this position.
-    pub(crate) fn new(entry: Arc<Entry>, end: Position) -> Self {
+    pub(crate) fn new(entry: Arc<Entry>, end: Position, traces: Option<Traces>) -> Self {
         Self {
             entry,
             end,
+            traces,
             demo: OnceLock::new(),
             events: OnceLock::new(),
             alone: OnceLock::new(),
@@ -97,6 +109,11 @@ impl Frames {
         let pieces = [&self.demo, &self.events, &self.alone, &self.sse];
         let pieces = pieces.into_iter().filter_map(OnceLock::get).map(Pieces::cost);
         size_of::<Self>() + pieces.sum::<usize>() + self.whole.get().map_or(0, Bytes::len)
+    }
+
+    /// The trace contexts of the readings, if any has one.
+    pub(super) fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
     }
 
     /// A piece for each reading.

@@ -21,6 +21,14 @@ impl Rows {
         }
     }
 
+    /// The indices, of so many readings.
+    pub(super) fn indices(&self, of: usize) -> Box<dyn Iterator<Item = usize> + '_> {
+        match self {
+            Self::From(first) => Box::new(*first..of),
+            Self::These(rows) => Box::new(rows.iter().copied()),
+        }
+    }
+
     /// Writes the piece of each.
     pub(super) fn push(&self, pieces: &Pieces, out: &mut Outbox) {
         match self {

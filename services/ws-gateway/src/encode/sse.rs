@@ -1,8 +1,11 @@
 //! Server-sent events (HTML Living Standard §9.2).
 
-use wire::{Position, Reading, ServerMessage};
+use wire::{Position, Reading, ServerMessage, TraceParent};
 
-use super::frames::{Frames, Pieces};
+use super::{
+    frames::{Frames, Pieces, trace_of},
+    rows::Rows,
+};
 use crate::outbox::Outbox;
 
 /// When a browser's `EventSource` comes back after its stream has ended, in milliseconds; the session's number
@@ -22,6 +25,18 @@ pub(super) fn begin(session: u64, out: &mut Outbox) {
 /// Each reading as an event.
 pub(super) fn events(frames: &Frames) -> &Pieces {
     frames.sse.get_or_init(|| frames.encode(|position, data, out| event(Some(position), data, out)))
+}
+
+/// Each with a field of its own before it, which an `EventSource` passes over.
+pub(super) fn traced_readings(frames: &Frames, traces: &[(u32, TraceParent)], rows: &Rows, out: &mut Outbox) {
+    let mut written = Vec::new();
+    for row in rows.indices(frames.count()) {
+        if let Some(trace) = trace_of(traces, row) {
+            written.extend_from_slice(format!("traceparent: {trace}\n").as_bytes());
+        }
+        written.extend_from_slice(&events(frames).one(row));
+    }
+    out.push(written);
 }
 
 /// Writes a reading. JSON text holds no line break, so no value can end the field.

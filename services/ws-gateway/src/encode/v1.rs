@@ -1,10 +1,10 @@
 //! v1 over WebSocket: JSON in text frames, the events of a tick in one frame.
 
 use bytes::Bytes;
-use wire::{Reading, ServerMessage, frame};
+use wire::{Reading, ServerMessage, TraceParent, frame};
 
 use super::{
-    frames::{FIRST_SUB, Frames, Pieces},
+    frames::{FIRST_SUB, Frames, Pieces, trace_of},
     rows::Rows,
 };
 use crate::{
@@ -87,6 +87,28 @@ pub(super) fn readings(head: &EventHead, frames: &Frames, rows: &Rows, out: &mut
             [_] if head.sub == FIRST_SUB => rows.push(alone(frames), out),
             _ => one_frame(head, events(frames), these.iter().copied(), out),
         },
+    }
+}
+
+pub(super) fn traced_readings(
+    head: &EventHead,
+    frames: &Frames,
+    traces: &[(u32, TraceParent)],
+    rows: &Rows,
+    out: &mut Outbox,
+) {
+    let (mut list, mut count) = (Vec::new(), 0);
+    for row in rows.indices(frames.count()) {
+        list.push(if count == 0 { b'[' } else { b',' });
+        frame::write_event_head(head.sub, &mut list);
+        if let Some(trace) = trace_of(traces, row) {
+            frame::write_event_trace(trace, &mut list);
+        }
+        list.extend_from_slice(&events(frames).one(row));
+        count += 1;
+    }
+    if count > 0 {
+        push_list(list, count, out);
     }
 }
 

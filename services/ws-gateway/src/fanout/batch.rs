@@ -7,9 +7,9 @@ use std::{
 
 use bytes::Bytes;
 use store::log::TickReadings;
-use wire::{Entry, EntryBuilder, Position, Provenance, entry::BadEntry};
+use wire::{Entry, EntryBuilder, Position, Provenance, TraceParent, entry::BadEntry};
 
-use crate::encode::frames::Frames;
+use crate::encode::frames::{Frames, Traces};
 
 /// When readings were where, in microseconds since 1970 by the clock of Postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub struct Batch {
     pub end: Position,
     /// When they were where, if that is known and they came through the feed.
     pub times: Option<Times>,
+    traces: Option<Traces>,
     entry: Arc<Entry>,
     frames: OnceLock<Box<Frames>>,
 }
@@ -43,7 +44,7 @@ impl Batch {
     /// From the bytes of a stream entry.
     pub fn decode(predecessor: Position, end: Position, readings: Bytes) -> Result<Self, BadEntry> {
         let entry = Arc::new(Entry::decode(readings)?);
-        Ok(Self { predecessor, end, times: None, entry, frames: OnceLock::new() })
+        Ok(Self { predecessor, end, times: None, traces: None, entry, frames: OnceLock::new() })
     }
 
     /// The feed had it at this time. What is known of an entry of the stream says when its readings were committed; of others
@@ -51,7 +52,20 @@ impl Batch {
     #[must_use]
     pub fn taken(self, taken_at: i64, provenance: Option<&Provenance>) -> Self {
         let committed_at = provenance.map_or(self.entry.at_micros, |provenance| provenance.committed_at);
-        Self { times: Some(Times { committed_at, taken_at }), ..self }
+        let batch = Self { times: Some(Times { committed_at, taken_at }), ..self };
+        match provenance {
+            Some(provenance) => batch.traced(&provenance.traces),
+            None => batch,
+        }
+    }
+
+    /// Readings of it have these trace contexts, by index.
+    fn traced(self, traces: &[(u32, TraceParent)]) -> Self {
+        // what another process wrote may name readings that are not there, in any order
+        let mut known: Vec<_> =
+            traces.iter().filter(|(index, _)| (*index as usize) < self.count()).copied().collect();
+        known.sort_unstable_by_key(|(index, _)| *index);
+        Self { traces: (!known.is_empty()).then(|| known.into()), ..self }
     }
 
     /// The same readings, without what was encoded of them.
@@ -60,6 +74,7 @@ impl Batch {
             predecessor: self.predecessor,
             end: self.end,
             times: self.times,
+            traces: self.traces.clone(),
             entry: self.entry.clone(),
             frames: OnceLock::new(),
         }
@@ -74,7 +89,9 @@ impl Batch {
             entry.push(reading.id, &reading.sensor_id, |out| reading.write_json(out));
         }
         let end = Position::new(tick.epoch, tick.tick, last.id);
-        Some(Self::decode(predecessor, end, entry.finish().into()).expect("what was just encoded decodes"))
+        let batch =
+            Self::decode(predecessor, end, entry.finish().into()).expect("what was just encoded decodes");
+        Some(batch.traced(&tick.traces))
     }
 
     /// How many readings it holds.
@@ -89,7 +106,8 @@ impl Batch {
 
     /// The memory that it takes, without what is encoded of it.
     pub fn cost(&self) -> usize {
-        BATCH_BYTES + self.entry.size() + ROW_BYTES * self.count()
+        let traces = self.traces.as_ref().map_or(0, |traces| size_of_val(&**traces));
+        BATCH_BYTES + self.entry.size() + ROW_BYTES * self.count() + traces
     }
 
     /// The memory that what is encoded of it takes now.
@@ -99,7 +117,7 @@ impl Batch {
 
     /// What is encoded of it.
     pub fn frames(&self) -> &Frames {
-        self.frames.get_or_init(|| Box::new(Frames::new(self.entry.clone(), self.end)))
+        self.frames.get_or_init(|| Box::new(Frames::new(self.entry.clone(), self.end, self.traces.clone())))
     }
 
     /// When its tick was committed, in microseconds since 1970.

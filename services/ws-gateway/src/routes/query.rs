@@ -4,12 +4,15 @@ use chassis::{Problem, Query, QueryFault};
 use http::StatusCode;
 use wire::{ErrorCode, Filter, Refusal, Start, Subscribe, split_patterns};
 
+/// The parameters that ask for a subscription.
+const QUERY: [&str; 6] = ["sensor", "from", "last", "mode", "max_rate", "trace"];
+
 /// What a live request asks for.
 #[derive(Debug, Default)]
 pub(crate) struct LiveQuery {
     /// `v`, whatever its value.
     pub(crate) version: Option<String>,
-    /// `sensor`, `from`, `last`, `mode` and `max_rate`.
+    /// `sensor`, `from`, `last`, `mode`, `max_rate` and `trace`.
     pub(crate) subscribe: Subscribe,
     /// Whether there was any of them.
     pub(crate) subscribes: bool,
@@ -34,6 +37,7 @@ impl LiveQuery {
         let mode = parameters.take("mode", |text| text.parse().map_err(fault));
         let max_rate = parameters
             .take("max_rate", |text| Subscribe::rate(text.parse().unwrap_or(f64::NAN)).map_err(fault));
+        let trace = parameters.take("trace", |text| Subscribe::trace(text).map_err(fault));
         let sensors = parameters.all("sensor").flat_map(split_patterns).map(str::to_owned).collect();
         Self {
             version: parameters.all("v").last().map(str::to_owned),
@@ -42,8 +46,9 @@ impl LiveQuery {
                 from: start.unwrap_or_default(),
                 mode: mode.unwrap_or_default(),
                 max_rate,
+                trace: trace.unwrap_or_default(),
             },
-            subscribes: parameters.last_of(&["sensor", "from", "last", "mode", "max_rate"]).is_some(),
+            subscribes: parameters.last_of(&QUERY).is_some(),
         }
     }
 
@@ -91,12 +96,14 @@ mod tests {
     #[test]
     fn a_query_is_a_subscription() {
         let query =
-            LiveQuery::parse("v=1&sensor=a,b*&sensor=c&from=latest&mode=latest&max_rate=5&x=1").unwrap();
+            LiveQuery::parse("v=1&sensor=a,b*&sensor=c&from=latest&mode=latest&max_rate=5&trace=true&x=1")
+                .unwrap();
         let expected = Subscribe {
             sensors: Some(vec!["a".to_owned(), "b*".to_owned(), "c".to_owned()]),
             from: Start::Latest,
             mode: Mode::Latest,
             max_rate: Some(5.0),
+            trace: true,
         };
         assert_eq!((query.version.as_deref(), query.subscribe), (Some("1"), expected));
         assert_eq!(
@@ -108,7 +115,7 @@ mod tests {
 
     #[test]
     fn invalid_parameters_are_refused() {
-        for query in ["from=yesterday", "last=x", "mode=some", "max_rate=0", "max_rate=x"] {
+        for query in ["from=yesterday", "last=x", "mode=some", "max_rate=0", "max_rate=x", "trace=1"] {
             assert!(LiveQuery::parse(query).is_err(), "{query}");
         }
         for (query, most) in [("sensor=a,b,c", 2), ("sensor=a*b", 9)] {

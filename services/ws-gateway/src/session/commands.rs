@@ -93,7 +93,8 @@ impl Session {
         let sub = self.next_sub;
         self.next_sub += 1;
         let latest = (request.mode == Mode::Latest).then(|| Latest::new(request.max_rate, self.held(out)));
-        let mut own = Subscription::new(sub, self.protocol, filter.clone(), id, latest);
+        let own = Subscription::new(sub, self.protocol, filter.clone(), id, latest);
+        let mut own = own.with_trace(request.trace);
         own.permit = Some(permit);
         let effect = match request.from {
             Start::Now => Effect::Attach { sub, filter, after: None },

@@ -44,6 +44,8 @@ pub(super) struct Subscription {
     pub(super) state: State,
     /// Everything that matches up to here has been sent; nothing up to here is sent again.
     pub(super) sent: Position,
+    /// Whether events come with their trace contexts.
+    trace: bool,
     /// Events since `ok`.
     count: u64,
     /// What mode `latest` holds back; none in mode `all`.
@@ -73,11 +75,17 @@ impl Subscription {
             command,
             state: State::Starting,
             sent: Position::default(),
+            trace: false,
             count: 0,
             latest: latest.map(Box::new),
             permit: None,
             event_head: EventHead::new(sub),
         }
+    }
+
+    /// With the trace contexts of its events, if it asks for them.
+    pub(super) fn with_trace(self, trace: bool) -> Self {
+        Self { trace, ..self }
     }
 
     /// From here on it reads the log at its own pace.
@@ -190,7 +198,11 @@ impl Subscription {
             (_, rows) if rows.count(batch.count()) > 0 => {
                 let count = rows.count(batch.count());
                 self.count += count as u64;
-                self.protocol.readings(&self.event_head, batch.frames(), rows, out);
+                if self.trace {
+                    self.protocol.traced_readings(&self.event_head, batch.frames(), rows, out);
+                } else {
+                    self.protocol.readings(&self.event_head, batch.frames(), rows, out);
+                }
                 out.note_events(count, times);
             }
             _ => {}
