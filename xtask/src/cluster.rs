@@ -47,7 +47,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         image::build_programs(workspace)?;
         return options.provider.build();
     }
-    let needs = Needs { postgres: false, pooler: false, redis: false, clients: false, ..Needs::EVERYTHING };
+    let needs = Needs { page: true, browser: true, ..Needs::NOTHING };
     let tools = setup::set_up(workspace, needs)?;
     if let Some(node) = &tools.node {
         page::install(workspace, node)?;

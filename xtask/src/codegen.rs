@@ -3,6 +3,7 @@
 mod chart;
 pub(crate) mod generated;
 mod metrics;
+mod rules;
 mod typescript;
 
 use std::{fs, path::Path};
@@ -21,6 +22,7 @@ pub(crate) fn files(root: &Path) -> Vec<Generated> {
         metrics::page(root),
         schema,
         readme,
+        rules::file(root),
         Generated { path: "frontend/packages/client/src/wire.ts", text: typescript::module() },
         Generated { path: "docs/openapi.json", text: documents::openapi() },
         Generated { path: "docs/asyncapi.json", text: documents::asyncapi() },

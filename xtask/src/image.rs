@@ -124,8 +124,7 @@ fn default_output(workspace: &Workspace, tag: &str) -> Result<PathBuf> {
 }
 
 fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
-    let needs =
-        Needs { postgres: false, pooler: false, redis: false, page: true, browser: false, clients: false };
+    let needs = Needs { page: true, ..Needs::NOTHING };
     let tools = setup::set_up(workspace, needs)?;
     let node = tools.node.context("no Node to build the page with")?;
     page::install(workspace, &node)?;

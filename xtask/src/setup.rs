@@ -28,11 +28,29 @@ pub(crate) struct Needs {
     pub(crate) browser: bool,
     /// Stock clients and proxies, for tests.
     pub(crate) clients: bool,
+    /// Prometheus with promtool.
+    pub(crate) prometheus: bool,
 }
 
 impl Needs {
-    pub(crate) const EVERYTHING: Self =
-        Self { postgres: true, pooler: true, redis: true, page: true, browser: true, clients: true };
+    pub(crate) const EVERYTHING: Self = Self {
+        postgres: true,
+        pooler: true,
+        redis: true,
+        page: true,
+        browser: true,
+        clients: true,
+        prometheus: true,
+    };
+    pub(crate) const NOTHING: Self = Self {
+        postgres: false,
+        pooler: false,
+        redis: false,
+        page: false,
+        browser: false,
+        clients: false,
+        prometheus: false,
+    };
 }
 
 /// The needed tools.
@@ -55,6 +73,7 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
         (needs.clients, find_program("curl", &["/usr/bin"]).is_some(), "curl"),
         (needs.clients, has_websockets(), "python3-websockets"),
         (needs.clients, testkit::Nginx::is_installed(), "nginx-light"),
+        (needs.prometheus, prometheus().is_some(), "prometheus"),
     ] {
         if needed && !is_installed {
             missing.push(package);
@@ -73,6 +92,11 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
 /// Whether the system's Python, not another on the PATH, has the module.
 fn has_websockets() -> bool {
     answer(Path::new("/usr/bin/python3"), &["-c", "import websockets; print(1)"]).is_some()
+}
+
+/// Debian's program, which has promtool beside it.
+pub(crate) fn prometheus() -> Option<PathBuf> {
+    find_program("prometheus", &["/usr/bin"])
 }
 
 fn browser() -> Option<PathBuf> {

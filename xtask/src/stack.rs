@@ -66,14 +66,7 @@ impl Servers {
 
     /// What must be installed, without a page.
     pub(crate) fn needs(&self) -> Needs {
-        Needs {
-            postgres: self.database.is_none(),
-            pooler: false,
-            redis: self.redis.is_none(),
-            page: false,
-            browser: false,
-            clients: false,
-        }
+        Needs { postgres: self.database.is_none(), redis: self.redis.is_none(), ..Needs::NOTHING }
     }
 }
 

@@ -11,6 +11,7 @@ mod imports;
 mod layout;
 mod measures;
 mod modules;
+mod monitoring;
 mod pages;
 mod report;
 mod sources;
@@ -47,6 +48,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let files = sources::files(root)?;
     findings.extend(sources::check(root, &files)?);
     findings.extend(pages::check(root, &files)?);
+    findings.extend(monitoring::check(root)?);
     findings.extend(generated::check(root));
     findings.extend(dockerfile::check(root));
     for finding in &findings {
