@@ -20,7 +20,7 @@ mod stored_form;
 use std::time::Duration;
 
 use anyhow::Context;
-use chassis::{Fault, HttpMetrics, Pace, Service};
+use chassis::{Clock, Fault, HttpMetrics, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
@@ -54,6 +54,10 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let http = HttpMetrics::register(&service.registry)?;
     let router = routes::router(App { database: database.clone(), committer, bodies }, origins);
     chassis::serve(&service.life, listener, &config.http, router, &http);
+    let clock = Clock::register(&service.registry)?;
+    let reader = database.clone();
+    let follow = clock.follow(service.life.clone(), async move || reader.now_micros().await);
+    service.life.spawn("clock", follow);
     let reader = database.clone();
     service.life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, CHECK_PACE));
     service.life.spawn("readiness", ready.watch(async move || can_insert(&database).await, CHECK_PACE));
