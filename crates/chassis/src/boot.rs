@@ -25,6 +25,7 @@ use crate::life::Life;
 use crate::logs::LogConfig;
 use crate::metrics::{self, HttpMetrics, ProcessMetrics};
 use crate::readiness::Readiness;
+use crate::spans::Tracer;
 use crate::traces::{self, Traces};
 use crate::{accept, accept::HttpConfig};
 
@@ -54,6 +55,8 @@ pub struct Service {
     pub registry: Registry,
     /// Its conditions.
     pub readiness: Readiness,
+    /// Begins spans of what it does for several requests at once.
+    pub tracer: Tracer,
 }
 
 /// The `main` of a service. `run` returns when the service is done: that of a server after `life.stopping()`, that of a
@@ -128,7 +131,8 @@ where
         }
     };
     let traces = runtime.block_on(async { telemetry(name, version, &loaded.log) });
-    let ended = runtime.block_on(run_service(name, version, loaded, run));
+    let tracer = Tracer::new(traces.tracer(name));
+    let ended = runtime.block_on(run_service(name, version, (loaded, tracer), run));
     if let Err(fault) = &ended {
         error!(service = name, "failed: {fault:#}");
     } else {
@@ -162,7 +166,7 @@ fn telemetry(name: &'static str, version: &'static str, log: &LogConfig) -> Trac
 async fn run_service<C, F, Fut>(
     name: &'static str,
     version: &'static str,
-    loaded: Loaded<C>,
+    (loaded, tracer): (Loaded<C>, Tracer),
     run: F,
 ) -> anyhow::Result<()>
 where
@@ -194,7 +198,7 @@ where
     }
     side.spawn(signals.stop_on_signal(life.clone()));
     info!(service = name, version, "started");
-    let service = Service { name, version, admin: config, life: life.clone(), registry, readiness };
+    let service = Service { name, version, admin: config, life: life.clone(), registry, readiness, tracer };
     run_to_end(&life, run(settings, service)).await
 }
 

@@ -23,6 +23,7 @@ mod prefix;
 mod problem;
 mod query;
 mod readiness;
+pub mod spans;
 pub mod traces;
 
 pub use crate::accept::{Handover, Holds, HttpConfig, Permit, bind, into_tcp, serve};

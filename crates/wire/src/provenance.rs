@@ -2,7 +2,8 @@
 //!
 //! Text, so that it can be read with `XRANGE`: the running count of the epoch's readings up to the entry's end (`-` where it is
 //! not known), when its readings were committed and when they were appended, in microseconds since 1970 by the clock of
-//! Postgres, then for each reading that has a trace its index, `:`, and its `traceparent`. Later releases may add words.
+//! Postgres, then for each reading that has a trace its index, `:`, and its `traceparent`, and `span:` with that of the append,
+//! where it is recorded. Later releases may add words.
 
 use std::{fmt, str::FromStr};
 
@@ -19,6 +20,8 @@ pub struct Provenance {
     pub appended_at: i64,
     /// The traces of its readings, by their index in the entry.
     pub traces: Vec<(u32, TraceParent)>,
+    /// The span of its append, where that is recorded.
+    pub span: Option<TraceParent>,
 }
 
 /// The text is not a provenance.
@@ -33,7 +36,8 @@ impl fmt::Display for Provenance {
             None => f.write_str("-")?,
         }
         write!(f, " {} {}", self.committed_at, self.appended_at)?;
-        self.traces.iter().try_for_each(|(index, trace)| write!(f, " {index}:{trace}"))
+        self.traces.iter().try_for_each(|(index, trace)| write!(f, " {index}:{trace}"))?;
+        self.span.iter().try_for_each(|span| write!(f, " span:{span}"))
     }
 }
 
@@ -49,11 +53,15 @@ impl FromStr for Provenance {
             count => Some(micros(count)?),
         };
         let (committed_at, appended_at) = (micros(next()?)?, micros(next()?)?);
-        let traces = words.filter_map(|word| {
-            let (index, trace) = word.split_once(':')?;
-            Some((index.parse().ok()?, trace.parse().ok()?))
-        });
-        Ok(Self { count, committed_at, appended_at, traces: traces.collect() })
+        let mut read = Self { count, committed_at, appended_at, ..Self::default() };
+        for (whose, trace) in words.filter_map(|word| word.split_once(':')) {
+            match (whose.parse(), trace.parse()) {
+                (Ok(index), Ok(trace)) => read.traces.push((index, trace)),
+                (Err(_), Ok(trace)) if whose == "span" => read.span = Some(trace),
+                _ => {}
+            }
+        }
+        Ok(read)
     }
 }
 
@@ -71,9 +79,11 @@ mod tests {
             committed_at in any::<i64>(),
             appended_at in any::<i64>(),
             traced in prop::collection::vec(any::<u32>(), 0..3),
+            has_span in any::<bool>(),
         ) {
             let traces = traced.into_iter().map(|index| (index, TRACE.parse().unwrap())).collect();
-            let provenance = Provenance { count, committed_at, appended_at, traces };
+            let span = has_span.then(|| TRACE.parse().unwrap());
+            let provenance = Provenance { count, committed_at, appended_at, traces, span };
             prop_assert_eq!(provenance.to_string().parse(), Ok(provenance));
         }
 

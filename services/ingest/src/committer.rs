@@ -13,7 +13,7 @@ mod lane;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use chassis::Life;
+use chassis::{Life, spans::Tracer};
 use parking_lot::Mutex;
 use store::NewReading;
 use tokio::{
@@ -64,11 +64,11 @@ impl Committer {
         life: &Life,
         options: store::Options,
         config: IngestConfig,
-        metrics: Metrics,
+        (metrics, tracer): (Metrics, Tracer),
     ) -> std::io::Result<Self> {
         let (waiting, memory) = (Arc::default(), Arc::new(Semaphore::new(config.queue_bytes)));
         let (wake, woken) = mpsc::channel(1);
-        let lane = || Lane::new(options.clone(), Handle::current(), metrics.clone());
+        let lane = || Lane::new(options.clone(), Handle::current(), (metrics.clone(), tracer.clone()));
         let lanes = std::iter::repeat_with(lane).take(config.lanes).collect();
         life.spawn_on_own_thread("commit", dispatch(Arc::clone(&waiting), woken, lanes, life.clone()))?;
         Ok(Self { waiting, wake, memory, metrics })

@@ -46,8 +46,9 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let database = Database::new(&options.clone().statement_timeout(READ_LIMIT).with_custom_plans(), READERS);
     let (origins, bodies) =
         (config.origins().map_err(anyhow::Error::msg)?, Bodies::new(config.ingest.body_bytes));
-    let committer = Committer::start(&service.life, options, config.ingest, metrics)
-        .context("cannot start the commit thread")?;
+    let committer =
+        Committer::start(&service.life, options, config.ingest, (metrics, service.tracer.clone()))
+            .context("cannot start the commit thread")?;
     let (schema, ready) = (service.readiness.condition("schema"), service.readiness.condition("database"));
 
     let listener = chassis::bind(config.http.addr).await?;

@@ -83,6 +83,7 @@ impl<'a> Cut<'a> {
             committed_at: self.committed_at,
             appended_at: 0,
             traces: own.map(|(index, trace)| (index - first as u32, *trace)).collect(),
+            span: None,
         };
         let before = std::mem::replace(predecessor, end);
         NewEntry { id: EntryId::at(end), predecessor: before, provenance, readings: entry.finish() }

@@ -3,13 +3,14 @@
 mod copies;
 mod lost;
 mod runner;
+mod trace;
 
 use std::{
     sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
-use chassis::{Clock, Condition, Fault, Life, Outage};
+use chassis::{Clock, Condition, Fault, Life, Outage, spans::Tracer};
 use parking_lot::Mutex;
 use store::log::PAGE_BYTES;
 use tokio::{
@@ -49,6 +50,7 @@ pub(crate) struct Forwarder {
     metrics: Metrics,
     counts: Mutex<Counts>,
     clock: Clock,
+    tracer: Tracer,
     /// Fails while it leads and cannot forward.
     condition: Condition,
     /// The signature of its ticks.
@@ -64,7 +66,7 @@ impl Forwarder {
         database: store::Options,
         stream: bus::Options,
         wake: Arc<Notify>,
-        (metrics, clock): (Metrics, Clock),
+        (metrics, clock, tracer): (Metrics, Clock, Tracer),
         condition: Condition,
         admin_port: u16,
     ) -> Self {
@@ -72,7 +74,19 @@ impl Forwarder {
         let known_as = format!("{}:{admin_port}", hostname());
         let page_bytes = AtomicUsize::new(PAGE_BYTES);
         let counts = Mutex::new(Counts::new(metrics.clone()));
-        Self { database, stream, wake, metrics, counts, clock, condition, process, known_as, page_bytes }
+        Self {
+            database,
+            stream,
+            wake,
+            metrics,
+            counts,
+            clock,
+            tracer,
+            condition,
+            process,
+            known_as,
+            page_bytes,
+        }
     }
 
     /// Forwards while leadership is held, through every loss of a connection. No step begins after its end. One that
@@ -158,6 +172,8 @@ impl Forwarder {
             counted: <(Position, Option<i64>)>::default(),
             looked_at: 0,
             counts: &self.counts,
+            tracer: &self.tracer,
+            tick_span: None,
             clock: &self.clock,
             announced_at: None,
             tick_began: Instant::now(),

@@ -48,7 +48,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let schema = service.readiness.condition("schema");
     let life = service.life.clone();
 
-    let clock = Clock::register(&service.registry)?;
+    let (clock, tracer) = (Clock::register(&service.registry)?, service.tracer.clone());
     let reader = Database::new(&database, 1);
     tokio::select! {
         () = schema.until_held(async || check_schema(&reader).await, SCHEMA_PACE) => {}
@@ -86,7 +86,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         database,
         stream,
         wake,
-        (metrics, clock),
+        (metrics, clock, tracer),
         forwarding,
         service.admin.addr.port(),
     ));

@@ -168,9 +168,13 @@ impl<P: Peer> Connection<P> {
     fn count_written(&mut self) {
         let Some(first) = self.outbox.next_written() else { return };
         let now = self.app.shared_clock.now_micros();
-        self.app.metrics.count_written(first, now);
-        while let Some(events) = self.outbox.next_written() {
-            self.app.metrics.count_written(events, now);
+        let rest = std::iter::from_fn(|| self.outbox.next_written());
+        for events in std::iter::once(first).chain(rest) {
+            self.app.metrics.count_written(&events, now);
+            if let Some(trace) = &events.trace {
+                let session = i64::try_from(self.permit.mailbox.session).unwrap_or(i64::MAX);
+                trace.event("written", vec![("rowcast.session", session.into())]);
+            }
         }
     }
 

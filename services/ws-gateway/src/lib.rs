@@ -96,7 +96,9 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let reader = database.clone();
     life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
     let tell_all = Box::new(move || roster.all().iter().for_each(|mailbox| mailbox.nudge()));
-    Feed::new(config.redis.options()?, database, (hub, tell_all), feed, (metrics, clock)).follow(life).await;
+    Feed::new(config.redis.options()?, database, (hub, tell_all), feed, (metrics, clock, service.tracer))
+        .follow(life)
+        .await;
     Ok(())
 }
 

@@ -175,7 +175,7 @@ impl Metrics {
     }
 
     /// A peer has taken events, at a time by the clock of Postgres.
-    pub(crate) fn count_written(&self, events: Events, now: i64) {
+    pub(crate) fn count_written(&self, events: &Events, now: i64) {
         self.events_written.inc_by(events.count);
         if let Some(times) = events.times {
             self.event_age.observe((now - times.committed_at).max(0) as f64 / 1e6, events.count);

@@ -11,7 +11,10 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::{budget::Budget, fanout::batch::Times};
+use crate::{
+    budget::Budget,
+    fanout::batch::{Times, Trace},
+};
 
 /// Slices in one write: far below IOV_MAX (1,024), far above what a burst needs.
 const SLICES: usize = 128;
@@ -137,7 +140,7 @@ impl Slice {
 }
 
 /// Events whose bytes wait in the outbox, or have just left it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Events {
     /// Where the bytes of the first begin, counted from the connection's first byte.
     start: u64,
@@ -147,6 +150,8 @@ pub(crate) struct Events {
     pub(crate) count: u64,
     /// The times of the first of them; `None` for what a client asked for later than it could have had it.
     pub(crate) times: Option<Times>,
+    /// The span that ends when they, and the same for others, are written.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// A queue of bytes.
@@ -205,19 +210,23 @@ impl Outbox {
     }
 
     /// So many events end with the last byte that was added.
-    pub(crate) fn note_events(&mut self, count: usize, times: Option<Times>) {
+    pub(crate) fn note_events(&mut self, count: usize, times: Option<Times>, trace: Option<Trace>) {
         if count == 0 {
             return;
         }
         let (end, count) = (self.written + self.bytes as u64, count as u64);
         match self.events.back_mut() {
-            // notes are bounded as the bytes are
-            Some(last) if last.times.is_some() == times.is_some() && end - last.start < EVENTS_NOTE_BYTES => {
+            // notes are bounded as the bytes are; those of a recorded trace are few
+            Some(last)
+                if last.times.is_some() == times.is_some()
+                    && end - last.start < EVENTS_NOTE_BYTES
+                    && trace.is_none() =>
+            {
                 (last.end, last.count) = (end, last.count + count);
             }
             last => {
                 let start = last.map_or(self.written, |last| last.end);
-                self.events.push_back(Events { start, end, count, times });
+                self.events.push_back(Events { start, end, count, times, trace });
             }
         }
     }
@@ -430,14 +439,14 @@ mod tests {
     fn events_are_written_with_their_last_byte() {
         let (mut outbox, times) = (Outbox::default(), Times { committed_at: 1, taken_at: 2 });
         outbox.push(vec![0; 100]);
-        outbox.note_events(2, Some(times));
+        outbox.note_events(2, Some(times), None);
         outbox.push(vec![0; 50]);
-        outbox.note_events(1, None);
+        outbox.note_events(1, None, None);
         outbox.advance(99);
-        assert_eq!(outbox.next_written(), None);
+        assert!(outbox.next_written().is_none());
         outbox.advance(2);
         let written = outbox.next_written().map(|events| (events.count, events.times));
-        assert_eq!((written, outbox.next_written()), (Some((2, Some(times))), None));
+        assert_eq!((written, outbox.next_written().is_none()), (Some((2, Some(times))), true));
         outbox.advance(49);
         assert_eq!(outbox.next_written().map(|events| (events.count, events.times)), Some((1, None)));
     }
@@ -447,7 +456,7 @@ mod tests {
         let (mut outbox, times) = (Outbox::default(), |at| Some(Times { committed_at: at, taken_at: at }));
         for at in 0..10_000 {
             outbox.push(vec![0; 50]);
-            outbox.note_events(1, times(at));
+            outbox.note_events(1, times(at), None);
         }
         assert!(outbox.events.len() <= 500_000 / 4_000, "{}", outbox.events.len());
         outbox.advance(500_000);

@@ -1,8 +1,11 @@
 //! One connection that inserts batches, and isolates the readings for which a batch fails.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use chassis::Outage;
+use chassis::{
+    Outage,
+    spans::{SpanKind, Tracer, Work, WorkSpan},
+};
 use store::{Inserter, StoredReadings, readings::Inserted};
 use tokio::{
     runtime::Handle,
@@ -27,13 +30,18 @@ pub(super) struct Lane {
     /// Where the requests run. Their answers are made there, while the next INSERT is on its way.
     requests: Handle,
     metrics: Metrics,
+    tracer: Tracer,
     outage: Outage,
 }
 
 impl Lane {
-    pub(super) fn new(options: store::Options, requests: Handle, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        options: store::Options,
+        requests: Handle,
+        (metrics, tracer): (Metrics, Tracer),
+    ) -> Self {
         let options = options.statement_timeout(STATEMENT_LIMIT);
-        Self { options, inserter: None, requests, metrics, outage: Outage::new("storing readings") }
+        Self { options, inserter: None, requests, metrics, tracer, outage: Outage::new("storing readings") }
     }
 
     /// Stores the batch in one statement and answers each job. A job whose readings the database refuses fails
@@ -65,8 +73,13 @@ impl Lane {
         let mut inserter = self.inserter(deadline).await?;
         let readings: Vec<_> = jobs.iter().flat_map(|job| &job.readings).collect();
         let started = Instant::now();
+        let span = self.span(jobs, readings.len());
         // whatever goes wrong, the connection is dropped: its statement must not be mistaken for ours
-        match timeout_at(deadline + GRACE, inserter.insert(&readings, deadline)).await {
+        let inserted = timeout_at(deadline + GRACE, inserter.insert(&readings, deadline)).await;
+        if let (Some(span), false) = (&span, matches!(inserted, Ok(Ok(Inserted::Stored(_))))) {
+            span.fail("not_stored");
+        }
+        match inserted {
             Ok(Ok(Inserted::Stored(stored))) => {
                 self.metrics.commit.observe(started.elapsed().as_secs_f64());
                 self.metrics.batch.observe(readings.len() as f64);
@@ -86,6 +99,22 @@ impl Lane {
             }
             Ok(Ok(Inserted::TooLate)) | Err(_) => Err(NotStored::Unavailable),
         }
+    }
+
+    /// The span of an INSERT, for requests whose trace is recorded.
+    fn span(&self, jobs: &[Job], readings: usize) -> Option<WorkSpan> {
+        let causes = jobs.iter().filter_map(|job| job.readings.first()?.traceparent.as_deref());
+        self.tracer.begin(causes, || Work {
+            name: "INSERT sensor_readings",
+            kind: SpanKind::Client,
+            began: SystemTime::now(),
+            attributes: vec![
+                ("db.system.name", "postgresql".into()),
+                ("db.operation.name", "INSERT".into()),
+                ("db.collection.name", "sensor_readings".into()),
+                ("db.operation.batch.size", i64::try_from(readings).unwrap_or(i64::MAX).into()),
+            ],
+        })
     }
 
     async fn inserter(&mut self, deadline: Instant) -> Result<Inserter, NotStored> {

@@ -2,11 +2,14 @@
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bus::{Append, Appender, End, EntryId, NewEntry};
-use chassis::Clock;
+use chassis::{
+    Clock,
+    spans::{Tracer, WorkSpan},
+};
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use store::{
@@ -20,7 +23,7 @@ use tokio::{
 };
 use wire::{Epoch, Position, Tick};
 
-use super::lost::Lost;
+use super::{lost::Lost, trace};
 use crate::{
     chunk::{Before, committed_at, entries, micros},
     counts::Counts,
@@ -73,6 +76,9 @@ pub(super) struct Runner<'a> {
     /// When the table was last seen to have nothing new, in microseconds since 1970.
     pub(super) looked_at: i64,
     pub(super) counts: &'a Mutex<Counts>,
+    pub(super) tracer: &'a Tracer,
+    /// The span of the tick about to be appended.
+    pub(super) tick_span: Option<WorkSpan>,
     pub(super) clock: &'a Clock,
     /// When gateways last saw that this leader is active.
     pub(super) announced_at: Option<Instant>,
@@ -170,7 +176,7 @@ impl Runner<'_> {
     }
 
     async fn advance(&mut self, epoch: Epoch, prev: Tick) -> Result<Event, Lost> {
-        let (looked_at, began) = (self.looked_at, self.clock.now_micros());
+        let (looked_at, began, began_at) = (self.looked_at, self.clock.now_micros(), SystemTime::now());
         let step = self.leader.advance(epoch, prev, self.budget()).await?;
         self.looked_at = began;
         match step {
@@ -178,6 +184,7 @@ impl Runner<'_> {
             Advance::Conflict => self.fenced(),
             Advance::Made { first } => {
                 self.metrics.last_tick.set(first.at.unix_timestamp());
+                self.tick_span = trace::tick(self.tracer, &first, began_at);
                 self.counts.lock().ticked((first.tick, first.total), first.rows);
                 let tick = first.tick;
                 let whole = first.rows <= i64::try_from(first.readings.len()).unwrap_or(i64::MAX);
@@ -218,11 +225,17 @@ impl Runner<'_> {
         if let Some(first) = entries.first_mut() {
             first.predecessor = predecessor;
         }
+        let tick = self.tick_span.take();
+        let stream = || self.appender.stream_of(epoch);
+        let span = trace::append(self.tracer, tick.as_ref(), stream, &mut entries);
         let appended_at = self.clock.now_micros();
         entries.iter_mut().for_each(|entry| entry.provenance.appended_at = appended_at);
         let end = entries.last().map(|last| End { id: last.id, count: last.provenance.count });
         let append = async { Ok(self.appender.append(epoch, expected, &entries).await?) };
         let append = within(self.leadership, STREAM_WITHIN, append).await;
+        if let (Some(span), false) = (&span, matches!(append, Ok(Append::Appended))) {
+            span.fail("not_appended");
+        }
         self.learn(matches!(append, Err(Lost::Silent(_))));
         self.appended(append?, end, appended_at)
     }

@@ -12,7 +12,14 @@ fn forwarder(database: &TestDatabase, redis: &Redis, condition: Condition) -> Ar
     let stream = bus::Options::at(&redis.url(), "test").unwrap();
     let metrics = Metrics::register(&Registry::new()).unwrap();
     let clock = Clock::register(&Registry::new()).unwrap();
-    Arc::new(Forwarder::new(database.options(), stream, Arc::default(), (metrics, clock), condition, 9090))
+    Arc::new(Forwarder::new(
+        database.options(),
+        stream,
+        Arc::default(),
+        (metrics, clock, Tracer::default()),
+        condition,
+        9090,
+    ))
 }
 
 #[tokio::test]

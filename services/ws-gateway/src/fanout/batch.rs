@@ -2,14 +2,18 @@
 
 use std::{
     mem::size_of,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
 };
 
 use bytes::Bytes;
+use chassis::spans::WorkSpan;
 use store::log::TickReadings;
 use wire::{Entry, EntryBuilder, Position, Provenance, TraceParent, entry::BadEntry};
 
 use crate::encode::frames::{Frames, Traces};
+
+/// The span of a batch's way through this gateway.
+pub type Trace = Arc<WorkSpan>;
 
 /// When readings were where, in microseconds since 1970 by the clock of Postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub struct Batch {
     /// When they were where, if that is known and they came through the feed.
     pub times: Option<Times>,
     traces: Option<Traces>,
+    /// The span of its way through this gateway, as long as it lasts.
+    trace: Option<Weak<WorkSpan>>,
     entry: Arc<Entry>,
     frames: OnceLock<Box<Frames>>,
 }
@@ -44,7 +50,7 @@ impl Batch {
     /// From the bytes of a stream entry.
     pub fn decode(predecessor: Position, end: Position, readings: Bytes) -> Result<Self, BadEntry> {
         let entry = Arc::new(Entry::decode(readings)?);
-        Ok(Self { predecessor, end, times: None, traces: None, entry, frames: OnceLock::new() })
+        Ok(Self { predecessor, end, times: None, traces: None, trace: None, entry, frames: OnceLock::new() })
     }
 
     /// The feed had it at this time. What is known of an entry of the stream says when its readings were committed; of others
@@ -57,6 +63,17 @@ impl Batch {
             Some(provenance) => batch.traced(&provenance.traces),
             None => batch,
         }
+    }
+
+    /// Its way through this gateway has this span.
+    #[must_use]
+    pub fn within(self, trace: &Trace) -> Self {
+        Self { trace: Some(Arc::downgrade(trace)), ..self }
+    }
+
+    /// That span, until it has ended.
+    pub fn trace(&self) -> Option<Trace> {
+        self.trace.as_ref()?.upgrade()
     }
 
     /// Readings of it have these trace contexts, by index.
@@ -75,6 +92,7 @@ impl Batch {
             end: self.end,
             times: self.times,
             traces: self.traces.clone(),
+            trace: None,
             entry: self.entry.clone(),
             frames: OnceLock::new(),
         }

@@ -3,13 +3,19 @@
 mod loss;
 mod pulse;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bus::{Read, StreamEntry, Tail};
-use chassis::{Clock, Condition, Fault, Life};
+use chassis::{
+    Clock, Condition, Fault, Life,
+    spans::{SpanKind, Tracer, Work},
+};
 use store::{Database, ReadError};
 use tokio::time::{Instant, sleep, timeout};
-use wire::{Epoch, Position};
+use wire::{Epoch, Position, Provenance, Tick};
 
 use self::{
     loss::Loss,
@@ -17,7 +23,7 @@ use self::{
 };
 use super::{
     audit::{Audit, Verdict},
-    batch::Batch,
+    batch::{Batch, Trace},
     hub::{FeedState, Hub},
     log::read_log,
 };
@@ -61,6 +67,7 @@ pub(crate) struct Feed {
     ready: Condition,
     metrics: Metrics,
     clock: Clock,
+    tracer: Tracer,
 }
 
 impl Feed {
@@ -69,9 +76,9 @@ impl Feed {
         database: Database,
         (hub, on_change): (Hub, Box<dyn Fn() + Send + Sync>),
         ready: Condition,
-        (metrics, clock): (Metrics, Clock),
+        (metrics, clock, tracer): (Metrics, Clock, Tracer),
     ) -> Self {
-        Self { stream, database, hub, on_change, ready, metrics, clock }
+        Self { stream, database, hub, on_change, ready, metrics, clock, tracer }
     }
 
     /// Follows until the process stops and no session is left.
@@ -252,6 +259,8 @@ impl Feed {
             self.metrics.stage(Stage::StreamToFeed, taken_at - provenance.appended_at, fresh as u64);
         }
         let batch = batch.taken(taken_at, provenance.as_ref());
+        let trace = provenance.and_then(|provenance| process(&self.tracer, &provenance, entry.end.tick));
+        let batch = trace.iter().fold(batch, Batch::within);
         self.publish(Source::Stream, fresh, batch);
         Ok(entry.end)
     }
@@ -291,4 +300,22 @@ impl Feed {
         let deliveries = self.hub.publish(Arc::new(batch));
         self.metrics.deliveries.inc_by(deliveries as u64);
     }
+}
+
+/// The span of an entry's way through this gateway, caused by its append, or by its readings where the leader records nothing.
+fn process(tracer: &Tracer, provenance: &Provenance, tick: Tick) -> Option<Trace> {
+    let readings = provenance.traces.iter().map(|(_, trace)| trace);
+    let causes = provenance.span.iter().chain(readings).map(|trace| trace.as_str());
+    let span = tracer.begin(causes, || Work {
+        name: "process stream",
+        kind: SpanKind::Consumer,
+        began: SystemTime::now(),
+        attributes: vec![
+            ("messaging.system", "redis".into()),
+            ("messaging.operation.name", "deliver".into()),
+            ("messaging.operation.type", "process".into()),
+            ("rowcast.tick", tick.0.into()),
+        ],
+    });
+    span.map(Arc::new)
 }

@@ -139,11 +139,11 @@ impl Hub {
         let mut state = self.state.lock();
         let State { window: Some(window), interest, sessions, .. } = &mut *state else { return 0 };
         window.push(batch.clone());
-        let mut lagging = Vec::new();
+        let (mut lagging, trace) = (Vec::new(), batch.trace());
         let mut deliveries = 0;
         let mut put = |key: &Key, mailbox: &Arc<Mailbox>, selection: Selection| {
             deliveries += if let Selection::These(rows) = &selection { rows.len() } else { batch.count() };
-            if !mailbox.put(Delivery { sub: key.1, batch: batch.clone(), selection }) {
+            if !mailbox.put(Delivery { sub: key.1, batch: batch.clone(), selection, trace: trace.clone() }) {
                 lagging.push(key.0);
             }
         };

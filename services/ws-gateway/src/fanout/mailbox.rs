@@ -8,7 +8,10 @@ use std::{
 use tokio::sync::Notify;
 use wire::Close;
 
-use crate::fanout::{batch::Batch, lock::Mutex};
+use crate::fanout::{
+    batch::{Batch, Trace},
+    lock::Mutex,
+};
 
 /// A session with more than this in its mailbox does not keep up; it reads on from the log at its own pace.
 const LIMIT_BYTES: usize = 1 << 20;
@@ -22,6 +25,9 @@ pub struct Delivery {
     pub batch: Arc<Batch>,
     /// Which of the batch's readings.
     pub selection: Selection,
+    /// The span of the batch's way through this gateway, where its trace is recorded. It ends with the last copy: when every
+    /// client that follows live has it.
+    pub trace: Option<Trace>,
 }
 
 /// Which readings of a batch.

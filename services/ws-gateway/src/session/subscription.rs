@@ -13,7 +13,7 @@ use crate::{
     budget::MemoryPermit,
     encode::{Protocol, rows::Rows, v1::EventHead},
     fanout::{
-        batch::{Batch, Times},
+        batch::{Batch, Times, Trace},
         mailbox::{Delivery, Selection},
     },
     outbox::Outbox,
@@ -164,20 +164,20 @@ impl Subscription {
 
     /// Sends those of the batch's readings that are selected, match, and were not sent.
     pub(super) fn send(&mut self, batch: &Batch, selection: &Selection, now: Instant, out: &mut Outbox) {
-        self.send_at(batch, selection, None, now, out);
+        self.send_at(batch, selection, (None, None), now, out);
     }
 
     /// The same of a batch that the hub has just delivered: its events are as late as they are written.
     pub(super) fn send_live(&mut self, delivery: &Delivery, now: Instant, out: &mut Outbox) {
-        let Delivery { batch, selection, .. } = delivery;
-        self.send_at(batch, selection, batch.times, now, out);
+        let Delivery { batch, selection, trace, .. } = delivery;
+        self.send_at(batch, selection, (batch.times, trace.clone()), now, out);
     }
 
     fn send_at(
         &mut self,
         batch: &Batch,
         selection: &Selection,
-        times: Option<Times>,
+        (times, trace): (Option<Times>, Option<Trace>),
         now: Instant,
         out: &mut Outbox,
     ) {
@@ -203,7 +203,7 @@ impl Subscription {
                 } else {
                     self.protocol.readings(&self.event_head, batch.frames(), rows, out);
                 }
-                out.note_events(count, times);
+                out.note_events(count, times, trace);
             }
             _ => {}
         }
@@ -228,7 +228,7 @@ impl Subscription {
         if let Some(latest) = &mut self.latest {
             let count = latest.flush(self.protocol.latest(self.sub), now, out);
             self.count += count;
-            out.note_events(count as usize, None);
+            out.note_events(count as usize, None, None);
         }
     }
 
@@ -236,6 +236,6 @@ impl Subscription {
     pub(super) fn send_snapshot(&mut self, newest: &[Reading], out: &mut Outbox) {
         self.protocol.snapshot(self.sub, newest, out);
         self.count += newest.len() as u64;
-        out.note_events(newest.len(), None);
+        out.note_events(newest.len(), None, None);
     }
 }

@@ -100,7 +100,11 @@ fn live(head: Position, missing: Vec<Arc<Batch>>) -> Attach {
 }
 
 fn deliver(session: &mut Session, sub: u32, batch: &Arc<Batch>, out: &mut Outbox) -> Vec<Effect> {
-    session.on_delivery(&Delivery { sub, batch: batch.clone(), selection: Selection::All }, now().1, out)
+    session.on_delivery(
+        &Delivery { sub, batch: batch.clone(), selection: Selection::All, trace: None },
+        now().1,
+        out,
+    )
 }
 
 #[test]
@@ -347,7 +351,7 @@ fn two_subscriptions_are_two_lives() {
     frames(out);
     let tick = batch(at(5, 50), 6, &[51, 52, 54]);
     session.on_delivery(
-        &Delivery { sub: 1, batch: tick.clone(), selection: Selection::These([0, 2].into()) },
+        &Delivery { sub: 1, batch: tick.clone(), selection: Selection::These([0, 2].into()), trace: None },
         now().1,
         out,
     );
