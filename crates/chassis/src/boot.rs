@@ -25,6 +25,7 @@ use crate::life::Life;
 use crate::logs::LogConfig;
 use crate::metrics::{self, HttpMetrics, ProcessMetrics};
 use crate::readiness::Readiness;
+use crate::runtime::Vitals;
 use crate::traces::{self, Traces};
 use crate::{accept, accept::HttpConfig};
 
@@ -178,11 +179,18 @@ where
     process.name_build(name, version);
     let readiness = Readiness::new(&life, &registry)?;
     watch_panics(process.panics);
+    let vitals = Vitals::register(&registry)?;
     // Not among the service's tasks: it answers until the exit, and the drain would wait for it.
     let mut side = JoinSet::new();
     if C::HAS_ADMIN_PORT {
         let listener = accept::listen("admin", config.addr).await?;
-        let admin = Admin { name, version, registry: registry.clone(), readiness: readiness.clone() };
+        let admin = Admin {
+            name,
+            version,
+            registry: registry.clone(),
+            readiness: readiness.clone(),
+            vitals: vitals.clone(),
+        };
         let http = HttpConfig {
             addr: config.addr,
             max_connections: admin::MAX_CONNECTIONS,
@@ -192,6 +200,7 @@ where
         let (beside, uncounted) = (Life::new(), HttpMetrics::register(&Registry::new())?);
         accept::serve(&beside, listener, &http, admin::router(admin), &uncounted);
     }
+    side.spawn(vitals.measure_lag());
     side.spawn(signals.stop_on_signal(life.clone()));
     info!(service = name, version, "started");
     let service = Service { name, version, admin: config, life: life.clone(), registry, readiness };

@@ -14,6 +14,7 @@ pub mod duration;
 mod faults;
 mod life;
 mod logs;
+mod memory_limit;
 mod metrics;
 mod observe;
 mod origin;
@@ -22,6 +23,7 @@ mod prefix;
 mod problem;
 mod query;
 mod readiness;
+mod runtime;
 pub mod traces;
 
 pub use crate::accept::{Handover, Holds, HttpConfig, Permit, bind, into_tcp, serve};

@@ -8,11 +8,14 @@ use crate::accept::limits::Overdue;
 /// From half a millisecond (a response from memory) to five seconds (a request that its client gave up on).
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
+/// The commit from which the image was built.
+pub(crate) const COMMIT: Option<&str> = option_env!("ROWCAST_COMMIT");
+
 instruments::metrics! {
     /// What every process has.
     pub(crate) struct ProcessMetrics("rowcast_") {
         /// Always 1, with the running service, its release and its commit as labels.
-        build: IntGaugeVec = "build_info", by = ["service", "version"];
+        build: IntGaugeVec = "build_info", by = ["service", "version", "revision"];
         /// Panics in tasks.
         pub(crate) panics: IntCounter = "panics_total";
     }
@@ -20,7 +23,7 @@ instruments::metrics! {
 
 impl ProcessMetrics {
     pub(crate) fn name_build(&self, name: &str, version: &str) {
-        self.build.with_label_values(&[name, version]).set(1);
+        self.build.with_label_values(&[name, version, COMMIT.unwrap_or("unknown")]).set(1);
     }
 }
 
@@ -39,6 +42,8 @@ instruments::metrics! {
             by = ["method", "route", "status"], buckets = SECONDS;
         /// Open public connections, upgraded ones included.
         pub(crate) open: IntGauge = "connections_open";
+        /// The most public connections at a time.
+        pub(crate) limit: IntGauge = "connections_limit";
         /// Accepted public connections.
         pub(crate) accepted: IntCounter = "connections_accepted_total";
         /// Public connections refused at the connection limit.

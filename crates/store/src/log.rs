@@ -9,6 +9,7 @@ use wire::{Epoch, Position, Reading, Tick, resume::Head};
 use crate::{
     deadline::within,
     error::{Error, Result},
+    metrics::Statement,
     pool::Database,
     readings::Row,
     session::Session,
@@ -110,7 +111,7 @@ pub(crate) async fn head(session: &mut Session) -> Result<Option<Head>> {
            from (select epoch, first_tick from rowcast.epoch order by epoch desc limit 1) e,
                 (select max(no) as last, min(no) as first from rowcast.tick) t",
     );
-    let row: Option<(i64, i64, i64, i64)> = session.optional(query).await?;
+    let row: Option<(i64, i64, i64, i64)> = session.optional(Statement::Head, query).await?;
     Ok(row.map(|(epoch, first_tick, last, first)| Head {
         epoch: Epoch(epoch),
         first_tick: Tick(first_tick),
@@ -135,7 +136,7 @@ pub(crate) async fn read_page(
     .bind(base.0)
     .bind(upto.0)
     .bind(TICKS_PER_PAGE);
-    let ticks: Vec<TickRow> = session.all(query).await?;
+    let ticks: Vec<TickRow> = session.all(Statement::Ticks, query).await?;
     if ticks.first().is_none_or(|tick| tick.no != base.0) {
         return Err(ReadError::Forgotten(after));
     }
@@ -191,7 +192,7 @@ async fn read_ticks(
     .bind(&last.snap)
     .bind(last.epoch)
     .bind(budget.bytes());
-    let rows: Vec<LogRow> = session.all(query).await?;
+    let rows: Vec<LogRow> = session.all(Statement::Log, query).await?;
     let mut page = Page {
         ticks: ticks[1..]
             .iter()
@@ -239,7 +240,7 @@ async fn read_chunk(
     .bind(after_id)
     .bind(budget.rows)
     .bind(budget.bytes());
-    let rows: Vec<Row> = session.all(query).await?;
+    let rows: Vec<Row> = session.all(Statement::Log, query).await?;
     let readings: Vec<Reading> = rows.into_iter().map(Reading::from).collect();
     let covered = match readings.last() {
         Some(last) if budget.is_full(&readings) => Position::new(epoch, no, last.id),
@@ -250,7 +251,7 @@ async fn read_chunk(
 
 /// The identity that the keys in Redis are named after.
 pub(crate) async fn identity(session: &mut Session) -> Result<String> {
-    Ok(session.scalar(sqlx::query_scalar("select rowcast.identity()")).await?)
+    session.scalar(Statement::Check, sqlx::query_scalar("select rowcast.identity()")).await
 }
 
 impl Database {
@@ -296,7 +297,7 @@ impl Database {
         )
         .bind(last.as_secs_f64());
         let mut pooled = self.acquire().await?;
-        let read = within(pooled.limit(), pooled.session().one(query)).await?;
+        let read = within(pooled.limit(), pooled.session().one(Statement::Head, query)).await?;
         let (epoch, first_tick, tick, whole): (i64, i64, i64, bool) = pooled.finish(read).await?;
         let tick = Tick(tick.max(first_tick));
         Ok((Position::after_tick(Epoch(epoch), tick), whole && tick.0 > first_tick))

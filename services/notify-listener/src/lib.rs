@@ -23,7 +23,7 @@ use std::{
 };
 
 use chassis::{Fault, Life, Pace, Service};
-use store::Database;
+use store::{Database, NotificationMetrics};
 use tokio::sync::Notify;
 
 pub use crate::config::Config;
@@ -41,9 +41,11 @@ const SCHEMA_PACE: Pace = Pace { holding: Duration::from_secs(5), failing: Durat
 /// Waits for the schema, stands for election, listens for notifications, forwards while leading.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
-    let database =
-        config.database.options_of_own_session("rowcast notify-listener")?.statement_timeout(STATEMENT_LIMIT);
-    let stream = config.redis.options()?;
+    let postgres = store::Metrics::register(&service.registry)?;
+    let database = config.database.options_of_own_session("rowcast notify-listener")?;
+    let database = database.statement_timeout(STATEMENT_LIMIT).counted_by(&postgres);
+    let stream = config.redis.options()?.counted_by(&bus::Metrics::register(&service.registry)?);
+    let queue = NotificationMetrics::register(&service.registry)?;
     let schema = service.readiness.condition("schema");
     let life = service.life.clone();
 
@@ -52,6 +54,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         () = schema.until_held(async || check_schema(&reader).await, SCHEMA_PACE) => {}
         () = life.stopping() => return Ok(()),
     }
+    life.spawn("notification queue", notifications::watch_queue(reader.clone(), queue, life.clone()));
     life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
 
     let wake = Arc::new(Notify::new());
