@@ -1,6 +1,7 @@
 //! The admin port: liveness, readiness, metrics and version.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::metrics::COMMIT;
 use crate::readiness::Readiness;
 use crate::runtime::Vitals;
 
@@ -39,6 +39,7 @@ impl Default for AdminConfig {
 pub(crate) struct Admin {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
+    pub(crate) commit: Option<Arc<str>>,
     pub(crate) registry: Registry,
     pub(crate) readiness: Readiness,
     pub(crate) vitals: Vitals,
@@ -73,5 +74,5 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 }
 
 async fn version(State(admin): State<Admin>) -> Response {
-    Json(json!({"name": admin.name, "version": admin.version, "commit": COMMIT})).into_response()
+    Json(json!({"name": admin.name, "version": admin.version, "commit": admin.commit.as_deref()})).into_response()
 }

@@ -176,7 +176,9 @@ where
     let life = Life::new();
     let registry = metrics::registry()?;
     let process = ProcessMetrics::register(&registry)?;
-    process.name_build(name, version);
+    // the image sets it
+    let commit = std::env::var("ROWCAST_COMMIT").ok();
+    process.name_build(name, version, commit.as_deref());
     let readiness = Readiness::new(&life, &registry)?;
     watch_panics(process.panics);
     let vitals = Vitals::register(&registry)?;
@@ -187,6 +189,7 @@ where
         let admin = Admin {
             name,
             version,
+            commit: commit.map(Into::into),
             registry: registry.clone(),
             readiness: readiness.clone(),
             vitals: vitals.clone(),

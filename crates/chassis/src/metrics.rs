@@ -8,9 +8,6 @@ use crate::accept::limits::Overdue;
 /// From half a millisecond (a response from memory) to five seconds (a request that its client gave up on).
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
-/// The commit from which the image was built.
-pub(crate) const COMMIT: Option<&str> = option_env!("ROWCAST_COMMIT");
-
 instruments::metrics! {
     /// What every process has.
     pub(crate) struct ProcessMetrics("rowcast_") {
@@ -22,8 +19,8 @@ instruments::metrics! {
 }
 
 impl ProcessMetrics {
-    pub(crate) fn name_build(&self, name: &str, version: &str) {
-        self.build.with_label_values(&[name, version, COMMIT.unwrap_or("unknown")]).set(1);
+    pub(crate) fn name_build(&self, name: &str, version: &str, commit: Option<&str>) {
+        self.build.with_label_values(&[name, version, commit.unwrap_or("unknown")]).set(1);
     }
 }
 
