@@ -9,6 +9,7 @@ use crate::{
     connect::Options,
     entry_id::EntryId,
     error::{Error, Result},
+    metrics::Command,
 };
 
 static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
@@ -116,8 +117,8 @@ impl Appender {
     async fn last(&mut self, key: &str) -> Result<Option<(EntryId, Fields)>> {
         let mut range = redis::cmd("XREVRANGE");
         range.arg(key).arg("+").arg("-").arg("COUNT").arg(1);
-        let entries: Vec<(String, Fields)> =
-            range.query_async(&mut self.connection).await.map_err(|error| Error::about(&[key], error))?;
+        let answer = range.query_async(&mut self.connection);
+        let entries: Vec<(String, Fields)> = answered(&self.options, Command::Range, &[key], answer).await?;
         entries.into_iter().next().map(|(id, fields)| Ok((parse(&id)?, fields))).transpose()
     }
 
@@ -126,15 +127,16 @@ impl Appender {
         let key = self.options.leader_key(epoch);
         let mut set = redis::cmd("SET");
         set.arg(&key).arg(name).arg("EX").arg(UNUSED_SECONDS);
-        set.query_async(&mut self.connection).await.map_err(|error| Error::about(&[&key], error))
+        let answer = set.query_async(&mut self.connection);
+        answered(&self.options, Command::Leader, &[&key], answer).await
     }
 
     /// Removes the leader's name.
     pub async fn unsign(&mut self, epoch: Epoch, name: &str) -> Result<()> {
         let key = self.options.leader_key(epoch);
         let mut call = UNSIGN.key(&key);
-        let answer = call.arg(name).invoke_async(&mut self.connection).await;
-        answer.map_err(|error| Error::about(&[&key], error))
+        let answer = call.arg(name).invoke_async(&mut self.connection);
+        answered(&self.options, Command::Leader, &[&key], answer).await
     }
 
     /// The last leader of the epoch's stream; `None` where no name is registered, or where the leader removed its own at
@@ -146,9 +148,10 @@ impl Appender {
         // the leader gives both keys the same time to live
         let mut pipe = redis::pipe();
         pipe.cmd("GET").arg(&leader).cmd("PTTL").arg(&beat).cmd("PTTL").arg(&stream);
-        let answer: redis::RedisResult<(Option<String>, i64, i64)> =
-            pipe.query_async(&mut self.connection).await;
-        let (name, beat, stream) = answer.map_err(|error| Error::about(&[&leader, &beat, &stream], error))?;
+        let answer = pipe.query_async(&mut self.connection);
+        let keys = [leader.as_str(), &beat, &stream];
+        let (name, beat, stream): (Option<String>, i64, i64) =
+            answered(options, Command::Leader, &keys, answer).await?;
         let left = Duration::from_millis(u64::try_from(beat.max(stream)).unwrap_or(0));
         let silent_for = Duration::from_secs(UNUSED_SECONDS).saturating_sub(left);
         Ok(name.map(|name| LastLeader { name, silent_for }))
@@ -157,11 +160,9 @@ impl Appender {
     /// The epoch's beat ([`Appender::beat`]): while it grows, there is a leader.
     pub async fn beats(&mut self, epoch: Epoch) -> Result<u64> {
         let key = self.options.beat_key(epoch);
-        let beats: Option<u64> = redis::cmd("GET")
-            .arg(&key)
-            .query_async(&mut self.connection)
-            .await
-            .map_err(|error| Error::about(&[&key], error))?;
+        let mut get = redis::cmd("GET");
+        let answer = get.arg(&key).query_async(&mut self.connection);
+        let beats: Option<u64> = answered(&self.options, Command::ReadBeat, &[&key], answer).await?;
         Ok(beats.unwrap_or_default())
     }
 
@@ -171,8 +172,8 @@ impl Appender {
         let (beat, epochs) = (self.options.beat_key(epoch), self.options.epochs_key());
         let mut call = BEAT.key(&beat);
         call.key(&epochs).arg(epoch.0).arg(UNUSED_SECONDS);
-        let answer = call.invoke_async(&mut self.connection).await;
-        let later: String = answer.map_err(|error| Error::about(&[&beat, &epochs], error))?;
+        let answer = call.invoke_async(&mut self.connection);
+        let later: String = answered(&self.options, Command::Beat, &[&beat, &epochs], answer).await?;
         (!later.is_empty()).then(|| parse_epoch(&later)).transpose()
     }
 
@@ -198,9 +199,9 @@ impl Appender {
                 .arg(entry.provenance.to_string())
                 .arg(&entry.readings[..]);
         }
-        let answer = call.invoke_async(&mut self.connection).await;
+        let answer = call.invoke_async(&mut self.connection);
         let (outcome, detail): (String, String) =
-            answer.map_err(|error| Error::about(&[&stream, &epochs], error))?;
+            answered(&self.options, Command::Append, &[&stream, &epochs], answer).await?;
         match outcome.as_str() {
             "appended" => Ok(Append::Appended),
             "mismatch" if detail.is_empty() => Ok(Append::Mismatch(None)),
@@ -230,6 +231,17 @@ impl Appender {
 fn count(fields: &Fields) -> Option<i64> {
     let note = fields.iter().find(|(name, _)| name == "m")?;
     std::str::from_utf8(&note.1).ok()?.parse::<Provenance>().ok()?.count
+}
+
+/// Waits for the answer to a command on these keys.
+async fn answered<T>(
+    options: &Options,
+    command: Command,
+    keys: &[&str],
+    answer: impl Future<Output = redis::RedisResult<T>>,
+) -> Result<T> {
+    let answer = async { answer.await.map_err(|error| Error::about(keys, error)) };
+    options.metrics().of(command, answer).await
 }
 
 fn parse_epoch(epoch: &str) -> Result<Epoch> {

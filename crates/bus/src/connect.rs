@@ -10,7 +10,10 @@ use redis::{
 use secrecy::{ExposeSecret, SecretString};
 use wire::Epoch;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    metrics::{Command, Metrics},
+};
 
 /// How long a new connection may take, finding the master included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,6 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Options {
     endpoint: Endpoint,
     prefix: String,
+    metrics: Metrics,
 }
 
 /// How the server is found.
@@ -46,13 +50,24 @@ pub(crate) struct Sentinels {
 impl Options {
     /// With that kind of server; the keys begin with `{prefix}:`.
     pub(crate) fn new(endpoint: Endpoint, prefix: &str) -> Self {
-        Self { endpoint, prefix: prefix.to_owned() }
+        Self { endpoint, prefix: prefix.to_owned(), metrics: Metrics::unseen() }
     }
 
     /// For the keys of that database: `{prefix:database}:`, so that installations with one prefix share a Redis.
     #[must_use]
     pub fn of(&self, database: &str) -> Self {
-        Self { endpoint: self.endpoint.clone(), prefix: format!("{}:{database}", self.prefix) }
+        Self { prefix: format!("{}:{database}", self.prefix), ..self.clone() }
+    }
+
+    /// The commands of these connections are counted there.
+    #[must_use]
+    pub fn counted_by(self, metrics: &Metrics) -> Self {
+        Self { metrics: metrics.clone(), ..self }
+    }
+
+    /// Where they are counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The error when the stream of epochs names one that the database does not have.
@@ -73,7 +88,11 @@ impl Options {
             };
             client.get_multiplexed_async_connection_with_config(&config).await
         };
-        tokio::time::timeout(CONNECT_TIMEOUT, connect).await.map_err(|_| Error::Silent)?.map_err(Error::Redis)
+        let connect = async {
+            let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect).await;
+            connected.map_err(|_| Error::Silent)?.map_err(Error::Redis)
+        };
+        self.metrics.of(Command::Connect, connect).await
     }
 
     /// The key of an epoch's stream. The braces keep all keys in one slot of a cluster.

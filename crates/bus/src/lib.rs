@@ -13,6 +13,7 @@ mod entry_id;
 mod error;
 mod fault;
 mod memory;
+mod metrics;
 mod tail;
 
 pub use append::{Append, Appender, End, LastLeader, NewEntry};
@@ -22,4 +23,5 @@ pub use entry_id::EntryId;
 pub use error::{Error, Refusal, Result};
 pub use fault::Fault;
 pub use memory::{Memory, MemoryFault, NEEDED_BYTES};
+pub use metrics::Metrics;
 pub use tail::{Read, StreamEntry, Tail};

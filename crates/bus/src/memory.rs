@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     connect::Options,
     error::{Error, Refusal, Result},
+    metrics::Command,
 };
 
 /// The `maxmemory` that Redis needs: for the stream at its maximum, that of the epoch before, and what gateways are
@@ -41,8 +42,11 @@ impl Memory {
     /// report them.
     pub async fn of(options: &Options) -> Result<Option<Self>> {
         let mut connection = options.connect(Some(ANSWER_LIMIT)).await?;
-        let info = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
-        match info.map_err(|error| Error::about(&[], error)) {
+        let info = async {
+            let info = redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await;
+            info.map_err(|error| Error::about(&[], error))
+        };
+        match options.metrics().of(Command::Info, info).await {
             Ok(info) => Ok(Self::parse(&info)),
             Err(Error::Refused { why: Refusal::NoPermission, .. }) => Ok(None),
             Err(error) => Err(error),

@@ -10,6 +10,7 @@ use crate::{
     connect::Options,
     entry_id::EntryId,
     error::{Error, Result},
+    metrics::Command,
 };
 
 /// The most entries of one read.
@@ -60,7 +61,7 @@ impl Tail {
         let key = self.options.stream_key(epoch);
         let mut range = redis::cmd("XREVRANGE");
         range.arg(&key).arg("+").arg("-").arg("COUNT").arg(1);
-        let reply = self.call(&range, &[&key], GRACE).await?;
+        let reply = self.call(Command::Range, &range, &[&key], GRACE).await?;
         Ok(parse_entries(reply, epoch)?.pop())
     }
 
@@ -71,7 +72,7 @@ impl Tail {
         while bytes < limit {
             let mut range = redis::cmd("XREVRANGE");
             range.arg(&key).arg(&upto).arg("-").arg("COUNT").arg(ENTRIES_PER_READ);
-            let entries = parse_entries(self.call(&range, &[&key], GRACE).await?, end.epoch)?;
+            let entries = parse_entries(self.call(Command::Range, &range, &[&key], GRACE).await?, end.epoch)?;
             let Some(oldest) = entries.last() else { break };
             upto = format!("({}", EntryId::at(oldest.end));
             bytes += entries.iter().map(|entry| entry.readings.len()).sum::<usize>();
@@ -86,7 +87,7 @@ impl Tail {
         let key = self.options.beat_key(epoch);
         let mut get = redis::cmd("GET");
         get.arg(&key);
-        match self.call(&get, &[&key], GRACE).await? {
+        match self.call(Command::ReadBeat, &get, &[&key], GRACE).await? {
             Value::BulkString(beat) => Ok(std::str::from_utf8(&beat).ok().and_then(|beat| beat.parse().ok())),
             _ => Ok(None),
         }
@@ -105,7 +106,9 @@ impl Tail {
             .arg(&epochs)
             .arg(EntryId::at(after).to_string())
             .arg(format!("{}-0", after.epoch.0));
-        let Value::Array(streams) = self.call(&read, &[&stream, &epochs], block + GRACE).await? else {
+        let Value::Array(streams) =
+            self.call(Command::Follow, &read, &[&stream, &epochs], block + GRACE).await?
+        else {
             return Ok(Read::Quiet);
         };
         let mut newest = None;
@@ -126,9 +129,18 @@ impl Tail {
         self.options.foreign(epoch)
     }
 
-    async fn call(&mut self, command: &redis::Cmd, keys: &[&str], limit: Duration) -> Result<Value> {
-        let answer = tokio::time::timeout(limit, command.query_async(&mut self.connection));
-        answer.await.map_err(|_| Error::Silent)?.map_err(|error| Error::about(keys, error))
+    async fn call(
+        &mut self,
+        kind: Command,
+        command: &redis::Cmd,
+        keys: &[&str],
+        limit: Duration,
+    ) -> Result<Value> {
+        let answer = async {
+            let answer = tokio::time::timeout(limit, command.query_async(&mut self.connection));
+            answer.await.map_err(|_| Error::Silent)?.map_err(|error| Error::about(keys, error))
+        };
+        self.options.metrics().of(kind, answer).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The admin port: liveness, readiness, metrics and version.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::readiness::Readiness;
+use crate::runtime::Vitals;
 
 /// The most connections of probes and scrapers, far more than an installation needs.
 pub(crate) const MAX_CONNECTIONS: usize = 256;
@@ -37,8 +39,10 @@ impl Default for AdminConfig {
 pub(crate) struct Admin {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
+    pub(crate) commit: Option<Arc<str>>,
     pub(crate) registry: Registry,
     pub(crate) readiness: Readiness,
+    pub(crate) vitals: Vitals,
 }
 
 pub(crate) fn router(admin: Admin) -> Router {
@@ -62,6 +66,7 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
+    admin.vitals.read();
     match TextEncoder::new().encode_to_string(&admin.registry.gather()) {
         Ok(text) => ([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
         Err(fault) => (StatusCode::INTERNAL_SERVER_ERROR, fault.to_string()).into_response(),
@@ -69,6 +74,6 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 }
 
 async fn version(State(admin): State<Admin>) -> Response {
-    let commit = option_env!("ROWCAST_COMMIT");
-    Json(json!({"name": admin.name, "version": admin.version, "commit": commit})).into_response()
+    Json(json!({"name": admin.name, "version": admin.version, "commit": admin.commit.as_deref()}))
+        .into_response()
 }

@@ -25,6 +25,7 @@ use crate::life::Life;
 use crate::logs::LogConfig;
 use crate::metrics::{self, HttpMetrics, ProcessMetrics};
 use crate::readiness::Readiness;
+use crate::runtime::Vitals;
 use crate::spans::Tracer;
 use crate::traces::{self, Traces};
 use crate::{accept, accept::HttpConfig};
@@ -179,14 +180,24 @@ where
     let life = Life::new();
     let registry = metrics::registry()?;
     let process = ProcessMetrics::register(&registry)?;
-    process.name_build(name, version);
+    // the image sets it
+    let commit = std::env::var("ROWCAST_COMMIT").ok();
+    process.name_build(name, version, commit.as_deref());
     let readiness = Readiness::new(&life, &registry)?;
     watch_panics(process.panics);
+    let vitals = Vitals::register(&registry)?;
     // Not among the service's tasks: it answers until the exit, and the drain would wait for it.
     let mut side = JoinSet::new();
     if C::HAS_ADMIN_PORT {
         let listener = accept::listen("admin", config.addr).await?;
-        let admin = Admin { name, version, registry: registry.clone(), readiness: readiness.clone() };
+        let admin = Admin {
+            name,
+            version,
+            commit: commit.map(Into::into),
+            registry: registry.clone(),
+            readiness: readiness.clone(),
+            vitals: vitals.clone(),
+        };
         let http = HttpConfig {
             addr: config.addr,
             max_connections: admin::MAX_CONNECTIONS,
@@ -196,6 +207,7 @@ where
         let (beside, uncounted) = (Life::new(), HttpMetrics::register(&Registry::new())?);
         accept::serve(&beside, listener, &http, admin::router(admin), &uncounted);
     }
+    side.spawn(vitals.measure_lag());
     side.spawn(signals.stop_on_signal(life.clone()));
     info!(service = name, version, "started");
     let service = Service { name, version, admin: config, life: life.clone(), registry, readiness, tracer };

@@ -15,6 +15,7 @@ pub mod duration;
 mod faults;
 mod life;
 mod logs;
+mod memory_limit;
 mod metrics;
 mod observe;
 mod origin;
@@ -23,6 +24,7 @@ mod prefix;
 mod problem;
 mod query;
 mod readiness;
+mod runtime;
 pub mod spans;
 pub mod traces;
 

@@ -12,15 +12,15 @@ instruments::metrics! {
     /// What every process has.
     pub(crate) struct ProcessMetrics("rowcast_") {
         /// Always 1, with the running service, its release and its commit as labels.
-        build: IntGaugeVec = "build_info", by = ["service", "version"];
+        build: IntGaugeVec = "build_info", by = ["service", "version", "revision"];
         /// Panics in tasks.
         pub(crate) panics: IntCounter = "panics_total";
     }
 }
 
 impl ProcessMetrics {
-    pub(crate) fn name_build(&self, name: &str, version: &str) {
-        self.build.with_label_values(&[name, version]).set(1);
+    pub(crate) fn name_build(&self, name: &str, version: &str, commit: Option<&str>) {
+        self.build.with_label_values(&[name, version, commit.unwrap_or("unknown")]).set(1);
     }
 }
 
@@ -39,6 +39,8 @@ instruments::metrics! {
             by = ["method", "route", "status"], buckets = SECONDS;
         /// Open public connections, upgraded ones included.
         pub(crate) open: IntGauge = "connections_open";
+        /// The most public connections at a time.
+        pub(crate) limit: IntGauge = "connections_limit";
         /// Accepted public connections.
         pub(crate) accepted: IntCounter = "connections_accepted_total";
         /// Public connections refused at the connection limit.

@@ -25,6 +25,8 @@ pub struct Readiness {
 instruments::metrics! {
     /// The conditions, as they are now.
     struct Metrics("rowcast_") {
+        /// 1 while the condition holds, by condition.
+        ready: IntGaugeVec = "ready", by = ["condition"];
         /// 1 while a dependency shared by all replicas is unavailable, by condition.
         degraded: IntGaugeVec = "degraded", by = ["condition"];
     }
@@ -113,7 +115,9 @@ impl Readiness {
     pub fn condition(&self, name: &'static str) -> Condition {
         let starting = || State { held: false, fault: Some(Fault::Own("starting".to_owned())) };
         self.lock().entry(name).or_insert_with(starting);
-        self.metrics.degraded.with_label_values(&[name]);
+        for gauge in [&self.metrics.ready, &self.metrics.degraded] {
+            gauge.with_label_values(&[name]);
+        }
         Condition { name, readiness: self.clone() }
     }
 
@@ -161,7 +165,9 @@ impl Condition {
         let old = std::mem::replace(&mut state.fault, new.clone());
         let degraded = state.is_degraded();
         // under the lock, so that the last log line is the current state
-        self.readiness.metrics.degraded.with_label_values(&[self.name]).set(degraded.into());
+        let Metrics { ready, degraded: is_degraded } = &self.readiness.metrics;
+        ready.with_label_values(&[self.name]).set(new.is_none().into());
+        is_degraded.with_label_values(&[self.name]).set(degraded.into());
         drop(conditions);
         match (old, new) {
             (Some(_), None) => info!(condition = self.name, "condition holds"),
@@ -277,10 +283,16 @@ mod tests {
         let report = readiness.report();
         assert!(report.ready && report.failing.is_empty());
         assert_eq!(report.degraded, BTreeMap::from([("database", "connection refused".to_owned())]));
-        assert_eq!(readiness.metrics.degraded.with_label_values(&["database"]).get(), 1);
+        let shown = || {
+            let Metrics { ready, degraded } = &readiness.metrics;
+            [ready, degraded].map(|gauge| gauge.with_label_values(&["database"]).get())
+        };
+        assert_eq!(shown(), [0, 1]);
         database.fail("the schema is too old");
         assert!(!readiness.is_ready());
-        assert_eq!(readiness.metrics.degraded.with_label_values(&["database"]).get(), 0);
+        assert_eq!(shown(), [0, 0]);
+        database.hold();
+        assert_eq!(shown(), [1, 0]);
     }
 
     #[test]

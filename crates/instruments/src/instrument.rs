@@ -1,8 +1,8 @@
 //! What can be declared as a metric, and how each type is registered.
 
 use prometheus::{
-    Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, Result, core::Collector,
+    Counter, Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, Result, core::Collector,
 };
 
 /// The declaration of one metric.
@@ -74,6 +74,12 @@ pub(crate) fn registered<M: Collector + Clone + 'static>(metric: M, registry: &R
 }
 
 impl Instrument for IntCounter {
+    fn register(spec: Spec, registry: &Registry) -> Result<Self> {
+        registered(Self::with_opts(spec.opts())?, registry)
+    }
+}
+
+impl Instrument for Counter {
     fn register(spec: Spec, registry: &Registry) -> Result<Self> {
         registered(Self::with_opts(spec.opts())?, registry)
     }

@@ -34,15 +34,18 @@
 //! written from these declarations.
 
 mod by;
+mod call;
 mod instrument;
 mod label;
 mod weighted;
 
 pub use by::By;
+pub use call::Call;
 pub use instrument::{Instrument, Spec};
 pub use label::Label;
 pub use prometheus::{
-    Error, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, Result,
+    Counter, Error, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry, Result,
 };
 pub use weighted::WeightedHistogram;
 

@@ -8,6 +8,7 @@ use crate::{
     deadline::within,
     error::Result,
     hosts::Hosts,
+    metrics::{Metrics, Statement},
     pooler::Pooler,
     session::{self, Access, Session},
 };
@@ -31,6 +32,7 @@ pub struct Options {
     settings: Vec<(&'static str, String)>,
     /// How long a statement may take before its connection counts as lost.
     limit: Duration,
+    metrics: Metrics,
 }
 
 impl Options {
@@ -40,7 +42,18 @@ impl Options {
             let pg = pg.application_name(application).extra_float_digits(None);
             pg.log_statements(tracing::log::LevelFilter::Off)
         });
-        Self { hosts, pooler, settings: Vec::new(), limit: STATEMENT_LIMIT }
+        Self { hosts, pooler, settings: Vec::new(), limit: STATEMENT_LIMIT, metrics: Metrics::unseen() }
+    }
+
+    /// What these connections do is counted there.
+    #[must_use]
+    pub fn counted_by(self, metrics: &Metrics) -> Self {
+        Self { metrics: metrics.clone(), ..self }
+    }
+
+    /// Where it is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     fn with(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -82,25 +95,29 @@ impl Options {
 
     /// One connection with a session of its own.
     pub async fn connect(&self) -> Result<PgConnection> {
+        let connecting = self.metrics.begin(Statement::Connect);
         // boxed: inlined into the callers' futures its type would be too deep for the compiler
         let connect = Box::pin(async {
-            let (_, mut connection) = self.hosts.connect(CONNECT_TIMEOUT).await?;
+            let (_, mut connection) = self.hosts.connect(CONNECT_TIMEOUT).await.map_err(|error| error.0)?;
             if let Some(settings) = self.statement_of_settings() {
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await?;
             }
             Ok(connection)
         });
-        within(CONNECT_TIMEOUT, connect).await?
+        let connected = within(CONNECT_TIMEOUT, connect).await.map_err(|error| error.0);
+        connecting.ended(connected.flatten())
     }
 
     /// One connection, with a session of its own or a shared one.
     pub(crate) async fn session(&self, access: Access) -> Result<Session> {
         if self.pooler != Pooler::Transaction {
-            return Ok(Session::new(self.connect().await?, None));
+            return Ok(Session::new(self.connect().await?, None, self.metrics.clone()));
         }
-        let (_, connection) =
-            within(CONNECT_TIMEOUT, Box::pin(self.hosts.connect(CONNECT_TIMEOUT))).await??;
-        Ok(Session::new(connection, Some(session::opening(access, &self.settings))))
+        let connecting = self.metrics.begin(Statement::Connect);
+        let connected = within(CONNECT_TIMEOUT, Box::pin(self.hosts.connect(CONNECT_TIMEOUT))).await;
+        let (_, connection) = connecting.ended(connected.flatten().map_err(|error| error.0))?;
+        let opening = session::opening(access, &self.settings);
+        Ok(Session::new(connection, Some(opening), self.metrics.clone()))
     }
 
     /// The values are numbers and constants of this file, so that none needs escaping.

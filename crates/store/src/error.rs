@@ -19,6 +19,14 @@ impl Error {
         self.0.as_database_error().is_some_and(|e| e.is_unique_violation())
     }
 
+    /// Whether the database failed, and not the data or the expectation of it: also no row, a reading's id that is taken
+    /// and two that share one are answers.
+    pub(crate) fn is_failure(&self) -> bool {
+        const ANSWERS: [&str; 3] = ["22", "23", "RC"];
+        !matches!(self.0, sqlx::Error::RowNotFound)
+            && self.class().is_none_or(|class| !ANSWERS.contains(&class.as_str()))
+    }
+
     /// Whether the server cancelled the statement because it took too long.
     pub fn is_timeout(&self) -> bool {
         self.0.as_database_error().is_some_and(|e| e.code().as_deref() == Some("57014"))

@@ -9,6 +9,7 @@ use crate::{
     deadline::within,
     error::{Error, Result},
     log::head,
+    metrics::Statement,
     pool::Database,
     session::Session,
 };
@@ -35,7 +36,7 @@ async fn extent(session: &mut Session) -> Result<LogExtent> {
 
 async fn epochs(session: &mut Session) -> Result<Vec<EpochStart>> {
     let query = "select epoch, first_tick, system_identifier from rowcast.epoch order by epoch";
-    let epochs: Vec<(i64, i64, i64)> = session.all(sqlx::query_as(query)).await?;
+    let epochs: Vec<(i64, i64, i64)> = session.all(Statement::Head, sqlx::query_as(query)).await?;
     let epochs = epochs.into_iter().map(|(epoch, first_tick, system)| EpochStart {
         epoch: Epoch(epoch),
         first_tick: Tick(first_tick),

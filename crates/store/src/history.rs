@@ -5,7 +5,6 @@ pub mod statements;
 
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
 use sqlx::FromRow;
 use time::{OffsetDateTime, macros::datetime};
 use wire::{Filter, Reading};
@@ -15,6 +14,7 @@ use crate::{
     deadline::within,
     error::{Error, Result},
     interval::interval,
+    metrics::Statement,
     patterns::lists,
     pool::Database,
     readings::Row,
@@ -153,8 +153,8 @@ impl Database {
         let mut pooled = self.acquire().await?;
         let (mut rows, mut bytes) = (Vec::with_capacity(limit.min(1_000)), 0);
         let read = async {
-            let mut stream = pooled.session().stream(query);
-            while let Some(row) = stream.try_next().await? {
+            let mut stream = pooled.session().stream(Statement::History, query);
+            while let Some(row) = stream.next().await? {
                 let row: Row = row;
                 let reading = Reading::from(row);
                 if rows.len() == limit || bytes >= max_bytes {
@@ -210,7 +210,7 @@ impl Database {
             .bind(near.bucket)
             .bind(near.sensor_id)
             .bind(one_more(limit));
-        let read = within(pooled.limit(), pooled.session().all(query)).await?;
+        let read = within(pooled.limit(), pooled.session().all(Statement::Buckets, query)).await?;
         let mut rows: Vec<Bucket> = pooled.finish(read).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -221,7 +221,7 @@ impl Database {
     pub async fn sensor(&self, sensor_id: &str) -> Result<Option<Sensor>> {
         let mut pooled = self.acquire().await?;
         let query = sqlx::query_as(statements::SENSOR).bind(sensor_id);
-        let read = within(pooled.limit(), pooled.session().all(query)).await?;
+        let read = within(pooled.limit(), pooled.session().all(Statement::History, query)).await?;
         let rows: Vec<Row> = pooled.finish(read).await?;
         let mut readings = rows.into_iter().map(Reading::from);
         Ok(readings.next().zip(readings.next()).map(|(newest, oldest)| Sensor { newest, oldest }))
@@ -244,7 +244,7 @@ impl Database {
         }
         let mut pooled = self.acquire().await?;
         let query = sqlx::query_as(statements::WALK).bind(exact).bind(prefixes).bind(one_more(MAX_SENSORS));
-        let read = within(pooled.limit(), pooled.session().all(query)).await?;
+        let read = within(pooled.limit(), pooled.session().all(Statement::History, query)).await?;
         let sensors: Vec<(String,)> = pooled.finish(read).await?;
         let sensors: Vec<String> = sensors.into_iter().map(|(sensor,)| sensor).collect();
         Ok(if sensors.len() > MAX_SENSORS { Matching::Many } else { Matching::These(sensors) })

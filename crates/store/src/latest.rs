@@ -1,6 +1,5 @@
 //! The newest reading of each sensor, as of a log position.
 
-use futures_util::TryStreamExt;
 use sqlx::FromRow;
 use wire::{Filter, Position, Reading};
 
@@ -8,6 +7,7 @@ use crate::{
     deadline::within,
     error::Result,
     log::{PAGE_BYTES, ReadError},
+    metrics::Statement,
     patterns::lists,
     pool::Database,
     readings::MaybeRow,
@@ -84,8 +84,8 @@ impl Database {
             .bind(after.unwrap_or(""));
         let (mut latest, mut count, mut bytes) = (Latest::default(), 0, 0);
         let read = async {
-            let mut rows = pooled.session().stream(query);
-            while let Some(LatestRow { wanted, row }) = rows.try_next().await? {
+            let mut rows = pooled.session().stream(Statement::Latest, query);
+            while let Some(LatestRow { wanted, row }) = rows.next().await? {
                 count += 1;
                 latest.next = Some(wanted);
                 let reading = row.reading();
@@ -113,5 +113,5 @@ async fn snapshots(session: &mut Session, at: Position) -> Result<Option<(String
         "select snap::text, (select snap::text from rowcast.tick where no = $1 - 1) from rowcast.tick
           where no = $1 and exists (select from rowcast.epoch where epoch = $2)",
     );
-    Ok(session.optional(query.bind(at.tick.0).bind(at.epoch.0)).await?)
+    session.optional(Statement::Ticks, query.bind(at.tick.0).bind(at.epoch.0)).await
 }

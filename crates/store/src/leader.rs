@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use wire::{Epoch, Position, Tick, resume::Head};
 
@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     interval::interval,
     log::{Budget, Page, ReadError, TickReadings, head, identity, read_page, total},
+    metrics::Statement,
     readings::{MaybeRow, TracedReading},
     session::{Access, Session},
 };
@@ -103,7 +104,7 @@ impl Leader {
     /// connection.
     pub async fn register(&mut self, listener: &str) -> Result<()> {
         let lock = "select pg_advisory_lock_shared(hashtext('rowcast.leader'), hashtext($1))";
-        let lock = sqlx::query(lock).bind(listener).execute(self.session.own());
+        let lock = self.session.rows(Statement::Standby, sqlx::query(lock).bind(listener));
         within(self.limit, lock).await??;
         Ok(())
     }
@@ -116,33 +117,31 @@ impl Leader {
                                and database = (select oid from pg_database where datname = current_database())
                                and classid = hashtext('rowcast.leader')::oid and objid = hashtext($1)::oid)",
         );
-        Ok(within(self.limit, query.bind(listener).fetch_one(self.session.own())).await??)
+        within(self.limit, self.session.scalar(Statement::Standby, query.bind(listener))).await?
     }
 
-    pub(crate) fn connection(&mut self) -> &mut PgConnection {
-        self.session.own()
+    pub(crate) fn session(&mut self) -> &mut Session {
+        &mut self.session
     }
 
     /// Starts a new epoch where the history is not that of the last epoch, or where it was `rolled_back`.
     pub async fn begin_epoch(&mut self, rolled_back: bool) -> Result<bool> {
         // each call is a transaction of its own: after an interruption the next leader continues
-        while sqlx::query_scalar::<_, i64>("select rowcast.adopt($1)")
-            .bind(ADOPTED_AT_ONCE)
-            .fetch_one(self.session.own())
-            .await?
-            > 0
-        {}
-        Ok(sqlx::query_scalar("select started from rowcast.begin_epoch($1, $2)")
-            .bind(&self.name)
-            .bind(rolled_back)
-            .fetch_one(self.session.own())
-            .await?)
+        loop {
+            let adopt = sqlx::query_scalar("select rowcast.adopt($1)").bind(ADOPTED_AT_ONCE);
+            let adopted: i64 = self.session.scalar(Statement::Repair, adopt).await?;
+            if adopted == 0 {
+                break;
+            }
+        }
+        let begin = sqlx::query_scalar("select started from rowcast.begin_epoch($1, $2)");
+        self.session.scalar(Statement::Repair, begin.bind(&self.name).bind(rolled_back)).await
     }
 
     /// The log's end, and the tick about `window` before it, from which a lost stream is rebuilt.
     pub async fn load(&mut self, window: Budget) -> Result<Loaded> {
         let head = head(&mut self.session).await?.ok_or(Error(sqlx::Error::RowNotFound))?;
-        let window_start: i64 = sqlx::query_scalar(
+        let query = sqlx::query_scalar(
             "select coalesce(max(no), $1) from (
                  select no, sum(rows) over newer as rows, sum(coalesce(bytes, 0)) over newer as bytes from (
                      select no, rows, bytes from rowcast.tick where no > $1 order by no desc limit 20000) recent
@@ -151,10 +150,8 @@ impl Leader {
         )
         .bind(head.first_tick.0.max(head.horizon.0))
         .bind(window.rows)
-        .bind(i64::try_from(window.bytes).unwrap_or(i64::MAX))
-        .fetch_one(self.session.own())
-        .await?;
-        let window_start = Tick(window_start);
+        .bind(i64::try_from(window.bytes).unwrap_or(i64::MAX));
+        let window_start = Tick(self.session.scalar(Statement::Head, query).await?);
         let window_total = total(&mut self.session, head.epoch, window_start).await?;
         let total = total(&mut self.session, head.epoch, head.last_tick).await?;
         Ok(Loaded { head, window_start, total, window_total })
@@ -196,23 +193,20 @@ impl Leader {
         budget: Budget,
         allow_duplicates: bool,
     ) -> Result<Vec<StepRow>> {
-        Ok(sqlx::query_as("select * from rowcast.take_tick($1, $2, $3, $4, $5, $6)")
+        let query = sqlx::query_as("select * from rowcast.take_tick($1, $2, $3, $4, $5, $6)")
             .bind(epoch.0)
             .bind(prev.0)
             .bind(&self.name)
             .bind(budget.rows)
             .bind(i64::try_from(budget.bytes).unwrap_or(i64::MAX))
-            .bind(allow_duplicates)
-            .fetch_all(self.session.own())
-            .await?)
+            .bind(allow_duplicates);
+        self.session.all(Statement::Advance, query).await
     }
 
     /// Gives new ids to readings after `prev` that share theirs with another, since a position must identify one reading.
     async fn renumber(&mut self, prev: Tick) -> Result<()> {
-        let count: i64 = sqlx::query_scalar("select rowcast.renumber($1)")
-            .bind(prev.0)
-            .fetch_one(self.session.own())
-            .await?;
+        let renumber = sqlx::query_scalar("select rowcast.renumber($1)").bind(prev.0);
+        let count: i64 = self.session.scalar(Statement::Repair, renumber).await?;
         tracing::warn!(count, "duplicate reading ids replaced");
         Ok(())
     }
@@ -244,7 +238,8 @@ impl Leader {
     }
 
     async fn set_gate(&mut self, sql: &'static str) -> Result<()> {
-        sqlx::raw_sql(sql).execute(self.session.own()).await?;
+        let running = self.session.begin_statement(Statement::Gate);
+        running.ended(sqlx::raw_sql(sql).execute(self.session.own()).await)?;
         Ok(())
     }
 
@@ -254,10 +249,11 @@ impl Leader {
             .bind(keep.map(interval))
             .bind(interval(replay))
             .bind(ahead);
-        let done: Vec<(String, String)> = within(self.limit, query.fetch_all(self.session.own())).await??;
+        let done = self.session.all(Statement::Maintain, query);
+        let done: Vec<(String, String)> = within(self.limit, done).await??;
         let actions = done.into_iter().map(|(action, object)| format!("{action} {object}")).collect();
-        let days = sqlx::query_scalar("select rowcast.days_ahead()").fetch_one(self.session.own());
-        let days: i32 = within(self.limit, days).await??;
+        let days = sqlx::query_scalar("select rowcast.days_ahead()");
+        let days: i32 = within(self.limit, self.session.scalar(Statement::Maintain, days)).await??;
         Ok(Upkeep { actions, days_ahead: days.into() })
     }
 }

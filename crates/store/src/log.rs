@@ -9,6 +9,7 @@ use wire::{Epoch, Position, Reading, Tick, TraceParent, resume::Head};
 use crate::{
     deadline::within,
     error::{Error, Result},
+    metrics::Statement,
     pool::Database,
     readings::{TracedReading, TracedRow},
     session::Session,
@@ -145,7 +146,7 @@ pub(crate) async fn head(session: &mut Session) -> Result<Option<Head>> {
            from (select epoch, first_tick from rowcast.epoch order by epoch desc limit 1) e,
                 (select max(no) as last, min(no) as first from rowcast.tick) t",
     );
-    let row: Option<(i64, i64, i64, i64)> = session.optional(query).await?;
+    let row: Option<(i64, i64, i64, i64)> = session.optional(Statement::Head, query).await?;
     Ok(row.map(|(epoch, first_tick, last, first)| Head {
         epoch: Epoch(epoch),
         first_tick: Tick(first_tick),
@@ -170,7 +171,7 @@ pub(crate) async fn read_page(
     .bind(base.0)
     .bind(upto.0)
     .bind(TICKS_PER_PAGE);
-    let ticks: Vec<TickRow> = session.all(query).await?;
+    let ticks: Vec<TickRow> = session.all(Statement::Ticks, query).await?;
     if ticks.first().is_none_or(|tick| tick.no != base.0) {
         return Err(ReadError::Forgotten(after));
     }
@@ -226,7 +227,7 @@ async fn read_ticks(
     .bind(&last.snap)
     .bind(last.epoch)
     .bind(budget.bytes());
-    let rows: Vec<LogRow> = session.all(query).await?;
+    let rows: Vec<LogRow> = session.all(Statement::Log, query).await?;
     let mut page = Page {
         ticks: ticks[1..].iter().map(TickRow::readings).collect(),
         covered: Position::after_tick(Epoch(last.epoch), Tick(last.no)),
@@ -266,7 +267,7 @@ async fn read_chunk(
     .bind(after_id)
     .bind(budget.rows)
     .bind(budget.bytes());
-    let rows: Vec<TracedRow> = session.all(query).await?;
+    let rows: Vec<TracedRow> = session.all(Statement::Log, query).await?;
     let mut part = tick.readings();
     rows.into_iter().for_each(|row| part.push(row.into()));
     let covered = match part.readings.last() {
@@ -279,13 +280,14 @@ async fn read_chunk(
 /// How many readings an epoch has up to a tick of it.
 pub(crate) async fn total(session: &mut Session, epoch: Epoch, tick: Tick) -> Result<Option<i64>> {
     let query = sqlx::query_as("select total from rowcast.tick where no = $1 and epoch = $2");
-    let row: Option<(Option<i64>,)> = session.optional(query.bind(tick.0).bind(epoch.0)).await?;
+    let row: Option<(Option<i64>,)> =
+        session.optional(Statement::Head, query.bind(tick.0).bind(epoch.0)).await?;
     Ok(row.and_then(|(total,)| total))
 }
 
 /// The identity that the keys in Redis are named after.
 pub(crate) async fn identity(session: &mut Session) -> Result<String> {
-    Ok(session.scalar(sqlx::query_scalar("select rowcast.identity()")).await?)
+    session.scalar(Statement::Check, sqlx::query_scalar("select rowcast.identity()")).await
 }
 
 impl Database {
@@ -338,7 +340,7 @@ impl Database {
         )
         .bind(last.as_secs_f64());
         let mut pooled = self.acquire().await?;
-        let read = within(pooled.limit(), pooled.session().one(query)).await?;
+        let read = within(pooled.limit(), pooled.session().one(Statement::Head, query)).await?;
         let (epoch, first_tick, tick, whole): (i64, i64, i64, bool) = pooled.finish(read).await?;
         let tick = Tick(tick.max(first_tick));
         Ok((Position::after_tick(Epoch(epoch), tick), whole && tick.0 > first_tick))

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use wire::{Epoch, Tick};
 
-use crate::{error::Result, leader::Leader};
+use crate::{error::Result, leader::Leader, metrics::Statement};
 
 /// The log's end, and whether readings wait behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,24 +31,21 @@ impl Leader {
     /// Reads the status without changing anything. Readings of transactions that were open at the last tick and have
     /// ended since do not count as waiting: a standby needs to know whether the leader works, not how far it is.
     pub async fn log_status(&mut self) -> Result<LogStatus> {
-        let end: End = sqlx::query_as(
+        let end = sqlx::query_as(
             "select epoch, no, pg_snapshot_xmax(snap)::text as beyond,
                     exists (select from pg_stat_activity
                              where state = 'active' and pid <> pg_backend_pid() and datname = current_database()
                                and application_name = current_setting('application_name')
                                and query like '%rowcast.%' and query not like '%pg_stat_activity%') as working
                from rowcast.tick order by no desc limit 1",
-        )
-        .fetch_one(self.connection())
-        .await?;
-        let End { epoch, no, beyond, working } = end;
+        );
+        let End { epoch, no, beyond, working } = self.session().one(Statement::Standby, end).await?;
         // ordered, and not `exists`: a generic plan would scan the whole table to find nothing
         let waiting = sqlx::query_scalar(
             "select (select true from sensor_readings where xid >= $1::text::xid8 order by xid limit 1) is not null",
         )
-        .bind(beyond)
-        .fetch_one(self.connection())
-        .await?;
+        .bind(beyond);
+        let waiting = self.session().scalar(Statement::Standby, waiting).await?;
         Ok(LogStatus { epoch: Epoch(epoch), head: Tick(no), waiting, working })
     }
 }

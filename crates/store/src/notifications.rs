@@ -7,7 +7,10 @@ use tokio::time::timeout;
 
 use crate::{
     connect::Options,
+    deadline::within,
     error::{Error, Result},
+    metrics::Statement,
+    pool::Database,
 };
 
 /// The channel that `notify_sensor_update()` notifies.
@@ -56,5 +59,15 @@ impl Notifications {
                 }
             }
         }
+    }
+}
+
+impl Database {
+    /// How full the server's queue of notifications is, from 0 to 1. A session that listens and does not read fills it.
+    pub async fn notification_queue_usage(&self) -> Result<f64> {
+        let query = sqlx::query_scalar("select pg_notification_queue_usage()");
+        let mut pooled = self.acquire().await?;
+        let read = within(pooled.limit(), pooled.session().scalar(Statement::Check, query)).await?;
+        pooled.finish(read).await
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use instruments::IntGauge;
 use parking_lot::Mutex;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -15,6 +16,7 @@ use crate::{
     connect::{CONNECT_TIMEOUT, Options},
     deadline::within,
     error::{Error, Result},
+    metrics::{Metrics, Use},
     session::{Access, PROBE, PROBE_AFTER_IDLE, Session},
 };
 
@@ -36,13 +38,26 @@ struct Inner {
 pub(crate) struct PooledConnection {
     session: Session,
     inner: Arc<Inner>,
+    turn: Turn,
+}
+
+/// The right to one of the connections, counted as busy.
+struct Turn {
+    busy: IntGauge,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.busy.dec();
+    }
 }
 
 impl Database {
     /// At most `size` connections.
     pub fn new(options: &Options, size: u32) -> Self {
         let permits = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS)));
+        options.metrics().counted().limit.add(size.into());
         Self { inner: Arc::new(Inner { options: options.clone(), permits, idle: Mutex::default() }) }
     }
 
@@ -50,6 +65,7 @@ impl Database {
     pub async fn close(&self) {
         self.inner.permits.close();
         let idle = std::mem::take(&mut *self.inner.idle.lock());
+        self.inner.count(Use::Idle).sub(i64::try_from(idle.len()).unwrap_or(i64::MAX));
         for (session, _) in idle {
             session.close().await;
         }
@@ -60,19 +76,40 @@ impl Database {
         self.inner.options.limit()
     }
 
+    /// What the connections count.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.inner.options.metrics()
+    }
+
     /// A connection that works, as far as can be known: an idle one is probed first.
     pub(crate) async fn acquire(&self) -> Result<PooledConnection> {
-        let permit = within(CONNECT_TIMEOUT, self.inner.permits.clone().acquire_owned()).await?;
-        let permit = permit.map_err(|_closed| Error(sqlx::Error::PoolClosed))?;
+        let permit = self.inner.turn().await?;
         let session = match self.inner.working().await {
             Some(session) => session,
             None => self.inner.connect().await?,
         };
-        Ok(PooledConnection { session, inner: self.inner.clone(), _permit: permit })
+        Ok(PooledConnection { session, inner: self.inner.clone(), turn: permit })
     }
 }
 
 impl Inner {
+    fn count(&self, of: Use) -> &IntGauge {
+        self.options.metrics().counted().connections.of(of)
+    }
+
+    /// Waits for one of the connections.
+    async fn turn(&self) -> Result<Turn> {
+        let counted = self.options.metrics().counted();
+        let began = Instant::now();
+        let permit = within(CONNECT_TIMEOUT, self.permits.clone().acquire_owned()).await;
+        counted.wait.observe(began.elapsed().as_secs_f64());
+        let permit = permit.inspect_err(|_| counted.timeouts.inc())?;
+        let permit = permit.map_err(|_closed| Error(sqlx::Error::PoolClosed))?;
+        let busy = self.count(Use::Busy).clone();
+        busy.inc();
+        Ok(Turn { busy, _permit: permit })
+    }
+
     async fn connect(&self) -> Result<Session> {
         let mut session = self.options.session(Access::Read).await?;
         within(self.options.limit(), session.begin()).await??;
@@ -81,11 +118,13 @@ impl Inner {
 
     async fn working(&self) -> Option<Session> {
         let (mut session, since) = self.idle.lock().pop()?;
+        self.count(Use::Idle).dec();
         if session.is_alive(since.elapsed() < PROBE_AFTER_IDLE).await {
             return Some(session);
         }
         // the others were idle even longer
-        self.idle.lock().clear();
+        let others = std::mem::take(&mut *self.idle.lock());
+        self.count(Use::Idle).sub(i64::try_from(others.len()).unwrap_or(i64::MAX));
         None
     }
 }
@@ -115,8 +154,9 @@ impl PooledConnection {
 
     /// Returns it to the pool.
     pub(crate) async fn release(self) {
-        let Self { mut session, inner, _permit } = self;
+        let Self { mut session, inner, turn: _turn } = self;
         if let Ok(Ok(())) = within(PROBE, session.end()).await {
+            inner.count(Use::Idle).inc();
             inner.idle.lock().push((session, Instant::now()));
         }
     }

@@ -8,7 +8,8 @@ use wire::{Reading, TraceParent};
 use crate::{
     connect::Options,
     deadline::within,
-    error::{Error, Result},
+    error::Result,
+    metrics::Statement,
     pool::Database,
     session::{Access, PROBE_AFTER_IDLE, Session},
 };
@@ -205,7 +206,7 @@ impl Inserter {
         .bind(readings.iter().map(|r| r.traceparent.as_deref()).collect::<Vec<_>>())
         .bind(not_after);
         self.session.begin().await?;
-        let stored = match self.session.rows(query).await.map_err(Error) {
+        let stored = match self.session.rows(Statement::Insert, query).await {
             Ok(stored) => stored,
             Err(error) if error.is_data_error() => {
                 self.session.end().await?;
@@ -225,7 +226,7 @@ impl Inserter {
 async fn clock(session: &mut Session) -> Result<OffsetDateTime> {
     // the transaction of a shared session stays open for the first insert
     session.begin().await?;
-    Ok(session.scalar(sqlx::query_scalar("select clock_timestamp()")).await?)
+    session.scalar(Statement::Check, sqlx::query_scalar("select clock_timestamp()")).await
 }
 
 impl Database {
@@ -236,7 +237,7 @@ impl Database {
                     and has_any_column_privilege('public.sensor_readings', 'insert')",
         );
         let mut pooled = self.acquire().await?;
-        let read = within(pooled.limit(), pooled.session().scalar(query)).await?;
+        let read = within(pooled.limit(), pooled.session().scalar(Statement::Check, query)).await?;
         pooled.finish(read).await
     }
 }

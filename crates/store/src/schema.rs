@@ -12,6 +12,7 @@ use crate::{
     connect::Options,
     deadline::within,
     error::{Error, Result},
+    metrics::Statement,
     pool::Database,
     session::Session,
 };
@@ -153,6 +154,7 @@ impl Database {
     pub async fn check_schema(&self) -> std::result::Result<(), SchemaError> {
         let needed = required_version();
         let found = self.schema_version().await?;
+        self.metrics().counted().schema.set(found);
         if found < needed { Err(SchemaError::TooOld { found, needed }) } else { Ok(()) }
     }
 
@@ -165,9 +167,9 @@ impl Database {
 
 async fn version(session: &mut Session) -> Result<i64> {
     let exists = "select to_regclass('rowcast._sqlx_migrations') is not null";
-    if !session.scalar::<bool>(sqlx::query_scalar(exists)).await? {
+    if !session.scalar::<bool>(Statement::Check, sqlx::query_scalar(exists)).await? {
         return Ok(0);
     }
     let version = "select coalesce(max(version), 0) from rowcast._sqlx_migrations where success";
-    Ok(session.scalar(sqlx::query_scalar(version)).await?)
+    session.scalar(Statement::Check, sqlx::query_scalar(version)).await
 }

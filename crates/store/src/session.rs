@@ -6,7 +6,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::stream::BoxStream;
 use sqlx::{
     AssertSqlSafe, Connection, FromRow, PgConnection, Postgres,
     postgres::{PgArguments, PgRow},
@@ -17,6 +16,7 @@ use time::OffsetDateTime;
 use crate::{
     deadline::within,
     error::{Error, Result},
+    metrics::{Metrics, Rows, Running, Statement},
 };
 
 /// A connection that was idle for longer is probed before use: servers, poolers and firewalls close idle ones.
@@ -62,6 +62,7 @@ pub(crate) struct Session {
     opening: Option<Arc<str>>,
     /// Whether a transaction of a shared session is open.
     is_open: bool,
+    metrics: Metrics,
 }
 
 type TypedQuery<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
@@ -82,8 +83,13 @@ pub(crate) fn opening(access: Access, settings: &[(&'static str, String)]) -> Ar
 }
 
 impl Session {
-    pub(crate) fn new(connection: PgConnection, opening: Option<Arc<str>>) -> Self {
-        Self { connection, opening, is_open: false }
+    pub(crate) fn new(connection: PgConnection, opening: Option<Arc<str>>, metrics: Metrics) -> Self {
+        Self { connection, opening, is_open: false, metrics }
+    }
+
+    /// Begins the timing of a statement.
+    pub(crate) fn begin_statement(&self, statement: Statement) -> Running {
+        self.metrics.begin(statement)
     }
 
     /// The connection of a session that is our own.
@@ -147,7 +153,10 @@ impl Session {
             match (&self.opening, was_used) {
                 (Some(_), _) => self.begin().await,
                 (None, true) => Ok(()),
-                (None, false) => Ok(self.connection.ping().await?),
+                (None, false) => {
+                    let running = self.metrics.begin(Statement::Probe);
+                    running.ended(self.connection.ping().await)
+                }
             }
         };
         matches!(within(limit, probe).await, Ok(Ok(())))
@@ -163,49 +172,70 @@ impl Session {
         self.opening.is_none()
     }
 
-    pub(crate) async fn rows(&mut self, query: Query<'_, Postgres, PgArguments>) -> sqlx::Result<Vec<PgRow>> {
-        query.persistent(self.keeps_statements()).fetch_all(&mut self.connection).await
+    pub(crate) async fn rows(
+        &mut self,
+        statement: Statement,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>> {
+        let running = self.metrics.begin(statement);
+        let query = query.persistent(self.keeps_statements());
+        running.ended(query.fetch_all(&mut self.connection).await)
     }
 
-    pub(crate) async fn all<T>(&mut self, query: TypedQuery<'_, T>) -> sqlx::Result<Vec<T>>
+    pub(crate) async fn all<T>(&mut self, statement: Statement, query: TypedQuery<'_, T>) -> Result<Vec<T>>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        query.persistent(self.keeps_statements()).fetch_all(&mut self.connection).await
+        let running = self.metrics.begin(statement);
+        let query = query.persistent(self.keeps_statements());
+        running.ended(query.fetch_all(&mut self.connection).await)
     }
 
-    pub(crate) async fn one<T>(&mut self, query: TypedQuery<'_, T>) -> sqlx::Result<T>
+    pub(crate) async fn one<T>(&mut self, statement: Statement, query: TypedQuery<'_, T>) -> Result<T>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        query.persistent(self.keeps_statements()).fetch_one(&mut self.connection).await
+        let running = self.metrics.begin(statement);
+        let query = query.persistent(self.keeps_statements());
+        running.ended(query.fetch_one(&mut self.connection).await)
     }
 
     pub(crate) async fn scalar<T>(
         &mut self,
+        statement: Statement,
         query: QueryScalar<'_, Postgres, T, PgArguments>,
-    ) -> sqlx::Result<T>
+    ) -> Result<T>
     where
         T: Send + Unpin,
         (T,): for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        query.persistent(self.keeps_statements()).fetch_one(&mut self.connection).await
+        let running = self.metrics.begin(statement);
+        let query = query.persistent(self.keeps_statements());
+        running.ended(query.fetch_one(&mut self.connection).await)
     }
 
-    pub(crate) async fn optional<T>(&mut self, query: TypedQuery<'_, T>) -> sqlx::Result<Option<T>>
+    pub(crate) async fn optional<T>(
+        &mut self,
+        statement: Statement,
+        query: TypedQuery<'_, T>,
+    ) -> Result<Option<T>>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        query.persistent(self.keeps_statements()).fetch_optional(&mut self.connection).await
+        let running = self.metrics.begin(statement);
+        let query = query.persistent(self.keeps_statements());
+        running.ended(query.fetch_optional(&mut self.connection).await)
     }
 
     pub(crate) fn stream<'e, 'q: 'e, T>(
         &'e mut self,
+        statement: Statement,
         query: TypedQuery<'q, T>,
-    ) -> BoxStream<'e, sqlx::Result<T>>
+    ) -> Rows<'e, T>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'e,
     {
-        query.persistent(self.keeps_statements()).fetch(&mut self.connection)
+        let running = self.metrics.begin(statement);
+        Rows::new(query.persistent(self.keeps_statements()).fetch(&mut self.connection), running)
     }
 }

@@ -24,7 +24,7 @@ use tokio::{
 use wire::Reading;
 
 use self::{
-    job::{Job, NotStored},
+    job::{Job, Memory, NotStored},
     lane::Lane,
 };
 use crate::{
@@ -67,6 +67,9 @@ impl Committer {
         (metrics, tracer): (Metrics, Tracer),
     ) -> std::io::Result<Self> {
         let (waiting, memory) = (Arc::default(), Arc::new(Semaphore::new(config.queue_bytes)));
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        metrics.queue_limit.set(gauge(config.queue_bytes));
+        metrics.lanes.set(gauge(config.lanes));
         let (wake, woken) = mpsc::channel(1);
         let lane = || Lane::new(options.clone(), Handle::current(), (metrics.clone(), tracer.clone()));
         let lanes = std::iter::repeat_with(lane).take(config.lanes).collect();
@@ -91,6 +94,7 @@ impl Committer {
         let bytes: usize = readings.iter().map(|r| r.sensor_id.len() + r.metadata.len() + 64).sum();
         let bytes = u32::try_from(bytes + REQUEST_BYTES).map_err(|_| NotStored::Full)?;
         let memory = self.memory.clone().try_acquire_many_owned(bytes).map_err(|_| NotStored::Full)?;
+        let memory = Memory::count(memory, &self.metrics.queue);
         let (reply, answer) = oneshot::channel();
         self.put(Job { readings, deadline: Instant::now() + REQUEST_LIMIT, reply, _memory: memory }).await;
         // no timeout here: whatever the database does, every lane returns soon after its batch's deadlines, and drops the

@@ -42,7 +42,8 @@ const CHECK_PACE: Pace = Pace { holding: Duration::from_secs(2), failing: Durati
 /// Starts the lanes to the database, then the routes before them, then the port.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
-    let options = config.database.options("rowcast ingest")?;
+    let postgres = store::Metrics::register(&service.registry)?;
+    let options = config.database.options("rowcast ingest")?.counted_by(&postgres);
     let database = Database::new(&options.clone().statement_timeout(READ_LIMIT).with_custom_plans(), READERS);
     let (origins, bodies) =
         (config.origins().map_err(anyhow::Error::msg)?, Bodies::new(config.ingest.body_bytes));

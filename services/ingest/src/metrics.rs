@@ -29,6 +29,12 @@ instruments::metrics! {
         /// From an INSERT's start to its commit.
         pub(crate) commit: Histogram = "commit_seconds",
             buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+        /// The bytes of readings that wait for the database or are in an INSERT.
+        pub(crate) queue: IntGauge = "queue_bytes";
+        /// The most of them; a request that exceeds it is refused.
+        pub(crate) queue_limit: IntGauge = "queue_limit_bytes";
+        /// The most INSERTs at a time.
+        pub(crate) lanes: IntGauge = "lanes";
         /// INSERTs in progress.
         pub(crate) lanes_busy: IntGauge = "lanes_busy";
     }

@@ -24,7 +24,7 @@ use std::{
 };
 
 use chassis::{Clock, Fault, Life, Pace, Service};
-use store::Database;
+use store::{Database, NotificationMetrics};
 use tokio::sync::Notify;
 
 pub use crate::config::Config;
@@ -42,9 +42,11 @@ const SCHEMA_PACE: Pace = Pace { holding: Duration::from_secs(5), failing: Durat
 /// Waits for the schema, stands for election, listens for notifications, forwards while leading.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
-    let database =
-        config.database.options_of_own_session("rowcast notify-listener")?.statement_timeout(STATEMENT_LIMIT);
-    let stream = config.redis.options()?;
+    let postgres = store::Metrics::register(&service.registry)?;
+    let database = config.database.options_of_own_session("rowcast notify-listener")?;
+    let database = database.statement_timeout(STATEMENT_LIMIT).counted_by(&postgres);
+    let stream = config.redis.options()?.counted_by(&bus::Metrics::register(&service.registry)?);
+    let queue = NotificationMetrics::register(&service.registry)?;
     let schema = service.readiness.condition("schema");
     let life = service.life.clone();
 
@@ -56,6 +58,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     }
     let read_clock = reader.clone();
     life.spawn("clock", clock.clone().follow(life.clone(), async move || read_clock.now_micros().await));
+    life.spawn("notification queue", notifications::watch_queue(reader.clone(), queue, life.clone()));
     life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
 
     let wake = Arc::new(Notify::new());

@@ -51,9 +51,11 @@ const SCHEMA_PACE: Pace = Pace { holding: Duration::from_secs(5), failing: Durat
 /// The service's story: wait for the schema, follow the stream, serve clients from it.
 pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let metrics = Metrics::register(&service.registry)?;
-    let database = config.database.options("rowcast ws-gateway")?.statement_timeout(READ_LIMIT);
-    let database = Database::new(&database, READERS);
-    let history = HistoryReader::new(config.database.options("rowcast ws-gateway history")?, metrics.clone());
+    let postgres = store::Metrics::register(&service.registry)?;
+    let redis = bus::Metrics::register(&service.registry)?;
+    let options = |name| anyhow::Ok(config.database.options(name)?.counted_by(&postgres));
+    let database = Database::new(&options("rowcast ws-gateway")?.statement_timeout(READ_LIMIT), READERS);
+    let history = HistoryReader::new(options("rowcast ws-gateway history")?, metrics.clone());
     let hub = Hub::new(config.gateway.window_bytes).counted_by(metrics.subscriptions.clone());
     let condition = |name| service.readiness.condition(name);
     let (schema, feed, room) = (condition("schema"), condition("feed"), condition("room"));
@@ -96,9 +98,8 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let reader = database.clone();
     life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
     let tell_all = Box::new(move || roster.all().iter().for_each(|mailbox| mailbox.nudge()));
-    Feed::new(config.redis.options()?, database, (hub, tell_all), feed, (metrics, clock, service.tracer))
-        .follow(life)
-        .await;
+    let stream = config.redis.options()?.counted_by(&redis);
+    Feed::new(stream, database, (hub, tell_all), feed, (metrics, clock, service.tracer)).follow(life).await;
     Ok(())
 }
 

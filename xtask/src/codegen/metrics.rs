@@ -24,7 +24,7 @@ const fn part(folder: &'static str, prefix: &'static str, heading: &'static str,
 }
 
 /// In the order of the page. Of a crate's parts a metric is in that with the longest prefix.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     part(
         "crates/chassis",
         "rowcast_",
@@ -44,6 +44,7 @@ const PARTS: [Part; 9] = [
     ),
     part("crates/lease", "rowcast_lease_", "The Lease", "notify-listener, with `lease.mode` `kubernetes`."),
     part("services/ws-gateway", "rowcast_gateway_", "ws-gateway", ""),
+    part("crates/chassis", "process_", "The process", "Every service, from `/proc` and its cgroup."),
 ];
 
 /// What Prometheus' own library adds of each process, from `/proc`.
@@ -83,8 +84,9 @@ fn text(root: &Path) -> Result<String> {
         collect(&root.join(part.folder).join("src"), &mut declared)?;
         page.push_str(&part.section(&declared));
     }
+    // the last section goes on with them
     let rows = PROCESS.map(|(name, kind, help)| row(name, kind, "", help));
-    Ok(page + &table("The process", "Every service, from `/proc`.", &rows.concat()))
+    Ok(page + &rows.concat())
 }
 
 fn collect(folder: &Path, declared: &mut Declared) -> Result<()> {

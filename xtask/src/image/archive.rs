@@ -85,7 +85,7 @@ impl Image {
             "config": {
                 "User": USER,
                 "ExposedPorts": ports,
-                "Env": [format!("PATH={PATH}")],
+                "Env": self.environment(),
                 "Entrypoint": [ENTRYPOINT],
                 "WorkingDir": "/",
                 "Labels": self.labels(),
@@ -93,6 +93,12 @@ impl Image {
             "rootfs": {"type": "layers", "diff_ids": contents.collect::<Vec<_>>()},
             "history": history.collect::<Vec<_>>(),
         }))
+    }
+
+    /// The programs show the revision in their metrics and at `/version`.
+    fn environment(&self) -> Vec<String> {
+        let revision = self.revision.as_deref().unwrap_or("unknown");
+        vec![format!("PATH={PATH}"), format!("ROWCAST_COMMIT={revision}")]
     }
 
     fn labels(&self) -> Map<String, Value> {
@@ -201,6 +207,7 @@ mod tests {
         let config = json_in(&archive, &blob_path(&manifest["config"]));
         assert_eq!(config["config"]["User"], "65532:65532");
         assert_eq!(config["config"]["Labels"]["org.opencontainers.image.revision"], "abc");
+        assert_eq!(config["config"]["Env"][1], "ROWCAST_COMMIT=abc");
         assert_eq!(config["config"]["ExposedPorts"], json!({"8080/tcp": {}, "9090/tcp": {}}));
         assert_eq!(config["created"], "1970-01-01T00:00:00Z");
         let contents: Vec<_> =

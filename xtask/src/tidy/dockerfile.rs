@@ -56,7 +56,7 @@ fn expected() -> Vec<String> {
         "FROM scratch".to_owned(),
         "ARG REVISION=unknown".to_owned(),
         format!("LABEL {}", labels.join(" ")),
-        format!("ENV PATH={PATH}"),
+        format!("ENV PATH={PATH} ROWCAST_COMMIT=$REVISION"),
         format!("USER {USER}"),
         format!("EXPOSE {}", ports.join(" ")),
         "WORKDIR /".to_owned(),

@@ -41,6 +41,7 @@ impl Port {
         metrics: HttpMetrics,
         server: Server,
     ) -> Self {
+        metrics.limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
         let (permits, refusals) =
             (Arc::new(Semaphore::new(max_connections)), Arc::new(Semaphore::new(REFUSALS)));
         Self { life, listener, permits, refusals, metrics, server: Arc::new(server) }

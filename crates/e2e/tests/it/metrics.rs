@@ -73,9 +73,11 @@ async fn the_page_of_metrics_is_what_the_services_export() {
     for service in [&stack.ingest, &stack.gateways[0]] {
         http::get(service.public(), "/nothing").await.unwrap();
     }
-    check(&stack.ingest, &["Every service", "The process", "The public port", "ingest"]).await;
-    check(&stack.gateways[0], &["Every service", "The process", "The public port", "ws-gateway"]).await;
-    check(&stack.listeners[0], &["Every service", "The process", "notify-listener"]).await;
+    let all = ["Every service", "The process", "Postgres"];
+    check(&stack.ingest, &[&all[..], &["The public port", "ingest"]].concat()).await;
+    check(&stack.gateways[0], &[&all[..], &["The public port", "Redis", "ws-gateway"]].concat()).await;
+    let listener = ["Notifications of Postgres", "Redis", "notify-listener"];
+    check(&stack.listeners[0], &[&all[..], &listener].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

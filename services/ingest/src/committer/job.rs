@@ -1,5 +1,6 @@
 //! A request's readings on their way to the database.
 
+use instruments::IntGauge;
 use store::NewReading;
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
@@ -29,5 +30,26 @@ pub(super) struct Job {
     pub(super) readings: Vec<NewReading>,
     pub(super) deadline: Instant,
     pub(super) reply: oneshot::Sender<Result<Vec<Reading>, NotStored>>,
-    pub(super) _memory: OwnedSemaphorePermit,
+    pub(super) _memory: Memory,
+}
+
+/// A job's part of the queue's bytes, counted until it is dropped.
+pub(super) struct Memory {
+    bytes: i64,
+    queued: IntGauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Memory {
+    pub(super) fn count(permit: OwnedSemaphorePermit, queued: &IntGauge) -> Self {
+        let bytes = i64::try_from(permit.num_permits()).unwrap_or(i64::MAX);
+        queued.add(bytes);
+        Self { bytes, queued: queued.clone(), _permit: permit }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.queued.sub(self.bytes);
+    }
 }

@@ -3,6 +3,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use instruments::IntGauge;
+
 use super::*;
 
 fn committer() -> (Committer, mpsc::Receiver<()>) {
@@ -12,7 +14,12 @@ fn committer() -> (Committer, mpsc::Receiver<()>) {
 }
 
 fn job() -> Job {
-    let memory = Arc::new(Semaphore::new(0)).try_acquire_many_owned(0).unwrap();
+    job_of(0, &IntGauge::new("queue", "queue").unwrap())
+}
+
+fn job_of(bytes: u32, queued: &IntGauge) -> Job {
+    let memory = Arc::new(Semaphore::new(bytes as usize)).try_acquire_many_owned(bytes).unwrap();
+    let memory = Memory::count(memory, queued);
     Job { readings: Vec::new(), deadline: Instant::now(), reply: oneshot::channel().0, _memory: memory }
 }
 
@@ -41,6 +48,17 @@ async fn a_first_whose_client_has_gone_wakes_for_the_others() {
         committer.put(job()).await;
     }
     woken.try_recv().unwrap();
+}
+
+#[test]
+fn a_job_s_bytes_are_counted_until_it_is_gone() {
+    let queued = IntGauge::new("queue", "queue").unwrap();
+    let (small, large) = (job_of(3, &queued), job_of(40, &queued));
+    assert_eq!(queued.get(), 43);
+    drop(small);
+    assert_eq!(queued.get(), 40);
+    drop(large);
+    assert_eq!(queued.get(), 0);
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn kind(of: &Type) -> syn::Result<(Option<String>, &'static str)> {
     let Type::Path(path) = of else { return Err(unknown()) };
     let last = path.path.segments.last().ok_or_else(unknown)?;
     match last.ident.to_string().as_str() {
-        "IntCounter" | "IntCounterVec" => Ok((None, "counter")),
+        "Counter" | "IntCounter" | "IntCounterVec" => Ok((None, "counter")),
         "Gauge" | "IntGauge" | "IntGaugeVec" => Ok((None, "gauge")),
         "Histogram" | "HistogramVec" | "WeightedHistogram" => Ok((None, "histogram")),
         "By" => {
