@@ -1,6 +1,7 @@
 //! Programs that a machine with only Rust lacks.
 
 mod debian;
+mod jaeger;
 pub(crate) mod node;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub(crate) struct Needs {
     pub(crate) clients: bool,
     /// Prometheus with promtool.
     pub(crate) prometheus: bool,
+    /// Jaeger, to look traces up.
+    pub(crate) jaeger: bool,
 }
 
 impl Needs {
@@ -41,6 +44,7 @@ impl Needs {
         browser: true,
         clients: true,
         prometheus: true,
+        jaeger: true,
     };
     pub(crate) const NOTHING: Self = Self {
         postgres: false,
@@ -50,6 +54,7 @@ impl Needs {
         browser: false,
         clients: false,
         prometheus: false,
+        jaeger: false,
     };
 }
 
@@ -58,6 +63,7 @@ impl Needs {
 pub(crate) struct Tools {
     pub(crate) node: Option<Node>,
     pub(crate) browser: Option<PathBuf>,
+    pub(crate) jaeger: Option<PathBuf>,
 }
 
 /// Finds what is needed, and installs what is missing if it may.
@@ -86,7 +92,8 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
         None if needs.page => Some(Node::install(workspace)?),
         found => found,
     };
-    Ok(Tools { node, browser: browser().filter(|_| needs.browser) })
+    let jaeger = if needs.jaeger { Some(jaeger::program(workspace)?) } else { None };
+    Ok(Tools { node, browser: browser().filter(|_| needs.browser), jaeger })
 }
 
 /// Whether the system's Python, not another on the PATH, has the module.

@@ -72,5 +72,8 @@ fn cargo_tests(workspace: &Workspace, options: &Options, tools: &Tools) -> Resul
     if let Some(browser) = &tools.browser {
         tests.env("ROWCAST_CHROMIUM", browser);
     }
+    if let Some(jaeger) = &tools.jaeger {
+        tests.env("ROWCAST_JAEGER", jaeger);
+    }
     command::run(&mut tests)
 }

@@ -1,17 +1,13 @@
 //! Injected faults: each begins, lasts and is removed; the installation must then recover by itself.
 
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use testkit::proxy::LinkState;
 use tokio::time::{Instant, sleep};
 
-use crate::stack::{DATABASE, Stack};
+use crate::{session::Session, stack::Stack};
 
 /// The duration of a fault that has no end of its own.
 const LASTS: Duration = Duration::from_secs(3);
@@ -199,37 +195,4 @@ fn reverse_commits(stack: &Stack) -> Result<()> {
         sessions.push(session);
     }
     sessions.into_iter().rev().try_for_each(Session::commit)
-}
-
-/// A psql with a transaction open.
-struct Session {
-    child: std::process::Child,
-}
-
-impl Session {
-    fn begin(stack: &Stack) -> Result<Self> {
-        let child = Command::new("psql")
-            .args([&stack.postgres.url(DATABASE), "--no-psqlrc", "-q"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("starting psql")?;
-        let mut session = Self { child };
-        session.run("begin;")?;
-        Ok(session)
-    }
-
-    fn run(&mut self, sql: &str) -> Result<()> {
-        let stdin = self.child.stdin.as_mut().context("psql has no input")?;
-        writeln!(stdin, "{sql}")?;
-        Ok(stdin.flush()?)
-    }
-
-    /// Commits and waits for psql's end; a server that crashed meanwhile has rolled back.
-    fn commit(mut self) -> Result<()> {
-        self.run("commit;\n\\q")?;
-        self.child.wait()?;
-        Ok(())
-    }
 }

@@ -8,6 +8,7 @@ pub mod hostile_peers;
 pub mod http;
 pub mod ledger;
 pub mod oracle;
+pub mod session;
 pub mod stack;
 pub mod traffic;
 pub mod trial;

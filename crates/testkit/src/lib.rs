@@ -5,6 +5,7 @@ pub mod cost;
 pub mod database;
 pub mod fuzz;
 pub mod hostile;
+pub mod jaeger;
 pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;
@@ -17,6 +18,7 @@ pub mod wait;
 
 #[cfg(feature = "databases")]
 pub use database::TestDatabase;
+pub use jaeger::Jaeger;
 pub use nginx::Nginx;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;

@@ -94,7 +94,7 @@ pub(crate) fn has_pip() -> bool {
     answer(Path::new("python3"), &["-m", "pip", "--version"]).is_some()
 }
 
-fn python() -> Command {
+pub(super) fn python() -> Command {
     Command::new("python3")
 }
 

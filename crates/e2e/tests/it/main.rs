@@ -32,3 +32,4 @@ mod services;
 mod sockets;
 mod stock_clients;
 mod streams;
+mod traces;
