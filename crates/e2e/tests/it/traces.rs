@@ -10,7 +10,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// A context of a caller that records its trace.
 fn caller(trace: u64) -> (String, String) {
-    let trace = format!("{:032x}", 0xa1b2_0000_0000_0000_u128 + u128::from(trace));
+    let trace = format!("{:032x}", 0xa1b2_0000_0000_0000_0000_0000_0000_0000_u128 + u128::from(trace));
     let context = format!("00-{trace}-00f067aa0ba902b7-01");
     (trace, context)
 }
