@@ -36,7 +36,7 @@ fn read(root: &Path) -> Result<String> {
     let mut text = HEAD.to_owned();
     for file in files {
         let rules = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-        text += &group(&filled(&rules, &values["prometheusRule"]));
+        text += &group(&filled(&rules, &values));
     }
     Ok(text)
 }
@@ -46,7 +46,7 @@ fn filled(rules: &str, values: &Value) -> String {
     let fixed = [("own", OWN), ("migrations", MIGRATIONS), ("release", "$1")];
     let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let runbooks = values["runbookUrl"].as_str().unwrap_or_default().to_owned();
-    let thresholds = values["thresholds"].as_object().into_iter().flatten();
+    let thresholds = values["prometheusRule"]["thresholds"].as_object().into_iter().flatten();
     let thresholds = thresholds.map(|(name, value)| (name.clone(), value.to_string()));
     let all = fixed.into_iter().chain([("runbooks".to_owned(), runbooks)]).chain(thresholds);
     all.fold(rules.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), &value))
@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn a_group_has_the_defaults_of_its_thresholds() {
-        let values = json!({"runbookUrl": "docs", "thresholds": {"many": 3, "part": 0.5}});
+        let values =
+            json!({"runbookUrl": "docs", "prometheusRule": {"thresholds": {"many": 3, "part": 0.5}}});
         let rules = "# Why.\nname: a\nrules:\n  - expr: x{@own@} > @many@ * @part@ # @runbooks@\n";
         let expected = "  # Why.\n  - name: a\n    rules:\n      - expr: x{release!=\"\"} > 3 * 0.5 # docs\n";
         assert_eq!(group(&filled(rules, &values)), expected);
