@@ -4,7 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::render::{DEV, NAMESPACE, Objects, RELEASE, list, render, text};
+use crate::{
+    pods::{check_resources, check_restricted},
+    render::{DEV, NAMESPACE, Objects, RELEASE, list, render, run, text},
+};
 
 const RULES: &[&str] = &["prometheusRule.enabled=true"];
 const DASHBOARDS: &[&str] = &["dashboards.enabled=true"];
@@ -120,4 +123,69 @@ fn a_dashboard_without_a_folder_has_no_annotation() {
     let objects = render(DEV, &[DASHBOARDS, &["dashboards.folder="]].concat());
     let map = objects.one("ConfigMap", "rowcast-dashboard-overview");
     assert!(map["metadata"]["annotations"].is_null());
+}
+
+/// The objects of the trial, as `kubectl apply -k` sends them.
+pub(crate) fn trial() -> Objects {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/monitoring");
+    let text = run("kubectl", &["kustomize".to_owned(), folder.display().to_string()], "").unwrap();
+    Objects(serde_saphyr::from_multiple(&text).unwrap())
+}
+
+#[test]
+fn the_pods_of_the_trial_are_restricted_small_and_probed() {
+    let pods = trial().pods();
+    assert_eq!(pods.len(), 3);
+    for pod in pods {
+        check_restricted("monitoring", &pod);
+        check_resources("monitoring", &pod);
+        for probe in ["readinessProbe", "livenessProbe"] {
+            assert!(pod.container()[probe]["httpGet"]["path"].is_string(), "{}: {probe}", pod.owner);
+        }
+        let needs_token = pod.component == "prometheus";
+        assert_eq!(pod.spec()["automountServiceAccountToken"], json!(needs_token), "{}", pod.owner);
+    }
+}
+
+/// Prometheus of the trial gives the labels that a PodMonitor of the chart gives.
+#[test]
+fn the_trial_scrapes_what_the_chart_s_monitor_selects() {
+    let config: Value = serde_saphyr::from_str(&read("k8s/monitoring/config/prometheus.yml")).unwrap();
+    let job = &config["scrape_configs"][0];
+    let relabelings = list(&job["relabel_configs"]);
+    let monitor = render(DEV, &["podMonitor.enabled=true"]).only("PodMonitor").clone();
+    for own in list(&monitor["spec"]["podMetricsEndpoints"][0]["relabelings"]) {
+        let same = relabelings.iter().any(|relabeling| {
+            relabeling["source_labels"] == own["sourceLabels"]
+                && relabeling["target_label"] == own["targetLabel"]
+        });
+        assert!(same, "{own}");
+    }
+    for label in ["namespace", "pod"] {
+        assert!(relabelings.iter().any(|relabeling| relabeling["target_label"] == label), "{label}");
+    }
+    for component in ["ingest", "ws-gateway", "notify-listener"] {
+        let pod = render(DEV, &[]).pod(component);
+        assert_eq!(pod.template["metadata"]["labels"]["app.kubernetes.io/part-of"], "rowcast");
+        assert!(list(&pod.container()["ports"]).iter().any(|port| port["name"] == "admin"));
+    }
+}
+
+#[test]
+fn grafana_of_the_trial_has_every_dashboard_of_the_chart() {
+    let objects = trial();
+    let pod = objects.pod("grafana");
+    let volumes = list(&pod.spec()["volumes"]);
+    let mounted = volumes.iter().find(|volume| volume["name"] == "dashboards").unwrap();
+    let mut mounted: Vec<&str> = list(&mounted["projected"]["sources"])
+        .iter()
+        .map(|source| text(&source["configMap"]["name"]))
+        .collect();
+    mounted.sort_unstable();
+    let chart = render(DEV, DASHBOARDS);
+    let mut made: Vec<&str> =
+        chart.all("ConfigMap").iter().map(|map| text(&map["metadata"]["name"])).collect();
+    made.retain(|name| name.contains("-dashboard-"));
+    made.sort_unstable();
+    assert_eq!(mounted, made);
 }

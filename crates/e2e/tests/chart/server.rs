@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::monitoring::trial;
 use crate::render::{DEV, NAMESPACE, OLDEST, Objects, RELEASE, each_set, run, template, text};
 
 /// A namespace for these tests, which admits restricted pods only and is deleted at the end.
@@ -70,6 +71,12 @@ fn an_api_server_accepts_every_value_set_and_a_kept_password_is_found() {
         apply(&ours, &["--dry-run=server"]);
         apply(&alone(objects), &["--dry-run=server"]);
     });
+    let mut trial = trial();
+    for object in &mut trial.0 {
+        object["metadata"]["namespace"] = json!(NAMESPACE);
+    }
+    apply(&trial.0, &["--dry-run=server"]);
+    apply(&alone(&trial), &["--dry-run=server"]);
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {
