@@ -21,12 +21,14 @@ use crate::{
 /// All that need no other program.
 pub(crate) fn files(root: &Path) -> Vec<Generated> {
     let [schema, readme] = chart::files(root);
+    let [rules, operations] = rules::files(root);
     vec![
         protocol_page(root),
         metrics::page(root),
         schema,
         readme,
-        rules::file(root),
+        rules,
+        operations,
         Generated { path: "frontend/packages/client/src/wire.ts", text: typescript::module() },
         Generated { path: "docs/openapi.json", text: documents::openapi() },
         Generated { path: "docs/asyncapi.json", text: documents::asyncapi() },
