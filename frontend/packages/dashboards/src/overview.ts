@@ -73,7 +73,7 @@ export const overview = dashboard({
     "How fresh is it?": [
       graph({
         title: "From commit to socket",
-        good: "Tens of milliseconds at 99 %. Events that a client resumes count from their commit too.",
+        good: "Tens of milliseconds at 99 %. Only clients that follow live count, not what a client resumes.",
         alert: "RowcastReadingsLate",
         unit: "s",
         shows: {
