@@ -1,5 +1,6 @@
 //! `cargo xtask cluster-test`: the chart on a real cluster, with faults.
 
+mod operator;
 mod provider;
 
 use std::{path::PathBuf, process::Command};
@@ -54,6 +55,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     let archives = image::archives(workspace, IMAGE, &TAGS, options.docker)?;
     let mut cluster = options.provider.start()?;
+    operator::define(&mut cluster)?;
     if options.docker {
         cluster.set("ROWCAST_CLUSTER_IMAGE_OPTIONS", "--docker");
     }

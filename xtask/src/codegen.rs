@@ -12,17 +12,23 @@ use anyhow::{Context, Result};
 use wire::close::Next;
 
 use self::generated::{Generated, splice};
-use crate::workspace::Workspace;
+use crate::{
+    page,
+    setup::{self, Needs},
+    workspace::Workspace,
+};
 
-/// All of them.
+/// All that need no other program.
 pub(crate) fn files(root: &Path) -> Vec<Generated> {
     let [schema, readme] = chart::files(root);
+    let [rules, operations] = rules::files(root);
     vec![
         protocol_page(root),
         metrics::page(root),
         schema,
         readme,
-        rules::file(root),
+        rules,
+        operations,
         Generated { path: "frontend/packages/client/src/wire.ts", text: typescript::module() },
         Generated { path: "docs/openapi.json", text: documents::openapi() },
         Generated { path: "docs/asyncapi.json", text: documents::asyncapi() },
@@ -36,7 +42,10 @@ pub(crate) fn write(workspace: &Workspace) -> Result<()> {
         fs::create_dir_all(folder)?;
         fs::write(&path, file.text).with_context(|| format!("writing {}", path.display()))?;
     }
-    Ok(())
+    let tools = setup::set_up(workspace, Needs { page: true, ..Needs::NOTHING })?;
+    let node = tools.node.context("no Node to write the dashboards with")?;
+    page::install(workspace, &node)?;
+    page::write_dashboards(workspace, &node)
 }
 
 /// The protocol's page with its tables. A missing page or mark is reported as a file out of date.

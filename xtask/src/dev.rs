@@ -1,6 +1,9 @@
 //! `cargo xtask dev`: everything on this machine, with simulated sensors.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -9,7 +12,7 @@ use testkit::postgres::Durability;
 use crate::{
     child::{ChildProcess, Signals, runtime_in_child},
     page,
-    ports::Ports,
+    ports::{self, Ports},
     probe,
     setup::{self, Needs},
     stack::{
@@ -40,6 +43,12 @@ pub(crate) struct Options {
     /// Number of simulated sensors
     #[arg(long, default_value_t = 12)]
     sensors: u32,
+    /// Start a Prometheus with the alerts, too
+    #[arg(long)]
+    monitoring: bool,
+    /// Where Prometheus listens
+    #[arg(long, default_value_t = 9095, value_name = "PORT")]
+    prometheus_port: u16,
     #[command(flatten)]
     ports: Ports,
 }
@@ -49,14 +58,19 @@ pub(crate) fn run(workspace: &Workspace, options: Options, child: ChildProcess) 
         None => prepare(workspace, &options, &child),
         Some(data) => {
             let page = (!options.no_page).then(|| workspace.page());
-            runtime_in_child()?.block_on(run_servers(page, data, &options, &child))
+            let rules = options.monitoring.then(|| workspace.rules());
+            runtime_in_child()?.block_on(run_servers(page, rules, data, &options, &child))
         }
     }
 }
 
 fn prepare(workspace: &Workspace, options: &Options, child: &ChildProcess) -> Result<()> {
     options.ports.check_free()?;
-    let needs = Needs { page: !options.no_page, ..Servers::from_env().needs() };
+    if options.monitoring {
+        ports::check_free(&[(options.prometheus_port, "--prometheus-port")])?;
+    }
+    let needs =
+        Needs { page: !options.no_page, prometheus: options.monitoring, ..Servers::from_env().needs() };
     let tools = setup::set_up(workspace, needs)?;
     stack::build(workspace, options.release)?;
     if let Some(node) = tools.node {
@@ -73,21 +87,14 @@ fn prepare(workspace: &Workspace, options: &Options, child: &ChildProcess) -> Re
 
 async fn run_servers(
     page: Option<PathBuf>,
+    rules: Option<PathBuf>,
     data: PathBuf,
     options: &Options,
     child: &ChildProcess,
 ) -> Result<()> {
     let mut signals = Signals::new()?;
     let has_page = page.is_some();
-    let plan = Plan {
-        binaries: Workspace::binaries(options.release)?,
-        page,
-        data: data.clone(),
-        durability: Durability::Process,
-        ports: options.ports,
-        servers: Servers::from_env(),
-        window_bytes: None,
-    };
+    let plan = plan(page, data.clone(), options)?;
     let starting = tokio::task::spawn_blocking(|| Stack::start(plan));
     let mut stack = tokio::select! {
         started = starting => started.context("starting")??,
@@ -98,6 +105,9 @@ async fn run_servers(
     let first_event = tokio::task::spawn_blocking(move || probe::await_event(gateway_port, EVENT_WITHIN));
     stack.simulate(options.sensors)?;
     print_addresses(&stack, has_page, &data);
+    if let Some(rules) = rules {
+        start_prometheus(&mut stack, &rules, options.prometheus_port)?;
+    }
     let lost = watch(&mut stack, &mut signals, first_event, child).await;
     print("stopping");
     let stopping = tokio::task::spawn_blocking(move || stack.stop());
@@ -108,6 +118,25 @@ async fn run_servers(
     if lost > 0 {
         bail!("{lost} services ended unexpectedly");
     }
+    Ok(())
+}
+
+fn plan(page: Option<PathBuf>, data: PathBuf, options: &Options) -> Result<Plan> {
+    Ok(Plan {
+        binaries: Workspace::binaries(options.release)?,
+        page,
+        data,
+        durability: Durability::Process,
+        ports: options.ports,
+        servers: Servers::from_env(),
+        window_bytes: None,
+    })
+}
+
+fn start_prometheus(stack: &mut Stack, rules: &Path, port: u16) -> Result<()> {
+    let prometheus = setup::prometheus().context("no prometheus")?;
+    stack.monitor(&prometheus, rules, port)?;
+    print(&format!("alerts   http://127.0.0.1:{port}/alerts"));
     Ok(())
 }
 
@@ -136,7 +165,7 @@ async fn watch(
     }
 }
 
-fn print_addresses(stack: &Stack, has_page: bool, data: &std::path::Path) {
+fn print_addresses(stack: &Stack, has_page: bool, data: &Path) {
     let (gateway, ingest, admin) = (stack.ports.gateway(), stack.ports.ingest(), stack.ports.admin_port);
     if has_page {
         print(&format!("page     {gateway}/"));

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::{command::run, setup::node::Node, terminal::print, workspace::Workspace};
 
 /// Folders of `frontend` that do not go into the page.
-const NOT_INPUT: [&str; 5] = ["node_modules", "build", "dist", ".react-router", "e2e"];
+const NOT_INPUT: [&str; 6] = ["node_modules", "build", "dist", ".react-router", "e2e", "dashboards"];
 
 /// Installs what the lock file names into `node_modules`.
 pub(crate) fn install(workspace: &Workspace, node: &Node) -> Result<()> {
@@ -39,6 +39,12 @@ pub(crate) fn build(workspace: &Workspace, node: &Node) -> Result<()> {
     print("building the page");
     run(&mut node.npm(&workspace.frontend(), &["run", "build"])?)?;
     fs::write(&stamp, input).context("writing the stamp of the page")
+}
+
+/// Writes the dashboards into the chart.
+pub(crate) fn write_dashboards(workspace: &Workspace, node: &Node) -> Result<()> {
+    let args = ["run", "--silent", "build", "--workspace", "@rowcast/dashboards"];
+    run(&mut node.npm(&workspace.frontend(), &args)?)
 }
 
 /// Development packages of npm that the page bundles nevertheless.

@@ -52,15 +52,20 @@ impl Ports {
         for (gateway, admin) in self.further_gateways() {
             wanted.extend([(gateway, "--gateway-port"), (admin, "--admin-port")]);
         }
-        let taken = wanted.iter().filter(|(port, _)| TcpListener::bind(("127.0.0.1", *port)).is_err());
-        let taken: Vec<String> = taken
-            .map(|(port, flag)| format!("port {port} is taken by {}; {flag} chooses another", owner(*port)))
-            .collect();
-        if !taken.is_empty() {
-            bail!("{}", taken.join("\n       "));
-        }
-        Ok(())
+        check_free(&wanted)
     }
+}
+
+/// Fails with all of these that are taken, their processes, and the flags that choose others.
+pub(crate) fn check_free(wanted: &[(u16, &str)]) -> Result<()> {
+    let taken = wanted.iter().filter(|(port, _)| TcpListener::bind(("127.0.0.1", *port)).is_err());
+    let taken: Vec<String> = taken
+        .map(|(port, flag)| format!("port {port} is taken by {}; {flag} chooses another", owner(*port)))
+        .collect();
+    if !taken.is_empty() {
+        bail!("{}", taken.join("\n       "));
+    }
+    Ok(())
 }
 
 /// The process that listens on a port, as far as we may see.

@@ -1,6 +1,7 @@
 //! All of Rowcast on this machine: servers, schema, services.
 
 pub(crate) mod data;
+mod prometheus;
 
 use std::{
     path::{Path, PathBuf},
@@ -131,6 +132,15 @@ impl Stack {
         let program = self.program("simulator", "rowcast");
         let args = ["simulate", "--ingest", &self.ports.ingest(), "--sensors", &sensors.to_string()];
         self.add("simulator", None, program.args(args))
+    }
+
+    /// Starts a Prometheus that scrapes the services.
+    pub(crate) fn monitor(&mut self, prometheus: &Path, rules: &Path, port: u16) -> Result<()> {
+        let config = self.data.join("prometheus.yml");
+        std::fs::write(&config, prometheus::config(rules, self.ports))
+            .with_context(|| format!("writing {}", config.display()))?;
+        let args = prometheus::arguments(&config, &self.data.join("prometheus"), port);
+        self.add("prometheus", None, Program::new(prometheus, self.data.join("prometheus.log")).args(args))
     }
 
     /// The path of a binary.

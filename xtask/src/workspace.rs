@@ -30,6 +30,11 @@ impl Workspace {
         self.frontend().join("build/client")
     }
 
+    /// The alerts, for a Prometheus without its operator.
+    pub(crate) fn rules(&self) -> PathBuf {
+        self.root.join("k8s/monitoring/rules.yaml")
+    }
+
     /// What the automation stores: created if it does not exist, ignored by git.
     pub(crate) fn cache(&self) -> Result<PathBuf> {
         let folder = self.root.join(".rowcast");

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -21,21 +24,46 @@ impl Drop for Dev {
     }
 }
 
-/// Five ports in a row that are free.
-fn five_ports() -> u16 {
+/// Six ports in a row that are free.
+fn six_ports() -> u16 {
     loop {
-        let ports: [u16; 5] = std::array::from_fn(|_| free_port().unwrap());
+        let ports: [u16; 6] = std::array::from_fn(|_| free_port().unwrap());
         if ports.windows(2).all(|pair| pair[1] == pair[0] + 1) {
             return ports[0];
         }
     }
 }
 
+/// The answer of the Prometheus at a port, or nothing while it does not listen.
+fn ask(port: u16, path: &str) -> String {
+    let mut answer = String::new();
+    if let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) {
+        write!(socket, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        let _ = socket.read_to_string(&mut answer);
+    }
+    answer
+}
+
+#[track_caller]
+fn wait_for(port: u16, path: &str, met: impl Fn(&str) -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = ask(port, path);
+        if met(&answer) {
+            return;
+        }
+        assert!(Instant::now() < until, "{path}: {answer}");
+        sleep(Duration::from_millis(100));
+    }
+}
+
 #[test]
 fn dev_receives_its_sensors_readings_and_stops_on_sigint() {
-    let first = five_ports();
+    let first = six_ports();
+    let prometheus = first + 5;
     let mut dev = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    dev.args(["dev", "--ephemeral", "--no-page"]);
+    dev.args(["dev", "--ephemeral", "--no-page", "--monitoring"]);
+    dev.args(["--prometheus-port", &prometheus.to_string()]);
     for (flag, port) in [("--gateway-port", first), ("--ingest-port", first + 1), ("--admin-port", first + 2)]
     {
         dev.args([flag, &port.to_string()]);
@@ -48,8 +76,11 @@ fn dev_receives_its_sensors_readings_and_stops_on_sigint() {
         printed.push(lines.next().unwrap_or_else(|| panic!("it ended: {printed:#?}")));
     }
     assert!(printed.last().unwrap().starts_with("first event after "), "{printed:#?}");
+    wait_for(prometheus, "/api/v1/targets", |targets| targets.matches("\"health\":\"up\"").count() == 3);
+    assert!(ask(prometheus, "/api/v1/rules").contains("RowcastNoLeader"));
     // it stops in order although nobody reads its output
     drop(lines);
     kill(Pid::from_raw(dev.0.id().cast_signed()), Signal::SIGINT).unwrap();
     assert!(dev.0.wait().unwrap().success());
+    assert_eq!(ask(prometheus, "/-/ready"), "", "it ends with the services");
 }

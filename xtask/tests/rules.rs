@@ -26,6 +26,20 @@ fn the_rules_are_valid() {
     promtool(&["check", "rules", "--lint-fatal"], &[monitoring().join("rules.yaml")]);
 }
 
+/// Debian's promtool does not know Kubernetes, so it sees the rest of the job.
+#[test]
+fn the_configuration_of_the_trial_is_valid() {
+    let config = fs::read_to_string(monitoring().join("config/prometheus.yml")).unwrap();
+    let mut config: serde_json::Value = serde_saphyr::from_str(&config).unwrap();
+    let job = config["scrape_configs"][0].as_object_mut().unwrap();
+    assert!(job.remove("kubernetes_sd_configs").is_some());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prometheus.yml");
+    fs::write(&file, config.to_string()).unwrap();
+    fs::copy(monitoring().join("rules.yaml"), folder.path().join("rules.yaml")).unwrap();
+    promtool(&["check", "config"], &[file]);
+}
+
 #[test]
 fn every_alert_fires_in_its_fault_and_in_no_rollout() {
     let tests = fs::read_dir(monitoring().join("tests")).unwrap();

@@ -175,7 +175,8 @@ impl Cluster {
         Ok(())
     }
 
-    fn kubectl(&self, args: &[&str]) -> Result<String> {
+    /// What kubectl prints.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> Result<String> {
         let mut kubectl = Command::new("kubectl");
         kubectl.args(args).envs(&self.environment);
         let output = kubectl.output().context("running kubectl")?;

@@ -59,12 +59,9 @@ fn about(root: &Path, alert: &str) -> Vec<Finding> {
         missing.map(|part| Finding::new(&page, format!("the runbook of {alert} has no {part}"))).collect();
     let tests = fs::read_to_string(root.join(&test)).unwrap_or_default();
     let tests: Value = serde_saphyr::from_str(&tests).unwrap_or_default();
-    let (mut fires, mut stays_silent) = (false, false);
-    for one in tests["tests"].as_array().into_iter().flatten() {
-        let expected: Vec<bool> = expectations(one, alert).collect();
-        fires |= expected.contains(&true);
-        stays_silent |= !expected.is_empty() && !expected.contains(&true);
-    }
+    let tests = || tests["tests"].as_array().into_iter().flatten();
+    let fires = tests().any(|test| fires(test, alert));
+    let stays_silent = tests().any(|test| stays_silent(test, alert));
     if !fires {
         findings.push(Finding::new(&test, format!("no test in which {alert} fires")));
     }
@@ -74,11 +71,23 @@ fn about(root: &Path, alert: &str) -> Vec<Finding> {
     findings
 }
 
-/// Whether the alert is expected to fire, at each moment that a test looks at.
-fn expectations<'a>(test: &'a Value, alert: &'a str) -> impl Iterator<Item = bool> + 'a {
-    let moments = test["alert_rule_test"].as_array().into_iter().flatten();
-    let moments = moments.filter(move |moment| moment["alertname"] == alert);
-    moments.map(|moment| moment["exp_alerts"].as_array().is_some_and(|alerts| !alerts.is_empty()))
+/// Whether a test expects the alert at some moment.
+fn fires(test: &Value, alert: &str) -> bool {
+    let mut moments = test["alert_rule_test"].as_array().into_iter().flatten();
+    moments.any(|moment| {
+        moment["alertname"] == alert
+            && moment["exp_alerts"].as_array().is_some_and(|alerts| !alerts.is_empty())
+    })
+}
+
+/// Whether a test expects that the alert has fired at no moment.
+fn stays_silent(test: &Value, alert: &str) -> bool {
+    let firing = format!("count_over_time(ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}[");
+    let mut expressions = test["promql_expr_test"].as_array().into_iter().flatten();
+    expressions.any(|test| {
+        test["expr"].as_str().is_some_and(|expr| expr.starts_with(&firing))
+            && test["exp_samples"].as_array().is_some_and(Vec::is_empty)
+    })
 }
 
 /// The names in a text that are those of our metrics. What has a colon is recorded by a rule.
@@ -111,14 +120,14 @@ fn stem(file: &Path) -> String {
 mod tests {
     use super::*;
 
-    const TEST: &str = "\
+    const TEST: &str = r#"
 tests:
   - alert_rule_test:
       - {alertname: A, exp_alerts: []}
       - {alertname: A, exp_alerts: [{exp_labels: {}}]}
-  - alert_rule_test:
-      - {alertname: A, exp_alerts: []}
-";
+  - promql_expr_test:
+      - {expr: 'count_over_time(ALERTS{alertname="A",alertstate="firing"}[5m])', exp_samples: []}
+"#;
 
     fn write(root: &Path, path: &str, text: &str) {
         fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
@@ -158,7 +167,7 @@ tests:
                 "k8s/monitoring/tests/A.yaml: no test in which A stays silent"
             ]
         );
-        let loud = TEST.replace("[]", "[{exp_labels: {}}]");
+        let loud = TEST.replace("exp_samples: []", "exp_samples: [{value: 1}]");
         let loud = found(|root| write(root, "k8s/monitoring/tests/A.yaml", &loud));
         assert_eq!(loud, ["k8s/monitoring/tests/A.yaml: no test in which A stays silent"]);
         let other = found(|root| write(root, "docs/runbooks/B.md", ""));

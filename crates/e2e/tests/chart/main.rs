@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod databases;
+mod monitoring;
 mod names;
 mod networks;
 mod platforms;

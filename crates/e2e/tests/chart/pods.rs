@@ -15,7 +15,7 @@ fn every_pod_is_restricted() {
 }
 
 #[track_caller]
-fn check_restricted(set: &str, pod: &Pod) {
+pub(crate) fn check_restricted(set: &str, pod: &Pod) {
     let what = format!("{set}: {}", pod.owner);
     let security = &pod.spec()["securityContext"];
     assert_eq!(security["runAsNonRoot"], json!(true), "{what}");
@@ -108,13 +108,18 @@ fn probes_use_the_admin_port() {
 fn every_pod_states_what_it_needs_and_none_is_throttled() {
     each_set(|set, objects| {
         for pod in objects.pods() {
-            let resources = &pod.container()["resources"];
-            for (kind, what) in [("requests", "cpu"), ("requests", "memory"), ("limits", "memory")] {
-                assert!(resources[kind][what].is_string(), "{set}: {}: {kind} {what}", pod.owner);
-            }
-            assert!(resources["limits"]["cpu"].is_null(), "{set}: {}", pod.owner);
+            check_resources(set, &pod);
         }
     });
+}
+
+#[track_caller]
+pub(crate) fn check_resources(set: &str, pod: &Pod) {
+    let resources = &pod.container()["resources"];
+    for (kind, what) in [("requests", "cpu"), ("requests", "memory"), ("limits", "memory")] {
+        assert!(resources[kind][what].is_string(), "{set}: {}: {kind} {what}", pod.owner);
+    }
+    assert!(resources["limits"]["cpu"].is_null(), "{set}: {}", pod.owner);
 }
 
 /// The pods of a drained node must be scheduled, if necessary beside others of their kind.

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::monitoring::trial;
 use crate::render::{DEV, NAMESPACE, OLDEST, Objects, RELEASE, each_set, run, template, text};
 
 /// A namespace for these tests, which admits restricted pods only and is deleted at the end.
@@ -64,12 +65,22 @@ fn alone(objects: &Objects) -> Vec<Value> {
 fn an_api_server_accepts_every_value_set_and_a_kept_password_is_found() {
     let _namespace = Namespace::make();
     let known = known();
+    if std::env::var_os("ROWCAST_CLUSTER_OPERATOR").is_some() {
+        assert!(known.contains("monitoring.coreos.com/v1"), "{known:?}");
+        a_duration_that_is_none_is_refused();
+    }
     each_set(|_, objects| {
         let ours: Vec<Value> =
             objects.0.iter().filter(|object| known.contains(text(&object["apiVersion"]))).cloned().collect();
         apply(&ours, &["--dry-run=server"]);
         apply(&alone(objects), &["--dry-run=server"]);
     });
+    let mut trial = trial();
+    for object in &mut trial.0 {
+        object["metadata"]["namespace"] = json!(NAMESPACE);
+    }
+    apply(&trial.0, &["--dry-run=server"]);
+    apply(&alone(&trial), &["--dry-run=server"]);
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {
@@ -85,6 +96,15 @@ fn an_api_server_accepts_every_value_set_and_a_kept_password_is_found() {
     assert_eq!(data["password"], "kept");
     assert_eq!(data["url"], "postgres://rowcast:kept@rowcast-postgres:5432/rowcast");
     a_changed_volume_is_refused_with_the_reason();
+}
+
+/// So it is the operator's own definition that accepts the rules.
+fn a_duration_that_is_none_is_refused() {
+    let values = ["prometheusRule.enabled=true", "prometheusRule.for.RowcastNoLeader=soon"];
+    let rules = template(&[], &[DEV, &values].concat(), &[]).unwrap().only("PrometheusRule").clone();
+    let args = ["apply", "--server-side", "--dry-run=server", "--filename=-"];
+    let refused = kubectl(&args, &rules.to_string()).unwrap_err();
+    assert!(refused.contains(".for"), "{refused}");
 }
 
 /// By which Helm recognizes an object of the release.

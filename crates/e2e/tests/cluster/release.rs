@@ -38,6 +38,7 @@ impl Release {
     /// The arguments of `helm install` and `upgrade` for an image's tag.
     pub(crate) fn values(site: &Site, tag: &str) -> Vec<String> {
         let file = checkout().join("crates/e2e/tests/cluster/values.yaml").display().to_string();
+        let operator = site.operator;
         vec![
             NAME.to_owned(),
             checkout().join("charts/rowcast").display().to_string(),
@@ -48,6 +49,7 @@ impl Release {
             format!("--set=redis.dev.image={}", site.redis),
             format!("--set=postgres.dev.nodeSelector.kubernetes\\.io/hostname={}", site.home),
             format!("--set=redis.dev.nodeSelector.kubernetes\\.io/hostname={}", site.home),
+            format!("--set=podMonitor.enabled={operator},prometheusRule.enabled={operator}"),
         ]
     }
 

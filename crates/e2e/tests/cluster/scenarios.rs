@@ -29,6 +29,22 @@ pub(crate) async fn install(site: &Site) -> Result<()> {
     let output = site.helm(&["test", NAME, "--timeout", "60s"]).await?;
     ensure!(output.contains("Succeeded"), "helm test: {output}");
     println!("   helm test passes");
+    monitored(site).await
+}
+
+/// The dashboards are there, and where the cluster knows the operator's resources, its API server has accepted them.
+async fn monitored(site: &Site) -> Result<()> {
+    let mut wanted = vec![("configmaps", "--selector=grafana_dashboard=1", 6)];
+    if site.operator {
+        let release = "--selector=app.kubernetes.io/instance=rowcast";
+        wanted.extend([("podmonitors", release, 1), ("prometheusrules", release, 1)]);
+    }
+    for (kind, selector, expected) in wanted {
+        let found = site.get(&[kind, selector]).await?;
+        let found = found["items"].as_array().map_or(0, Vec::len);
+        ensure!(found == expected, "{found} {kind} instead of {expected}");
+    }
+    println!("   dashboards, and with the operator's resources alerts and scraping, are in place");
     Ok(())
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Site {
     pub(crate) postgres: String,
     pub(crate) redis: String,
     pub(crate) namespace: String,
+    /// Whether the cluster knows the resources of the Prometheus operator.
+    pub(crate) operator: bool,
 }
 
 impl Site {
@@ -51,6 +53,7 @@ impl Site {
             postgres: variable("ROWCAST_CLUSTER_POSTGRES")?,
             redis: variable("ROWCAST_CLUSTER_REDIS")?,
             namespace: "rowcast-test".to_owned(),
+            operator: std::env::var_os("ROWCAST_CLUSTER_OPERATOR").is_some(),
         })
     }
 
