@@ -4,7 +4,7 @@ mod bench;
 mod format;
 mod services;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use wire::{Filter, Mode, Start, Subscribe};
@@ -37,6 +37,8 @@ pub(crate) enum Verb {
     Simulate(Simulate),
     /// Send a test reading to a subscriber and report which step fails
     Doctor(Doctor),
+    /// Send readings through the public doors, follow them, and export what became of them
+    Canary(Canary),
     /// Measure throughput, latency and losses
     Bench(Bench),
 }
@@ -164,6 +166,42 @@ pub(crate) struct Doctor {
     /// Time limit of the whole check
     #[arg(long, default_value = "30s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) within: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Canary {
+    #[command(flatten)]
+    pub(crate) ingest: Ingest,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
+    /// URL of a gateway's Service, or of the public door before it; may be repeated
+    #[arg(
+        long = "gateway",
+        env = "ROWCAST_GATEWAY_URLS",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    pub(crate) gateways: Vec<String>,
+    /// Its sensor, so that a filter can leave it out
+    #[arg(long, env = "ROWCAST_CANARY_SENSOR", default_value = "rowcast-canary", value_name = "SENSOR")]
+    pub(crate) sensor: String,
+    /// Between two readings
+    #[arg(long, env = "ROWCAST_CANARY_EVERY", default_value = "5s", value_parser = pause, value_name = "TIME")]
+    pub(crate) every: Duration,
+    /// A stored reading that has not arrived within this time counts as lost
+    #[arg(long, default_value = "30s", value_parser = pause, value_name = "TIME")]
+    pub(crate) lost_after: Duration,
+    /// Where it serves /metrics and /livez
+    #[arg(long, env = "ROWCAST_ADMIN__ADDR", default_value = "0.0.0.0:9090", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+}
+
+fn pause(text: &str) -> Result<Duration, String> {
+    match units::duration(text)? {
+        Duration::ZERO => Err("must be above zero".to_owned()),
+        pause => Ok(pause),
+    }
 }
 
 fn pattern(text: &str) -> Result<String, String> {

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod canary;
 mod doctor;
 mod live;
 mod output;
@@ -37,6 +38,7 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Tail(options) => tail::run(options).await.map(|()| ExitCode::SUCCESS),
         Verb::Simulate(options) => simulate::run(options).await.map(|()| ExitCode::SUCCESS),
         Verb::Doctor(options) => doctor::run(options).await,
+        Verb::Canary(options) => canary::run(options).await.map(|()| ExitCode::SUCCESS),
         Verb::Bench(Bench { kind: None, run }) => bench::run(run).await,
         Verb::Bench(Bench { kind: Some(kind), .. }) => bench::run_kind(kind).await,
     }

@@ -43,11 +43,20 @@ pub use by::By;
 pub use call::Call;
 pub use instrument::{Instrument, Spec};
 pub use label::Label;
+pub use prometheus::TEXT_FORMAT;
 pub use prometheus::{
     Counter, Error, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Registry, Result,
 };
 pub use weighted::WeightedHistogram;
+
+/// What a scrape shows of a registry.
+///
+/// # Errors
+/// When two metrics of one name differ in type.
+pub fn text(registry: &Registry) -> Result<String> {
+    prometheus::TextEncoder::new().encode_to_string(&registry.gather())
+}
 
 /// Declares a struct of metrics with `register`, which creates and registers all of them.
 ///

@@ -24,7 +24,7 @@ const fn part(folder: &'static str, prefix: &'static str, heading: &'static str,
 }
 
 /// In the order of the page. Of a crate's parts a metric is in that with the longest prefix.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     part(
         "crates/chassis",
         "rowcast_",
@@ -44,6 +44,7 @@ const PARTS: [Part; 10] = [
     ),
     part("crates/lease", "rowcast_lease_", "The Lease", "notify-listener, with `lease.mode` `kubernetes`."),
     part("services/ws-gateway", "rowcast_gateway_", "ws-gateway", ""),
+    part("crates/cli", "rowcast_canary_", "The canary", "`rowcast canary`, by the URLs that it was given."),
     part("crates/chassis", "process_", "The process", "Every service, from `/proc` and its cgroup."),
 ];
 

@@ -10,7 +10,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["instruments", "wire"]),
     ("bus", &["instruments", "wire"]),
     ("lease", &["instruments"]),
-    ("cli", &["wire"]),
+    ("cli", &["chassis", "instruments", "wire"]),
     ("documents", &["wire"]),
     ("testkit", &["store"]),
     ("e2e", &["testkit", "wire"]),
