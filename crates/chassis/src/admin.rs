@@ -14,11 +14,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::accept::{self, HttpConfig};
+use crate::life::Life;
+use crate::metrics::HttpMetrics;
 use crate::readiness::Readiness;
 use crate::runtime::Vitals;
 
 /// The most connections of probes and scrapers, far more than an installation needs.
-pub(crate) const MAX_CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 256;
 
 /// The section `admin`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -45,7 +48,22 @@ pub(crate) struct Admin {
     pub(crate) vitals: Vitals,
 }
 
-pub(crate) fn router(admin: Admin) -> Router {
+impl Admin {
+    /// Listens and serves until the process ends: with the public port's limits, but with a life of its own.
+    ///
+    /// # Errors
+    /// When the address is in use or not a local one.
+    pub(crate) async fn serve(self, config: &AdminConfig) -> anyhow::Result<()> {
+        let listener = accept::listen("admin", config.addr).await?;
+        let http =
+            HttpConfig { addr: config.addr, max_connections: MAX_CONNECTIONS, ..HttpConfig::default() };
+        let uncounted = HttpMetrics::register(&Registry::new())?;
+        accept::serve(&Life::new(), listener, &http, router(self), &uncounted);
+        Ok(())
+    }
+}
+
+fn router(admin: Admin) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))

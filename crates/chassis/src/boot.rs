@@ -14,21 +14,15 @@ use instruments::{IntCounter, Registry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::admin::{self, Admin, AdminConfig};
+use crate::admin::{Admin, AdminConfig};
 use crate::config::{Layers, Loaded, Settings, load};
 use crate::life::Life;
-use crate::logs::LogConfig;
-use crate::metrics::{self, HttpMetrics, ProcessMetrics};
+use crate::metrics::ProcessMetrics;
 use crate::readiness::Readiness;
 use crate::runtime::Vitals;
 use crate::spans::Tracer;
-use crate::traces::{self, Traces};
-use crate::{accept, accept::HttpConfig};
+use crate::telemetry::Telemetry;
 
 /// From the soft stop to the hard one. With `CUT_LIMIT`, the traces' flush (2 s) and the runtime's end (1 s) the
 /// exit is inside 25 s, well before Kubernetes' SIGKILL at 30 s.
@@ -131,43 +125,38 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let traces = runtime.block_on(async { telemetry(name, version, &loaded.log) });
+    let telemetry = {
+        // exporters run on the runtime's threads
+        let _inside = runtime.enter();
+        Telemetry::start(name, version, &loaded.log)
+    };
+    let Telemetry { registry, traces, floods, level } = match telemetry {
+        Ok(telemetry) => telemetry,
+        Err(fault) => {
+            print_faults(name, &format!("cannot start the telemetry: {fault}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
+    // until the exit, beside the service's tasks: the drain would wait for them
+    runtime.spawn(floods.clone().keep_reporting());
+    runtime.spawn(level.follow());
     let tracer = Tracer::new(traces.tracer(name));
-    let ended = runtime.block_on(run_service(name, version, (loaded, tracer), run));
+    let ended = runtime.block_on(run_service(name, version, loaded, (registry, tracer), run));
     if let Err(fault) = &ended {
-        error!(service = name, "failed: {fault:#}");
+        error!(service = name, error = format!("{fault:#}"), "failed");
     } else {
         info!(service = name, "ended");
     }
-    traces.flush();
+    Telemetry::end(traces, &floods);
     runtime.shutdown_timeout(RUNTIME_LIMIT);
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Logs and traces, the panics of the process among them. A collector that cannot be used is logged and not fatal.
-fn telemetry(name: &'static str, version: &'static str, log: &LogConfig) -> Traces {
-    let endpoint = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
-    let (traces, fault) = match endpoint.map(|endpoint| Traces::start(name, version, &endpoint)) {
-        None => (Traces::OFF, None),
-        Some(Ok(traces)) => (traces, None),
-        Some(Err(fault)) => (Traces::OFF, Some(fault)),
-    };
-    let spans = traces.tracer(name).map(|tracer| {
-        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(filter_fn(traces::carry))
-    });
-    // An error: a test has installed its own subscriber.
-    let _ = tracing_subscriber::registry().with(log.layer().with_filter(log.filter())).with(spans).try_init();
-    std::panic::set_hook(Box::new(|panic| error!("{panic}")));
-    if let Some(fault) = fault {
-        warn!("tracing disabled: {fault:#}");
-    }
-    traces
 }
 
 async fn run_service<C, F, Fut>(
     name: &'static str,
     version: &'static str,
-    (loaded, tracer): (Loaded<C>, Tracer),
+    loaded: Loaded<C>,
+    (registry, tracer): (Registry, Tracer),
     run: F,
 ) -> anyhow::Result<()>
 where
@@ -178,7 +167,6 @@ where
     let Loaded { admin: config, service: settings, .. } = loaded;
     let signals = Signals::new()?;
     let life = Life::new();
-    let registry = metrics::registry()?;
     let process = ProcessMetrics::register(&registry)?;
     // the image sets it
     let commit = std::env::var("ROWCAST_COMMIT").ok();
@@ -189,7 +177,6 @@ where
     // Not among the service's tasks: it answers until the exit, and the drain would wait for it.
     let mut side = JoinSet::new();
     if C::HAS_ADMIN_PORT {
-        let listener = accept::listen("admin", config.addr).await?;
         let admin = Admin {
             name,
             version,
@@ -198,14 +185,7 @@ where
             readiness: readiness.clone(),
             vitals: vitals.clone(),
         };
-        let http = HttpConfig {
-            addr: config.addr,
-            max_connections: admin::MAX_CONNECTIONS,
-            ..HttpConfig::default()
-        };
-        // with the public port's limits, but with a life of its own
-        let (beside, uncounted) = (Life::new(), HttpMetrics::register(&Registry::new())?);
-        accept::serve(&beside, listener, &http, admin::router(admin), &uncounted);
+        admin.serve(&config).await?;
     }
     side.spawn(vitals.measure_lag());
     side.spawn(signals.stop_on_signal(life.clone()));
@@ -218,7 +198,7 @@ where
 fn watch_panics(panics: IntCounter) {
     std::panic::set_hook(Box::new(move |panic| {
         panics.inc();
-        error!("{panic}");
+        error!(%panic, "panicked");
     }));
 }
 

@@ -26,6 +26,7 @@ mod query;
 mod readiness;
 mod runtime;
 pub mod spans;
+mod telemetry;
 pub mod traces;
 
 pub use crate::accept::{Handover, Holds, HttpConfig, Permit, bind, into_tcp, serve};

@@ -153,7 +153,7 @@ impl Life {
     }
 
     fn fail(&self, task: &'static str, how: &str) {
-        error!(task, "background task {how}; the service stops");
+        error!(task, how, "background task lost; the service stops");
         // The first failure is the cause; later ones follow from it.
         let _ = self.0.failure.set(format!("background task {task} {how}"));
         self.stop_soft();

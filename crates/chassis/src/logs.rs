@@ -1,13 +1,20 @@
 //! Logs: one line per event on stdout.
 
+mod flood;
 mod json;
+mod level;
+
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
+pub(crate) use self::flood::Floods;
+use self::flood::Limited;
 use self::json::JsonLines;
+pub(crate) use self::level::Level;
 use crate::faults::Faults;
 
 /// The section `log`.
@@ -18,6 +25,8 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// An `EnvFilter` directive: `info`, or `info,ingest=debug`.
     pub level: String,
+    /// A file whose directive takes the place of `level`, read again while the service runs.
+    pub level_file: Option<PathBuf>,
 }
 
 /// The format of a log line.
@@ -33,7 +42,7 @@ pub enum LogFormat {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Json, level: "info".to_owned() }
+        Self { format: LogFormat::Json, level: "info".to_owned(), level_file: None }
     }
 }
 
@@ -44,15 +53,19 @@ impl LogConfig {
         }
     }
 
-    /// A directive that `validate` refused falls back to `info`; no service starts with one.
-    pub(crate) fn filter(&self) -> EnvFilter {
-        EnvFilter::try_new(&self.level).unwrap_or_else(|_| EnvFilter::new("info"))
+    /// What writes the lines, and what may change their level.
+    pub(crate) fn layer(&self, floods: Floods) -> (impl Layer<Registry> + use<>, Level) {
+        let (level, filter) = Level::new(&self.level, self.level_file.as_deref());
+        (self.lines(floods).with_filter(filter), level)
     }
 
-    pub(crate) fn layer(&self) -> Box<dyn Layer<Registry> + Send + Sync> {
+    fn lines(&self, floods: Floods) -> Box<dyn Layer<Registry> + Send + Sync> {
         match self.format {
-            LogFormat::Json => fmt::layer().fmt_fields(JsonFields::new()).event_format(JsonLines).boxed(),
-            LogFormat::Text => fmt::layer().boxed(),
+            LogFormat::Json => {
+                let format = Limited(floods, JsonLines);
+                fmt::layer().fmt_fields(JsonFields::new()).event_format(format).boxed()
+            }
+            LogFormat::Text => fmt::layer().event_format(Limited(floods, fmt::format())).boxed(),
         }
     }
 }

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
-use http::Method;
+use http::{Method, StatusCode};
 use instruments::HistogramVec;
 use pin_project_lite::pin_project;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
 use tracing::instrument::Instrumented;
-use tracing::{Instrument, debug_span, field};
+use tracing::{Instrument, Span, debug_span, field};
 
-use crate::traces;
+use crate::traces::{self, Caller};
 
 /// A route's service, observed. axum's middleware functions would cost a few more allocations per request.
 #[derive(Clone)]
@@ -42,11 +42,10 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observed<S> 
         let method = method_label(request.method());
         let route = request.extensions().get::<MatchedPath>().cloned();
         let name = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
-        // Below the default log level: otherwise every request would pay for formatting a span that no line needs.
-        let span = debug_span!("request", method, route = name, status = field::Empty, otel.kind = "server");
-        traces::set_parent(&span, request.headers());
+        let span = span(method, name, &request);
+        let caller = traces::continue_in(&span, request.headers());
         let response = span.in_scope(|| self.inner.call(request)).instrument(span);
-        Observation { response, began, method, route, duration: self.duration.clone() }
+        Observation { response, began, method, route, caller, duration: self.duration.clone() }
     }
 }
 
@@ -58,6 +57,7 @@ pin_project! {
         began: Instant,
         method: &'static str,
         route: Option<MatchedPath>,
+        caller: Option<Caller>,
         duration: HistogramVec,
     }
 }
@@ -67,16 +67,47 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for Observation<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let _entered = this.caller.as_ref().map(Caller::enter);
         let answered = ready!(this.response.as_mut().poll(cx));
         if let Ok(response) = &answered {
             let status = response.status();
-            this.response.span().record("status", status.as_u16());
+            record(this.response.span(), status);
             let route = this.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
             this.duration
                 .with_label_values(&[*this.method, route, status.as_str()])
                 .observe(this.began.elapsed().as_secs_f64());
         }
         Poll::Ready(answered)
+    }
+}
+
+/// A request's span, by the semantic conventions of OpenTelemetry. Below the default log level: otherwise every request
+/// would pay for formatting a span that no line needs.
+fn span(method: &'static str, route: &str, request: &Request) -> Span {
+    let span = debug_span!(
+        "request",
+        otel.kind = "server",
+        otel.name = field::Empty,
+        otel.status_code = field::Empty,
+        error.type = field::Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = field::Empty,
+        url.scheme = "http",
+        url.path = request.uri().path(),
+    );
+    if !span.is_disabled() {
+        span.record("otel.name", format!("{method} {route}"));
+    }
+    span
+}
+
+/// A server's span is an error if the server is at fault.
+fn record(span: &Span, status: StatusCode) {
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", status.as_str());
     }
 }
 

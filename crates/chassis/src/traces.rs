@@ -1,18 +1,23 @@
-//! Traces: spans are exported by OTLP over gRPC if `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+//! Traces: spans are exported by OTLP if `OTEL_EXPORTER_OTLP_ENDPOINT` is set; the caller's trace is kept in any case.
+
+mod caller;
+mod exporter;
+mod settings;
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use http::HeaderMap;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::{TraceContextExt, TracerProvider};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TracerProvider};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::{Level, Metadata, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+pub(crate) use self::caller::Caller;
+use self::settings::Settings;
 
 /// How long the last export may take; an unreachable collector must not delay the exit further.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
@@ -23,21 +28,24 @@ pub(crate) struct Traces(Option<SdkTracerProvider>);
 impl Traces {
     pub(crate) const OFF: Self = Self(None);
 
-    /// Connects lazily: an unreachable collector loses spans and does not prevent the start. Must run inside the runtime,
-    /// whose threads run the export.
-    pub(crate) fn start(name: &'static str, version: &'static str, endpoint: &str) -> anyhow::Result<Self> {
-        let exporter = SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(endpoint)
-            .build()
-            .context("OTEL_EXPORTER_OTLP_ENDPOINT is not usable")?;
-        // The builder also reads OTEL_RESOURCE_ATTRIBUTES.
+    /// What the environment says. Must run inside the runtime, whose threads run the export.
+    ///
+    /// # Errors
+    /// All faults of the environment.
+    pub(crate) fn start(name: &'static str, version: &'static str) -> anyhow::Result<Self> {
+        let settings = Settings::read(|variable| std::env::var(variable).ok());
+        let Some(settings) = settings.map_err(|faults| anyhow::anyhow!(faults.join("; ")))? else {
+            return Ok(Self::OFF);
+        };
+        // The builders also read OTEL_RESOURCE_ATTRIBUTES, the sampler and the limits of batches.
         let resource = Resource::builder()
             .with_service_name(name)
             .with_attribute(KeyValue::new("service.version", version))
             .build();
-        let provider =
-            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter::exporter(&settings)?)
+            .with_resource(resource)
+            .build();
         Ok(Self(Some(provider)))
     }
 
@@ -56,43 +64,39 @@ impl Traces {
 /// Whether a span or an event is part of a trace, whatever the log level: all from `INFO` on, and below it this crate's
 /// spans of requests. Those of the exporter's own transport are not: they would be spans about sending spans.
 pub(crate) fn carry(what: &Metadata<'_>) -> bool {
-    const TRANSPORT: [&str; 5] = ["h2", "hyper", "tonic", "tower", "opentelemetry"];
+    const TRANSPORT: [&str; 6] = ["h2", "hyper", "opentelemetry", "reqwest", "tonic", "tower"];
     let is_request = what.is_span() && what.target().starts_with("chassis");
     let is_transport = TRANSPORT.iter().any(|own| what.target().starts_with(own));
     (*what.level() <= Level::INFO || is_request) && !is_transport
 }
 
-/// The current span as a W3C `traceparent`, to be passed on with the work; `None` when traces are off.
-pub fn traceparent() -> Option<String> {
+/// The current span, or where none is made the one of the request's caller.
+pub(crate) fn current() -> Option<SpanContext> {
     let context = Span::current().context();
-    if !context.span().span_context().is_valid() {
+    let own = context.span().span_context().clone();
+    if own.is_valid() { Some(own) } else { caller::current() }
+}
+
+/// The current trace as a W3C `traceparent`, to be passed on with the work.
+pub fn traceparent() -> Option<String> {
+    current().map(|context| {
+        let (trace, span, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
+        format!("00-{trace}-{span}-{flags:02x}")
+    })
+}
+
+/// Makes `span` a child of the span in the request's headers. Where spans are not made, the caller's trace is returned, to
+/// be entered while the request is polled.
+pub(crate) fn continue_in(span: &Span, headers: &HeaderMap) -> Option<Caller> {
+    if !headers.contains_key("traceparent") {
         return None;
     }
-    let mut carrier = std::collections::HashMap::<String, String>::new();
-    TraceContextPropagator::new().inject_context(&context, &mut carrier);
-    carrier.remove("traceparent")
-}
-
-/// Makes `span` a child of the span in the request's headers.
-pub fn set_parent(span: &Span, headers: &HeaderMap) {
-    if !headers.contains_key("traceparent") {
-        return;
-    }
     let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
-    if parent.has_active_span() {
-        // Fails only where no trace layer is installed: then there is no trace to join.
-        let _ = span.set_parent(parent);
+    if !parent.has_active_span() {
+        return None;
     }
-}
-
-/// Links `span` to the span in `traceparent`: for a batch, which has many causes and no single parent. An invalid
-/// `traceparent` is ignored.
-pub fn link(span: &Span, traceparent: &str) {
-    let carrier = std::collections::HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
-    let cause = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
-    if cause.has_active_span() {
-        span.add_link(cause.span().span_context().clone());
-    }
+    let caller = parent.span().span_context().clone();
+    span.set_parent(parent).is_err().then_some(Caller(caller))
 }
 
 struct Headers<'a>(&'a HeaderMap);

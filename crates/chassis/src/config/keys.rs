@@ -54,6 +54,7 @@ pub const KEYS: &[&str] = &[
     "limits.subscriptions",
     "log.format",
     "log.level",
+    "log.level_file",
     "ping.deadline",
     "ping.every",
     "redis.ca",

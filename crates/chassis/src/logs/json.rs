@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::chain::chain;
+use crate::traces;
 
 pub(super) struct JsonLines;
 
@@ -32,6 +33,10 @@ where
         line.insert("level".to_owned(), event.metadata().level().as_str().into());
         event.record(&mut Fields(&mut line));
         line.insert("target".to_owned(), event.metadata().target().into());
+        if let Some(trace) = traces::current() {
+            line.insert("trace_id".to_owned(), trace.trace_id().to_string().into());
+            line.insert("span_id".to_owned(), trace.span_id().to_string().into());
+        }
         let spans = context.event_scope().into_iter().flat_map(|scope| scope.from_root());
         let spans: Vec<Value> = spans
             .map(|span| {
@@ -89,10 +94,11 @@ impl Visit for Fields<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
+    use tracing_subscriber::Layer;
     use tracing_subscriber::fmt::MakeWriter;
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -102,8 +108,28 @@ mod tests {
     #[error("redis error")]
     struct Failed(#[source] io::Error);
 
+    /// The lines that were written.
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(in super::super) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        pub(in super::super) fn all(&self) -> Vec<Value> {
+            let bytes = self.0.lock().unwrap();
+            let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+        }
+    }
+
+    /// The layer of a service, which writes there.
+    pub(in super::super) fn json_layer<S>(lines: &Lines) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        tracing_subscriber::fmt::layer()
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLines)
+            .with_writer(lines.clone())
+    }
 
     impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -126,18 +152,13 @@ mod tests {
     #[test]
     fn an_error_is_logged_with_its_source_and_the_enclosing_spans() {
         let lines = Lines::default();
-        let layer = tracing_subscriber::fmt::layer()
-            .fmt_fields(JsonFields::new())
-            .event_format(JsonLines)
-            .with_writer(lines.clone());
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(json_layer(&lines)), || {
             let error = Failed(io::Error::other("NOPERM"));
             tracing::info_span!("boot", try_no = 2).in_scope(|| {
                 tracing::warn!(error = &error as &dyn Error, count = 3, "lost {}", "it");
             });
         });
-        let line = lines.0.lock().unwrap().clone();
-        let line: Value = serde_json::from_slice(&line).unwrap();
+        let line = lines.all().remove(0);
         assert_eq!(line["error"], "redis error: NOPERM");
         assert_eq!(
             (&line["message"], &line["count"], &line["level"]),

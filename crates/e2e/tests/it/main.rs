@@ -16,6 +16,7 @@ mod idle;
 mod interfaces;
 mod large;
 mod limits;
+mod logs;
 mod managed;
 mod metrics;
 mod modes;
