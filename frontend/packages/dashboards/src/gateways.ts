@@ -210,7 +210,7 @@ export const gateways = dashboard({
           refused: perSecond("rowcast_http_connections_refused_total", OWN),
         },
       }),
-      connections(),
+      connections("ws-gateway"),
     ],
     ...processes("ws-gateway"),
   },

@@ -104,7 +104,7 @@ export const ingest = dashboard({
           ),
         },
       }),
-      connections(),
+      connections("ingest"),
       figure({
         title: "Pods",
         good: "As many as replicas, of one version.",

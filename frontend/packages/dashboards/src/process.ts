@@ -72,12 +72,18 @@ export const processes = (component: string) => {
 };
 
 /** How full a public port is. */
-export const connections = () =>
+export const connections = (component: string) =>
   graph({
     title: "Connections by limit",
     good: "Below 85 % of the limit of each pod.",
     alert: "RowcastConnectionsNearLimit",
     unit: "percentunit",
     top: 1,
-    shows: { "{{pod}}": share("rowcast_http_connections_open", "rowcast_http_connections_limit") },
+    shows: {
+      "{{pod}}": share(
+        "rowcast_http_connections_open",
+        "rowcast_http_connections_limit",
+        `component="${component}"`,
+      ),
+    },
   });

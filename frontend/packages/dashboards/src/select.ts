@@ -30,8 +30,8 @@ export const maxBy = (label: string, expression: string) => `max by (${label}) (
 export const minBy = (label: string, expression: string) => `min by (${label}) (${expression})`;
 
 /** A part of a limit, for each pod; none where there is no limit. */
-export const share = (used: string, limit: string) =>
-  `${maxBy("pod", of(used))} / (${maxBy("pod", of(limit))} > 0)`;
+export const share = (used: string, limit: string, more = "") =>
+  `${maxBy("pod", of(used, more))} / (${maxBy("pod", of(limit, more))} > 0)`;
 
 /** Zero where there is no such series, such as that of a status that was never answered. */
 export const orZero = (expression: string) => `${expression} or vector(0)`;
