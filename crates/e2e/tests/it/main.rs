@@ -3,6 +3,7 @@
 
 mod audit;
 mod bad_input;
+mod canary;
 mod client_library;
 mod configuration;
 mod contract;
