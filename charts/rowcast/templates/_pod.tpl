@@ -109,9 +109,21 @@ affinity:
 {{- define "rowcast.config.chart" -}}
 {{- $values := get .root.Values (include "rowcast.values" .) -}}
 ROWCAST_LOG__FORMAT: {{ .root.Values.log.format | quote }}
+{{- if eq .component "migrate" }}
 ROWCAST_LOG__LEVEL: {{ .root.Values.log.level | quote }}
-{{- with .root.Values.tracing.endpoint }}
-OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
+{{- else }}
+ROWCAST_LOG__LEVEL_FILE: /etc/rowcast/log/level
+{{- end }}
+{{- with .root.Values.tracing }}
+{{- if .endpoint }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ .endpoint | quote }}
+OTEL_EXPORTER_OTLP_PROTOCOL: {{ .protocol | quote }}
+OTEL_TRACES_SAMPLER: parentbased_traceidratio
+OTEL_TRACES_SAMPLER_ARG: {{ include "rowcast.text" .ratio | quote }}
+{{- if .ca.secretName }}
+OTEL_EXPORTER_OTLP_CERTIFICATE: /etc/rowcast/tracing/ca.pem
+{{- end }}
+{{- end }}
 {{- end }}
 {{- /* all addresses of both families; a kernel without IPv6 has those of IPv4 */}}
 {{- if ne .component "migrate" }}
@@ -213,6 +225,13 @@ env:
   {{- end }}
   {{- end }}
   {{- end }}
+  {{- with .root.Values.tracing }}
+  {{- if and .endpoint .headersSecret.name }}
+  - name: OTEL_EXPORTER_OTLP_HEADERS
+    valueFrom:
+      secretKeyRef: {name: {{ .headersSecret.name }}, key: {{ .headersSecret.key }}}
+  {{- end }}
+  {{- end }}
   {{- if and (eq .component "notify-listener") (eq $values.lease "kubernetes") }}
   - name: ROWCAST_LEASE__NAMESPACE
     valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
@@ -236,6 +255,11 @@ env:
 - {name: postgres-client, folder: postgres-client, secret: {{ .secretName }}, items: [{key: {{ .certificateKey }}, path: tls.crt}, {key: {{ .keyKey }}, path: tls.key}]}
 {{- end }}
 {{- end }}
+{{- with .root.Values.tracing }}
+{{- if and .endpoint .ca.secretName }}
+- {name: tracing-ca, folder: tracing, secret: {{ .ca.secretName }}, items: [{key: {{ .ca.key }}, path: ca.pem}]}
+{{- end }}
+{{- end }}
 {{- if has .component (list "ws-gateway" "notify-listener") }}
 {{- with .root.Values.redis.external.ca }}
 {{- if .secretName }}
@@ -256,6 +280,9 @@ env:
 {{- range include "rowcast.files" . | fromYamlArray -}}
 {{- $mounts = append $mounts (dict "name" .name "mountPath" (printf "/etc/rowcast/%s" .folder) "readOnly" true) -}}
 {{- end -}}
+{{- if ne .component "migrate" }}
+{{- $mounts = append $mounts (dict "name" "log" "mountPath" "/etc/rowcast/log" "readOnly" true) -}}
+{{- end }}
 {{- with concat $mounts $values.volumeMounts }}
 volumeMounts:
   {{- toYaml . | nindent 2 }}
@@ -268,6 +295,9 @@ volumeMounts:
 {{- range include "rowcast.files" . | fromYamlArray -}}
 {{- $volumes = append $volumes (dict "name" .name "secret" (dict "secretName" .secret "items" .items)) -}}
 {{- end -}}
+{{- if ne .component "migrate" }}
+{{- $volumes = append $volumes (dict "name" "log" "configMap" (dict "name" (printf "%s-log" (include "rowcast.fullname" .root)))) -}}
+{{- end }}
 {{- with concat $volumes $values.volumes }}
 volumes:
   {{- toYaml . | nindent 2 }}

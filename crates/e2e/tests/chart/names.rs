@@ -110,7 +110,9 @@ fn pods_are_replaced_when_what_they_read_has_changed() {
         ("gateway.settings.ping\\.every=10s", &["ws-gateway"][..]),
         ("redis.external.url=redis://other", &["ws-gateway", "notify-listener"]),
         ("postgres.external.url=postgres://u:p@other/rowcast", &["ingest", "ws-gateway", "notify-listener"]),
-        ("log.level=debug", &["ingest", "ws-gateway", "notify-listener"]),
+        ("log.format=text", &["ingest", "ws-gateway", "notify-listener"]),
+        // running pods read it again
+        ("log.level=debug", &[]),
     ] {
         let objects = render(EXTERNAL, &[change]);
         for component in ["ingest", "ws-gateway", "notify-listener"] {

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::render::{DEV, Pod, chart, each_set, list, render, text};
+use crate::render::{DEV, EXTERNAL, Pod, chart, each_set, list, render, text};
 
 /// From SIGTERM to the process' end.
 const DRAIN_SECONDS: u64 = 25;
@@ -156,12 +156,9 @@ fn what_is_added_to_a_component_is_in_its_pods() {
             assert_eq!(spec["tolerations"][0]["key"], "edge", "{component}");
             assert!(spec["affinity"]["nodeAffinity"].is_object(), "{component}");
             assert!(spec["securityContext"]["runAsUser"].is_null(), "{component}");
-            assert_eq!(spec["volumes"], json!([{"name": "more", "emptyDir": {}}]), "{component}");
-            assert_eq!(
-                container["volumeMounts"],
-                json!([{"name": "more", "mountPath": "/more"}]),
-                "{component}"
-            );
+            assert!(list(&spec["volumes"]).contains(&json!({"name": "more", "emptyDir": {}})), "{component}");
+            let mount = json!({"name": "more", "mountPath": "/more"});
+            assert!(list(&container["volumeMounts"]).contains(&mount), "{component}");
             assert!(
                 list(&container["env"]).contains(&json!({"name": "RUST_BACKTRACE", "value": "1"})),
                 "{component}"
@@ -172,4 +169,66 @@ fn what_is_added_to_a_component_is_in_its_pods() {
         objects.one("ConfigMap", "rowcast-more");
         objects.one("ConfigMap", "rowcast-text");
     });
+}
+
+#[test]
+fn the_level_of_logs_is_read_from_a_volume_by_all_but_the_job() {
+    let objects = render(DEV, &["log.level=debug"]);
+    assert_eq!(objects.one("ConfigMap", "rowcast-log")["data"]["level"], "debug");
+    let volume = json!({"name": "log", "configMap": {"name": "rowcast-log"}});
+    for (component, mounted) in
+        [("ingest", true), ("ws-gateway", true), ("notify-listener", true), ("migrate", false)]
+    {
+        let volumes = objects.pod(component).spec()["volumes"].clone();
+        assert_eq!(list(&volumes).contains(&volume), mounted, "{component}");
+    }
+}
+
+#[test]
+fn the_canary_goes_through_the_services_or_the_public_doors() {
+    let env = |sets: &[&str]| {
+        let objects = render(DEV, &[&["canary.enabled=true"], sets].concat());
+        let env = objects.pod("canary").container()["env"].clone();
+        let value = |name: &str| {
+            let variable = list(&env).iter().find(|variable| variable["name"] == name).cloned();
+            variable.map(|variable| variable["value"].clone()).unwrap_or_default()
+        };
+        [value("ROWCAST_INGEST_URL"), value("ROWCAST_GATEWAY_URLS")]
+    };
+    assert_eq!(env(&[]), ["http://rowcast-ingest:8080", "http://rowcast-ws-gateway:8080"]);
+    let public =
+        ["canary.ingestUrl=https://a.example", "canary.gatewayUrls={https://a.example,https://b.example}"];
+    assert_eq!(env(&public), ["https://a.example", "https://a.example,https://b.example"]);
+}
+
+#[test]
+fn traces_are_exported_as_the_values_say() {
+    let objects = render(
+        EXTERNAL,
+        &[
+            "tracing.endpoint=https://collector:4318",
+            "tracing.protocol=http/protobuf",
+            "tracing.ratio=0.01",
+            "tracing.headersSecret.name=tracing",
+            "tracing.ca.secretName=tracing-ca",
+        ],
+    );
+    for component in ["ingest", "ws-gateway", "notify-listener"] {
+        let data = &objects.one("ConfigMap", &format!("rowcast-{component}"))["data"];
+        for (name, value) in [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.01"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/etc/rowcast/tracing/ca.pem"),
+        ] {
+            assert_eq!(data[name], value, "{component}");
+        }
+        let pod = objects.pod(component);
+        let secret = json!({"name": "OTEL_EXPORTER_OTLP_HEADERS",
+                            "valueFrom": {"secretKeyRef": {"name": "tracing", "key": "headers"}}});
+        assert!(list(&pod.container()["env"]).contains(&secret), "{component}");
+        let mount = json!({"name": "tracing-ca", "mountPath": "/etc/rowcast/tracing", "readOnly": true});
+        assert!(list(&pod.container()["volumeMounts"]).contains(&mount), "{component}");
+    }
 }

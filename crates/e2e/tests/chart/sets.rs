@@ -126,7 +126,7 @@ fn the_image_is_called_the_same_everywhere() {
 }
 
 /// Keys that the chart sets itself, or does not offer.
-const OWN: [&str; 33] = [
+const OWN: [&str; 34] = [
     "database.url",
     "database.host",
     "database.port",
@@ -154,6 +154,7 @@ const OWN: [&str; 33] = [
     "admin.addr",
     "log.format",
     "log.level",
+    "log.level_file",
     "gateway.page",
     "lease.mode",
     "lease.name",
