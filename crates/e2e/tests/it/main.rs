@@ -20,6 +20,7 @@ mod logs;
 mod managed;
 mod metrics;
 mod modes;
+mod monitoring;
 mod neighbours;
 mod oracle;
 mod outages;
