@@ -1,6 +1,7 @@
 //! Real processes, real faults, an exact ledger.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod alerts;
 mod audit;
 mod bad_input;
 mod client_library;
