@@ -35,7 +35,9 @@ fn shown() -> Vec<Shown> {
             for query in panel["targets"].as_array().into_iter().flatten() {
                 let expression = query["expr"].as_str().unwrap();
                 all.push(Shown {
-                    place: format!("{} / {} / {}", page["title"], panel["title"], query["legendFormat"]),
+                    place: [&page["title"], &panel["title"], &query["legendFormat"]]
+                        .map(|text| text.as_str().unwrap_or_default())
+                        .join(" / "),
                     expression: filled(expression),
                     may_be_empty: ["Empty unless", "Empty with"].iter().any(|words| about.contains(words)),
                 });
