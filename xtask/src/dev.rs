@@ -134,8 +134,7 @@ fn plan(page: Option<PathBuf>, data: PathBuf, options: &Options) -> Result<Plan>
 }
 
 fn start_prometheus(stack: &mut Stack, rules: &Path, port: u16) -> Result<()> {
-    let prometheus = setup::prometheus().context("no prometheus")?;
-    stack.monitor(&prometheus, rules, port)?;
+    stack.monitor(rules, port)?;
     print(&format!("alerts   http://127.0.0.1:{port}/alerts"));
     Ok(())
 }

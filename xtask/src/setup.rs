@@ -79,7 +79,7 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
         (needs.clients, find_program("curl", &["/usr/bin"]).is_some(), "curl"),
         (needs.clients, has_websockets(), "python3-websockets"),
         (needs.clients, testkit::Nginx::is_installed(), "nginx-light"),
-        (needs.prometheus, prometheus().is_some(), "prometheus"),
+        (needs.prometheus, testkit::prometheus::is_installed(), "prometheus"),
     ] {
         if needed && !is_installed {
             missing.push(package);
@@ -99,11 +99,6 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
 /// Whether the system's Python, not another on the PATH, has the module.
 fn has_websockets() -> bool {
     answer(Path::new("/usr/bin/python3"), &["-c", "import websockets; print(1)"]).is_some()
-}
-
-/// Debian's program, which has promtool beside it.
-pub(crate) fn prometheus() -> Option<PathBuf> {
-    find_program("prometheus", &["/usr/bin"])
 }
 
 fn browser() -> Option<PathBuf> {

@@ -16,6 +16,7 @@ use testkit::{
     Postgres, Process, Redis,
     postgres::{Durability, free_port},
     process::Program,
+    prometheus::Setting,
 };
 
 use crate::{
@@ -135,12 +136,16 @@ impl Stack {
     }
 
     /// Starts a Prometheus that scrapes the services.
-    pub(crate) fn monitor(&mut self, prometheus: &Path, rules: &Path, port: u16) -> Result<()> {
-        let config = self.data.join("prometheus.yml");
-        std::fs::write(&config, prometheus::config(rules, self.ports))
-            .with_context(|| format!("writing {}", config.display()))?;
-        let args = prometheus::arguments(&config, &self.data.join("prometheus"), port);
-        self.add("prometheus", None, Program::new(prometheus, self.data.join("prometheus.log")).args(args))
+    pub(crate) fn monitor(&mut self, rules: &Path, port: u16) -> Result<()> {
+        let targets = prometheus::targets(self.ports);
+        let setting = Setting {
+            installation: prometheus::INSTALLATION,
+            targets: &targets,
+            rules,
+            every: prometheus::EVERY,
+        };
+        let program = setting.program(&self.data, ([127, 0, 0, 1], port).into())?;
+        self.add("prometheus", None, program)
     }
 
     /// The path of a binary.

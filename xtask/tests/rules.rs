@@ -13,8 +13,7 @@ fn monitoring() -> PathBuf {
 
 #[track_caller]
 fn promtool(args: &[&str], files: &[PathBuf]) {
-    let promtool = testkit::process::find_program("promtool", &["/usr/bin"]);
-    let promtool = promtool.expect("`cargo xtask setup` installs promtool");
+    let promtool = testkit::prometheus::promtool().expect("`cargo xtask setup` installs promtool");
     let ran = Command::new(promtool).args(args).args(files).output().unwrap();
     let said = [ran.stdout, ran.stderr].concat();
     let said = String::from_utf8_lossy(&said);

@@ -29,7 +29,7 @@ async fn entry(stack: &Stack, sensor: &str) -> String {
     last(stack)
 }
 
-async fn post(stack: &Stack, sensor: &str) {
+pub(crate) async fn post(stack: &Stack, sensor: &str) {
     let body = format!(r#"{{"sensor_id":"{sensor}","value":1}}"#);
     assert_eq!(http::post(stack.ingest.public(), "/api/sensors/", &body).await.unwrap().status, 201);
 }
@@ -43,6 +43,15 @@ fn remove_the_last_but_one(stack: &Stack, [before, removed, last]: [&str; 3]) {
     assert_eq!(eval(stack, script, &[before, removed, last]), last);
 }
 
+/// Three readings, of which the stream lacks the second before this gateway has seen any.
+pub(crate) async fn lose_an_entry(stack: &Stack, gateway: usize) {
+    let to_redis = stack.gateways[gateway].to_redis.as_ref().unwrap();
+    to_redis.set(LinkState::Cut);
+    let ids = [entry(stack, "one").await, entry(stack, "two").await, entry(stack, "three").await];
+    remove_the_last_but_one(stack, ids.each_ref().map(String::as_str));
+    to_redis.set(LinkState::Open);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_was_removed_is_missed_at_the_next_and_delivered() {
     let stack = Stack::start(Plan { gateways: 2, listeners: 1 }).await.unwrap();
@@ -50,11 +59,7 @@ async fn an_entry_that_was_removed_is_missed_at_the_next_and_delivered() {
     let (mut socket, _) = client::subscribed(gateway.public(), r#"{"all":true}"#).await;
     post(&stack, "zero").await;
     client::messages_until(&mut socket, |message| message.data.is_some()).await;
-    let to_redis = gateway.to_redis.as_ref().unwrap();
-    to_redis.set(LinkState::Cut);
-    let ids = [entry(&stack, "one").await, entry(&stack, "two").await, entry(&stack, "three").await];
-    remove_the_last_but_one(&stack, ids.each_ref().map(String::as_str));
-    to_redis.set(LinkState::Open);
+    lose_an_entry(&stack, 0).await;
 
     let is_last = |data: &str| data.contains(r#""sensor_id":"three""#);
     let messages = client::messages_until(&mut socket, |message| {

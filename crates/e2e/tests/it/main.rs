@@ -1,6 +1,7 @@
 //! Real processes, real faults, an exact ledger.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod alerts;
 mod audit;
 mod bad_input;
 mod canary;
@@ -21,6 +22,7 @@ mod logs;
 mod managed;
 mod metrics;
 mod modes;
+mod monitoring;
 mod neighbours;
 mod oracle;
 mod outages;
