@@ -37,6 +37,8 @@ pub(crate) enum Verb {
     Simulate(Simulate),
     /// Send a test reading to a subscriber and report which step fails
     Doctor(Doctor),
+    /// Show who leads, how fresh everything is, and what is wrong
+    Status(Status),
     /// Send readings through the public doors, follow them, and export what became of them
     Canary(Canary),
     /// Measure throughput, latency and losses
@@ -166,6 +168,27 @@ pub(crate) struct Doctor {
     /// Time limit of the whole check
     #[arg(long, default_value = "30s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) within: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) trust: Trust,
+    /// Admin URL of a service; may be repeated
+    #[arg(
+        long = "admin",
+        env = "ROWCAST_ADMIN_URLS",
+        value_delimiter = ',',
+        required = true,
+        value_name = "URL"
+    )]
+    pub(crate) admins: Vec<String>,
+    /// Show it anew each second, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// `json` prints one object per picture
+    #[arg(short, long, default_value = "text")]
+    pub(crate) output: Format,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! Rowcast from a terminal: send readings, follow them, simulate devices, and measure.
 
+mod admin;
 mod args;
 mod bench;
 mod canary;
@@ -8,6 +9,7 @@ mod live;
 mod output;
 mod send;
 mod simulate;
+mod status;
 mod tail;
 mod tls;
 mod units;
@@ -38,6 +40,7 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Tail(options) => tail::run(options).await.map(|()| ExitCode::SUCCESS),
         Verb::Simulate(options) => simulate::run(options).await.map(|()| ExitCode::SUCCESS),
         Verb::Doctor(options) => doctor::run(options).await,
+        Verb::Status(options) => status::run(options).await,
         Verb::Canary(options) => canary::run(options).await.map(|()| ExitCode::SUCCESS),
         Verb::Bench(Bench { kind: None, run }) => bench::run(run).await,
         Verb::Bench(Bench { kind: Some(kind), .. }) => bench::run_kind(kind).await,

@@ -1,52 +1,25 @@
 //! The readiness of services, from their admin ports.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::path::Path;
 
-use anyhow::Context;
-use reqwest::{Client, Url};
-use serde::Deserialize;
-
-use crate::{output, send::post::cause, tls};
-
-/// An admin port answers at once, or its process is stopped.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-
-/// The body of `/readyz`, whatever the status: conditions by their name.
-#[derive(Debug, Deserialize)]
-struct Report {
-    ready: bool,
-    #[serde(default)]
-    failing: BTreeMap<String, String>,
-    #[serde(default)]
-    degraded: BTreeMap<String, String>,
-}
+use crate::{admin::AdminPort, output};
 
 /// The admin ports to ask.
-pub(super) struct Readiness {
-    client: Client,
-    urls: Vec<Url>,
-}
+pub(super) struct Readiness(Vec<AdminPort>);
 
 impl Readiness {
     /// Of the admin ports with these base URLs; `ca` is trusted in addition to the system's certificates.
     pub(super) fn new(admins: &[String], ca: Option<&Path>) -> anyhow::Result<Self> {
-        let parse = |admin: &String| {
-            let url = format!("{}/readyz", admin.trim_end_matches('/'));
-            Url::parse(&url).with_context(|| format!("{admin:?} is not a URL"))
-        };
-        let urls = admins.iter().map(parse).collect::<anyhow::Result<Vec<_>>>()?;
-        let tls = tls::config(urls.iter().any(|url| url.scheme() == "https"), ca)?;
-        let client = Client::builder().timeout(ANSWER_LIMIT).tls_backend_preconfigured((*tls).clone());
-        Ok(Self { client: client.build().context("the HTTP client does not start")?, urls })
+        Ok(Self(AdminPort::all(admins, ca)?))
     }
 
     /// A line for each service, or for each of its conditions that does not hold; whether all are ready.
     pub(super) async fn print(&self) -> anyhow::Result<bool> {
         let mut all_ready = true;
-        for url in &self.urls {
-            let place = url.origin().ascii_serialization();
+        for port in &self.0 {
+            let place = port.place();
             let line = |status, what| output::line(&format!("{status:<7} ready      {place}{what}"));
-            let report = match self.ask(url).await {
+            let report = match port.report().await {
                 Ok(report) => report,
                 Err(error) => {
                     all_ready = false;
@@ -66,11 +39,5 @@ impl Readiness {
             }
         }
         Ok(all_ready)
-    }
-
-    async fn ask(&self, url: &Url) -> anyhow::Result<Report> {
-        let answer = async { self.client.get(url.clone()).send().await?.text().await };
-        let text = answer.await.map_err(|error| anyhow::Error::msg(cause(&error)))?;
-        serde_json::from_str(&text).context("not an admin port of Rowcast")
     }
 }

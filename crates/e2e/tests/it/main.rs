@@ -34,6 +34,7 @@ mod restores;
 mod resumes;
 mod services;
 mod sockets;
+mod status;
 mod stock_clients;
 mod streams;
 mod traces;
