@@ -33,6 +33,13 @@ const MAX_SECONDS: u64 = 60;
 /// What has no unwind information that could be read in a signal handler.
 const LEFT_OUT: [&str; 4] = ["libc", "libgcc", "pthread", "vdso"];
 
+/// Whether it is a function that takes a sample.
+fn is_sampling(name: &str) -> bool {
+    // of a trait's function the name begins with `<`
+    let name = name.trim_start_matches('<');
+    name.starts_with("backtrace::") || name.starts_with("pprof::")
+}
+
 /// The route, for a port that strangers cannot reach: a profile costs CPU time and shows what the process does.
 pub(crate) fn routes() -> Router {
     let one = Arc::new(Semaphore::new(1));
@@ -42,7 +49,7 @@ pub(crate) fn routes() -> Router {
 /// `GET /debug/pprof/profile?seconds=N`: where the process spends its CPU time, in pprof's format.
 async fn profile(State(one): State<Arc<Semaphore>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let seconds = seconds(query.as_deref().unwrap_or_default())?;
-    let Ok(_running) = one.try_acquire() else {
+    let Ok(running) = one.try_acquire_owned() else {
         let detail = "another profile is being taken";
         return Err(Problem::new(StatusCode::CONFLICT, "profile-running", detail));
     };
@@ -50,10 +57,14 @@ async fn profile(State(one): State<Arc<Semaphore>>, RawQuery(query): RawQuery) -
     let profiler = ProfilerGuardBuilder::default().frequency(FREQUENCY).blocklist(&LEFT_OUT);
     let profiler = profiler.build().map_err(|error| failed(error.to_string()))?;
     tokio::time::sleep(Duration::from_secs(seconds)).await;
-    // names of functions are looked up, which takes a while
-    let written = tokio::task::spawn_blocking(move || write(profiler)).await;
-    let bytes =
-        written.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+    // names of functions are looked up, which takes a while; also if the client leaves meanwhile
+    let written = tokio::task::spawn_blocking(move || {
+        let written = write(profiler);
+        drop(running);
+        written
+    });
+    let written = written.await.map_err(io::Error::other).flatten();
+    let bytes = written.map_err(|error| failed(error.to_string()))?;
     let headers = [
         (CONTENT_TYPE, "application/octet-stream"),
         (CONTENT_DISPOSITION, "attachment; filename=\"profile.pb.gz\""),
@@ -86,9 +97,11 @@ fn encode(report: &Report) -> Vec<u8> {
     let mut profile = Builder::new(Duration::from_secs(1) / FREQUENCY.unsigned_abs());
     for (frames, count) in &report.data {
         // inlined functions are symbols of one frame, innermost first, as all frames are
-        let symbols = frames.frames.iter().flatten();
-        let stack = symbols.map(|symbol| Function {
-            name: symbol.name(),
+        let symbols = frames.frames.iter().flatten().map(|symbol| (symbol.name(), symbol));
+        // the sampling itself is on top of each stack
+        let own = symbols.skip_while(|(name, _)| is_sampling(name));
+        let stack = own.map(|(name, symbol)| Function {
+            name,
             file: symbol.filename.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             line: symbol.lineno().into(),
         });
@@ -142,5 +155,13 @@ mod tests {
         let samples = profile.samples.iter().filter(|sample| sample.location_ids.iter().any(holds));
         let nanos: i64 = samples.map(|sample| sample.values[1]).sum();
         assert!(nanos > 0, "it is in no sample");
+        let innermost = |sample: &format::Sample| {
+            let location = &profile.locations[sample.location_ids[0] as usize - 1];
+            let function = &profile.functions[location.lines[0].function_id as usize - 1];
+            profile.strings[function.name as usize].clone()
+        };
+        let tops: Vec<_> =
+            profile.samples.iter().filter(|s| !s.location_ids.is_empty()).map(innermost).collect();
+        assert!(!tops.iter().any(|name| is_sampling(name)), "{tops:?}");
     }
 }
