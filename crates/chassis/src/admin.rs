@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::accept::{self, HttpConfig};
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
+use crate::profile;
 use crate::readiness::Readiness;
 use crate::runtime::Vitals;
 
@@ -30,11 +31,13 @@ pub struct AdminConfig {
     /// Where it listens.
     #[schemars(with = "String", extend("format" = "socket-address"))]
     pub addr: SocketAddr,
+    /// Whether CPU profiles can be taken there.
+    pub profile: bool,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { addr: (Ipv4Addr::UNSPECIFIED, 9090).into() }
+        Self { addr: (Ipv4Addr::UNSPECIFIED, 9090).into(), profile: false }
     }
 }
 
@@ -57,8 +60,9 @@ impl Admin {
         let listener = accept::listen("admin", config.addr).await?;
         let http =
             HttpConfig { addr: config.addr, max_connections: MAX_CONNECTIONS, ..HttpConfig::default() };
+        let router = if config.profile { router(self).merge(profile::routes()) } else { router(self) };
         let uncounted = HttpMetrics::register(&Registry::new())?;
-        accept::serve(&Life::new(), listener, &http, router(self), &uncounted);
+        accept::serve(&Life::new(), listener, &http, router, &uncounted);
         Ok(())
     }
 }

@@ -22,6 +22,7 @@ mod origin;
 mod outage;
 mod prefix;
 mod problem;
+mod profile;
 mod query;
 mod readiness;
 mod runtime;

@@ -104,7 +104,8 @@ fn span(method: &'static str, route: &str, request: &Request) -> Span {
 
 /// A server's span is an error if the server is at fault.
 fn record(span: &Span, status: StatusCode) {
-    span.record("http.response.status_code", status.as_u16());
+    // i64: the layer has no other whole numbers
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
         span.record("error.type", status.as_str());

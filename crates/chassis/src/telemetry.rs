@@ -36,7 +36,8 @@ impl Telemetry {
             Err(fault) => (Traces::OFF, Some(fault)),
         };
         let spans = traces.tracer(name).map(|tracer| {
-            tracing_opentelemetry::layer().with_tracer(tracer).with_filter(filter_fn(traces::carry))
+            let layer = tracing_opentelemetry::layer().with_location(false).with_threads(false);
+            layer.with_tracer(tracer).with_filter(filter_fn(traces::carry))
         });
         let (lines, level) = log.layer(floods.clone());
         // An error: a test has installed its own subscriber.

@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,7 @@ pub const PROGRAM: &str = "ROWCAST_JAEGER";
 #[derive(Debug)]
 pub struct Jaeger {
     process: Process,
+    host: &'static str,
     otlp: [u16; 2],
     query: u16,
     _folder: TempDir,
@@ -32,6 +33,17 @@ pub struct Jaeger {
 impl Jaeger {
     /// Starts the program that `ROWCAST_JAEGER` names; `cargo xtask test` builds it.
     pub fn start() -> Result<Self> {
+        Self::start_with("", "http://127.0.0.1")
+    }
+
+    /// The same, taking spans by TLS alone, with this certificate of `localhost` and its key.
+    pub fn start_with_tls(certificate: &Path, key: &Path) -> Result<Self> {
+        let (certificate, key) = (certificate.display(), key.display());
+        let tls = format!(", tls: {{cert_file: '{certificate}', key_file: '{key}'}}");
+        Self::start_with(&tls, "https://localhost")
+    }
+
+    fn start_with(tls: &str, host: &'static str) -> Result<Self> {
         let program = std::env::var_os(PROGRAM).map(PathBuf::from);
         let program = program.with_context(|| format!("{PROGRAM} is not set: run `cargo xtask test`"))?;
         let folder = TempDir::with_prefix("rowcast-jaeger-")?;
@@ -49,7 +61,7 @@ extensions:
     grpc: {{endpoint: '127.0.0.1:{query_grpc}'}}
   jaeger_storage: {{backends: {{memory: {{memory: {{max_traces: 10000}}}}}}}}
 receivers:
-  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{grpc}'}}, http: {{endpoint: '127.0.0.1:{http}'}}}}}}
+  otlp: {{protocols: {{grpc: {{endpoint: '127.0.0.1:{grpc}'{tls}}}, http: {{endpoint: '127.0.0.1:{http}'{tls}}}}}}}
 exporters:
   jaeger_storage_exporter: {{trace_storage: memory}}
 "
@@ -66,17 +78,17 @@ exporters:
                 std::thread::sleep(Duration::from_millis(10));
             }
         }
-        Ok(Self { process, otlp: [grpc, http], query, _folder: folder })
+        Ok(Self { process, host, otlp: [grpc, http], query, _folder: folder })
     }
 
     /// Where it takes spans by OTLP over gRPC.
     pub fn otlp_grpc(&self) -> String {
-        format!("http://127.0.0.1:{}", self.otlp[0])
+        format!("{}:{}", self.host, self.otlp[0])
     }
 
     /// Where it takes spans by OTLP over HTTP.
     pub fn otlp_http(&self) -> String {
-        format!("http://127.0.0.1:{}", self.otlp[1])
+        format!("{}:{}", self.host, self.otlp[1])
     }
 
     /// Where its API is.

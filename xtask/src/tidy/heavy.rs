@@ -14,6 +14,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("opentelemetry*", &["chassis"]),
     ("tracing-opentelemetry", &["chassis"]),
     ("tracing-subscriber", &["chassis"]),
+    ("pprof", &["chassis"]),
     ("prometheus", &["chassis", "instruments"]),
     ("clap", &["chassis", "cli", "e2e", "xtask"]),
 ];

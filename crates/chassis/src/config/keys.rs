@@ -7,6 +7,7 @@ use super::schema;
 /// The keys of all Rowcast services, sorted: those of docs/CONFIGURATION.md.
 pub const KEYS: &[&str] = &[
     "admin.addr",
+    "admin.profile",
     "database.ca",
     "database.certificate",
     "database.host",

@@ -6,13 +6,13 @@ use e2e::{Plan, Stack, client, http, session::Session};
 use serde_json::Value;
 use testkit::{Jaeger, wait_for};
 
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 
 /// What a request of one reading takes of ingest's queue: its own share, that of a reading, the sensor and `{}`.
 const REQUEST_BYTES: f64 = 512.0 + 64.0 + 3.0 + 2.0;
 
 /// A context of a caller that records its trace.
-fn caller(trace: u64) -> (String, String) {
+pub(super) fn caller(trace: u64) -> (String, String) {
     let trace = format!("{:032x}", 0xa1b2_0000_0000_0000_0000_0000_0000_0000_u128 + u128::from(trace));
     let context = format!("00-{trace}-00f067aa0ba902b7-01");
     (trace, context)
@@ -31,7 +31,7 @@ async fn traced(jaeger: &Jaeger) -> Stack {
 }
 
 /// POSTs a reading within a trace.
-async fn post(ingest: SocketAddr, sensor: &str, context: &str) {
+pub(super) async fn post(ingest: SocketAddr, sensor: &str, context: &str) {
     let body = format!(r#"{{"sensor_id":"{sensor}","value":1}}"#);
     let headers = [("content-type", "application/json"), ("traceparent", context)];
     let answer = http::send(ingest, "POST", "/api/sensors/", &headers, body.as_bytes());
@@ -39,7 +39,7 @@ async fn post(ingest: SocketAddr, sensor: &str, context: &str) {
 }
 
 /// The spans of a trace, once it has as many as expected of each name.
-async fn spans(jaeger: &Jaeger, trace: &str, expected: &[(&str, usize)]) -> Vec<Value> {
+pub(super) async fn spans(jaeger: &Jaeger, trace: &str, expected: &[(&str, usize)]) -> Vec<Value> {
     wait_for("the spans of a trace", SOON, async || {
         let answer = http::get(jaeger.api(), &format!("/api/traces/{trace}")).await;
         let answer = answer.map_err(|error| format!("{error:#}"))?.json();
@@ -58,12 +58,12 @@ async fn spans(jaeger: &Jaeger, trace: &str, expected: &[(&str, usize)]) -> Vec<
 }
 
 /// The value of a span's tag.
-fn tag<'a>(span: &'a Value, key: &str) -> &'a Value {
+pub(super) fn tag<'a>(span: &'a Value, key: &str) -> &'a Value {
     let tags = span["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
     tags.iter().find(|tag| tag["key"] == key).map_or(&Value::Null, |tag| &tag["value"])
 }
 
-fn one<'a>(spans: &'a [Value], name: &str) -> &'a Value {
+pub(super) fn one<'a>(spans: &'a [Value], name: &str) -> &'a Value {
     spans.iter().find(|span| span["operationName"] == name).unwrap_or_else(|| panic!("no {name}"))
 }
 
