@@ -33,13 +33,13 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Starts one with these rules.
-    pub fn start(stack: &Stack, rules: &str) -> Result<Self> {
+    /// Starts one with these rules; it scrapes the installation and what is beside it.
+    pub fn start(stack: &Stack, beside: &[Target], rules: &str) -> Result<Self> {
         let folder = TempDir::with_prefix("rowcast-prometheus-")?;
         let file = folder.path().join("rules.yaml");
         std::fs::write(&file, rules)?;
         let addr = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let targets = targets(stack);
+        let targets = [&targets(stack), beside].concat();
         let setting = Setting { installation: INSTALLATION, targets: &targets, rules: &file, every: EVERY };
         let process = Process::start(setting.program(folder.path(), addr)?)?;
         Ok(Self { addr, _process: process, _folder: folder })

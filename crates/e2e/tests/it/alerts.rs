@@ -6,7 +6,7 @@ use e2e::{Monitor, Plan, Stack, Traffic, Writers, client, monitor, stack::Runnin
 use nix::sys::signal::Signal;
 use testkit::{proxy::LinkState, wait_for};
 
-use crate::audit;
+use crate::{audit, canary::Canary};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -65,6 +65,7 @@ struct Scene {
     stack: Stack,
     monitor: Monitor,
     _traffic: Traffic,
+    _canary: Canary,
 }
 
 impl Scene {
@@ -74,15 +75,17 @@ impl Scene {
         let gateways: Vec<_> = stack.gateways.iter().map(Running::public).collect();
         let ingest = stack.ingest.public();
         let traffic = Traffic::begin(&gateways, || Writers::devices(0..2, ingest)).await;
-        let monitor = Monitor::start(&stack, &shortened(&monitor::rules().unwrap())).unwrap();
-        let scene = Self { stack, monitor, _traffic: traffic };
+        let canary = Canary::start(&stack);
+        let rules = shortened(&monitor::rules().unwrap());
+        let monitor = Monitor::start(&stack, &[canary.target()], &rules).unwrap();
+        let scene = Self { stack, monitor, _traffic: traffic, _canary: canary };
         scene.healthy("at the start").await;
         scene
     }
 
     /// Waits until everything is scraped, every rule was evaluated, and nothing fires.
     async fn healthy(&self, when: &str) {
-        let up = "count(up == 1) == 4";
+        let up = "count(up == 1) == 5";
         wait_for("all targets", SOON, async || match self.monitor.query(up).await {
             Ok(series) if !series.is_empty() => Ok(()),
             other => Err(format!("{other:?}")),
@@ -125,7 +128,8 @@ async fn alerts_of_databases_and_clients_fire_in_their_fault_and_resolve() {
     let scene = Scene::begin().await;
 
     scene.to_redis(LinkState::Cut);
-    fire(&scene.monitor, "Redis is gone", &["RowcastReadingsStopped", "RowcastConditionFails"]).await;
+    let expected = ["RowcastReadingsStopped", "RowcastConditionFails", "RowcastCanaryFailing"];
+    fire(&scene.monitor, "Redis is gone", &expected).await;
     scene.to_redis(LinkState::Open);
     scene.healthy("Redis again").await;
 
@@ -154,7 +158,7 @@ async fn alerts_of_databases_and_clients_fire_in_their_fault_and_resolve() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_was_removed_by_hand_raises_an_alert() {
     let stack = Stack::start(Plan { gateways: 2, listeners: 1 }).await.unwrap();
-    let monitor = Monitor::start(&stack, &shortened(&monitor::rules().unwrap())).unwrap();
+    let monitor = Monitor::start(&stack, &[], &shortened(&monitor::rules().unwrap())).unwrap();
     audit::post(&stack, "zero").await;
     let scraped = "sum(rowcast_gateway_taken_readings_total) == 2";
     wait_for("the first reading, on both gateways", SOON, async || match monitor.query(scraped).await {

@@ -3,11 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use e2e::{Plan, Stack, http, stack};
-use testkit::{Process, postgres::free_port, process::Program, proxy::LinkState, wait_for};
+use testkit::{
+    Process, postgres::free_port, process::Program, prometheus::Target, proxy::LinkState, wait_for,
+};
 
 const SOON: Duration = Duration::from_secs(30);
 
-struct Canary {
+pub(crate) struct Canary {
     _process: Process,
     addr: SocketAddr,
     gateways: Vec<String>,
@@ -15,7 +17,7 @@ struct Canary {
 
 impl Canary {
     /// Sends ten readings a second; what takes longer than two seconds is lost.
-    fn start(stack: &Stack) -> Self {
+    pub(crate) fn start(stack: &Stack) -> Self {
         let addr = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
         let gateways: Vec<String> =
             stack.gateways.iter().map(|gateway| format!("http://{}", gateway.public())).collect();
@@ -26,6 +28,11 @@ impl Canary {
             .env("ROWCAST_GATEWAY_URLS", gateways.join(","))
             .env("ROWCAST_ADMIN__ADDR", addr.to_string());
         Self { _process: Process::start(program).unwrap(), addr, gateways }
+    }
+
+    /// As Prometheus scrapes it.
+    pub(crate) fn target(&self) -> Target {
+        Target { component: "canary".to_owned(), pod: "canary-0".to_owned(), admin: self.addr }
     }
 
     async fn metric(&self, name: &str) -> Result<f64, String> {

@@ -127,11 +127,11 @@ export const overview = dashboard({
       }),
       graph({
         title: "Canary: there and back",
-        good: "Tens of milliseconds. Empty unless the canary is enabled; it is off by default.",
+        good: "Tens of milliseconds, for each gateway that it follows. Empty unless the canary is enabled; it is off by default.",
         alert: "RowcastCanaryFailing",
         unit: "s",
         shows: {
-          "99 %": `histogram_quantile(0.99, ${sumBy("le", `rate(${all("rowcast_canary_round_trip_seconds_bucket")}[$__rate_interval])`)})`,
+          "99 %, {{gateway}}": `histogram_quantile(0.99, ${sumBy("le, gateway", `rate(${all("rowcast_canary_round_trip_seconds_bucket")}[$__rate_interval])`)})`,
         },
       }),
     ],
