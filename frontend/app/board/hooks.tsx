@@ -3,8 +3,9 @@
 import type { SensorsView } from "@rowcast/client/react";
 import { RowcastProvider } from "@rowcast/client/react";
 import { createContext, type ReactNode, useContext, useEffect, useState, useSyncExternalStore } from "react";
-import { useHref } from "react-router";
+import { useHref, useSearchParams } from "react-router";
 import { Clock } from "./clock";
+import { isShownBeside } from "./hidden";
 import { Ledger } from "./ledger";
 
 declare global {
@@ -26,13 +27,18 @@ const PageContext = createContext<Page | undefined>(undefined);
 
 /** Subscribes to the gateway that served the page while the component is mounted. */
 export function Page({ children }: { children: ReactNode }) {
+  const [address] = useSearchParams();
   const [page] = useState(() => ({ clock: new Clock(Date.now), ledger: new Ledger() }));
   useEffect(() => {
     window.__rowcast = { ids: page.ledger.ids };
   }, [page]);
   return (
     <PageContext value={page}>
-      <RowcastProvider url={useHref(SOCKET_PATH)} onEvent={page.ledger.note}>
+      <RowcastProvider
+        url={useHref(SOCKET_PATH)}
+        onEvent={page.ledger.note}
+        shows={isShownBeside(address.get("hide"))}
+      >
         {children}
       </RowcastProvider>
     </PageContext>

@@ -17,6 +17,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
+use wire::Position;
 
 use self::{lost::Lost, runner::Runner};
 use crate::{
@@ -27,7 +28,6 @@ use crate::{
     planner::{Event, Planner, Step},
     standby::Warm,
 };
-use wire::Position;
 
 /// The longest wait before the next try to connect.
 const RETRY_MAX: Duration = Duration::from_secs(1);

@@ -30,6 +30,18 @@ instruments::labels! {
 }
 
 instruments::labels! {
+    /// An age that is measured between two clocks.
+    pub(crate) enum Age {
+        /// From the tick's commit to the feed.
+        TickToFeed = "tick_to_feed",
+        /// From the append to the feed.
+        StreamToFeed = "stream_to_feed",
+        /// From the commit to the socket.
+        CommitToWrite = "commit_to_write",
+    }
+}
+
+instruments::labels! {
     /// What reads of Postgres need a permit for.
     pub(crate) enum Reads {
         /// A snapshot, or the start of a replay.
@@ -121,8 +133,8 @@ instruments::metrics! {
         pub(crate) event_age: WeightedHistogram = "event_age_seconds", buckets = AGES;
         /// A reading's way from the stream on, by stage.
         pub(crate) stages: By<Stage, WeightedHistogram> = "stage_seconds", by = ["stage"], buckets = AGES;
-        /// Readings whose stage seemed to take less than no time: clocks differ by more than was measured. They count as 0 there.
-        pub(crate) negative_ages: By<Stage, IntCounter> = "negative_ages_total", by = ["stage"];
+        /// Readings that seemed to be younger than nothing: clocks differ by more than was measured. They count as 0 in the histograms.
+        pub(crate) negative_ages: By<Age, IntCounter> = "negative_ages_total", by = ["stage"];
         /// Gaps that clients were told of, by reason.
         pub(crate) gaps_told: By<Reason, IntCounter> = "gaps_told_total", by = ["reason"];
         /// From a tick's commit to its publication here.
@@ -166,20 +178,40 @@ impl Metrics {
         self.head_readings.set(count.unwrap_or_default());
     }
 
-    /// Readings took so many microseconds for a stage.
-    pub(crate) fn stage(&self, stage: Stage, micros: i64, readings: u64) {
-        if micros < 0 {
-            self.negative_ages.of(stage).inc_by(readings);
+    /// The feed took readings of a tick that was committed so many microseconds ago, and appended so many, if that is known.
+    pub(crate) fn count_taken(
+        &self,
+        source: Source,
+        readings: u64,
+        since_tick: i64,
+        since_append: Option<i64>,
+    ) {
+        self.readings.inc_by(readings);
+        self.taken_readings.of(source).inc_by(readings);
+        self.age.observe(self.seconds(Age::TickToFeed, since_tick, readings));
+        if let Some(since_append) = since_append {
+            let seconds = self.seconds(Age::StreamToFeed, since_append, readings);
+            self.stages.of(Stage::StreamToFeed).observe(seconds, readings);
         }
-        self.stages.of(stage).observe(micros.max(0) as f64 / 1e6, readings);
+    }
+
+    /// An age of so many readings in seconds. One that is negative is counted, and 0.
+    fn seconds(&self, age: Age, micros: i64, readings: u64) -> f64 {
+        if micros < 0 {
+            self.negative_ages.of(age).inc_by(readings);
+        }
+        micros.max(0) as f64 / 1e6
     }
 
     /// A peer has taken events, at a time by the clock of Postgres.
     pub(crate) fn count_written(&self, events: &Events, now: i64) {
         self.events_written.inc_by(events.count);
         if let Some(times) = events.times {
-            self.event_age.observe((now - times.committed_at).max(0) as f64 / 1e6, events.count);
-            self.stage(Stage::FeedToWrite, now - times.taken_at, events.count);
+            let seconds = self.seconds(Age::CommitToWrite, now - times.committed_at, events.count);
+            self.event_age.observe(seconds, events.count);
+            // by one clock, which may be set back meanwhile
+            let seconds = (now - times.taken_at).max(0) as f64 / 1e6;
+            self.stages.of(Stage::FeedToWrite).observe(seconds, events.count);
         }
     }
 }

@@ -160,3 +160,20 @@ async fn below_a_prefix_the_page_finds_all_its_resources() {
         browser.call(json!({"cmd": "quit"}));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_leaves_out_the_sensors_that_its_address_names() {
+    let page = built_page();
+    let env = [("ws-gateway:ROWCAST_GATEWAY__PAGE", page.as_str())];
+    let stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap();
+    let gateway = stack.gateways[0].public();
+    let mut browser = Browser::start(&format!("http://{gateway}/"));
+    browser.call(json!({"cmd": "open", "path": "/?hide=rowcast-canary,cell*"}));
+    browser.wait_status("Connected");
+    let hidden = insert(&stack, 7);
+    let shown = post(&stack, 21).await;
+    browser.wait_ids(&[hidden, shown]);
+    browser.call(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21", "timeout_ms": 5_000}));
+    browser.call(json!({"cmd": "wait_text", "testid": "latest-sensor", "text": "kitchen", "timeout_ms": 5_000}));
+    assert_eq!(browser.call(json!({"cmd": "counters"}))["received"], 1, "the other one is not shown");
+}

@@ -30,6 +30,8 @@ export interface RowcastProviderProps extends Omit<SubscribeOptions, "queue"> {
   url?: string | undefined;
   /** Called for every event when it arrives, not once a frame. */
   onEvent?: ((event: SubscriptionEvent) => void) | undefined;
+  /** Which sensors the hooks see, of those subscribed to; all if absent. */
+  shows?: ((sensor: string) => boolean) | undefined;
   children?: ReactNode;
 }
 
@@ -37,10 +39,12 @@ const Context = createContext<Sensors | undefined>(undefined);
 
 /** One subscription for all components inside it, by default from the newest reading of each sensor. */
 export function RowcastProvider(props: RowcastProviderProps): ReactNode {
-  const { client, url, onEvent, children, from = "latest", sensors, mode, maxRate } = props;
+  const { client, url, onEvent, shows, children, from = "latest", sensors, mode, maxRate } = props;
   const tap = useRef(onEvent);
+  const filter = useRef(shows);
   useEffect(() => {
     tap.current = onEvent;
+    filter.current = shows;
   });
   // A new array with the same sensors in every render must not subscribe again.
   const key = JSON.stringify([{ sensors, from, mode, maxRate }, url]);
@@ -49,7 +53,12 @@ export function RowcastProvider(props: RowcastProviderProps): ReactNode {
   useEffect(() => {
     const [options, url] = JSON.parse(store.key) as [SubscribeOptions, string | null];
     const used = store.client ?? new RowcastClient({ url: url ?? undefined });
-    const stop = store.sensors.follow(used, options, (event) => tap.current?.(event));
+    const stop = store.sensors.follow(
+      used,
+      options,
+      (event) => tap.current?.(event),
+      (sensor) => filter.current?.(sensor) ?? true,
+    );
     return () => {
       stop();
       if (!store.client) used.close();

@@ -72,15 +72,19 @@ export class Sensors {
     this.#next = this.#view;
   }
 
-  /** Shows a subscription's events until the returned function is called. `tap` gets each event first. */
+  /**
+   * Shows a subscription's events until the returned function is called. `tap` gets each event first; readings of sensors that
+   * `shows` refuses are left out.
+   */
   follow(
     client: RowcastClient,
     options: SubscribeOptions,
     tap?: (event: SubscriptionEvent) => void,
+    shows: (sensor: string) => boolean = () => true,
   ): () => void {
     const subscription = client.subscribe(options, (event) => {
       tap?.(event);
-      this.apply(event);
+      if (event.type !== "reading" || shows(event.reading.sensor_id)) this.apply(event);
     });
     const before = this.#next.doubles;
     const refresh = () => {

@@ -250,7 +250,8 @@ impl Runner<'_> {
                 }
                 self.metrics.stage(Stage::TickToStream, at - self.ticked_at, readings);
                 if let Some(oldest) = self.oldest.take() {
-                    self.metrics.lag.observe((OffsetDateTime::now_utc() - oldest).as_seconds_f64().max(0.0));
+                    let lag = self.clock.now_micros() - micros(oldest);
+                    self.metrics.lag.observe(lag.max(0) as f64 / 1e6);
                 }
                 Ok(Event::Appended)
             }

@@ -27,7 +27,7 @@ use super::{
     hub::{FeedState, Hub},
     log::read_log,
 };
-use crate::metrics::{Metrics, Source, Stage};
+use crate::metrics::{Metrics, Source};
 
 /// How long one read waits for an entry before the leader's beat is read.
 const BLOCK: Duration = Duration::from_secs(1);
@@ -247,21 +247,18 @@ impl Feed {
             Verdict::Unknown => {}
             Verdict::Wrong { counted, taken } => {
                 self.metrics.audit_mismatch.inc();
-                tracing::error!(from = %cursor, to = %entry.end, counted, taken, "readings are missing from the stream; reading them from the log");
+                tracing::error!(from = %cursor, to = %entry.end, counted, taken, "the stream has other readings than the log counts; reading them from the log");
                 let reached = self.fill(cursor, entry.end, audit).await?;
                 // the log's batches may go on behind the entry
                 audit.begin(count.filter(|_| reached == entry.end));
                 return Ok(reached);
             }
         }
-        let taken_at = self.clock.now_micros();
-        if let Some(provenance) = &provenance {
-            self.metrics.stage(Stage::StreamToFeed, taken_at - provenance.appended_at, fresh as u64);
-        }
-        let batch = batch.taken(taken_at, provenance.as_ref());
+        let batch = batch.taken(self.clock.now_micros(), provenance.as_ref());
+        let appended_at = provenance.as_ref().map(|provenance| provenance.appended_at);
         let trace = provenance.and_then(|provenance| process(&self.tracer, &provenance, entry.end.tick));
         let batch = trace.iter().fold(batch, Batch::within);
-        self.publish(Source::Stream, fresh, batch);
+        self.publish(Source::Stream, fresh, appended_at, batch);
         Ok(entry.end)
     }
 
@@ -281,7 +278,8 @@ impl Feed {
             for batch in page.batches.iter().take_while(|batch| batch.predecessor < upto) {
                 cursor = batch.end;
                 audit.take(batch.count());
-                self.publish(Source::Log, batch.count(), batch.bare().taken(self.clock.now_micros(), None));
+                let taken = batch.bare().taken(self.clock.now_micros(), None);
+                self.publish(Source::Log, batch.count(), None, taken);
             }
             cursor = cursor.max(page.covered.min(upto));
             if cursor == before {
@@ -292,11 +290,10 @@ impl Feed {
         Ok(cursor)
     }
 
-    fn publish(&self, source: Source, readings: usize, batch: Batch) {
-        self.metrics.readings.inc_by(readings as u64);
-        self.metrics.taken_readings.of(source).inc_by(readings as u64);
-        let age = self.clock.now_micros() - batch.at_micros();
-        self.metrics.age.observe(age.max(0) as f64 / 1e6);
+    fn publish(&self, source: Source, readings: usize, appended_at: Option<i64>, batch: Batch) {
+        let now = self.clock.now_micros();
+        let since_append = appended_at.map(|at| now - at);
+        self.metrics.count_taken(source, readings as u64, now - batch.at_micros(), since_append);
         let deliveries = self.hub.publish(Arc::new(batch));
         self.metrics.deliveries.inc_by(deliveries as u64);
     }
