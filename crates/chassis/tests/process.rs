@@ -125,8 +125,8 @@ fn a_panic_ends_its_connection_alone_and_is_counted_and_an_error() {
     assert_eq!(panics().as_deref(), Some("0"));
     assert_eq!(get(public, "/panic"), "");
     let line = probe.line(|line| line["level"] == "ERROR");
-    let message = line["message"].as_str().unwrap();
-    assert!(message.contains("a fault of ours") && message.contains("probe.rs"), "{line}");
+    let panic = line["panic"].as_str().unwrap();
+    assert!(panic.contains("a fault of ours") && panic.contains("probe.rs"), "{line}");
     assert_eq!(panics().as_deref(), Some("1"));
     assert!(get(public, "/").ends_with("hello"));
     probe.signal();
@@ -146,7 +146,8 @@ fn sigterm_drains_and_exits_with_0() {
     assert!(get(admin, "/version").contains(r#""name":"probe""#));
     let metrics = get(admin, "/metrics");
     assert!(metrics.contains("content-type: text/plain; version=0.0.4"), "{metrics}");
-    assert!(metrics.contains("rowcast_build_info{service=\"probe\""), "{metrics}");
+    let build = metrics.lines().find(|line| line.starts_with("rowcast_build_info{")).unwrap();
+    assert!(build.contains("service=\"probe\"") && build.contains("revision="), "{build}");
     assert!(metrics.contains("process_open_fds"), "{metrics}");
     probe.signal();
     let (code, log) = probe.end();
