@@ -29,6 +29,9 @@ const KEEP_ENTRIES: usize = 20_000;
 /// About how many bytes of readings the stream keeps.
 const KEEP_BYTES: usize = 64 << 20;
 
+/// What the trace of a reading takes in the provenance of its entry: an index, a context of 55 characters, and what parts them.
+const TRACE_BYTES: usize = 62;
+
 /// The names and values of an entry.
 type Fields = Vec<(String, Vec<u8>)>;
 
@@ -213,8 +216,9 @@ impl Appender {
 
     fn oldest_to_keep(&mut self, entries: &[NewEntry]) -> Option<EntryId> {
         for entry in entries {
-            self.kept.push_back((entry.id, entry.readings.len()));
-            self.kept_bytes += entry.readings.len();
+            let bytes = entry.readings.len() + TRACE_BYTES * entry.provenance.traces.len();
+            self.kept.push_back((entry.id, bytes));
+            self.kept_bytes += bytes;
         }
         let mut dropped = None;
         while self.kept_bytes > KEEP_BYTES && self.kept.len() > 1 {

@@ -56,8 +56,12 @@ impl Tracer {
         work: impl FnOnce() -> Work,
     ) -> Option<WorkSpan> {
         let tracer = self.0.as_ref()?;
-        let mut contexts: Vec<SpanContext> = Vec::new();
+        let (mut contexts, mut last) = (Vec::<SpanContext>::new(), "");
         for cause in causes {
+            // the readings of one request have the same cause
+            if cause == std::mem::replace(&mut last, cause) {
+                continue;
+            }
             let context = context(cause);
             if context.is_sampled() && !contexts.contains(&context) {
                 contexts.push(context);

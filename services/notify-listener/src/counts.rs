@@ -13,6 +13,8 @@ pub(crate) struct Counts {
     ticked: i64,
     /// Those of its stream up to here are in `readings`.
     appended: i64,
+    /// Whether this replica leads: the answer to an earlier leader's last step may come later.
+    leads: bool,
 }
 
 /// An end: a tick, and how many readings the epoch has up to it, if that is known.
@@ -20,11 +22,12 @@ type Head = (Tick, Option<i64>);
 
 impl Counts {
     pub(crate) fn new(metrics: Metrics) -> Self {
-        Self { metrics, epoch: Epoch::default(), ticked: 0, appended: 0 }
+        Self { metrics, epoch: Epoch::default(), ticked: 0, appended: 0, leads: false }
     }
 
     /// A leader has read both ends. The ticks that another one has made, and not appended, become this one's to count.
     pub(crate) fn loaded(&mut self, epoch: Epoch, log: Head, stream: Head) {
+        self.leads = true;
         let total = log.1.unwrap_or_default();
         if epoch != self.epoch {
             let in_stream = stream.1.unwrap_or(total);
@@ -56,18 +59,25 @@ impl Counts {
     }
 
     /// This replica does not lead any more: another one knows the ends.
-    pub(crate) fn forget_heads(&self) {
+    pub(crate) fn forget_heads(&mut self) {
         self.set_log((Tick(0), None));
         self.set_stream((Tick(0), None));
+        self.leads = false;
     }
 
     fn set_log(&self, (tick, count): Head) {
+        if !self.leads {
+            return;
+        }
         self.metrics.log_head_tick.set(tick.0);
         self.metrics.log_head_readings.set(count.unwrap_or_default());
         self.set_backlog();
     }
 
     fn set_stream(&self, (tick, count): Head) {
+        if !self.leads {
+            return;
+        }
         self.metrics.stream_head_tick.set(tick.0);
         self.metrics.stream_head_readings.set(count.unwrap_or_default());
         self.set_backlog();
@@ -116,6 +126,16 @@ mod tests {
         check(&counts, 8, 5, 0, 88);
         counts.appended(end(8, 108), 88);
         check(&counts, 8, 8, 85, 0);
+    }
+
+    #[test]
+    fn the_last_step_of_an_earlier_leader_moves_no_head() {
+        let mut counts = Counts::new(Metrics::register(&Registry::new()).unwrap());
+        counts.loaded(Epoch(1), head(7, 100), head(6, 95));
+        counts.forget_heads();
+        counts.appended(end(7, 100), 5);
+        let Metrics { log_head_readings, stream_head_readings, readings, .. } = &counts.metrics;
+        assert_eq!((log_head_readings.get(), stream_head_readings.get(), readings.get()), (0, 0, 5));
     }
 
     #[test]
