@@ -237,7 +237,12 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     const isNew = snap || this.#applied.add(pos ?? `#${data.id}`);
     if (pos !== undefined) this.#received = pos;
     if (isNew) {
-      const event: ReadingEvent = { type: "reading", reading: data, snapshot: snap === true, merged: merged ?? 0 };
+      const event: ReadingEvent = {
+        type: "reading",
+        reading: data,
+        snapshot: snap === true,
+        merged: merged ?? 0,
+      };
       this.#deliver(traceparent === undefined ? event : { ...event, traceparent });
     } else {
       this.#doubles += 1;
