@@ -174,6 +174,7 @@ async fn the_page_leaves_out_the_sensors_that_its_address_names() {
     let shown = post(&stack, 21).await;
     browser.wait_ids(&[hidden, shown]);
     browser.call(json!({"cmd": "wait_value", "sensor": "kitchen", "value": "21", "timeout_ms": 5_000}));
-    browser.call(json!({"cmd": "wait_text", "testid": "latest-sensor", "text": "kitchen", "timeout_ms": 5_000}));
+    browser
+        .call(json!({"cmd": "wait_text", "testid": "latest-sensor", "text": "kitchen", "timeout_ms": 5_000}));
     assert_eq!(browser.call(json!({"cmd": "counters"}))["received"], 1, "the other one is not shown");
 }
