@@ -34,4 +34,11 @@ async fn alerts_of_delivery_fire_in_their_fault_and_resolve() {
     scene.stack.listeners[0].crash_and_start().unwrap();
     scene.fire("history was restored", &["RowcastGapTold"]).await;
     scene.healthy("clients follow the new history").await;
+
+    // under load the leader needs no notification: only the canary writes
+    scene.traffic = None;
+    scene.stack.psql("alter table sensor_readings disable trigger sensor_update_trigger");
+    scene.fire("the trigger is disabled", &["RowcastNotificationsMissing"]).await;
+    scene.stack.psql("alter table sensor_readings enable always trigger sensor_update_trigger");
+    scene.healthy("Postgres notifies again").await;
 }

@@ -107,7 +107,8 @@ pub(super) fn seen<'a>(monitor: &'a Monitor, expression: &'a str) -> impl Future
 pub(super) struct Scene {
     pub(super) stack: Stack,
     pub(super) monitor: Monitor,
-    _traffic: Traffic,
+    /// Two devices that write without a pause, and a client of each gateway.
+    pub(super) traffic: Option<Traffic>,
     _canary: Canary,
 }
 
@@ -127,7 +128,7 @@ impl Scene {
         let traffic = Traffic::begin(&gateways, || Writers::devices(0..2, ingest)).await;
         let canary = Canary::start(&stack);
         let monitor = Monitor::start(&stack, &[canary.target()], &shortened()).unwrap();
-        Self { stack, monitor, _traffic: traffic, _canary: canary }
+        Self { stack, monitor, traffic: Some(traffic), _canary: canary }
     }
 
     /// Waits until these fire, and checks what they say.
