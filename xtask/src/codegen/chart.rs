@@ -96,6 +96,7 @@ fn setting(kind: Kind) -> Value {
         Kind::Text => json!({"type": "string"}),
         Kind::Strings => json!({"type": ["string", "array"], "items": {"type": "string"}}),
         // a number alone would have no unit
+        Kind::Boolean => json!({"type": "boolean"}),
         Kind::Duration => json!({"type": "string", "pattern": "^([0-9]+ ?[a-z]+ ?)+$"}),
     }
 }

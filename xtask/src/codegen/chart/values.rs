@@ -40,6 +40,8 @@ pub(super) enum Kind {
     Strings,
     /// A number with its unit.
     Duration,
+    /// `true` or `false`.
+    Boolean,
 }
 
 /// A key.
@@ -142,6 +144,7 @@ fn parse_key(key: &str) -> Result<(String, Kind)> {
         "text" => Kind::Text,
         "strings" => Kind::Strings,
         "duration" => Kind::Duration,
+        "boolean" => Kind::Boolean,
         other => bail!("@keys: unknown kind {other}"),
     };
     Ok((name.to_owned(), kind))
