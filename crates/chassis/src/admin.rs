@@ -9,7 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
+use instruments::{Registry, TEXT_FORMAT};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -89,7 +89,7 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     admin.vitals.read();
-    match TextEncoder::new().encode_to_string(&admin.registry.gather()) {
+    match instruments::text(&admin.registry) {
         Ok(text) => ([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
         Err(fault) => (StatusCode::INTERNAL_SERVER_ERROR, fault.to_string()).into_response(),
     }

@@ -30,7 +30,8 @@ impl Counts {
         self.leads = true;
         let total = log.1.unwrap_or_default();
         if epoch != self.epoch {
-            let in_stream = stream.1.unwrap_or(total);
+            // the stream's own count is what another process wrote
+            let in_stream = stream.1.unwrap_or(total).clamp(0, total.max(0));
             (self.epoch, self.ticked, self.appended) = (epoch, in_stream, in_stream);
         }
         self.metrics.ticked_readings.inc_by(u64::try_from(total - self.ticked).unwrap_or(0));
@@ -51,7 +52,7 @@ impl Counts {
 
     /// So many readings were appended, up to `end`: again, as far as the stream has had them before.
     pub(crate) fn appended(&mut self, end: End, rows: i64) {
-        let fresh = end.count.map_or(rows, |count| (count - self.appended).clamp(0, rows));
+        let fresh = end.count.map_or(rows, |count| count.saturating_sub(self.appended).clamp(0, rows));
         self.metrics.readings.inc_by(u64::try_from(fresh).unwrap_or(0));
         self.metrics.repeated_readings.inc_by(u64::try_from(rows - fresh).unwrap_or(0));
         self.appended = end.count.map_or(self.appended, |count| count.max(self.appended));
@@ -84,8 +85,8 @@ impl Counts {
     }
 
     fn set_backlog(&self) {
-        let missing = self.metrics.log_head_readings.get() - self.metrics.stream_head_readings.get();
-        self.metrics.backlog_readings.set(missing.max(0));
+        let (log, stream) = (self.metrics.log_head_readings.get(), self.metrics.stream_head_readings.get());
+        self.metrics.backlog_readings.set(log.saturating_sub(stream).max(0));
     }
 }
 

@@ -106,7 +106,7 @@ fn decode(c: &mut Criterion) {
         let bytes = Bytes::from(entry.finish());
         group.throughput(Throughput::Elements(rows as u64));
         group.bench_function(BenchmarkId::from_parameter(rows), |b| {
-            b.iter(|| Batch::decode(at(0, 0), at(1, rows), bytes.clone()).unwrap());
+            b.iter(|| Batch::decode(at(0, 0), at(1, rows), None, bytes.clone()).unwrap());
         });
     }
 }

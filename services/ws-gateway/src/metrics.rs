@@ -207,10 +207,11 @@ impl Metrics {
     pub(crate) fn count_written(&self, events: &Events, now: i64) {
         self.events_written.inc_by(events.count);
         if let Some(times) = events.times {
-            let seconds = self.seconds(Age::CommitToWrite, now - times.committed_at, events.count);
+            let seconds =
+                self.seconds(Age::CommitToWrite, now.saturating_sub(times.committed_at), events.count);
             self.event_age.observe(seconds, events.count);
             // by one clock, which may be set back meanwhile
-            let seconds = (now - times.taken_at).max(0) as f64 / 1e6;
+            let seconds = now.saturating_sub(times.taken_at).max(0) as f64 / 1e6;
             self.stages.of(Stage::FeedToWrite).observe(seconds, events.count);
         }
     }

@@ -37,18 +37,19 @@ impl Audit {
         self.taken = self.taken.saturating_add(i64::try_from(readings).unwrap_or(i64::MAX));
     }
 
-    /// The next entry brings so many readings, and the running count up to its end. The next comparison goes on from there.
+    /// The next entry brings so many readings, and the running count up to its end. Unless it is wrong, it counts as taken, and the
+    /// next comparison goes on from there.
     pub(crate) fn compare(&mut self, readings: usize, count: Option<i64>) -> Verdict {
-        self.take(readings);
-        let (before, taken) = (self.counted, self.taken);
-        self.begin(count);
-        match (before, count) {
-            (Some(before), Some(count)) if count.saturating_sub(before) == taken => {
-                Verdict::Right(u64::try_from(taken).unwrap_or(0))
+        let taken = self.taken.saturating_add(i64::try_from(readings).unwrap_or(i64::MAX));
+        if let (Some(before), Some(count)) = (self.counted, count) {
+            let counted = count.saturating_sub(before);
+            if counted != taken {
+                return Verdict::Wrong { counted, taken };
             }
-            (Some(before), Some(count)) => Verdict::Wrong { counted: count.saturating_sub(before), taken },
-            (None, _) | (_, None) => Verdict::Unknown,
         }
+        let is_known = self.counted.is_some() && count.is_some();
+        self.begin(count);
+        if is_known { Verdict::Right(u64::try_from(taken).unwrap_or(0)) } else { Verdict::Unknown }
     }
 
     /// The running count now, if it is known.
@@ -68,7 +69,11 @@ mod tests {
         let mut audit = Audit::default();
         assert_eq!(audit.compare(5, Some(105)), Verdict::Unknown);
         assert_eq!(audit.compare(3, Some(108)), Verdict::Right(3));
-        assert_eq!(audit.compare(2, Some(115)), Verdict::Wrong { counted: 7, taken: 2 });
+        let wrong = Verdict::Wrong { counted: 7, taken: 2 };
+        assert_eq!(audit.compare(2, Some(115)), wrong);
+        assert_eq!(audit.compare(2, Some(115)), wrong, "as long as it was not read from the log");
+        audit.take(5);
+        assert_eq!(audit.compare(2, Some(115)), Verdict::Right(7), "the log had the missing ones");
         assert_eq!(audit.compare(1, Some(116)), Verdict::Right(1));
         assert_eq!(
             audit.compare(4, Some(118)),

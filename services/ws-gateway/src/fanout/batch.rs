@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use chassis::spans::WorkSpan;
 use store::log::TickReadings;
+use time::OffsetDateTime;
 use wire::{Entry, EntryBuilder, Position, Provenance, TraceParent, entry::BadEntry};
 
 use crate::encode::frames::{Frames, Traces};
@@ -31,8 +32,10 @@ pub struct Batch {
     pub predecessor: Position,
     /// The position of its last reading.
     pub end: Position,
-    /// When they were where, if that is known and they came through the feed.
-    pub times: Option<Times>,
+    /// When the oldest of them was committed, at the earliest, in microseconds since 1970.
+    committed_at: i64,
+    /// When the feed had them, if they came through it.
+    taken_at: Option<i64>,
     traces: Option<Traces>,
     /// The span of its way through this gateway, as long as it lasts.
     trace: Option<Weak<WorkSpan>>,
@@ -47,22 +50,30 @@ const BATCH_BYTES: usize = size_of::<Batch>() + size_of::<Entry>() + 4 * size_of
 const ROW_BYTES: usize = 40;
 
 impl Batch {
-    /// From the bytes of a stream entry.
-    pub fn decode(predecessor: Position, end: Position, readings: Bytes) -> Result<Self, BadEntry> {
+    /// From the bytes of a stream entry; without its provenance, its readings count as committed with their tick.
+    pub fn decode(
+        predecessor: Position,
+        end: Position,
+        provenance: Option<&Provenance>,
+        readings: Bytes,
+    ) -> Result<Self, BadEntry> {
         let entry = Arc::new(Entry::decode(readings)?);
-        Ok(Self { predecessor, end, times: None, traces: None, trace: None, entry, frames: OnceLock::new() })
+        let committed_at = provenance.map_or(entry.at_micros, |provenance| provenance.committed_at);
+        let traces = provenance.map_or(&[][..], |provenance| &provenance.traces);
+        let traces = known(traces, entry.rows().len());
+        let frames = OnceLock::new();
+        Ok(Self { predecessor, end, committed_at, taken_at: None, traces, trace: None, entry, frames })
     }
 
-    /// The feed had it at this time. What is known of an entry of the stream says when its readings were committed; of others
-    /// only their tick does.
+    /// The feed had it at this time, in microseconds since 1970.
     #[must_use]
-    pub fn taken(self, taken_at: i64, provenance: Option<&Provenance>) -> Self {
-        let committed_at = provenance.map_or(self.entry.at_micros, |provenance| provenance.committed_at);
-        let batch = Self { times: Some(Times { committed_at, taken_at }), ..self };
-        match provenance {
-            Some(provenance) => batch.traced(&provenance.traces),
-            None => batch,
-        }
+    pub fn taken(self, at: i64) -> Self {
+        Self { taken_at: Some(at), ..self }
+    }
+
+    /// When its readings were where, if they came through the feed.
+    pub fn times(&self) -> Option<Times> {
+        Some(Times { committed_at: self.committed_at, taken_at: self.taken_at? })
     }
 
     /// Its way through this gateway has this span.
@@ -76,21 +87,13 @@ impl Batch {
         self.trace.as_ref()?.upgrade()
     }
 
-    /// Readings of it have these trace contexts, by index.
-    fn traced(self, traces: &[(u32, TraceParent)]) -> Self {
-        // what another process wrote may name readings that are not there, in any order
-        let mut known: Vec<_> =
-            traces.iter().filter(|(index, _)| (*index as usize) < self.count()).copied().collect();
-        known.sort_unstable_by_key(|(index, _)| *index);
-        Self { traces: (!known.is_empty()).then(|| known.into()), ..self }
-    }
-
     /// The same readings, without what was encoded of them.
     pub fn bare(&self) -> Self {
         Self {
             predecessor: self.predecessor,
             end: self.end,
-            times: self.times,
+            committed_at: self.committed_at,
+            taken_at: self.taken_at,
             traces: self.traces.clone(),
             trace: None,
             entry: self.entry.clone(),
@@ -101,15 +104,17 @@ impl Batch {
     /// From readings of the log, encoded as the leader does.
     pub fn from_log(predecessor: Position, tick: &TickReadings) -> Option<Self> {
         let last = tick.readings.last()?;
-        let at_micros = i64::try_from(tick.at.unix_timestamp_nanos() / 1_000).unwrap_or(0);
-        let mut entry = EntryBuilder::new(at_micros);
+        let micros = |at: OffsetDateTime| i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(0);
+        let inserted = tick.readings.iter().map(|reading| reading.created_at).min();
+        let mut entry = EntryBuilder::new(micros(tick.at));
         for reading in &tick.readings {
             entry.push(reading.id, &reading.sensor_id, |out| reading.write_json(out));
         }
         let end = Position::new(tick.epoch, tick.tick, last.id);
-        let batch =
-            Self::decode(predecessor, end, entry.finish().into()).expect("what was just encoded decodes");
-        Some(batch.traced(&tick.traces))
+        let committed_at = micros(inserted.unwrap_or(tick.at));
+        let provenance = Provenance { committed_at, traces: tick.traces.clone(), ..Provenance::default() };
+        let batch = Self::decode(predecessor, end, Some(&provenance), entry.finish().into());
+        Some(batch.expect("what was just encoded decodes"))
     }
 
     /// How many readings it holds.
@@ -165,4 +170,12 @@ impl Batch {
     fn position(&self, id: i64) -> Position {
         Position { id, ..self.end }
     }
+}
+
+/// The trace contexts of readings that are there, of so many: what another process wrote may name others, in any order.
+fn known(traces: &[(u32, TraceParent)], readings: usize) -> Option<Traces> {
+    let there = traces.iter().filter(|(index, _)| (*index as usize) < readings);
+    let mut known: Vec<_> = there.copied().collect();
+    known.sort_unstable_by_key(|(index, _)| *index);
+    (!known.is_empty()).then(|| known.into())
 }

@@ -199,9 +199,9 @@ impl Feed {
         if end.is_some() {
             // what the stream still has: clients that come over from another gateway need no read of Postgres
             let past = tail.past(cursor, self.hub.window_bytes()).await?;
-            let past = past
-                .into_iter()
-                .filter_map(|entry| Batch::decode(entry.predecessor, entry.end, entry.readings).ok());
+            let past = past.into_iter().filter_map(|entry| {
+                Batch::decode(entry.predecessor, entry.end, entry.provenance.as_ref(), entry.readings).ok()
+            });
             self.hub.remember(past.collect());
         }
         Ok(cursor)
@@ -238,7 +238,7 @@ impl Feed {
             return Ok(cursor);
         }
         let provenance = entry.provenance;
-        let batch = Batch::decode(entry.predecessor, entry.end, entry.readings)?;
+        let batch = Batch::decode(entry.predecessor, entry.end, provenance.as_ref(), entry.readings)?;
         // an entry that another leader cut elsewhere may begin before the cursor; sessions drop what they had
         let fresh = batch.count() - batch.first_after(cursor);
         let count = provenance.as_ref().and_then(|provenance| provenance.count);
@@ -254,10 +254,13 @@ impl Feed {
                 return Ok(reached);
             }
         }
-        let batch = batch.taken(self.clock.now_micros(), provenance.as_ref());
         let appended_at = provenance.as_ref().map(|provenance| provenance.appended_at);
-        let trace = provenance.and_then(|provenance| process(&self.tracer, &provenance, entry.end.tick));
-        let batch = trace.iter().fold(batch, Batch::within);
+        // held until it is published: from then on by the deliveries
+        let span = provenance.and_then(|provenance| span(&self.tracer, &provenance, entry.end.tick));
+        let batch = match &span {
+            Some(span) => batch.within(span),
+            None => batch,
+        };
         self.publish(Source::Stream, fresh, appended_at, batch);
         Ok(entry.end)
     }
@@ -278,8 +281,7 @@ impl Feed {
             for batch in page.batches.iter().take_while(|batch| batch.predecessor < upto) {
                 cursor = batch.end;
                 audit.take(batch.count());
-                let taken = batch.bare().taken(self.clock.now_micros(), None);
-                self.publish(Source::Log, batch.count(), None, taken);
+                self.publish(Source::Log, batch.count(), None, batch.bare());
             }
             cursor = cursor.max(page.covered.min(upto));
             if cursor == before {
@@ -292,15 +294,17 @@ impl Feed {
 
     fn publish(&self, source: Source, readings: usize, appended_at: Option<i64>, batch: Batch) {
         let now = self.clock.now_micros();
-        let since_append = appended_at.map(|at| now - at);
-        self.metrics.count_taken(source, readings as u64, now - batch.at_micros(), since_append);
-        let deliveries = self.hub.publish(Arc::new(batch));
+        // the times are what another process wrote
+        let since = |at: i64| now.saturating_sub(at);
+        let since_append = appended_at.map(since);
+        self.metrics.count_taken(source, readings as u64, since(batch.at_micros()), since_append);
+        let deliveries = self.hub.publish(Arc::new(batch.taken(now)));
         self.metrics.deliveries.inc_by(deliveries as u64);
     }
 }
 
 /// The span of an entry's way through this gateway, caused by its append, or by its readings where the leader records nothing.
-fn process(tracer: &Tracer, provenance: &Provenance, tick: Tick) -> Option<Trace> {
+fn span(tracer: &Tracer, provenance: &Provenance, tick: Tick) -> Option<Trace> {
     let readings = provenance.traces.iter().map(|(_, trace)| trace);
     let causes = provenance.span.iter().chain(readings).map(|trace| trace.as_str());
     let span = tracer.begin(causes, || Work {

@@ -170,7 +170,7 @@ impl Subscription {
     /// The same of a batch that the hub has just delivered: its events are as late as they are written.
     pub(super) fn send_live(&mut self, delivery: &Delivery, now: Instant, out: &mut Outbox) {
         let Delivery { batch, selection, trace, .. } = delivery;
-        self.send_at(batch, selection, (batch.times, trace.clone()), now, out);
+        self.send_at(batch, selection, (batch.times(), trace.clone()), now, out);
     }
 
     fn send_at(

@@ -100,11 +100,8 @@ fn live(head: Position, missing: Vec<Arc<Batch>>) -> Attach {
 }
 
 fn deliver(session: &mut Session, sub: u32, batch: &Arc<Batch>, out: &mut Outbox) -> Vec<Effect> {
-    session.on_delivery(
-        &Delivery { sub, batch: batch.clone(), selection: Selection::All, trace: None },
-        now().1,
-        out,
-    )
+    let delivery = Delivery { sub, batch: batch.clone(), selection: Selection::All, trace: None };
+    session.on_delivery(&delivery, now().1, out)
 }
 
 #[test]
