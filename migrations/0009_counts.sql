@@ -67,6 +67,17 @@ begin
                null::timestamptz, null::timestamptz, null::text;
 end $$;
 
+-- So that listeners of the release before, while they still lead, make ticks that count.
+create or replace function rowcast.advance(p_epoch bigint, p_prev bigint, p_leader text, p_rows bigint, p_bytes bigint, p_doubles boolean)
+returns table (tick bigint, tick_rows bigint, tick_at timestamptz, open_transactions bigint,
+               id bigint, sensor_id text, value double precision, "timestamp" timestamptz, metadata text,
+               created_at timestamptz, updated_at timestamptz)
+language sql volatile as $$
+    select t.tick, t.tick_rows, t.tick_at, t.open_transactions,
+           t.id, t.sensor_id, t.value, t."timestamp", t.metadata, t.created_at, t.updated_at
+      from rowcast.take_tick(p_epoch, p_prev, p_leader, p_rows, p_bytes, p_doubles) t
+$$;
+
 -- The first tick of an epoch holds what survived of the history before, which is in no stream of this epoch: it counts 0.
 create function rowcast.start_count() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$

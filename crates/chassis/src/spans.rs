@@ -34,8 +34,8 @@ pub struct Work {
     pub attributes: Vec<(&'static str, Value)>,
 }
 
-/// A span under way. It ends when the last copy is dropped.
-#[derive(Debug, Clone)]
+/// A span under way. It ends when the last copy is dropped. The default one is recorded nowhere.
+#[derive(Debug, Clone, Default)]
 pub struct WorkSpan(Context);
 
 impl Tracer {

@@ -128,3 +128,18 @@ async fn the_insert_privilege_is_enough() {
     assert_eq!(db.psql("select count(*) from public.sensor_readings"), "2");
     db.psql(&format!("drop owned by {role}; drop role {role}"));
 }
+
+#[tokio::test]
+async fn a_tick_of_a_listener_of_the_release_before_counts() {
+    let db = TestDatabase::migrated().await;
+    for rows in [2, 3] {
+        db.psql(&format!(
+            "insert into sensor_readings (sensor_id, value) select 'a', 1 from generate_series(1, {rows})"
+        ));
+        db.psql("select count(*) from rowcast.advance((select max(epoch) from rowcast.epoch), (select max(no) from rowcast.tick), 'before', 10, 1000, false)");
+    }
+    assert_eq!(
+        db.psql("select rows || ' of ' || total from rowcast.tick order by no"),
+        "0 of 0\n2 of 2\n3 of 5"
+    );
+}

@@ -208,11 +208,11 @@ impl Metrics {
         self.events_written.inc_by(events.count);
         if let Some(times) = events.times {
             let seconds =
-                self.seconds(Age::CommitToWrite, now.saturating_sub(times.committed_at), events.count);
-            self.event_age.observe(seconds, events.count);
+                self.seconds(Age::CommitToWrite, now.saturating_sub(times.committed_at), events.live);
+            self.event_age.observe(seconds, events.live);
             // by one clock, which may be set back meanwhile
             let seconds = now.saturating_sub(times.taken_at).max(0) as f64 / 1e6;
-            self.stages.of(Stage::FeedToWrite).observe(seconds, events.count);
+            self.stages.of(Stage::FeedToWrite).observe(seconds, events.live);
         }
     }
 }

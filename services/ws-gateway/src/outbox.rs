@@ -1,5 +1,7 @@
 //! What is on its way to the socket: whole frames in order, as shared slices, counted in bytes.
 
+mod notes;
+
 use std::{
     collections::VecDeque,
     io::IoSlice,
@@ -11,6 +13,8 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 
+pub(crate) use self::notes::Events;
+use self::notes::Notes;
 use crate::{
     budget::Budget,
     fanout::batch::{Times, Trace},
@@ -33,9 +37,6 @@ const STEP_BYTES: usize = 64 << 10;
 
 /// Small slices of a batch that must wait are joined into buffers of about this size.
 const JOINED_BYTES: usize = 16 << 10;
-
-/// Events that begin within so many bytes are noted together, with the times of the first.
-const EVENTS_NOTE_BYTES: u64 = 4 << 10;
 
 /// A waiting slice keeps its whole batch in memory. Below this share of the batch it is copied instead.
 const COPIED_SHARE: usize = 4;
@@ -139,21 +140,6 @@ impl Slice {
     }
 }
 
-/// Events whose bytes wait in the outbox, or have just left it.
-#[derive(Debug)]
-pub(crate) struct Events {
-    /// Where the bytes of the first begin, counted from the connection's first byte.
-    start: u64,
-    /// Where the bytes of the last end.
-    end: u64,
-    /// How many they are.
-    pub(crate) count: u64,
-    /// The times of the first of them; `None` for what a client asked for later than it could have had it.
-    pub(crate) times: Option<Times>,
-    /// The span that ends when they, and the same for others, are written.
-    pub(crate) trace: Option<Trace>,
-}
-
 /// A queue of bytes.
 #[derive(Debug)]
 pub struct Outbox {
@@ -161,7 +147,7 @@ pub struct Outbox {
     bytes: usize,
     /// All bytes that left it.
     written: u64,
-    events: VecDeque<Events>,
+    events: Notes,
     share: Share,
     /// How many bytes are left up to the end of a waiting pong; 0: none waits.
     pong_left: usize,
@@ -182,7 +168,7 @@ impl Outbox {
             slices: VecDeque::new(),
             bytes: 0,
             written: 0,
-            events: VecDeque::new(),
+            events: Notes::default(),
             share: Share::of(backlog),
             pong_left: 0,
             next_pong: None,
@@ -209,35 +195,17 @@ impl Outbox {
         }
     }
 
-    /// So many events end with the last byte that was added.
+    /// So many events end with the last byte that was added: with times, those that a client follows live.
     pub(crate) fn note_events(&mut self, count: usize, times: Option<Times>, trace: Option<Trace>) {
-        if count == 0 {
-            return;
-        }
-        let (end, count) = (self.written + self.bytes as u64, count as u64);
-        match self.events.back_mut() {
-            // notes are bounded as the bytes are; those of a recorded trace are few
-            Some(last)
-                if last.times.is_some() == times.is_some()
-                    && end - last.start < EVENTS_NOTE_BYTES
-                    && trace.is_none() =>
-            {
-                (last.end, last.count) = (end, last.count + count);
-            }
-            last => {
-                let start = last.map_or(self.written, |last| last.end);
-                self.events.push_back(Events { start, end, count, times, trace });
-            }
+        if count > 0 {
+            let end = self.written + self.bytes as u64;
+            self.events.add(count as u64, (self.written, end), times, trace);
         }
     }
 
     /// The next events of which the last byte has left.
     pub(crate) fn next_written(&mut self) -> Option<Events> {
-        let written = self.events.pop_front_if(|events| events.end <= self.written)?;
-        if self.events.is_empty() {
-            self.events = VecDeque::new();
-        }
-        Some(written)
+        self.events.next(self.written)
     }
 
     /// Adds a slice of a batch's encoding of `whole` bytes.
@@ -433,35 +401,5 @@ mod tests {
         assert!(!long.is_full());
         long.advance(long.bytes());
         assert_eq!(backlog.bytes(), 0);
-    }
-
-    #[test]
-    fn events_are_written_with_their_last_byte() {
-        let (mut outbox, times) = (Outbox::default(), Times { committed_at: 1, taken_at: 2 });
-        outbox.push(vec![0; 100]);
-        outbox.note_events(2, Some(times), None);
-        outbox.push(vec![0; 50]);
-        outbox.note_events(1, None, None);
-        outbox.advance(99);
-        assert!(outbox.next_written().is_none());
-        outbox.advance(2);
-        let written = outbox.next_written().map(|events| (events.count, events.times));
-        assert_eq!((written, outbox.next_written().is_none()), (Some((2, Some(times))), true));
-        outbox.advance(49);
-        assert_eq!(outbox.next_written().map(|events| (events.count, events.times)), Some((1, None)));
-    }
-
-    #[test]
-    fn notes_of_events_are_as_few_as_the_bytes() {
-        let (mut outbox, times) = (Outbox::default(), |at| Some(Times { committed_at: at, taken_at: at }));
-        for at in 0..10_000 {
-            outbox.push(vec![0; 50]);
-            outbox.note_events(1, times(at), None);
-        }
-        assert!(outbox.events.len() <= 500_000 / 4_000, "{}", outbox.events.len());
-        outbox.advance(500_000);
-        let written: Vec<_> = std::iter::from_fn(|| outbox.next_written()).collect();
-        assert_eq!(written.iter().map(|events| events.count).sum::<u64>(), 10_000);
-        assert_eq!(written[0].times, times(0), "the oldest");
     }
 }
