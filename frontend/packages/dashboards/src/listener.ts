@@ -1,9 +1,10 @@
 /** Who leads, and how readings are forwarded. */
 
 import { dashboard } from "./frame.ts";
+import { leaders } from "./leaders.ts";
 import { figure, graph, timeline } from "./panels.ts";
 import { processes } from "./process.ts";
-import { all, counted, maxBy, orZero, perSecond, perSecondBy, quantile, sum, sumBy } from "./select.ts";
+import { all, counted, maxBy, perSecond, perSecondBy, quantile, sum, sumBy } from "./select.ts";
 
 export const listener = dashboard({
   name: "listener",
@@ -19,14 +20,7 @@ export const listener = dashboard({
         states: ["leads", "stands by"],
         shows: { "{{pod}}": maxBy("pod", all("rowcast_listener_leading")) },
       }),
-      figure({
-        title: "Leaders",
-        good: "1.",
-        alert: "RowcastTwoLeaders",
-        bad: { below: 1 },
-        alsoBad: { above: 2 },
-        shows: { leaders: orZero(sum(all("rowcast_listener_leading"))) },
-      }),
+      leaders("RowcastTwoLeaders"),
       figure({
         title: "Changes",
         good: "0, or 2 for each takeover.",

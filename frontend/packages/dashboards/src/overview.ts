@@ -1,6 +1,7 @@
 /** Whether all is well. */
 
 import { dashboard } from "./frame.ts";
+import { leaders } from "./leaders.ts";
 import { figure, graph, timeline } from "./panels.ts";
 import { all, counted, maxBy, minBy, of, orZero, perSecond, quantile, sum, sumBy } from "./select.ts";
 
@@ -16,14 +17,7 @@ export const overview = dashboard({
   components: "ingest|notify-listener|ws-gateway",
   rows: {
     "Is all well?": [
-      figure({
-        title: "Leaders",
-        good: "1. None: readings wait. Two: a node is cut off.",
-        alert: "RowcastNoLeader",
-        bad: { below: 1 },
-        alsoBad: { above: 2 },
-        shows: { leaders: orZero(sum(all("rowcast_listener_leading"))) },
-      }),
+      leaders("RowcastNoLeader"),
       figure({
         title: "Events within 1 s",
         good: "At least 99.9 % of the events are written within a second of their commit. Empty while no client is subscribed.",
