@@ -27,7 +27,7 @@ pub(crate) struct Needs {
     pub(crate) page: bool,
     /// Chromium, to test the page.
     pub(crate) browser: bool,
-    /// Stock clients and proxies, for tests.
+    /// Stock clients, proxies, and clocks that are wrong, for tests.
     pub(crate) clients: bool,
     /// Prometheus with promtool.
     pub(crate) prometheus: bool,
@@ -79,6 +79,7 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
         (needs.clients, find_program("curl", &["/usr/bin"]).is_some(), "curl"),
         (needs.clients, has_websockets(), "python3-websockets"),
         (needs.clients, testkit::Nginx::is_installed(), "nginx-light"),
+        (needs.clients, testkit::HostClock::is_installed(), "libfaketime"),
         (needs.prometheus, testkit::prometheus::is_installed(), "prometheus"),
     ] {
         if needed && !is_installed {

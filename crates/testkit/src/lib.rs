@@ -4,6 +4,7 @@ pub mod cost;
 #[cfg(feature = "databases")]
 pub mod database;
 pub mod fuzz;
+pub mod host_clock;
 pub mod hostile;
 pub mod jaeger;
 pub mod nginx;
@@ -19,6 +20,7 @@ pub mod wait;
 
 #[cfg(feature = "databases")]
 pub use database::TestDatabase;
+pub use host_clock::HostClock;
 pub use jaeger::Jaeger;
 pub use nginx::Nginx;
 pub use pgbouncer::PgBouncer;

@@ -29,7 +29,22 @@ pub(crate) async fn install(site: &Site) -> Result<()> {
     let output = site.helm(&["test", NAME, "--timeout", "60s"]).await?;
     ensure!(output.contains("Succeeded"), "helm test: {output}");
     println!("   helm test passes");
+    limits_are_known(&release).await?;
     monitored(site).await
+}
+
+/// The services export the memory limit of their pod.
+async fn limits_are_known(release: &Release) -> Result<()> {
+    for component in ["ingest", "ws-gateway", "notify-listener"] {
+        let pod = release.pods(component).await?.into_iter().next().context("a pod")?;
+        let spec = release.site.get(&["pod", &pod.name]).await?["spec"]["containers"][0].take();
+        let limit = spec["resources"]["limits"]["memory"].as_str().context("a memory limit")?;
+        let mebibytes: f64 = limit.strip_suffix("Mi").context("in Mi")?.parse()?;
+        let exported = release.metric(&pod, "process_memory_limit_bytes").await?;
+        ensure!(exported == mebibytes * f64::from(1 << 20), "{component} exports {exported} for {limit}");
+    }
+    println!("   each service exports its pod's memory limit");
+    Ok(())
 }
 
 /// The dashboards are there, and where the cluster knows the operator's resources, its API server has accepted them.

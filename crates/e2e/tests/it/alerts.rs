@@ -1,5 +1,6 @@
 //! Each alert fires in its fault, and resolves after: real processes, rules with shortened times.
 
+mod clocks;
 mod database;
 mod delivery;
 mod leaders;

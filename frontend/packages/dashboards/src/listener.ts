@@ -36,13 +36,17 @@ export const listener = dashboard({
       }),
       graph({
         title: "Renewals of the Lease",
-        good: "Tens of milliseconds, no errors. Empty with `listener.lease=off`.",
+        good: "Tens of milliseconds. Empty with `listener.lease=off`.",
         alert: "RowcastLeaderFlapping",
         unit: "s",
-        shows: {
-          "99 %": quantile(0.99, "rowcast_lease_renew_seconds"),
-          "errors a second": perSecond("rowcast_lease_errors_total"),
-        },
+        shows: { "99 %": quantile(0.99, "rowcast_lease_renew_seconds") },
+      }),
+      graph({
+        title: "Failed requests for the Lease",
+        good: "0. Some when the API server restarts; the leader keeps the Lease meanwhile. Empty with `listener.lease=off`.",
+        alert: "RowcastLeaderFlapping",
+        unit: "cps",
+        shows: { "{{pod}}": perSecondBy("pod", "rowcast_lease_errors_total") },
       }),
       graph({
         title: "Checks of the standbys",
@@ -95,6 +99,7 @@ export const listener = dashboard({
       graph({
         title: "Ticks and notifications",
         good: "A notification wakes the leader. Under load there are none, as it ticks all the time.",
+        alert: "RowcastNotificationsMissing",
         unit: "cps",
         shows: {
           ticks: perSecond("rowcast_listener_ticks_total"),

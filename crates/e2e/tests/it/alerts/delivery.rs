@@ -20,6 +20,12 @@ async fn alerts_of_delivery_fire_in_their_fault_and_resolve() {
     to_redis.set(LinkState::Open);
     scene.healthy("the stream is quick again").await;
 
+    let to_redis = scene.stack.gateways[0].to_redis.as_ref().unwrap();
+    to_redis.set(LinkState::Slow(5_000));
+    scene.fire("a gateway is slower than the readings", &["RowcastGatewayBehind"]).await;
+    to_redis.set(LinkState::Open);
+    scene.healthy("the gateway has caught up").await;
+
     let mut sockets = Vec::new();
     for _ in 0..4 {
         sockets.push(client::subscribed(scene.stack.gateways[0].public(), "{}").await);

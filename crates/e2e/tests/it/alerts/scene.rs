@@ -17,7 +17,7 @@ const CONNECTIONS: (&str, &str) = ("ws-gateway:ROWCAST_LIMITS__CONNECTIONS", "20
 const QUEUE: (&str, &str) = ("ingest:ROWCAST_INGEST__QUEUE_BYTES", "1048576");
 
 /// What is much in an installation as small as this.
-const THRESHOLDS: [(&str, &str); 6] = [
+const THRESHOLDS: [(&str, &str); 7] = [
     // connections that were lost
     ("> 500\n", "> 5\n"),
     // slow clients
@@ -28,6 +28,8 @@ const THRESHOLDS: [(&str, &str); 6] = [
     ("> 3\n", "> 0\n"),
     // readings that wait for the leader
     ("10000", "100"),
+    // readings that a gateway has still to take, and seconds of them
+    ("1000 + 60 *", "100 + 1 *"),
     // of 8 GiB of notifications
     ("usage_ratio{release!=\"\"}) > 0.3\n", "usage_ratio{release!=\"\"}) > 0.0001\n"),
 ];
@@ -122,7 +124,13 @@ impl Scene {
 
     /// Without waiting until all is well.
     pub(super) async fn of(plan: Plan) -> Self {
-        let stack = Stack::start_with(plan, &[CONNECTIONS, QUEUE]).await.unwrap();
+        Self::of_hosts(plan, &[]).await
+    }
+
+    /// The same with additional environment variables of the services.
+    pub(super) async fn of_hosts(plan: Plan, env: &[(&str, &str)]) -> Self {
+        let env = [&[CONNECTIONS, QUEUE], env].concat();
+        let stack = Stack::start_with(plan, &env).await.unwrap();
         let gateways: Vec<_> = stack.gateways.iter().map(Running::public).collect();
         let ingest = stack.ingest.public();
         let traffic = Traffic::begin(&gateways, || Writers::devices(0..2, ingest)).await;
