@@ -44,6 +44,13 @@ fn ask(port: u16, path: &str) -> String {
     answer
 }
 
+/// The page at a path, or at the one to which it leads.
+fn page(port: u16, path: &str) -> String {
+    let answer = ask(port, path);
+    let location = answer.lines().find_map(|line| line.strip_prefix("Location: "));
+    location.map_or_else(|| answer.clone(), |location| page(port, location.trim()))
+}
+
 #[track_caller]
 fn wait_for(port: u16, path: &str, met: impl Fn(&str) -> bool) {
     let until = Instant::now() + Duration::from_secs(30);
@@ -78,6 +85,9 @@ fn dev_receives_its_sensors_readings_and_stops_on_sigint() {
     assert!(printed.last().unwrap().starts_with("first event after "), "{printed:#?}");
     wait_for(prometheus, "/api/v1/targets", |targets| targets.matches("\"health\":\"up\"").count() == 3);
     assert!(ask(prometheus, "/api/v1/rules").contains("RowcastNoLeader"));
+    let alerts = format!("alerts   http://127.0.0.1:{prometheus}");
+    let path = printed.iter().find_map(|line| line.strip_prefix(&alerts)?.split(' ').next()).unwrap();
+    assert!(page(prometheus, path).starts_with("HTTP/1.0 200"), "{printed:#?}");
     // it stops in order although nobody reads its output
     drop(lines);
     kill(Pid::from_raw(dev.0.id().cast_signed()), Signal::SIGINT).unwrap();
