@@ -135,7 +135,7 @@ fn plan(page: Option<PathBuf>, data: PathBuf, options: &Options) -> Result<Plan>
 
 fn start_prometheus(stack: &mut Stack, rules: &Path, port: u16) -> Result<()> {
     stack.monitor(rules, port)?;
-    // the paths below differ between its versions, and in Debian's package; the first one leads there in all
+    // the root leads to the pages of every version; their own paths differ, also in Debian's package
     print(&format!("alerts   http://127.0.0.1:{port}/ (Prometheus)"));
     Ok(())
 }

@@ -44,11 +44,15 @@ fn ask(port: u16, path: &str) -> String {
     answer
 }
 
-/// The page at a path, or at the one to which it leads.
+/// The page to which a path leads by two redirections at most.
 fn page(port: u16, path: &str) -> String {
-    let answer = ask(port, path);
-    let location = answer.lines().find_map(|line| line.strip_prefix("Location: "));
-    location.map_or_else(|| answer.clone(), |location| page(port, location.trim()))
+    let mut answer = ask(port, path);
+    for _ in 0..2 {
+        let location = answer.lines().find_map(|line| line.strip_prefix("Location: ")).map(str::to_owned);
+        let Some(location) = location else { break };
+        answer = ask(port, &location);
+    }
+    answer
 }
 
 #[track_caller]

@@ -43,7 +43,7 @@ export const listener = dashboard({
       }),
       graph({
         title: "Failed requests for the Lease",
-        good: "0. Some when the API server restarts; the leader keeps the Lease meanwhile. Empty with `listener.lease=off`.",
+        good: "0. Some while the API server restarts: a leader stays until its renew deadline. Empty with `listener.lease=off`.",
         alert: "RowcastLeaderFlapping",
         unit: "cps",
         shows: { "{{pod}}": perSecondBy("pod", "rowcast_lease_errors_total") },

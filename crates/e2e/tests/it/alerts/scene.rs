@@ -124,11 +124,11 @@ impl Scene {
 
     /// Without waiting until all is well.
     pub(super) async fn of(plan: Plan) -> Self {
-        Self::of_hosts(plan, &[]).await
+        Self::start_with(plan, &[]).await
     }
 
     /// The same with additional environment variables of the services.
-    pub(super) async fn of_hosts(plan: Plan, env: &[(&str, &str)]) -> Self {
+    pub(super) async fn start_with(plan: Plan, env: &[(&str, &str)]) -> Self {
         let env = [&[CONNECTIONS, QUEUE], env].concat();
         let stack = Stack::start_with(plan, &env).await.unwrap();
         let gateways: Vec<_> = stack.gateways.iter().map(Running::public).collect();
