@@ -73,6 +73,20 @@ async fn pages_of_any_size_hold_every_reading_of_the_span_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn a_filter_without_patterns_has_no_readings_and_no_buckets() {
+    let (_db, database) = filled().await;
+    let nothing = &Filter::Any(Vec::new());
+    for order in [Ascending, Descending] {
+        let readings = PageQuery { filter: nothing, span: ALL_TIME, order, after: None, limit: 10 };
+        let page = database.readings(readings, ALL_BYTES).await.unwrap();
+        assert!(page.rows.is_empty() && !page.more);
+        let buckets = PageQuery { filter: nothing, span: ALL_TIME, order, after: None, limit: 10 };
+        let page = database.buckets(buckets, Duration::from_secs(60)).await.unwrap();
+        assert!(page.rows.is_empty() && !page.more);
+    }
+}
+
+#[tokio::test]
 async fn more_sensors_than_are_read_one_by_one_are_read_by_time() {
     let (db, database) = filled().await;
     db.psql("insert into sensor_readings (sensor_id, value) select 'many-' || n, n from generate_series(1, 300) n");

@@ -274,6 +274,8 @@ async fn the_latest_of_each_sensor_is_read_as_of_a_position() {
     assert_eq!(latest(None, Position::new(head.epoch, tick, ids[0])).await, [a1]);
     assert_eq!(latest(Some(&["a*"]), end).await, [a2.clone(), ab]);
     assert_eq!(latest(Some(&["b", "unknown", "a"]), end).await, [a2, b]);
+    let nothing = database.latest(&Filter::Any(Vec::new()), end, None, 100).await.unwrap();
+    assert!(nothing.newest.is_empty() && nothing.next.is_none());
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ pub fn split_patterns(list: &str) -> Vec<&str> {
 pub enum Filter {
     /// Every sensor.
     All,
-    /// The sensors that match one of these; never empty.
+    /// The sensors that match one of these; without any, nothing: what is left of a filter for those who may read none of it.
     Any(Vec<Pattern>),
 }
 
@@ -128,6 +128,14 @@ mod tests {
         check(&["a", "b*"], "b-7", true);
         check(&["*"], "anything", true);
         assert!(Filter::parse::<&str>(None).unwrap().matches("x"));
+    }
+
+    #[test]
+    fn a_filter_without_patterns_matches_nothing_and_no_client_can_ask_for_it() {
+        for sensor in ["a", "", "*"] {
+            assert!(!Filter::Any(Vec::new()).matches(sensor), "{sensor}");
+        }
+        assert_eq!(Filter::parse::<&str>(Some(&[])), Err(BadPattern));
     }
 
     #[test]

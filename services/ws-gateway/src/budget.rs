@@ -72,7 +72,9 @@ mod tests {
         assert!(budget.patterns(&filter(&["c", "d"])).is_none());
         let one = budget.patterns(&filter(&["c"])).unwrap();
         assert!(budget.patterns(&filter(&["d"])).is_none());
-        assert!(budget.patterns(&Filter::All).is_some(), "a filter of everything holds no pattern");
+        for none in [Filter::All, Filter::Any(Vec::new())] {
+            assert!(budget.patterns(&none).is_some(), "a filter of everything or nothing holds no pattern");
+        }
         drop((one, two));
         assert!(budget.patterns(&filter(&["c", "d"])).is_some());
     }

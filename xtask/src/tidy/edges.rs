@@ -6,8 +6,9 @@ use super::finding::{Finding, manifest};
 
 /// Each crate with those that it may use; a crate that is not here may use none.
 const EDGES: &[(&str, &[&str])] = &[
+    ("auth", &["wire"]),
     ("chassis", &["instruments"]),
-    ("store", &["instruments", "wire"]),
+    ("store", &["auth", "instruments", "wire"]),
     ("bus", &["instruments", "wire"]),
     ("lease", &["instruments"]),
     ("cli", &["chassis", "instruments", "wire"]),

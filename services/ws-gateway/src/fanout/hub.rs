@@ -254,3 +254,5 @@ fn selected(interest: &Interest, batch: &Batch) -> AHashMap<Key, (Arc<Mailbox>, 
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;

@@ -111,10 +111,10 @@ mod tests {
     fn a_sensor_finds_those_that_want_it_and_no_others() {
         let mut interest = Interest::default();
         let mailbox = Mailbox::new();
-        let filters: Vec<Filter> = [&["a"][..], &["a*"], &["ab*", "b"], &["ä*"]]
-            .iter()
-            .map(|sensors| Filter::parse(Some(sensors)).unwrap())
-            .collect();
+        let some = [&["a"][..], &["a*"], &["ab*", "b"], &["ä*"]];
+        let some = some.iter().map(|sensors| Filter::parse(Some(sensors)).unwrap());
+        // and one that wants nothing
+        let filters: Vec<Filter> = some.chain([Filter::Any(Vec::new())]).collect();
         for (sub, filter) in filters.iter().enumerate() {
             interest.add(&mailbox, sub as u32, filter);
         }

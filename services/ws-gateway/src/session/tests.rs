@@ -1,3 +1,4 @@
+mod nothing;
 mod schedules;
 
 use store::log::TickReadings;

@@ -1,0 +1,25 @@
+//! Who may write and read which sensors, and how often: pure data, without IO, a clock or randomness.
+
+mod credential;
+pub mod gcra;
+mod grant;
+mod key_id;
+mod key_record;
+mod key_set;
+mod key_text;
+mod limits;
+mod scope;
+mod subject;
+mod unix_micros;
+
+pub use credential::{BadCredential, Credential, TOKEN_MAX_BYTES};
+pub use gcra::{Gcra, Remaining, RetryAfter};
+pub use grant::Grant;
+pub use key_id::{BadKeyId, KeyId};
+pub use key_record::{KeyRecord, Secrets};
+pub use key_set::{Denied, KeySet};
+pub use key_text::{BadHash, BadKey, KeyText, SecretHash, new_key};
+pub use limits::{BadRate, Limits, Rate};
+pub use scope::{BadScope, MAX_PATTERNS, Scope};
+pub use subject::Subject;
+pub use unix_micros::UnixMicros;

@@ -1,0 +1,101 @@
+//! How often, and how many at once.
+
+use std::num::NonZeroU32;
+
+/// A burst is as much as the rate gives in a year, at most: every wait fits a clock.
+const LONGEST_BURST_S: f64 = 365.0 * 86_400.0;
+
+/// What a subject may do at most. An absent limit is none.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Limits {
+    /// Readings that it stores.
+    pub readings: Option<Rate>,
+    /// Requests that it makes.
+    pub requests: Option<Rate>,
+    /// Connections that it has at once.
+    pub connections: Option<u32>,
+    /// Subscriptions that it has at once, on all of its connections.
+    pub subscriptions: Option<u32>,
+}
+
+/// So many a second in the long run, and a burst of so many after a pause.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    per_second: f64,
+    burst: NonZeroU32,
+}
+
+/// Why there is no such rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadRate {
+    /// Too low, too high, or no number.
+    #[error("a rate is one a day to 1,000,000 a second")]
+    PerSecond,
+    /// The burst is too small, or too large for this rate.
+    #[error("a burst is at least 1, and at most what the rate gives in a year")]
+    Burst,
+}
+
+impl Rate {
+    /// The lowest rate: one a day.
+    pub const MIN_PER_SECOND: f64 = 1.0 / 86_400.0;
+
+    /// The highest rate; nanoseconds could not tell much higher ones apart.
+    pub const MAX_PER_SECOND: f64 = 1e6;
+
+    /// A rate with its burst.
+    ///
+    /// # Errors
+    /// When one of them is out of bounds.
+    pub fn new(per_second: f64, burst: u32) -> Result<Self, BadRate> {
+        if !(Self::MIN_PER_SECOND..=Self::MAX_PER_SECOND).contains(&per_second) {
+            return Err(BadRate::PerSecond);
+        }
+        let burst = NonZeroU32::new(burst).ok_or(BadRate::Burst)?;
+        if f64::from(burst.get()) / per_second > LONGEST_BURST_S {
+            return Err(BadRate::Burst);
+        }
+        Ok(Self { per_second, burst })
+    }
+
+    /// How many a second.
+    pub fn per_second(self) -> f64 {
+        self.per_second
+    }
+
+    /// How many at once.
+    pub fn burst(self) -> u32 {
+        self.burst.get()
+    }
+
+    /// Nanoseconds for each one, rounded up: never more often than the rate says.
+    pub(crate) fn interval(self) -> u64 {
+        // 1,000 to 8.64e13, by the bounds of the rate
+        (1e9 / self.per_second).ceil() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_out_of_bounds_are_refused() {
+        for per_second in [0.0, -1.0, f64::NAN, f64::INFINITY, 1.0 / 86_401.0, 1.1e6] {
+            assert_eq!(Rate::new(per_second, 1), Err(BadRate::PerSecond), "{per_second}");
+        }
+        for (per_second, burst) in [(1.0, 0), (Rate::MIN_PER_SECOND, 366), (1.0, u32::MAX)] {
+            assert_eq!(Rate::new(per_second, burst), Err(BadRate::Burst), "{per_second} {burst}");
+        }
+        for (per_second, burst) in [(Rate::MIN_PER_SECOND, 365), (0.1, 1), (1e6, u32::MAX)] {
+            let rate = Rate::new(per_second, burst).unwrap();
+            assert_eq!((rate.per_second(), rate.burst()), (per_second, burst));
+        }
+        assert_eq!(Rate::new(3.0, 1).unwrap().interval(), 333_333_334);
+    }
+
+    #[test]
+    fn an_absent_rate_takes_no_room() {
+        assert_eq!(size_of::<Option<Rate>>(), size_of::<Rate>());
+    }
+}
