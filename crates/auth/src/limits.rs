@@ -52,7 +52,7 @@ impl Rate {
             return Err(BadRate::PerSecond);
         }
         let burst = NonZeroU32::new(burst).ok_or(BadRate::Burst)?;
-        if f64::from(burst.get()) / per_second > LONGEST_BURST_S {
+        if f64::from(burst.get()) > per_second * LONGEST_BURST_S {
             return Err(BadRate::Burst);
         }
         Ok(Self { per_second, burst })

@@ -1,4 +1,4 @@
-//! All of Rowcast's SQL: the schema, readings in and out, ticks and the log they make.
+//! All of Rowcast's SQL: the schema, readings in and out, ticks and the log they make, device keys.
 
 mod clock;
 mod config;
@@ -10,6 +10,7 @@ mod fault;
 pub mod history;
 mod hosts;
 mod interval;
+pub mod keys;
 pub mod latest;
 mod leader;
 pub mod log;

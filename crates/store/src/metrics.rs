@@ -46,6 +46,8 @@ instruments::labels! {
         Standby = "standby",
         /// Partitions and retention.
         Maintain = "maintain",
+        /// Changes of device keys and revocations, and notes of use.
+        Keys = "keys",
     }
 }
 

@@ -1,9 +1,11 @@
 //! The migrator against a real Postgres.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 
-use store::{Database, SchemaError, schema};
-use testkit::TestDatabase;
+use sqlx::{Connection, PgConnection, migrate::Migrator};
+use store::{Database, Options, SchemaError, keys::Followed, schema};
+use testkit::{Postgres, TestDatabase};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -142,4 +144,51 @@ async fn a_tick_of_a_listener_of_the_release_before_counts() {
         db.psql("select rows || ' of ' || total from rowcast.tick order by no"),
         "0 of 0\n2 of 2\n3 of 5"
     );
+}
+
+/// Brings a database to the schema of a release before.
+async fn migrate_to(db: &TestDatabase, version: i64) {
+    let mut migrator: Migrator = sqlx::migrate!("../../migrations");
+    migrator.migrations.to_mut().retain(|migration| migration.version <= version);
+    migrator.set_locking(false).dangerous_set_table_name("rowcast._sqlx_migrations");
+    db.psql("create schema rowcast");
+    migrator.run(&mut PgConnection::connect(&db.url).await.unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_of_the_release_before_gets_keys_and_keeps_all_else() {
+    let db = TestDatabase::empty();
+    migrate_to(&db, 9).await;
+    db.psql("insert into sensor_readings (sensor_id, value) values ('a', 1)");
+    // what services of that release may call, and what they may do with each table
+    let functions = "select oid::regprocedure from pg_proc
+                      where pronamespace in ('rowcast'::regnamespace, 'public'::regnamespace)";
+    let tables = "select relname, relacl from pg_class
+                   where relnamespace = 'rowcast'::regnamespace and relname <> '_sqlx_migrations'";
+    let before = [functions, tables].map(|sql| db.psql(sql));
+    let migrated = schema::migrate(&db.options(), DEADLINE).await.unwrap();
+    assert_eq!(migrated.applied[0], (10, "keys".to_owned()));
+    for (sql, before) in [functions, tables].into_iter().zip(before) {
+        let after = db.psql(sql);
+        assert!(before.lines().all(|one| after.lines().any(|other| other == one)), "{before}\n\n{after}");
+    }
+    assert_eq!(db.psql("select sensor_id from sensor_readings"), "a");
+    let changes = Database::new(&db.options(), 1).changes_since(&Followed::default()).await.unwrap();
+    assert!(changes.is_anew && changes.keys.is_empty() && !changes.more);
+}
+
+#[tokio::test]
+async fn an_owner_who_may_make_no_roles_can_migrate_and_follow_keys() {
+    let server = Postgres::start().unwrap();
+    server.psql("postgres", "create role owner login").unwrap();
+    server.psql("postgres", "create database rowcast owner owner").unwrap();
+    let url = server.url("rowcast").replace("postgres@", "owner@");
+    let options = Options::new(&url, "test").unwrap();
+    let migrated = schema::migrate(&options, DEADLINE).await.unwrap();
+    assert_eq!(migrated.version, schema::required_version());
+    assert_eq!(
+        server.psql("postgres", "select count(*) from pg_roles where rolname like 'rowcast%'").unwrap(),
+        "0"
+    );
+    assert!(Database::new(&options, 1).changes_since(&Followed::default()).await.unwrap().is_anew);
 }
