@@ -197,15 +197,17 @@ create trigger revocation_count_deletion after delete
 create trigger revocation_count_truncation after truncate
     on rowcast.revocation for each statement execute function rowcast.count_deletion();
 
--- Which history the numbers belong to. Another text means that numbers may have been given twice (another database, a restore, a
--- promotion) or that rows are gone: a follower reads everything again.
-create function rowcast.change_history() returns text
+-- Which history the numbers belong to, and the last number given. Another history means that numbers may have been given twice
+-- (another database, a restore, a promotion) or that rows are gone: a follower reads everything again. So it does if it has seen a
+-- later number, which is how a volume looks that was set back.
+create function rowcast.change_state(out history text, out last bigint)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select concat_ws('-', rowcast.identity(),
                      case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())
                           else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer end,
-                     count)
-      from rowcast.deletion
+                     (select max(epoch) from rowcast.epoch), d.count),
+           c.last_value
+      from rowcast.deletion d, rowcast.change c
 $$;
 
 -- Notes that these keys were used, at most once a minute each. A key that is being changed, or noted by another, is left alone:
@@ -242,7 +244,7 @@ revoke execute on function rowcast.number_change() from public;
 revoke execute on function rowcast.count_deletion() from public;
 revoke execute on function rowcast.audit_key() from public;
 revoke execute on function rowcast.audit_revocation() from public;
-revoke execute on function rowcast.change_history() from public;
+revoke execute on function rowcast.change_state() from public;
 revoke execute on function rowcast.note_use(text[]) from public;
 revoke execute on function rowcast.purge_keys() from public;
 
@@ -266,6 +268,6 @@ begin
                                       requests_per_second, requests_burst, connections, subscriptions, expires_at, revoked_at,
                                       hashes, changed) on rowcast.api_key to %I', v_role);
         execute format('grant select on rowcast.revocation to %I', v_role);
-        execute format('grant execute on function rowcast.change_history(), rowcast.note_use(text[]) to %I', v_role);
+        execute format('grant execute on function rowcast.change_state(), rowcast.note_use(text[]) to %I', v_role);
     end loop;
 end $$;

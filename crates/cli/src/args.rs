@@ -2,6 +2,7 @@
 
 mod bench;
 mod format;
+mod keys;
 mod services;
 
 use std::{net::SocketAddr, time::Duration};
@@ -15,11 +16,12 @@ pub(crate) use self::bench::{
 };
 pub(crate) use self::{
     format::Format,
+    keys::{Common, Create, Keys, KeysVerb, Revoke, Tokens, TokensVerb, Which},
     services::{Gateway, Ingest, Trust},
 };
 use crate::units;
 
-/// Send readings to Rowcast, follow them, simulate devices, measure
+/// Send readings to Rowcast, follow them, simulate devices, measure, manage device keys
 #[derive(Debug, Parser)]
 #[command(name = "rowcast", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -41,6 +43,10 @@ pub(crate) enum Verb {
     Status(Status),
     /// Send readings through the public doors, follow them, and export what became of them
     Canary(Canary),
+    /// Manage device keys, in Postgres
+    Keys(Keys),
+    /// Refuse tokens before they expire, in Postgres
+    Tokens(Tokens),
     /// Measure throughput, latency and losses
     Bench(Bench),
 }

@@ -1,10 +1,13 @@
-//! Rowcast from a terminal: send readings, follow them, simulate devices, and measure.
+//! Rowcast from a terminal: send readings, follow them, simulate devices, measure, and manage device keys.
 
 mod admin;
 mod args;
 mod bench;
 mod canary;
+mod database;
 mod doctor;
+mod instant;
+mod keys;
 mod live;
 mod output;
 mod send;
@@ -12,13 +15,14 @@ mod simulate;
 mod status;
 mod tail;
 mod tls;
+mod tokens;
 mod units;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Bench, Cli, Verb};
+use crate::args::{Bench, Cli, Keys, Tokens, Verb};
 
 /// Runs the command that the arguments name. Exit code 0: done; 1: failed; 2: not understood.
 pub fn main() -> ExitCode {
@@ -42,6 +46,8 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Doctor(options) => doctor::run(options).await,
         Verb::Status(options) => status::run(options).await,
         Verb::Canary(options) => canary::run(options).await.map(|()| ExitCode::SUCCESS),
+        Verb::Keys(Keys { verb, common }) => keys::run(verb, common).await.map(|()| ExitCode::SUCCESS),
+        Verb::Tokens(Tokens { verb, common }) => tokens::run(verb, common).await.map(|()| ExitCode::SUCCESS),
         Verb::Bench(Bench { kind: None, run }) => bench::run(run).await,
         Verb::Bench(Bench { kind: Some(kind), .. }) => bench::run_kind(kind).await,
     }

@@ -126,7 +126,7 @@ async fn no_role_has_a_right_that_is_not_listed_here() {
     db.psql(&format!("create role nobody_{}", db.name));
     let key = "name, write_patterns, read_patterns, readings_per_second, readings_burst, requests_per_second, requests_burst, connections, subscriptions, expires_at";
     let follow = format!(
-        "execute change_history
+        "execute change_state
 execute note_use
 select _sqlx_migrations
 select api_key (id, {key}, revoked_at, hashes, changed)

@@ -11,7 +11,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["auth", "instruments", "wire"]),
     ("bus", &["instruments", "wire"]),
     ("lease", &["instruments"]),
-    ("cli", &["chassis", "instruments", "wire"]),
+    ("cli", &["auth", "chassis", "instruments", "store", "wire"]),
     ("documents", &["wire"]),
     ("testkit", &["store"]),
     ("e2e", &["testkit", "wire"]),

@@ -57,7 +57,7 @@ pub(crate) fn load<C: Settings>(layers: &Layers) -> Result<Loaded<C>, Faults> {
     }
 }
 
-/// A service's configuration from these variables alone, for its tests.
+/// A configuration from these variables alone, for tools and tests.
 ///
 /// # Errors
 /// Every fault.

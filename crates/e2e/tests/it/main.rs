@@ -17,6 +17,7 @@ mod history;
 mod hosts;
 mod idle;
 mod interfaces;
+mod keys;
 mod large;
 mod limits;
 mod logs;

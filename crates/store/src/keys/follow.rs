@@ -103,9 +103,9 @@ impl Database {
 }
 
 async fn page(session: &mut Session, followed: &Followed) -> Result<(Changes, bool)> {
-    let history = sqlx::query_scalar("select rowcast.change_history()");
-    let history: String = session.scalar(Statement::Keys, history).await?;
-    let is_anew = history != followed.history;
+    let state = sqlx::query_as("select history, last from rowcast.change_state()");
+    let (history, last): (String, i64) = session.one(Statement::Keys, state).await?;
+    let is_anew = history != followed.history || last < followed.keys.max(followed.revocations);
     let from = if is_anew { &Followed::default() } else { followed };
     let keys = keys_after(session, from.keys).await?;
     if keys.is_abandoned {
