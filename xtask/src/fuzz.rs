@@ -13,7 +13,7 @@ use crate::{
 const TARGETS: &str = "fuzz_";
 
 /// Where the targets are.
-const PACKAGES: [&str; 3] = ["wire", "ws-gateway", "ingest"];
+const PACKAGES: [&str; 4] = ["auth", "wire", "ws-gateway", "ingest"];
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
