@@ -35,14 +35,15 @@ impl Problem {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// With a header that names what would be accepted.
+    /// With a header, such as one that names what would be accepted.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    fn json(&self) -> String {
+    /// Its body.
+    pub fn to_json(&self) -> Value {
         let mut body = json!({
             "type": format!("urn:rowcast:problem:{}", self.code),
             "title": self.status.canonical_reason(),
@@ -53,14 +54,14 @@ impl Problem {
         if let Some(errors) = &self.errors {
             body["errors"] = errors.clone();
         }
-        body.to_string()
+        body
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let json = HeaderValue::from_static("application/problem+json");
-        let mut response = (self.status, [(CONTENT_TYPE, json)], self.json()).into_response();
+        let mut response = (self.status, [(CONTENT_TYPE, json)], self.to_json().to_string()).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -126,7 +127,7 @@ impl Refusal {
     /// The response's bytes, for a connection that is refused without an HTTP server.
     pub(crate) fn raw(self) -> String {
         let (status, ..) = self.parts();
-        let body = self.problem().json();
+        let body = self.problem().to_json().to_string();
         format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
              retry-after: {RETRY_AFTER_S}\r\nconnection: close\r\n\r\n{body}",

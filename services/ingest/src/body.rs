@@ -7,15 +7,16 @@ use serde::{
 use serde_json::value::RawValue;
 use std::fmt;
 use store::NewReading;
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 use wire::{SENSOR_ID_MAX, reading::METADATA_MAX};
 
 use crate::{
     check_json::{self, without_place},
     keys::{Key, Keys},
-    limits::{MAX_AHEAD, MAX_FAULTS, MAX_READINGS, OBJECT_BYTES},
+    limits::{MAX_FAULTS, MAX_READINGS, OBJECT_BYTES},
     refusals::{Fault, Refused},
     stored_form::printed_len,
+    times::Times,
 };
 
 /// The format of a body.
@@ -36,52 +37,70 @@ pub(crate) enum Payload {
     Many(Vec<NewReading>),
 }
 
+/// A reading of a list, or what is wrong with it.
+pub(crate) type Item = Result<NewReading, Vec<Fault>>;
+
+/// The objects of a body, each as it is written.
+enum Objects<'a> {
+    One(&'a str),
+    Many(Vec<&'a str>),
+}
+
 /// Reads a body, and names everything that is wrong with it.
-pub(crate) fn parse(body: &[u8], format: Format, now: OffsetDateTime) -> Result<Payload, Refused> {
-    let text = std::str::from_utf8(body).map_err(|_| Refused::whole("the body is not UTF-8"))?;
-    if format == Format::Lines {
-        let lines = text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>();
-        return many(lines.len(), lines.into_iter(), now);
-    }
-    match text.trim_start().bytes().next() {
-        None => Err(Refused::whole("the body is empty")),
-        Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(text)
-                .map_err(|error| Refused::whole(format!("the body is not JSON: {error}")))?;
-            many(items.len(), items.into_iter().map(RawValue::get), now)
-        }
-        Some(_) if text.len() > OBJECT_BYTES => Err(Refused::TooLong),
-        Some(_) => {
-            let mut faults = Faults { prefix: String::new(), list: Vec::new() };
-            match reading(text, now, &mut faults) {
-                Some(reading) if faults.list.is_empty() => Ok(Payload::One(reading)),
-                _ => Err(Refused::Malformed(faults.list)),
-            }
-        }
+pub(crate) fn parse(body: &[u8], format: Format, times: Times) -> Result<Payload, Refused> {
+    match objects(body, format)? {
+        Objects::One(text) => item(text, String::new(), times).map(Payload::One).map_err(Refused::Malformed),
+        Objects::Many(texts) => all(&texts, times).map(Payload::Many).map_err(Refused::Malformed),
     }
 }
 
-fn many<'a>(
-    count: usize,
-    items: impl Iterator<Item = &'a str>,
-    now: OffsetDateTime,
-) -> Result<Payload, Refused> {
-    if count == 0 {
-        return Err(Refused::whole("the body has no readings"));
+/// Reads a body of which some readings may be wrong.
+pub(crate) fn parse_each(body: &[u8], format: Format, times: Times) -> Result<Vec<Item>, Refused> {
+    let texts = match objects(body, format)? {
+        Objects::One(text) => vec![text],
+        Objects::Many(texts) => texts,
+    };
+    Ok(texts.iter().enumerate().map(|(index, text)| item(text, format!("/{index}"), times)).collect())
+}
+
+fn objects(body: &[u8], format: Format) -> Result<Objects<'_>, Refused> {
+    let text = std::str::from_utf8(body).map_err(|_| Refused::whole("the body is not UTF-8"))?;
+    let texts: Vec<&str> = match (format, text.trim_start().bytes().next()) {
+        (Format::Lines, _) => text.lines().filter(|line| !line.trim().is_empty()).collect(),
+        (Format::Json, None) => return Err(Refused::whole("the body is empty")),
+        (Format::Json, Some(b'[')) => {
+            let items: Vec<&RawValue> = serde_json::from_str(text)
+                .map_err(|error| Refused::whole(format!("the body is not JSON: {error}")))?;
+            items.into_iter().map(RawValue::get).collect()
+        }
+        (Format::Json, Some(_)) if text.len() > OBJECT_BYTES => return Err(Refused::TooLong),
+        (Format::Json, Some(_)) => return Ok(Objects::One(text)),
+    };
+    match texts.len() {
+        0 => Err(Refused::whole("the body has no readings")),
+        1..=MAX_READINGS => Ok(Objects::Many(texts)),
+        _ => Err(Refused::TooMany),
     }
-    if count > MAX_READINGS {
-        return Err(Refused::TooMany);
-    }
-    let mut faults = Faults { prefix: String::new(), list: Vec::new() };
-    let mut readings = Vec::with_capacity(count);
-    for (index, item) in items.enumerate() {
-        faults.prefix = format!("/{index}");
-        readings.extend(reading(item, now, &mut faults));
-        if faults.list.len() >= MAX_FAULTS {
+}
+
+/// All of the readings, or the faults of the first wrong ones.
+fn all(texts: &[&str], times: Times) -> Result<Vec<NewReading>, Vec<Fault>> {
+    let (mut readings, mut faults) = (Vec::with_capacity(texts.len()), Vec::new());
+    for (index, text) in texts.iter().enumerate() {
+        match item(text, format!("/{index}"), times) {
+            Ok(reading) => readings.push(reading),
+            Err(found) => faults.extend(found),
+        }
+        if faults.len() >= MAX_FAULTS {
             break;
         }
     }
-    if faults.list.is_empty() { Ok(Payload::Many(readings)) } else { Err(Refused::Malformed(faults.list)) }
+    if faults.is_empty() { Ok(readings) } else { Err(faults) }
+}
+
+fn item(text: &str, prefix: String, times: Times) -> Item {
+    let mut faults = Faults { prefix, list: Vec::new() };
+    reading(text, times, &mut faults).filter(|_| faults.list.is_empty()).ok_or(faults.list)
 }
 
 struct Faults {
@@ -100,7 +119,7 @@ impl Faults {
     }
 }
 
-fn reading(text: &str, now: OffsetDateTime, faults: &mut Faults) -> Option<NewReading> {
+fn reading(text: &str, times: Times, faults: &mut Faults) -> Option<NewReading> {
     let fields: Fields<'_> = match serde_json::from_str(text) {
         Ok(fields) => fields,
         Err(error) => {
@@ -111,7 +130,8 @@ fn reading(text: &str, now: OffsetDateTime, faults: &mut Faults) -> Option<NewRe
     let sensor_id = faults.note("sensor_id", required(fields.sensor_id, sensor_id));
     let value = faults.note("value", required(fields.value, value));
     let metadata = faults.note("metadata", fields.metadata.map_or(Ok("{}".to_owned()), metadata));
-    let timestamp = faults.note("timestamp", fields.timestamp.map_or(Ok(None), |raw| timestamp(raw, now)));
+    let timestamp =
+        faults.note("timestamp", fields.timestamp.map_or(Ok(None), |raw| timestamp(raw.get(), times)));
     Some(NewReading {
         sensor_id: sensor_id?,
         value: value?,
@@ -213,19 +233,13 @@ fn metadata(raw: &RawValue) -> Result<String, String> {
     Ok(json.to_owned())
 }
 
-fn timestamp(raw: &RawValue, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, String> {
-    if raw.get() == "null" {
-        return Ok(None);
+fn timestamp(json: &str, times: Times) -> Result<Option<OffsetDateTime>, String> {
+    match json.as_bytes()[0] {
+        b'n' => Ok(None),
+        b'-' | b'0'..=b'9' => times.of_number(json).map(Some),
+        // text, or what is no time
+        _ => times.of_text(&serde_json::from_str::<String>(json).unwrap_or_default()).map(Some),
     }
-    let shape = || "must be an RFC 3339 time such as 2026-11-23T08:15:30.25Z".to_owned();
-    let text: String = serde_json::from_str(raw.get()).map_err(|_| shape())?;
-    let at = OffsetDateTime::parse(text.trim(), &Rfc3339).map_err(|_| shape())?;
-    // Postgres has no year 0, nor what a shift to UTC makes of it
-    let at = at.checked_to_offset(UtcOffset::UTC).filter(|at| at.year() >= 1).ok_or_else(shape)?;
-    if at > now + MAX_AHEAD {
-        return Err("is more than 24 hours ahead".to_owned());
-    }
-    Ok(Some(at))
 }
 
 #[cfg(test)]

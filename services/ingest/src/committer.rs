@@ -14,6 +14,7 @@ mod lane;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use chassis::{Life, spans::Tracer};
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use store::NewReading;
 use tokio::{
@@ -80,14 +81,27 @@ impl Committer {
     /// Stores all the readings or none, and returns them as they are in the table.
     pub(crate) async fn store(&self, readings: Vec<NewReading>) -> Result<Vec<Reading>, NotStored> {
         let stored = self.submit(readings).await;
-        let outcome = match &stored {
-            Ok(_) => Outcome::Stored,
-            Err(NotStored::Full) => Outcome::Full,
-            Err(NotStored::Unavailable) => Outcome::Unavailable,
-            Err(NotStored::BadData | NotStored::TooLarge) => Outcome::RefusedData,
+        self.count(stored.as_ref().err());
+        stored
+    }
+
+    /// Stores each reading by itself. The request is counted once, by the first that was not stored.
+    pub(crate) async fn store_each(&self, readings: Vec<NewReading>) -> Vec<Result<Reading, NotStored>> {
+        // they are queued in their order, as each is polled for the first time
+        let each = join_all(readings.into_iter().map(|reading| self.submit(vec![reading]))).await;
+        self.count(each.iter().find_map(|stored| stored.as_ref().err()));
+        let one = |stored: Vec<Reading>| stored.into_iter().next().ok_or(NotStored::Unavailable);
+        each.into_iter().map(|stored| stored.and_then(one)).collect()
+    }
+
+    fn count(&self, error: Option<&NotStored>) {
+        let outcome = match error {
+            None => Outcome::Stored,
+            Some(NotStored::Full) => Outcome::Full,
+            Some(NotStored::Unavailable) => Outcome::Unavailable,
+            Some(NotStored::BadData | NotStored::TooLarge) => Outcome::RefusedData,
         };
         self.metrics.requests.of(outcome).inc();
-        stored
     }
 
     async fn submit(&self, readings: Vec<NewReading>) -> Result<Vec<Reading>, NotStored> {

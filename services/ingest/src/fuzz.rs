@@ -10,6 +10,7 @@ use time::macros::datetime;
 use crate::{
     body::{Format, Payload, parse},
     encoding::Coding,
+    times::Times,
 };
 
 /// The most bytes that a body may decode to here.
@@ -33,7 +34,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn fuzz_bodies() {
     check("bodies", |bytes| {
-        let now = datetime!(2026-01-01 00:00 UTC);
+        let times = Times { now: datetime!(2026-01-01 00:00 UTC), precision: None };
         // in two parts, each a member or frame of its own
         let (first, second) = bytes.split_at(bytes.len() / 2);
         for (coding, packed) in [
@@ -45,7 +46,7 @@ fn fuzz_bodies() {
             assert_eq!(unpacked.as_deref(), Ok(bytes));
         }
         for format in [Format::Json, Format::Lines] {
-            let readings = match parse(bytes, format, now) {
+            let readings = match parse(bytes, format, times) {
                 Ok(Payload::One(reading)) => vec![reading],
                 Ok(Payload::Many(readings)) => readings,
                 Err(_) => continue,

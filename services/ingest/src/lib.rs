@@ -13,9 +13,11 @@ mod fuzz;
 mod keys;
 mod limits;
 mod metrics;
+mod receive;
 mod refusals;
 mod routes;
 mod stored_form;
+mod times;
 
 use std::time::Duration;
 

@@ -1,6 +1,5 @@
 //! Why a request is refused: each reason with its text, its status and its stable code.
 
-use axum::response::{IntoResponse, Response};
 use chassis::Problem;
 use http::{StatusCode, header};
 
@@ -90,8 +89,8 @@ pub(crate) fn broken_body() -> Problem {
 }
 
 /// An answer to a request whose body was not read: the connection ends, since the rest may be on its way.
-pub(crate) fn unread(problem: Problem) -> Response {
-    ([(header::CONNECTION, "close")], problem).into_response()
+pub(crate) fn unread(problem: Problem) -> Problem {
+    problem.header(header::CONNECTION, "close")
 }
 
 pub(crate) fn broken_coding() -> Problem {

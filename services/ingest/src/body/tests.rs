@@ -1,10 +1,10 @@
 use super::*;
 use time::macros::datetime;
 
-const NOW: OffsetDateTime = datetime!(2026-11-23 08:00 UTC);
+const TIMES: Times = Times { now: datetime!(2026-11-23 08:00 UTC), precision: None };
 
 fn one(body: &str) -> NewReading {
-    match parse(body.as_bytes(), Format::Json, NOW) {
+    match parse(body.as_bytes(), Format::Json, TIMES) {
         Ok(Payload::One(reading)) => reading,
         other => panic!("{body}: {other:?}"),
     }
@@ -12,7 +12,7 @@ fn one(body: &str) -> NewReading {
 
 /// The pointer and detail of each fault.
 fn faults(body: &[u8], format: Format) -> Vec<(String, String)> {
-    match parse(body, format, NOW) {
+    match parse(body, format, TIMES) {
         Err(Refused::Malformed(faults)) => faults.into_iter().map(|f| (f.pointer, f.detail)).collect(),
         other => panic!("{}: {other:?}", String::from_utf8_lossy(body)),
     }
@@ -50,12 +50,16 @@ fn a_timestamp_is_at_most_a_day_ahead() {
     let at = |text: &str| one(&format!(r#"{{"sensor_id":"s","value":1,"timestamp":{text}}}"#)).timestamp;
     assert_eq!(at(r#""2026-11-23T10:15:30.25+02:00""#), Some(datetime!(2026-11-23 08:15:30.25 UTC)));
     assert_eq!(at(r#""2026-11-24T07:59:59Z""#), Some(datetime!(2026-11-24 07:59:59 UTC)));
+    assert_eq!(at("1795421730.25"), Some(datetime!(2026-11-23 08:15:30.25 UTC)));
     assert_eq!(at("null"), None);
     for (text, part) in [
         (r#""2026-11-24T08:00:01Z""#, "24 hours"),
         (r#""yesterday""#, "RFC 3339"),
         (r#""0000-01-01T00:00:00Z""#, "RFC 3339"),
-        ("1764000000", "RFC 3339"),
+        ("1795507201", "24 hours"),
+        ("1e9", "counts from 1970"),
+        ("true", "RFC 3339"),
+        ("{}", "RFC 3339"),
     ] {
         check_fault(&format!(r#"{{"sensor_id":"s","value":1,"timestamp":{text}}}"#), "/timestamp", part);
     }
@@ -102,7 +106,7 @@ fn each_fault_has_its_pointer_and_detail() {
 #[test]
 fn an_array_is_taken_whole_or_refused_with_each_index() {
     let Ok(Payload::Many(readings)) =
-        parse(br#"[{"sensor_id":"a","value":1},{"sensor_id":"b","value":2}]"#, Format::Json, NOW)
+        parse(br#"[{"sensor_id":"a","value":1},{"sensor_id":"b","value":2}]"#, Format::Json, TIMES)
     else {
         panic!("two readings")
     };
@@ -117,7 +121,7 @@ fn an_array_is_taken_whole_or_refused_with_each_index() {
 #[test]
 fn lines_are_readings_too() {
     let body = b"{\"sensor_id\":\"a\",\"value\":1}\n\n{\"sensor_id\":\"b\",\"value\":2}\r\n";
-    let Ok(Payload::Many(readings)) = parse(body, Format::Lines, NOW) else { panic!("two readings") };
+    let Ok(Payload::Many(readings)) = parse(body, Format::Lines, TIMES) else { panic!("two readings") };
     assert_eq!(readings.len(), 2);
     assert_eq!(faults(b"{\"sensor_id\":\"a\",\"value\":1}\nnot json\n", Format::Lines)[0].0, "/1");
 }
@@ -125,9 +129,9 @@ fn lines_are_readings_too() {
 #[test]
 fn too_much_is_refused_by_bytes_and_by_number() {
     let long = format!(r#"{{"sensor_id":"s","value":1,"metadata":"{}"}}"#, "x".repeat(OBJECT_BYTES));
-    assert!(matches!(parse(long.as_bytes(), Format::Json, NOW), Err(Refused::TooLong)));
+    assert!(matches!(parse(long.as_bytes(), Format::Json, TIMES), Err(Refused::TooLong)));
     let item = r#"{"sensor_id":"s","value":1}"#;
     let many = |n: usize| format!("[{}]", vec![item; n].join(","));
-    assert!(matches!(parse(many(MAX_READINGS).as_bytes(), Format::Json, NOW), Ok(Payload::Many(_))));
-    assert!(matches!(parse(many(MAX_READINGS + 1).as_bytes(), Format::Json, NOW), Err(Refused::TooMany)));
+    assert!(matches!(parse(many(MAX_READINGS).as_bytes(), Format::Json, TIMES), Ok(Payload::Many(_))));
+    assert!(matches!(parse(many(MAX_READINGS + 1).as_bytes(), Format::Json, TIMES), Err(Refused::TooMany)));
 }

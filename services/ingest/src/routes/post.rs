@@ -7,22 +7,20 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use bytes::{Bytes, BytesMut};
+use chassis::{Problem, Query};
 use http::{HeaderMap, StatusCode, header};
-use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::NewReading;
 use time::OffsetDateTime;
-use tokio::sync::OwnedSemaphorePermit;
 use wire::Reading;
 
 use crate::{
     app::App,
-    body::{self, Format, Payload},
-    encoding::{Coding, Unreadable},
-    limits::ARRAY_BYTES,
-    refusals,
+    body::{self, Format, Item, Payload},
+    committer::job::NotStored,
+    receive::receive,
+    refusals::{self, Refused},
+    times::{Precision, Times},
 };
 
 /// Media types of a body of lines.
@@ -36,36 +34,66 @@ const MESSAGE: &str = "Sensor reading created successfully";
 
 pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    store(&app, &head.headers, body).await.unwrap_or_else(IntoResponse::into_response)
+    let query = head.uri.query().unwrap_or("");
+    store(&app, query, &head.headers, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn store(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, chassis::Problem> {
+async fn store(app: &App, query: &str, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
     let format = format(headers).ok_or_else(refusals::media_type)?;
-    let coding = Coding::of(headers).ok_or_else(refusals::content_coding)?;
-    if announced(headers).is_some_and(|bytes| bytes > ARRAY_BYTES as u64) {
-        return Ok(refusals::unread(refusals::body_too_large()));
+    let mut query = Query::parse(query);
+    let precision = query.take("precision", Precision::parse);
+    let partial = query.take("partial", flag).unwrap_or(false);
+    query.end()?;
+    let received = receive(app, headers, body).await?;
+    let times = Times { now: OffsetDateTime::now_utc(), precision };
+    if partial {
+        let items = body::parse_each(received.body(), format, times).map_err(refusals::refused)?;
+        // what waits from here on is counted by the queue
+        drop(received);
+        return Ok(each(store_each(app, items).await));
     }
-    let (body, permit) = read(app, body).await?;
-    let body = coding.decode(body, ARRAY_BYTES).map_err(|error| match error {
-        Unreadable::TooLarge => refusals::body_too_large(),
-        Unreadable::Broken => refusals::broken_coding(),
-    })?;
-    let payload = body::parse(&body, format, OffsetDateTime::now_utc()).map_err(refusals::refused)?;
-    // what waits from here on is counted by the queue
-    drop((body, permit));
+    let payload = body::parse(received.body(), format, times).map_err(refusals::refused)?;
+    drop(received);
+    let (readings, is_one) = match payload {
+        Payload::One(reading) => (vec![reading], true),
+        Payload::Many(readings) => (readings, false),
+    };
+    let stored = app.committer.store(traced(readings)).await.map_err(refusals::not_stored)?;
+    Ok(created(if is_one { stored.first().map(one).unwrap_or_default() } else { many(&stored) }))
+}
+
+/// With the trace of this request.
+fn traced(readings: Vec<NewReading>) -> Vec<NewReading> {
     let traceparent = chassis::traces::traceparent();
-    let with_trace = |reading: NewReading| NewReading { traceparent: traceparent.clone(), ..reading };
-    match payload {
-        Payload::One(reading) => {
-            let stored =
-                app.committer.store(vec![with_trace(reading)]).await.map_err(refusals::not_stored)?;
-            Ok(created(stored.first().map(one).unwrap_or_default()))
+    let with_trace = |reading| NewReading { traceparent: traceparent.clone(), ..reading };
+    readings.into_iter().map(with_trace).collect()
+}
+
+/// Stores those that are valid; what became of each, in their order.
+async fn store_each(app: &App, items: Vec<Item>) -> Vec<Result<Reading, Problem>> {
+    let (mut valid, mut wrong) = (Vec::new(), Vec::new());
+    for item in items {
+        match item {
+            Ok(reading) => {
+                valid.push(reading);
+                wrong.push(None);
+            }
+            Err(faults) => wrong.push(Some(refusals::refused(Refused::Malformed(faults)))),
         }
-        Payload::Many(readings) => {
-            let readings = readings.into_iter().map(with_trace).collect();
-            let stored = app.committer.store(readings).await.map_err(refusals::not_stored)?;
-            Ok(created(many(&stored)))
-        }
+    }
+    let mut stored = app.committer.store_each(traced(valid)).await.into_iter();
+    let result = |wrong: Option<Problem>| match wrong {
+        Some(problem) => Err(problem),
+        None => stored.next().unwrap_or(Err(NotStored::Unavailable)).map_err(refusals::not_stored),
+    };
+    wrong.into_iter().map(result).collect()
+}
+
+fn flag(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err("must be 1 or 0"),
     }
 }
 
@@ -87,31 +115,6 @@ fn format(headers: &HeaderMap) -> Option<Format> {
     }
 }
 
-/// The length that the head announces. A client that waits for `100 Continue` is refused before it sends too much.
-fn announced(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The whole body as it came, and its permit.
-async fn read(app: &App, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), chassis::Problem> {
-    let (mut body, mut whole) = (Limited::new(body, ARRAY_BYTES), BytesMut::new());
-    let mut permit = app.bodies.take(0)?;
-    // a body that is there at once takes no permit: many large bodies that are being received keep no small one out
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            let too_large = error.is::<LengthLimitError>();
-            if too_large { refusals::body_too_large() } else { refusals::broken_body() }
-        })?;
-        let Ok(data) = frame.into_data() else { continue };
-        if whole.is_empty() && body.is_end_stream() {
-            return Ok((data, permit));
-        }
-        permit.merge(app.bodies.take(data.len())?);
-        whole.extend_from_slice(&data);
-    }
-    Ok((whole.freeze(), permit))
-}
-
 fn one(reading: &Reading) -> Vec<u8> {
     let mut answer = Vec::with_capacity(384 + reading.sensor_id.len() + reading.metadata.len());
     reading.write_fields(&mut answer);
@@ -126,6 +129,20 @@ fn many(stored: &[Reading]) -> Vec<u8> {
     json!({ "success": true, "message": format!("{} sensor readings created successfully", ids.len()), "ids": ids })
         .to_string()
         .into_bytes()
+}
+
+/// What became of each reading of a list.
+fn each(results: Vec<Result<Reading, Problem>>) -> Response {
+    let created = results.iter().filter(|result| result.is_ok()).count();
+    let message = format!("{created} of {} sensor readings created", results.len());
+    let result = |result: &Result<Reading, Problem>| match result {
+        Ok(reading) => json!({ "status": 201, "id": reading.id }),
+        Err(problem) => problem.to_json(),
+    };
+    let results: Vec<Value> = results.iter().map(result).collect();
+    let success = created == results.len();
+    let json = json!({ "success": success, "message": message, "results": results }).to_string();
+    (StatusCode::MULTI_STATUS, [(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
 fn created(json: Vec<u8>) -> Response {
