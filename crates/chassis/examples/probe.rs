@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use axum::Router;
 use axum::routing::get;
-use chassis::{Faults, HttpConfig, HttpMetrics, Service, Settings};
+use chassis::{Faults, HttpConfig, Service, Settings};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -56,12 +56,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config, service: Service) -> anyhow::Result<()> {
-    let Service { life, registry, readiness, .. } = service;
-    let metrics = HttpMetrics::register(&registry)?;
-    let serving = readiness.condition("serving");
+    let (life, serving) = (service.life.clone(), service.readiness.condition("serving"));
     let listener = chassis::bind(config.http.addr).await?;
     let router = Router::new().route("/", get(|| async { "hello" })).route("/panic", get(fail));
-    chassis::serve(&life, listener, &config.http, router, &metrics);
+    chassis::serve(&service, listener, &config.http, router)?;
     tracing::info_span!("boot").in_scope(|| tracing::info!(config = ?config.probe, "serving"));
     serving.hold();
     match config.probe.mode {

@@ -2,21 +2,26 @@
 
 mod answer;
 mod body;
+mod client;
 mod config;
 mod connection;
 mod flow;
+mod forwarded;
 mod guard;
 mod handover;
 mod io;
 pub(crate) mod limits;
 mod listen;
+mod networks;
 mod permit;
 mod port;
 
 use axum::Router;
+use instruments::Registry;
 use tokio::net::TcpListener;
 
 pub use self::answer::Holds;
+pub use self::client::Client;
 pub use self::config::HttpConfig;
 use self::connection::Server;
 pub use self::handover::Handover;
@@ -24,8 +29,10 @@ pub use self::io::into_tcp;
 use self::limits::Limits;
 pub use self::listen::bind;
 pub(crate) use self::listen::listen;
+use self::networks::Networks;
 pub use self::permit::Permit;
 use self::port::Port;
+use crate::boot::Service;
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
 use crate::observe::observe;
@@ -33,22 +40,47 @@ use crate::observe::observe;
 /// Serves `router` on the public port until the soft stop; then the listener closes, idle connections are
 /// dropped, and requests in flight are finished until the hard stop. Upgraded connections are left to the service.
 ///
-/// Handlers find `ConnectInfo<SocketAddr>`, [`Permit`], [`Handover`] and `hyper::upgrade::OnUpgrade` in a request's extensions.
-pub fn serve(life: &Life, listener: TcpListener, config: &HttpConfig, router: Router, metrics: &HttpMetrics) {
-    let limits = Limits { idle: config.idle_timeout, ..Limits::default() };
-    serve_with(life, listener, config, router, metrics, limits);
+/// Handlers find [`Client`], [`Permit`], [`Handover`] and `hyper::upgrade::OnUpgrade` in a request's extensions.
+///
+/// # Errors
+/// When the configuration is not valid, or the service has such a port already.
+pub fn serve(
+    service: &Service,
+    listener: TcpListener,
+    config: &HttpConfig,
+    router: Router,
+) -> anyhow::Result<()> {
+    let metrics = HttpMetrics::register(&service.registry)?;
+    let proxies = config.trusted_proxies().map_err(anyhow::Error::msg)?;
+    serve_with(&service.life, listener, (config, proxies), router, &metrics, config.limits());
+    Ok(())
 }
 
-pub(crate) fn serve_with(
+/// The same on a port that only the inside reaches: it trusts no proxy, and is not counted.
+///
+/// # Errors
+/// Never, as long as the names of metrics are different.
+pub fn serve_inside(
     life: &Life,
     listener: TcpListener,
     config: &HttpConfig,
+    router: Router,
+) -> anyhow::Result<()> {
+    let uncounted = HttpMetrics::register(&Registry::new())?;
+    serve_with(life, listener, (config, Networks::default()), router, &uncounted, config.limits());
+    Ok(())
+}
+
+fn serve_with(
+    life: &Life,
+    listener: TcpListener,
+    (config, proxies): (&HttpConfig, Networks),
     router: Router,
     metrics: &HttpMetrics,
     limits: Limits,
 ) {
     let router = router.layer(observe(metrics.duration.clone()));
-    let server = Server::new(life.clone(), router, config, limits, metrics.overdue.clone());
+    let server = Server::new(life.clone(), router, (config, proxies), limits, metrics.overdue.clone());
     let port = Port::new(life.clone(), listener, config.max_connections, metrics.clone(), server);
     life.spawn("accept", port.run());
 }

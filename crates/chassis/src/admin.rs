@@ -16,7 +16,6 @@ use serde_json::json;
 
 use crate::accept::{self, HttpConfig};
 use crate::life::Life;
-use crate::metrics::HttpMetrics;
 use crate::profile;
 use crate::readiness::Readiness;
 use crate::runtime::Vitals;
@@ -61,9 +60,7 @@ impl Admin {
         let http =
             HttpConfig { addr: config.addr, max_connections: MAX_CONNECTIONS, ..HttpConfig::default() };
         let router = if config.profile { router(self).merge(profile::routes()) } else { router(self) };
-        let uncounted = HttpMetrics::register(&Registry::new())?;
-        accept::serve(&Life::new(), listener, &http, router, &uncounted);
-        Ok(())
+        accept::serve_inside(&Life::new(), listener, &http, router)
     }
 }
 

@@ -30,7 +30,7 @@ pub mod spans;
 mod telemetry;
 pub mod traces;
 
-pub use crate::accept::{Handover, Holds, HttpConfig, Permit, bind, into_tcp, serve};
+pub use crate::accept::{Client, Handover, Holds, HttpConfig, Permit, bind, into_tcp, serve, serve_inside};
 pub use crate::admin::AdminConfig;
 pub use crate::boot::{DRAIN_LIMIT, Service, main};
 pub use crate::chain::chain;
@@ -40,7 +40,6 @@ pub use crate::cors::Cors;
 pub use crate::faults::Faults;
 pub use crate::life::Life;
 pub use crate::logs::{LogConfig, LogFormat};
-pub use crate::metrics::HttpMetrics;
 pub use crate::origin::{BadOrigin, Origins};
 pub use crate::outage::Outage;
 pub use crate::prefix::Prefix;

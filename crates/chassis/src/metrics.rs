@@ -33,7 +33,7 @@ pub(crate) fn registry() -> instruments::Result<Registry> {
 
 instruments::metrics! {
     /// What the public port counts.
-    pub struct HttpMetrics("rowcast_http_") {
+    pub(crate) struct HttpMetrics("rowcast_http_") {
         /// From request head to response head.
         pub(crate) duration: HistogramVec = "request_duration_seconds",
             by = ["method", "route", "status"], buckets = SECONDS;

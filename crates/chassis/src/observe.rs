@@ -14,6 +14,7 @@ use tower::{Layer, Service};
 use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span, debug_span, field};
 
+use crate::accept::Client;
 use crate::traces::{self, Caller};
 
 /// A route's service, observed. axum's middleware functions would cost a few more allocations per request.
@@ -90,6 +91,7 @@ fn span(method: &'static str, route: &str, request: &Request) -> Span {
         otel.name = field::Empty,
         otel.status_code = field::Empty,
         error.type = field::Empty,
+        client.address = field::Empty,
         http.request.method = method,
         http.route = route,
         http.response.status_code = field::Empty,
@@ -98,6 +100,9 @@ fn span(method: &'static str, route: &str, request: &Request) -> Span {
     );
     if !span.is_disabled() {
         span.record("otel.name", format!("{method} {route}"));
+        if let Some(client) = request.extensions().get::<Client>() {
+            span.record("client.address", field::display(client.address()));
+        }
     }
     span
 }

@@ -8,7 +8,7 @@ use std::{cell::RefCell, convert::Infallible, ops::ControlFlow};
 
 use anyhow::Context;
 use axum::{Router, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse, routing};
-use chassis::{HttpConfig, HttpMetrics, Life};
+use chassis::{HttpConfig, Life};
 use futures_util::future::try_join_all;
 use instruments::Registry;
 use serde::Deserialize;
@@ -51,7 +51,7 @@ pub(crate) async fn run(options: Canary) -> anyhow::Result<()> {
     let (life, http) = (Life::new(), HttpConfig { addr: canary.options.listen, ..HttpConfig::default() });
     let listener = chassis::bind(http.addr).await?;
     canary.introduce(&listener.local_addr()?.to_string());
-    chassis::serve(&life, listener, &http, router(registry), &HttpMetrics::register(&Registry::new())?);
+    chassis::serve_inside(&life, listener, &http, router(registry))?;
     let mut terminated = signal(SignalKind::terminate())?;
     let following = try_join_all((0..canary.options.gateways.len()).map(|gateway| canary.follow(gateway)));
     tokio::select! {

@@ -3,7 +3,11 @@
 
 pub mod http2;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -48,6 +52,14 @@ pub fn frame(first: u8, length: u64, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// The head that opens a WebSocket, with further lines of headers.
+pub fn handshake(path: &str, lines: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nhost: rowcast\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
+    )
+}
+
 /// A text frame.
 pub fn text(text: &str) -> Vec<u8> {
     frame(TEXT, text.len() as u64, text.as_bytes())
@@ -58,6 +70,13 @@ impl Peer {
     pub async fn connect(addr: SocketAddr) -> io::Result<Self> {
         let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_recv_buffer_size(RECEIVE_BYTES)?;
+        Ok(Self { stream: socket.connect(addr).await? })
+    }
+
+    /// Connects from this address of the host.
+    pub async fn connect_from(source: IpAddr, addr: SocketAddr) -> io::Result<Self> {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.bind((source, 0).into())?;
         Ok(Self { stream: socket.connect(addr).await? })
     }
 
@@ -75,11 +94,7 @@ impl Peer {
 
     /// Opens a WebSocket and reads no more than the answer's head.
     pub async fn socket(addr: SocketAddr, path: &str) -> io::Result<Self> {
-        let head = format!(
-            "GET {path} HTTP/1.1\r\nhost: rowcast\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        let mut peer = Self::sending(addr, head.as_bytes()).await?;
+        let mut peer = Self::sending(addr, handshake(path, "").as_bytes()).await?;
         let answer = peer.read_head().await?;
         if answer.starts_with("HTTP/1.1 101") { Ok(peer) } else { Err(io::Error::other(answer)) }
     }

@@ -17,6 +17,10 @@ use crate::{
 /// How long it may take to listen.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// In each location: one that sets a header of its own inherits none.
+const FORWARDED: &str = "proxy_set_header Host $http_host;
+                         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;";
+
 /// A proxy with nginx's default limits and timeouts.
 #[derive(Debug)]
 pub struct Nginx {
@@ -55,10 +59,9 @@ impl Nginx {
                  server {{
                      listen {addr};
                      proxy_http_version 1.1;
-                     proxy_set_header Host $http_host;
-                     location /api/sensors/ {{ proxy_pass http://{ingest}; }}
+                     location /api/sensors/ {{ proxy_pass http://{ingest}; {FORWARDED} }}
                      location / {{
-                         proxy_pass http://gateways;
+                         proxy_pass http://gateways; {FORWARDED}
                          proxy_set_header Upgrade $http_upgrade;
                          proxy_set_header Connection $connection_upgrade;
                      }}

@@ -22,7 +22,7 @@ mod times;
 use std::time::Duration;
 
 use anyhow::Context;
-use chassis::{Clock, Fault, HttpMetrics, Pace, Service};
+use chassis::{Clock, Fault, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
@@ -55,9 +55,8 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let (schema, ready) = (service.readiness.condition("schema"), service.readiness.condition("database"));
 
     let listener = chassis::bind(config.http.addr).await?;
-    let http = HttpMetrics::register(&service.registry)?;
     let router = routes::router(App { database: database.clone(), committer, bodies }, origins);
-    chassis::serve(&service.life, listener, &config.http, router, &http);
+    chassis::serve(&service, listener, &config.http, router)?;
     let clock = Clock::register(&service.registry)?;
     let reader = database.clone();
     let follow = clock.follow(service.life.clone(), async move || reader.now_micros().await);

@@ -1,11 +1,8 @@
 //! What all handlers and connections of a gateway share.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
-use chassis::{Clock, Life, Prefix, Problem};
+use chassis::{Client, Clock, Life, Prefix, Problem};
 use http::StatusCode;
 use wire::{Position, frame::Limits};
 
@@ -60,9 +57,9 @@ pub(crate) struct Admitted {
 
 impl Gateway {
     /// Admits a client that wants to stay, or says why not, before anything is upgraded.
-    pub(crate) fn admit(&self, peer: SocketAddr) -> Result<Admitted, Problem> {
+    pub(crate) fn admit(&self, client: Client) -> Result<Admitted, Problem> {
         let head = self.head()?;
-        let permit = self.roster.admit(peer.ip()).map_err(|full| {
+        let permit = self.roster.admit(client.counted_as()).map_err(|full| {
             let (status, code, detail) = match full {
                 Full::Gateway => {
                     (StatusCode::SERVICE_UNAVAILABLE, "full", "too many connections to this gateway")

@@ -25,7 +25,7 @@ mod websocket;
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{Clock, Fault, HttpMetrics, Pace, Service};
+use chassis::{Clock, Fault, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
@@ -87,8 +87,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let origins = config.origins().map_err(anyhow::Error::msg)?;
     life.spawn("saturation", saturation::measure(gateway.clone()));
     let router = routes::router(gateway, &config.gateway, origins)?;
-    let http = HttpMetrics::register(&service.registry)?;
-    chassis::serve(&life, listener, &config.http, router, &http);
+    chassis::serve(&service, listener, &config.http, router)?;
     life.spawn_work(drain::drain(roster.clone(), life.clone(), metrics.draining.clone()));
 
     tokio::select! {

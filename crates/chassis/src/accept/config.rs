@@ -6,6 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::limits::Limits;
+use super::networks::Networks;
 use crate::faults::Faults;
 use crate::prefix::Prefix;
 
@@ -26,6 +28,8 @@ pub struct HttpConfig {
     pub idle_timeout: Duration,
     /// Bytes of answers that may wait for their clients, all together; with more, a request is answered by 503.
     pub answer_bytes: usize,
+    /// The networks of proxies that are believed about their clients' addresses: `10.0.0.0/8`, `fd00::/8`.
+    pub trusted_proxies: Vec<String>,
 }
 
 impl Default for HttpConfig {
@@ -36,11 +40,20 @@ impl Default for HttpConfig {
             max_connections: 20_000,
             idle_timeout: Duration::from_secs(75),
             answer_bytes: 64 << 20,
+            trusted_proxies: Vec::new(),
         }
     }
 }
 
 impl HttpConfig {
+    pub(super) fn limits(&self) -> Limits {
+        Limits { idle: self.idle_timeout, ..Limits::default() }
+    }
+
+    pub(super) fn trusted_proxies(&self) -> Result<Networks, String> {
+        Networks::parse(&self.trusted_proxies)
+    }
+
     /// What is wrong with it. `own` are the first segments of the paths that are served.
     pub fn validate(&self, own: &[&str], faults: &mut Faults) {
         if let Some(fault) = self.prefix.fault(own) {
@@ -54,6 +67,9 @@ impl HttpConfig {
         }
         if self.answer_bytes < 1 << 20 {
             faults.add("http.answer_bytes", "must be at least 1048576");
+        }
+        if let Err(fault) = self.trusted_proxies() {
+            faults.add("http.trusted_proxies", fault);
         }
     }
 }

@@ -2,17 +2,16 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Version};
+use http::{HeaderMap, HeaderValue, Request, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -27,13 +26,15 @@ use tracing::debug;
 
 use super::answer::{AnswerBody, AnswerBudget, BudgetExceeded, OpenRequest, Share};
 use super::body::{Late, TimedBody};
+use super::client::Client;
 use super::config::HttpConfig;
 use super::flow::{Alarm, Flow};
-use super::guard;
 use super::handover::{Due, Handover};
 use super::io::{Heads, LARGE_HEADS, Watched};
 use super::limits::{Limits, Overdue};
+use super::networks::Networks;
 use super::permit::Permit;
+use super::{forwarded, guard};
 use crate::life::Life;
 use crate::prefix::Prefix;
 use crate::problem::Refusal;
@@ -86,6 +87,7 @@ pub(super) struct Server {
     life: Life,
     router: Router,
     prefix: Prefix,
+    proxies: Networks,
     limits: Limits,
     budget: AnswerBudget,
     large_heads: Arc<Semaphore>,
@@ -99,7 +101,7 @@ impl Server {
     pub(super) fn new(
         life: Life,
         router: Router,
-        config: &HttpConfig,
+        (config, proxies): (&HttpConfig, Networks),
         limits: Limits,
         overdue: By<Overdue, IntCounter>,
     ) -> Self {
@@ -125,7 +127,19 @@ impl Server {
             (AnswerBudget::new(config.answer_bytes), Arc::new(Semaphore::new(LARGE_HEADS)));
         let http2_connections = Semaphore::new(HTTP2_CONNECTIONS);
         let prefix = config.prefix.clone();
-        Self { life, router, prefix, limits, budget, large_heads, http2_connections, overdue, http1, http2 }
+        Self {
+            life,
+            router,
+            prefix,
+            proxies,
+            limits,
+            budget,
+            large_heads,
+            http2_connections,
+            overdue,
+            http1,
+            http2,
+        }
     }
 
     /// Serves the connection to its end. Must not be awaited past the hard stop.
@@ -139,7 +153,9 @@ impl Server {
         let handover = Handover::default();
         let share = self.budget.share(is_http2);
         let (server, http) = (Arc::clone(&self), (flow.clone(), handover.clone()));
-        let requests = Arc::new(Requests { server, peer, permit, flow: http.0, handover: http.1, share });
+        let (peer, is_proxied) = (peer.ip(), self.proxies.contains(peer.ip()));
+        let requests =
+            Arc::new(Requests { server, peer, is_proxied, permit, flow: http.0, handover: http.1, share });
         let service = service_fn(move |request| Arc::clone(&requests).answer(request));
         let end = if is_http2 {
             let Ok(_permit) = self.http2_connections.try_acquire() else {
@@ -228,7 +244,9 @@ enum End {
 /// What the requests of one connection have in common.
 struct Requests {
     server: Arc<Server>,
-    peer: SocketAddr,
+    peer: IpAddr,
+    /// Whether the peer is a trusted proxy.
+    is_proxied: bool,
     permit: Permit,
     flow: Arc<Flow>,
     handover: Handover,
@@ -249,17 +267,26 @@ impl Requests {
         Ok(response.map(|body| Body::new(AnswerBody::new(body, open, permit))))
     }
 
+    fn client(&self, headers: &HeaderMap) -> Client {
+        if self.is_proxied {
+            Client::new(forwarded::client(headers, self.peer, &self.server.proxies))
+        } else {
+            Client::new(self.peer)
+        }
+    }
+
     async fn respond(&self, mut request: Request<Incoming>) -> Response {
         let version = request.version();
         if let Err(problem) = guard::check(&mut request) {
             return refusal(problem, version);
         }
+        let client = self.client(request.headers());
         self.server.prefix.strip(request.uri_mut());
         let late = Late::default();
         let deadline = Instant::now() + self.server.limits.body;
         let can_leave = version == Version::HTTP_11 && request.body().is_end_stream();
         let mut request = request.map(|body| Body::new(TimedBody::new(body, deadline, late.clone())));
-        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(client);
         request.extensions_mut().insert(self.permit.clone());
         if can_leave {
             request.extensions_mut().insert(self.handover.clone());

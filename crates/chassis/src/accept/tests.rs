@@ -1,6 +1,7 @@
 //! A port on a socket of its own, as seen by clients.
 
 mod answers;
+mod clients;
 mod heads;
 mod http2;
 mod port;
@@ -10,8 +11,8 @@ mod stop;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Router;
-use axum::extract::ConnectInfo;
 use axum::routing::{get, post};
 use http::StatusCode;
 use instruments::Registry;
@@ -20,6 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::client::Client;
 use super::config::HttpConfig;
 use super::limits::Limits;
 use super::listen::bind;
@@ -39,12 +41,17 @@ struct Rig {
 
 impl Rig {
     async fn start(router: Router, max_connections: usize, limits: Limits) -> Self {
+        let config = HttpConfig { max_connections, ..HttpConfig::default() };
+        Self::configured(router, &config, limits).await
+    }
+
+    async fn configured(router: Router, config: &HttpConfig, limits: Limits) -> Self {
         let (life, registry) = (Life::new(), Registry::new());
         let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let config = HttpConfig { addr, max_connections, ..HttpConfig::default() };
         let metrics = HttpMetrics::register(&registry).unwrap();
-        serve_with(&life, listener, &config, router, &metrics, limits);
+        let proxies = config.trusted_proxies().unwrap();
+        serve_with(&life, listener, (config, proxies), router, &metrics, limits);
         Self { life, addr, registry }
     }
 
@@ -81,7 +88,10 @@ fn hello() -> Router {
     Router::new()
         .route("/hello/{name}", get(|| async { "hello" }))
         .route("/echo", post(|body: String| async { body }))
-        .route("/peer", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }))
+        .route(
+            "/client",
+            get(|Extension(client): Extension<Client>| async move { client.address().to_string() }),
+        )
 }
 
 /// A route whose response is larger than what sockets buffer.

@@ -60,6 +60,7 @@ async fn a_request_s_span_has_the_names_of_the_conventions_and_a_5xx_is_an_error
     for (span, key, value) in [
         (post, "http.request.method", "POST".into()),
         (post, "http.route", "/api/sensors/".into()),
+        (post, "client.address", "127.0.0.1".into()),
         (post, "http.response.status_code", 201.into()),
         (post, "span.kind", "server".into()),
         (post, "url.path", "/api/sensors/".into()),

@@ -32,6 +32,7 @@ mod page;
 mod poolers;
 mod prefix;
 mod profile;
+mod proxies;
 mod pulls;
 mod restores;
 mod resumes;

@@ -1,12 +1,12 @@
 //! Pull: what came after a position, as lines of JSON; a long poll where nothing has.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use axum::{
-    extract::{ConnectInfo, RawQuery, State},
+    extract::{Extension, RawQuery, State},
     response::{IntoResponse, Response},
 };
-use chassis::{Problem, Query};
+use chassis::{Client, Problem, Query};
 use http::{StatusCode, header};
 use wire::{Filter, Position};
 
@@ -34,10 +34,10 @@ struct Request {
 
 pub(super) async fn changes(
     State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(client): Extension<Client>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    match pull(&app, peer, &query.unwrap_or_default()).await {
+    match pull(&app, client, &query.unwrap_or_default()).await {
         Ok(lines) => answer(lines),
         Err(problem) => problem.into_response(),
     }
@@ -53,10 +53,10 @@ fn answer(lines: Vec<u8>) -> Response {
     (fixed, lines).into_response()
 }
 
-async fn pull(app: &App, peer: SocketAddr, query: &str) -> Result<Vec<u8>, Problem> {
+async fn pull(app: &App, client: Client, query: &str) -> Result<Vec<u8>, Problem> {
     let request = Request::read(query, app.limits.patterns)?;
     // a poll that waits is a connection as a socket is
-    let Admitted { permit, head } = app.admit(peer)?;
+    let Admitted { permit, head } = app.admit(client)?;
     let _memory = app
         .backlog
         .budget()

@@ -1,13 +1,13 @@
 //! The same subscription as a stream of server-sent events (HTML Living Standard §9.2).
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, Extension, RawQuery, State},
+    extract::{Extension, RawQuery, State},
     response::{IntoResponse, Response},
 };
-use chassis::{Handover, Permit, Problem, Query};
+use chassis::{Client, Handover, Permit, Problem, Query};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::timeout;
 use wire::{Resume, Start};
@@ -30,13 +30,13 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) async fn stream(
     State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(client): Extension<Client>,
     Extension(port): Extension<Permit>,
     handover: Option<Extension<Handover>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match begin(app, (peer, port, handover), &query.unwrap_or_default(), &headers).await {
+    match begin(app, (client, port, handover), &query.unwrap_or_default(), &headers).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -47,12 +47,12 @@ pub(super) async fn head() -> Response {
     opened(Body::empty())
 }
 
-/// The client's address, its permit of the port, and its socket, where there is one.
-type Client = (SocketAddr, Permit, Option<Extension<Handover>>);
+/// A client, its permit of the port, and its socket, where there is one.
+type Arrival = (Client, Permit, Option<Extension<Handover>>);
 
 async fn begin(
     app: App,
-    (peer, port, handover): Client,
+    (client, port, handover): Arrival,
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
@@ -73,7 +73,7 @@ async fn begin(
         let came_back = last_event_id.is_some();
         return if came_back { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(position_ahead()) };
     }
-    let Admitted { permit, head } = app.admit(peer)?;
+    let Admitted { permit, head } = app.admit(client)?;
     let (life, subscribe) = (app.life.clone(), live.subscribe);
     let Some(Extension(handover)) = handover else {
         let (stream, body) = event_stream();

@@ -1,14 +1,12 @@
 //! From an HTTP request to a socket (RFC 6455 §4.2).
 
-use std::net::SocketAddr;
-
 use axum::{
     body::Body,
-    extract::{ConnectInfo, Extension, Request, State},
+    extract::{Extension, Request, State},
     response::{IntoResponse, Response},
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
-use chassis::{Permit, Problem, Query};
+use chassis::{Client, Permit, Problem, Query};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wire::{SUBPROTOCOL, Subscribe};
@@ -24,10 +22,10 @@ use crate::{
 pub(super) async fn upgrade(
     State(app): State<App>,
     Extension(port): Extension<Permit>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(client): Extension<Client>,
     mut request: Request,
 ) -> Response {
-    let admitted = Handshake::read(&request).and_then(|handshake| Ok((handshake, app.admit(peer)?)));
+    let admitted = Handshake::read(&request).and_then(|handshake| Ok((handshake, app.admit(client)?)));
     let (handshake, Admitted { permit, head }) = match admitted {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),

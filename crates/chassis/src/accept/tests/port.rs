@@ -47,16 +47,6 @@ async fn large_heads_and_http2_connections_are_limited() {
 }
 
 #[tokio::test]
-async fn handlers_know_their_peer() {
-    let rig = Rig::plain().await;
-    let mut client = rig.connect().await;
-    let own = client.local_addr().unwrap().to_string();
-    client.write_all(b"GET /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let received = to_end(&mut client).await;
-    assert!(received.ends_with(&own), "{received}");
-}
-
-#[tokio::test]
 async fn requests_are_counted_by_route_and_not_by_path() {
     let rig = Rig::plain().await;
     for path in ["/hello/you", "/hello/me", "/nowhere"] {
