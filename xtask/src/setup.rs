@@ -79,6 +79,7 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
         (needs.clients, find_program("curl", &["/usr/bin"]).is_some(), "curl"),
         (needs.clients, has_websockets(), "python3-websockets"),
         (needs.clients, testkit::Nginx::is_installed(), "nginx-light"),
+        (needs.clients, testkit::HaProxy::is_installed(), "haproxy"),
         (needs.clients, testkit::HostClock::is_installed(), "libfaketime"),
         (needs.prometheus, testkit::prometheus::is_installed(), "prometheus"),
     ] {

@@ -5,6 +5,7 @@ mod body;
 mod client;
 mod config;
 mod connection;
+pub(crate) mod entry;
 mod flow;
 mod forwarded;
 mod guard;
@@ -15,6 +16,7 @@ mod listen;
 mod networks;
 mod permit;
 mod port;
+mod proxy_header;
 
 use axum::Router;
 use instruments::Registry;
@@ -24,12 +26,12 @@ pub use self::answer::Holds;
 pub use self::client::Client;
 pub use self::config::HttpConfig;
 use self::connection::Server;
+use self::entry::Entry;
 pub use self::handover::Handover;
 pub use self::io::into_tcp;
 use self::limits::Limits;
 pub use self::listen::bind;
 pub(crate) use self::listen::listen;
-use self::networks::Networks;
 pub use self::permit::Permit;
 use self::port::Port;
 use crate::boot::Service;
@@ -51,12 +53,12 @@ pub fn serve(
     router: Router,
 ) -> anyhow::Result<()> {
     let metrics = HttpMetrics::register(&service.registry)?;
-    let proxies = config.trusted_proxies().map_err(anyhow::Error::msg)?;
-    serve_with(&service.life, listener, (config, proxies), router, &metrics, config.limits());
+    let entry = Entry::new(config, metrics.rejected.clone()).map_err(anyhow::Error::msg)?;
+    serve_with(&service.life, listener, (config, entry), router, &metrics, config.limits());
     Ok(())
 }
 
-/// The same on a port that only the inside reaches: it trusts no proxy, and is not counted.
+/// The same on a port that only the inside reaches: its peers are its clients, and it is not counted.
 ///
 /// # Errors
 /// Never, as long as the names of metrics are different.
@@ -67,20 +69,21 @@ pub fn serve_inside(
     router: Router,
 ) -> anyhow::Result<()> {
     let uncounted = HttpMetrics::register(&Registry::new())?;
-    serve_with(life, listener, (config, Networks::default()), router, &uncounted, config.limits());
+    let entry = Entry::open(uncounted.rejected.clone());
+    serve_with(life, listener, (config, entry), router, &uncounted, config.limits());
     Ok(())
 }
 
 fn serve_with(
     life: &Life,
     listener: TcpListener,
-    (config, proxies): (&HttpConfig, Networks),
+    (config, entry): (&HttpConfig, Entry),
     router: Router,
     metrics: &HttpMetrics,
     limits: Limits,
 ) {
     let router = router.layer(observe(metrics.duration.clone()));
-    let server = Server::new(life.clone(), router, (config, proxies), limits, metrics.overdue.clone());
+    let server = Server::new(life.clone(), router, (config, entry), limits, metrics.overdue.clone());
     let port = Port::new(life.clone(), listener, config.max_connections, metrics.clone(), server);
     life.spawn("accept", port.run());
 }

@@ -3,6 +3,7 @@
 use instruments::{By, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Registry};
 use prometheus::process_collector::ProcessCollector;
 
+use crate::accept::entry::Rejected;
 use crate::accept::limits::Overdue;
 
 /// From half a millisecond (a response from memory) to five seconds (a request that its client gave up on).
@@ -45,6 +46,8 @@ instruments::metrics! {
         pub(crate) accepted: IntCounter = "connections_accepted_total";
         /// Public connections refused at the connection limit.
         pub(crate) refused: IntCounter = "connections_refused_total";
+        /// Public connections closed before they could speak HTTP, by reason.
+        pub(crate) rejected: By<Rejected, IntCounter> = "connections_rejected_total", by = ["reason"];
         /// Public connections closed because the peer exceeded a deadline, by deadline.
         pub(crate) overdue: By<Overdue, IntCounter> = "connections_overdue_total", by = ["deadline"];
     }

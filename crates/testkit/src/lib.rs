@@ -4,6 +4,7 @@ pub mod cost;
 #[cfg(feature = "databases")]
 pub mod database;
 pub mod fuzz;
+pub mod haproxy;
 pub mod host_clock;
 pub mod hostile;
 pub mod jaeger;
@@ -20,6 +21,7 @@ pub mod wait;
 
 #[cfg(feature = "databases")]
 pub use database::TestDatabase;
+pub use haproxy::HaProxy;
 pub use host_clock::HostClock;
 pub use jaeger::Jaeger;
 pub use nginx::Nginx;

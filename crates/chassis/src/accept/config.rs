@@ -30,6 +30,8 @@ pub struct HttpConfig {
     pub answer_bytes: usize,
     /// The networks of proxies that are believed about their clients' addresses: `10.0.0.0/8`, `fd00::/8`.
     pub trusted_proxies: Vec<String>,
+    /// Whether every connection begins with a header of the PROXY protocol, version 2, from one of these proxies.
+    pub proxy_protocol: bool,
 }
 
 impl Default for HttpConfig {
@@ -41,6 +43,7 @@ impl Default for HttpConfig {
             idle_timeout: Duration::from_secs(75),
             answer_bytes: 64 << 20,
             trusted_proxies: Vec::new(),
+            proxy_protocol: false,
         }
     }
 }
@@ -71,5 +74,34 @@ impl HttpConfig {
         if let Err(fault) = self.trusted_proxies() {
             faults.add("http.trusted_proxies", fault);
         }
+        if self.proxy_protocol && self.trusted_proxies.is_empty() {
+            let fault = "needs http.trusted_proxies, the networks from which its headers are believed";
+            faults.add("http.proxy_protocol", fault);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(config: &HttpConfig, faults: &str) {
+        let mut found = Faults::default();
+        config.validate(&[], &mut found);
+        assert_eq!(found.to_string(), faults);
+    }
+
+    #[test]
+    fn the_proxy_protocol_needs_networks_to_believe() {
+        let mut config = HttpConfig { proxy_protocol: true, ..HttpConfig::default() };
+        check(
+            &config,
+            "http.proxy_protocol: needs http.trusted_proxies, the networks from which its headers are believed\n",
+        );
+        config.trusted_proxies = vec!["10.0.0.0/8".to_owned()];
+        check(&config, "");
+        config.trusted_proxies.push("proxy".to_owned());
+        check(&config, "http.trusted_proxies: \"proxy\" is not a network such as 10.0.0.0/8 or fd00::/8\n");
     }
 }

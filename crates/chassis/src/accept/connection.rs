@@ -28,11 +28,11 @@ use super::answer::{AnswerBody, AnswerBudget, BudgetExceeded, OpenRequest, Share
 use super::body::{Late, TimedBody};
 use super::client::Client;
 use super::config::HttpConfig;
+use super::entry::{Entered, Entry};
 use super::flow::{Alarm, Flow};
 use super::handover::{Due, Handover};
 use super::io::{Heads, LARGE_HEADS, Watched};
 use super::limits::{Limits, Overdue};
-use super::networks::Networks;
 use super::permit::Permit;
 use super::{forwarded, guard};
 use crate::life::Life;
@@ -87,7 +87,7 @@ pub(super) struct Server {
     life: Life,
     router: Router,
     prefix: Prefix,
-    proxies: Networks,
+    entry: Entry,
     limits: Limits,
     budget: AnswerBudget,
     large_heads: Arc<Semaphore>,
@@ -101,7 +101,7 @@ impl Server {
     pub(super) fn new(
         life: Life,
         router: Router,
-        (config, proxies): (&HttpConfig, Networks),
+        (config, entry): (&HttpConfig, Entry),
         limits: Limits,
         overdue: By<Overdue, IntCounter>,
     ) -> Self {
@@ -131,7 +131,7 @@ impl Server {
             life,
             router,
             prefix,
-            proxies,
+            entry,
             limits,
             budget,
             large_heads,
@@ -146,6 +146,7 @@ impl Server {
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: Permit) {
         // fails only on a closed socket, which the next read reports
         let _ = prepare(&stream);
+        let Some(Entered { stream, peer }) = self.enter(stream, peer.ip()).await else { return };
         let Some(is_http2) = self.detect_http2(&stream).await else { return };
         let flow = Arc::new(Flow::new(self.limits));
         let heads = (!is_http2).then(|| Heads::new(Arc::clone(&self.large_heads)));
@@ -153,7 +154,7 @@ impl Server {
         let handover = Handover::default();
         let share = self.budget.share(is_http2);
         let (server, http) = (Arc::clone(&self), (flow.clone(), handover.clone()));
-        let (peer, is_proxied) = (peer.ip(), self.proxies.contains(peer.ip()));
+        let is_proxied = self.entry.proxies().contains(peer);
         let requests =
             Arc::new(Requests { server, peer, is_proxied, permit, flow: http.0, handover: http.1, share });
         let service = service_fn(move |request| Arc::clone(&requests).answer(request));
@@ -180,6 +181,21 @@ impl Server {
             End::Done | End::Due(_) => {}
             End::Failed(fault) => debug!(%peer, %fault, "connection ended"),
         }
+    }
+
+    /// `None`: the connection may not speak HTTP, or its peer took too long to get there.
+    async fn enter(&self, stream: TcpStream, peer: IpAddr) -> Option<Entered> {
+        if self.entry.is_open() {
+            return Some(Entered { stream, peer });
+        }
+        // on the heap, and for this time alone: an idle connection would keep its place
+        let passing = Box::pin(timeout(self.limits.head, self.entry.pass(stream, peer)));
+        let passed = self.life.soft().run_until_cancelled(passing).await?;
+        passed.unwrap_or_else(|_| {
+            self.overdue.of(Overdue::Head).inc();
+            debug!(%peer, deadline = Overdue::Head.label(), "connection closed: deadline exceeded");
+            None
+        })
     }
 
     async fn hand_over(&self, io: Option<TokioIo<Watched>>, due: Due) -> End {
@@ -269,7 +285,7 @@ impl Requests {
 
     fn client(&self, headers: &HeaderMap) -> Client {
         if self.is_proxied {
-            Client::new(forwarded::client(headers, self.peer, &self.server.proxies))
+            Client::new(forwarded::client(headers, self.peer, self.server.entry.proxies()))
         } else {
             Client::new(self.peer)
         }

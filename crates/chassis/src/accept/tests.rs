@@ -5,6 +5,7 @@ mod clients;
 mod heads;
 mod http2;
 mod port;
+mod proxies;
 mod sockets;
 mod stop;
 
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 
 use super::client::Client;
 use super::config::HttpConfig;
+use super::entry::Entry;
 use super::limits::Limits;
 use super::listen::bind;
 use super::serve_with;
@@ -50,8 +52,8 @@ impl Rig {
         let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let metrics = HttpMetrics::register(&registry).unwrap();
-        let proxies = config.trusted_proxies().unwrap();
-        serve_with(&life, listener, (config, proxies), router, &metrics, limits);
+        let entry = Entry::new(config, metrics.rejected.clone()).unwrap();
+        serve_with(&life, listener, (config, entry), router, &metrics, limits);
         Self { life, addr, registry }
     }
 

@@ -31,6 +31,7 @@ pub const KEYS: &[&str] = &[
     "http.idle_timeout",
     "http.max_connections",
     "http.prefix",
+    "http.proxy_protocol",
     "http.trusted_proxies",
     "ingest.body_bytes",
     "ingest.hosts",

@@ -10,6 +10,7 @@ mod inputs;
 mod log_reads;
 mod memory;
 mod ports;
+mod proxy_protocol;
 mod site;
 mod slow;
 mod sockets;

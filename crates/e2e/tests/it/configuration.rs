@@ -58,6 +58,7 @@ fn fitting(key: &str) -> Option<&'static str> {
         "gateway.hosts" | "ingest.hosts" => Some("example.org"),
         "gateway.max_connection_age" => Some("1h"),
         "http.prefix" => Some("/rowcast"),
+        "http.trusted_proxies" => Some("10.0.0.0/8,fd00::/8,192.0.2.7"),
         "lease.namespace" => Some("default"),
         "lease.pod" | "lease.pod_uid" => Some("listener-0"),
         "retention.readings" => Some("720h"),

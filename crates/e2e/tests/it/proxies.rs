@@ -7,7 +7,7 @@ use std::{
 
 use e2e::{Plan, Stack};
 use testkit::{
-    Nginx,
+    HaProxy, Nginx,
     hostile::{Peer, handshake},
     wait_for,
 };
@@ -70,6 +70,33 @@ async fn a_header_that_the_proxy_does_not_set_gives_nobody_another_address() {
     assert_eq!(arrive(3, nginx.addr(), &claim(3)).await.status, "429");
     let own = arrive(2, nginx.addr(), "forwarded: for=127.0.0.2\r\n").await;
     assert_eq!(own.status, "101", "the same in both headers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_behind_haproxy_are_counted_by_their_own_addresses() {
+    let stack = stack(&[TRUSTED, ONE_EACH, ("ws-gateway:ROWCAST_HTTP__PROXY_PROTOCOL", "true")]).await;
+    let gateway = &stack.gateways[0];
+    let haproxy = HaProxy::start(gateway.public()).unwrap();
+    let first = arrive(2, haproxy.addr(), "").await;
+    assert_eq!(first.status, "101");
+    assert_eq!(arrive(2, haproxy.addr(), "").await.status, "429");
+    assert_eq!(arrive(2, haproxy.addr(), "x-forwarded-for: 198.51.100.1\r\n").await.status, "429");
+    let second = arrive(3, haproxy.addr(), "").await;
+    assert_eq!(second.status, "101", "another client");
+    wait_for("health checks", Duration::from_secs(20), async || {
+        let count =
+            r#"rowcast_http_request_duration_seconds_count{method="GET",route="/openapi.json",status="200"}"#;
+        match gateway.metric(count).await {
+            Ok(2.0..) => Ok(()),
+            counted => Err(counted.map_err(|error| error.to_string())),
+        }
+    })
+    .await;
+    let rejected = r#"rowcast_http_connections_rejected_total{reason="proxy_header"}"#;
+    assert_eq!(gateway.metric(rejected).await.unwrap(), 0.0);
+    let mut direct = Peer::requesting(gateway.public(), "GET", "/openapi.json").await.unwrap();
+    assert_eq!(direct.read_to_end(Duration::from_secs(5)).await, Some(0), "nobody passes it by");
+    assert_eq!(gateway.metric(rejected).await.unwrap(), 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
