@@ -42,6 +42,16 @@ impl Problem {
         self
     }
 
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its sentence.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Its body.
     pub fn to_json(&self) -> Value {
         let mut body = json!({

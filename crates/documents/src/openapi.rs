@@ -1,6 +1,7 @@
 //! The OpenAPI document.
 
 mod gateway;
+mod influx;
 mod ingest;
 mod parts;
 
@@ -10,8 +11,10 @@ use crate::api::{GATEWAY, INGEST, VERSION};
 
 pub(crate) fn document() -> Value {
     let mut paths = gateway::paths();
-    if let (Some(paths), Value::Object(more)) = (paths.as_object_mut(), ingest::paths()) {
-        paths.extend(more);
+    for more in [ingest::paths(), influx::paths()] {
+        if let (Some(paths), Value::Object(more)) = (paths.as_object_mut(), more) {
+            paths.extend(more);
+        }
     }
     json!({
         "openapi": "3.1.0",

@@ -6,7 +6,7 @@ use chassis::Problem;
 use store::Database;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{committer::Committer, refusals};
+use crate::{committer::Committer, influx::rule::Rule, refusals};
 
 /// The shared state.
 pub(crate) struct App {
@@ -16,6 +16,8 @@ pub(crate) struct App {
     pub(crate) committer: Committer,
     /// The memory of bodies while they are received.
     pub(crate) bodies: Bodies,
+    /// Which sensor a field of a line belongs to.
+    pub(crate) influx: Rule,
 }
 
 /// The bytes of all bodies that are being received.

@@ -198,13 +198,18 @@ fn sensor_id(json: &str) -> Result<String, String> {
         _ => return Err("must be a string".to_owned()),
     };
     let id = id.trim();
+    check_sensor_id(id).map(|()| id.to_owned())
+}
+
+/// What the table demands of a sensor's id.
+pub(crate) fn check_sensor_id(id: &str) -> Result<(), String> {
     match id.chars().count() {
         0 => Err("must not be blank".to_owned()),
         length if length > SENSOR_ID_MAX => {
             Err(format!("has {length} characters, at most {SENSOR_ID_MAX} are allowed"))
         }
         _ if id.chars().any(char::is_control) => Err("must not hold control characters".to_owned()),
-        _ => Ok(id.to_owned()),
+        _ => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use store::DatabaseConfig;
 
-use crate::limits::ARRAY_BYTES;
+use crate::{influx::rule::Rule, limits::ARRAY_BYTES};
 
 /// All of it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -38,11 +38,22 @@ pub struct IngestConfig {
     /// The host names of this service; if listed, pages of other names are refused, even if the name resolves to this
     /// service (DNS rebinding). Empty: any name.
     pub hosts: Vec<String>,
+    /// The sensor to which a field of line protocol belongs: `{org}`, `{bucket}` (of the first version: `db`), `{measurement}`,
+    /// `{tags}` (the values of all tags, in the order of their names), `{tag.NAME}` and `{field}`. What stands between two `/` is
+    /// left out where it is empty.
+    pub influx_sensor: String,
 }
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        Self { lanes: 4, queue_bytes: 16 << 20, body_bytes: 32 << 20, origins: Vec::new(), hosts: Vec::new() }
+        Self {
+            lanes: 4,
+            queue_bytes: 16 << 20,
+            body_bytes: 32 << 20,
+            origins: Vec::new(),
+            hosts: Vec::new(),
+            influx_sensor: "{measurement}/{tags}/{field}".to_owned(),
+        }
     }
 }
 
@@ -69,6 +80,9 @@ impl Settings for Config {
         }
         if !(ARRAY_BYTES..=MAX_BODY_BYTES).contains(&self.ingest.body_bytes) {
             faults.add("ingest.body_bytes", "must be 1048576, the largest body, to 4294967295");
+        }
+        if let Err(error) = self.ingest.influx_sensor.parse::<Rule>() {
+            faults.add("ingest.influx_sensor", error);
         }
         if let Err(error) = self.origins() {
             faults.add("ingest.origins", error);

@@ -10,6 +10,7 @@ mod config;
 mod encoding;
 #[cfg(test)]
 mod fuzz;
+mod influx;
 mod keys;
 mod limits;
 mod metrics;
@@ -49,13 +50,14 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let database = Database::new(&options.clone().statement_timeout(READ_LIMIT).with_custom_plans(), READERS);
     let (origins, bodies) =
         (config.origins().map_err(anyhow::Error::msg)?, Bodies::new(config.ingest.body_bytes));
+    let influx = config.ingest.influx_sensor.parse().map_err(anyhow::Error::msg)?;
     let committer =
         Committer::start(&service.life, options, config.ingest, (metrics, service.tracer.clone()))
             .context("cannot start the commit thread")?;
     let (schema, ready) = (service.readiness.condition("schema"), service.readiness.condition("database"));
 
     let listener = chassis::bind(config.http.addr).await?;
-    let router = routes::router(App { database: database.clone(), committer, bodies }, origins);
+    let router = routes::router(App { database: database.clone(), committer, bodies, influx }, origins);
     chassis::serve(&service, listener, &config.http, router)?;
     let clock = Clock::register(&service.registry)?;
     let reader = database.clone();

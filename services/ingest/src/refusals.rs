@@ -6,7 +6,7 @@ use http::{StatusCode, header};
 use crate::{
     committer::job::NotStored,
     encoding,
-    limits::{ARRAY_BYTES, MAX_READINGS, OBJECT_BYTES},
+    limits::{ARRAY_BYTES, MAX_LINE_READINGS, MAX_READINGS, OBJECT_BYTES, SPREAD_BYTES},
 };
 
 /// When to come back after a refusal that is not the client's fault, in seconds.
@@ -91,6 +91,29 @@ pub(crate) fn broken_body() -> Problem {
 /// An answer to a request whose body was not read: the connection ends, since the rest may be on its way.
 pub(crate) fn unread(problem: Problem) -> Problem {
     problem.header(header::CONNECTION, "close")
+}
+
+pub(crate) fn not_utf_8() -> Problem {
+    refused(Refused::whole("the body is not UTF-8"))
+}
+
+pub(crate) fn too_many_fields() -> Problem {
+    too_large(format!(
+        "one request makes at most {MAX_LINE_READINGS} readings, with {SPREAD_BYTES} bytes of metadata together"
+    ))
+}
+
+/// Of some lines, as InfluxDB says it: its clients do not send them again.
+pub(crate) fn partial_write(line: usize, why: &str, dropped: usize) -> Problem {
+    let place = if line == 0 { String::new() } else { format!("line {line}: ") };
+    let detail = format!("partial write: {place}{why} dropped={dropped}");
+    Problem::new(StatusCode::BAD_REQUEST, "partial-write", detail)
+}
+
+pub(crate) fn no_queries() -> Problem {
+    let detail =
+        "only CREATE DATABASE is answered here; what is stored is read from the gateway's /api/readings";
+    Problem::new(StatusCode::BAD_REQUEST, "no-queries", detail)
 }
 
 pub(crate) fn broken_coding() -> Problem {

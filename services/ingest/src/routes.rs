@@ -1,11 +1,16 @@
 //! What is served, and where.
 
+mod influx;
 mod list;
 mod post;
 
 use std::sync::Arc;
 
-use axum::{Router, http::Uri, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    http::Uri,
+    routing::{self, MethodRouter, get},
+};
 use chassis::{Cors, Origins, Problem};
 use http::{Method, StatusCode, header};
 
@@ -15,24 +20,40 @@ use crate::app::App;
 const PATHS: [&str; 4] =
     ["/api/sensors/", "/api/sensors", "/api/v1/sensors-readings/", "/api/v1/sensors-readings"];
 
-/// The methods of each.
+/// The methods of all.
 const METHODS: &str = "GET, HEAD, POST";
+
+/// Every path.
+fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
+    let readings = only(METHODS, get(list::list).post(post::post));
+    let mut table: Vec<_> = PATHS.into_iter().map(|path| (path, readings.clone())).collect();
+    table.extend([
+        ("/api/v2/write", only("POST", routing::post(influx::write_v2))),
+        ("/write", only("POST", routing::post(influx::write_v1))),
+        ("/query", only(METHODS, get(influx::query).post(influx::query))),
+        ("/ping", only("GET, HEAD", get(influx::ping))),
+        ("/health", only("GET, HEAD", get(influx::health))),
+    ]);
+    table
+}
 
 /// All routes.
 pub(crate) fn router(app: App, origins: Origins) -> Router {
-    let readings = get(list::list).post(post::post).fallback(wrong_method);
-    PATHS
+    table()
         .into_iter()
-        .fold(Router::new(), |router, path| router.route(path, readings.clone()))
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .route_layer(Cors::new(origins, METHODS))
         .fallback(unknown_path)
         .with_state(Arc::new(app))
 }
 
-async fn wrong_method(method: Method) -> impl IntoResponse {
-    let detail = format!("method not allowed: {method}");
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
-    ([(header::ALLOW, METHODS)], problem)
+/// Refuses every method but these, which the router has.
+fn only(allowed: &'static str, methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    methods.fallback(async move |method: Method| {
+        let detail = format!("method not allowed: {method}");
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+            .header(header::ALLOW, allowed)
+    })
 }
 
 async fn unknown_path(uri: Uri) -> Problem {
@@ -41,11 +62,13 @@ async fn unknown_path(uri: Uri) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn every_path_is_documented_and_every_documented_path_is_served() {
-        let served = PATHS.into_iter().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        let served: BTreeSet<String> = table().into_iter().map(|(path, _)| path.to_owned()).collect();
         assert_eq!(served, documents::paths(documents::INGEST));
     }
 }

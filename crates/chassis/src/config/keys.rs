@@ -35,6 +35,7 @@ pub const KEYS: &[&str] = &[
     "http.trusted_proxies",
     "ingest.body_bytes",
     "ingest.hosts",
+    "ingest.influx_sensor",
     "ingest.lanes",
     "ingest.origins",
     "ingest.queue_bytes",

@@ -51,7 +51,19 @@ fn post() -> Value {
         (INGEST, "storeReadings"),
         "Stores a reading, or up to 1000 of them, all or none",
         "201 follows the commit: what is stored survives a crash.",
-        Vec::new(),
+        vec![
+            json!({
+                "name": "precision", "in": "query",
+                "description": "What numbers count that stand for a time. Absent, their size tells: seconds below 10^11, \
+                    milliseconds below 10^14, microseconds below 10^17, else nanoseconds.",
+                "schema": { "enum": ["ns", "us", "ms", "s"] }
+            }),
+            json!({
+                "name": "partial", "in": "query",
+                "description": "With `1` the readings that are valid are stored although others are not: 207, with a result for each.",
+                "schema": { "enum": ["0", "1"], "default": "0" }
+            }),
+        ],
         refusals(&[("400", "Malformed"), ("413", "TooLarge"), ("415", "MediaType"), ("503", "NotNow")]),
         (
             "201",
@@ -63,6 +75,10 @@ fn post() -> Value {
             }),
         ),
     );
+    post["responses"]["207"] = json!({
+        "description": "With `partial=1`: what became of each reading, in the order given.",
+        "content": { "application/json": { "schema": schema("StoredEach") } }
+    });
     post["requestBody"] = json!({
         "required": true,
         "description": "At most 64 KiB for one, 1 MiB for several; gzip and zstd are accepted, and the limits apply to the decoded body.",

@@ -71,6 +71,17 @@ struct Sensor {
     oldest: ReadingObject,
 }
 
+/// A time.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+#[schemars(untagged)]
+enum Time {
+    /// RFC 3339.
+    Text(String),
+    /// Since 1970.
+    Number(f64),
+}
+
 /// A reading to be stored.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -80,8 +91,9 @@ struct NewReading {
     sensor_id: String,
     /// Finite. A number as text is taken too.
     value: f64,
-    /// The reading's time, at most 24 hours ahead; absent, the time of the insert.
-    timestamp: Option<String>,
+    /// The reading's time, at most 24 hours ahead; absent, the time of the insert. RFC 3339, or a number that counts from 1970
+    /// what `precision` says.
+    timestamp: Option<Time>,
     /// Any JSON but null, without U+0000.
     metadata: Option<Value>,
 }
@@ -108,6 +120,34 @@ struct StoredMany {
     message: String,
     /// In the order given.
     ids: Vec<i64>,
+}
+
+/// The answer to several of which some may be wrong.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct StoredEach {
+    /// Whether all are stored.
+    success: bool,
+    /// A sentence.
+    message: String,
+    /// In the order given.
+    results: Vec<EachResult>,
+}
+
+/// What became of one reading.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+#[schemars(untagged)]
+enum EachResult {
+    /// It is stored.
+    Stored {
+        /// 201.
+        status: u16,
+        /// Its id.
+        id: i64,
+    },
+    /// It is not; 503 may be repeated.
+    Refused(Problem),
 }
 
 /// A refusal (RFC 9457).
@@ -150,6 +190,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     generator.subschema_for::<NewReading>();
     generator.subschema_for::<Stored>();
     generator.subschema_for::<StoredMany>();
+    generator.subschema_for::<StoredEach>();
     generator.subschema_for::<Problem>();
     generator.take_definitions(true)
 }

@@ -13,6 +13,7 @@ mod documents;
 mod drain;
 mod exporter;
 mod faults;
+mod formats;
 mod history;
 mod hosts;
 mod idle;

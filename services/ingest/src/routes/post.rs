@@ -63,7 +63,7 @@ async fn store(app: &App, query: &str, headers: &HeaderMap, body: Body) -> Resul
 }
 
 /// With the trace of this request.
-fn traced(readings: Vec<NewReading>) -> Vec<NewReading> {
+pub(super) fn traced(readings: Vec<NewReading>) -> Vec<NewReading> {
     let traceparent = chassis::traces::traceparent();
     let with_trace = |reading| NewReading { traceparent: traceparent.clone(), ..reading };
     readings.into_iter().map(with_trace).collect()
