@@ -17,6 +17,10 @@ mod networks;
 mod permit;
 mod port;
 mod proxy_header;
+mod refuse;
+mod socket;
+mod stream;
+mod tls;
 
 use axum::Router;
 use instruments::Registry;
@@ -28,12 +32,15 @@ pub use self::config::HttpConfig;
 use self::connection::Server;
 use self::entry::Entry;
 pub use self::handover::Handover;
-pub use self::io::into_tcp;
+pub use self::io::into_socket;
 use self::limits::Limits;
 pub use self::listen::bind;
 pub(crate) use self::listen::listen;
 pub use self::permit::Permit;
 use self::port::Port;
+pub use self::socket::Socket;
+pub use self::tls::TlsConfig;
+use self::tls::{PACE, Rotation};
 use crate::boot::Service;
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
@@ -45,7 +52,7 @@ use crate::observe::observe;
 /// Handlers find [`Client`], [`Permit`], [`Handover`] and `hyper::upgrade::OnUpgrade` in a request's extensions.
 ///
 /// # Errors
-/// When the configuration is not valid, or the service has such a port already.
+/// When the configuration is not valid, the certificate cannot be used, or the service has such a port already.
 pub fn serve(
     service: &Service,
     listener: TcpListener,
@@ -53,7 +60,14 @@ pub fn serve(
     router: Router,
 ) -> anyhow::Result<()> {
     let metrics = HttpMetrics::register(&service.registry)?;
-    let entry = Entry::new(config, metrics.rejected.clone()).map_err(anyhow::Error::msg)?;
+    let expiry = metrics.certificate_expiry.clone();
+    let rotation = config.tls.paths()?.map(|paths| Rotation::begin(paths, expiry)).transpose()?;
+    let tls = rotation.as_ref().map(Rotation::tls);
+    let entry = Entry::new(config, tls, metrics.rejected.clone()).map_err(anyhow::Error::msg)?;
+    if let Some(rotation) = rotation {
+        let condition = service.readiness.condition("certificate");
+        service.life.spawn("certificate", condition.watch(async move || rotation.check(), PACE));
+    }
     serve_with(&service.life, listener, (config, entry), router, &metrics, config.limits());
     Ok(())
 }

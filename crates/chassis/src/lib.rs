@@ -30,7 +30,9 @@ pub mod spans;
 mod telemetry;
 pub mod traces;
 
-pub use crate::accept::{Client, Handover, Holds, HttpConfig, Permit, bind, into_tcp, serve, serve_inside};
+pub use crate::accept::{
+    Client, Handover, Holds, HttpConfig, Permit, Socket, TlsConfig, bind, into_socket, serve, serve_inside,
+};
 pub use crate::admin::AdminConfig;
 pub use crate::boot::{DRAIN_LIMIT, Service, main};
 pub use crate::chain::chain;

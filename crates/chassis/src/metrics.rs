@@ -46,6 +46,8 @@ instruments::metrics! {
         pub(crate) accepted: IntCounter = "connections_accepted_total";
         /// Public connections refused at the connection limit.
         pub(crate) refused: IntCounter = "connections_refused_total";
+        /// When the certificate of the public port expires, or one of its chain, in seconds since 1970; 0 without TLS.
+        pub(crate) certificate_expiry: IntGauge = "certificate_expiry_timestamp_seconds";
         /// Public connections closed before they could speak HTTP, by reason.
         pub(crate) rejected: By<Rejected, IntCounter> = "connections_rejected_total", by = ["reason"];
         /// Public connections closed because the peer exceeded a deadline, by deadline.

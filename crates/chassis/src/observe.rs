@@ -85,6 +85,7 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for Observation<F> {
 /// A request's span, by the semantic conventions of OpenTelemetry. Below the default log level: otherwise every request
 /// would pay for formatting a span that no line needs.
 fn span(method: &'static str, route: &str, request: &Request) -> Span {
+    let client = request.extensions().get::<Client>();
     let span = debug_span!(
         "request",
         otel.kind = "server",
@@ -95,12 +96,12 @@ fn span(method: &'static str, route: &str, request: &Request) -> Span {
         http.request.method = method,
         http.route = route,
         http.response.status_code = field::Empty,
-        url.scheme = "http",
+        url.scheme = client.map_or("http", |client| client.scheme()),
         url.path = request.uri().path(),
     );
     if !span.is_disabled() {
         span.record("otel.name", format!("{method} {route}"));
-        if let Some(client) = request.extensions().get::<Client>() {
+        if let Some(client) = client {
             span.record("client.address", field::display(client.address()));
         }
     }

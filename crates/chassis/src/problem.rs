@@ -92,6 +92,7 @@ pub(crate) enum Refusal {
     Framing,
     HeadersTooLarge,
     BodyTimeout,
+    Plaintext,
     TooManyConnections,
     AnswersWait,
 }
@@ -113,6 +114,9 @@ impl Refusal {
             Self::BodyTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, "body-timeout", "the request's body took too long to arrive")
             }
+            Self::Plaintext => {
+                (StatusCode::BAD_REQUEST, "tls-required", "this port speaks TLS: use https:// or wss://")
+            }
             Self::TooManyConnections => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too-many-connections",
@@ -127,7 +131,12 @@ impl Refusal {
     fn problem(self) -> Problem {
         let (status, code, error) = self.parts();
         let problem = Problem::new(status, code, error);
-        if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(RETRY_AFTER_S) } else { problem }
+        if self.passes() { problem.retry_after(RETRY_AFTER_S) } else { problem }
+    }
+
+    /// Whether the same may be accepted later.
+    fn passes(self) -> bool {
+        self.parts().0 == StatusCode::SERVICE_UNAVAILABLE
     }
 
     pub(crate) fn response(self) -> Response {
@@ -138,9 +147,10 @@ impl Refusal {
     pub(crate) fn raw(self) -> String {
         let (status, ..) = self.parts();
         let body = self.problem().to_json().to_string();
+        let retry = if self.passes() { format!("retry-after: {RETRY_AFTER_S}\r\n") } else { String::new() };
         format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
-             retry-after: {RETRY_AFTER_S}\r\nconnection: close\r\n\r\n{body}",
+             {retry}connection: close\r\n\r\n{body}",
             body.len()
         )
     }

@@ -181,7 +181,11 @@ pub async fn try_send(socket: &mut Socket, text: &str) -> Result<()> {
 
 /// A v1 connection with one subscription, and the first message after its command.
 pub async fn subscribed(gateway: SocketAddr, body: &str) -> (Socket, ServerMessage) {
-    let mut socket = connect_v1(gateway).await.expect("the gateway takes the connection");
+    subscribe(connect_v1(gateway).await.expect("the gateway takes the connection"), body).await
+}
+
+/// The same on a new v1 connection.
+pub async fn subscribe(mut socket: Socket, body: &str) -> (Socket, ServerMessage) {
     let hello = next_messages(&mut socket).await.expect("a first message").remove(0).hello;
     assert_eq!(hello.expect("it is hello").v, 1);
     send(&mut socket, &format!(r#"{{"id":1,"subscribe":{body}}}"#)).await;

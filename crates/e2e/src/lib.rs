@@ -11,6 +11,7 @@ pub mod monitor;
 pub mod oracle;
 pub mod session;
 pub mod stack;
+pub mod tls;
 pub mod traffic;
 pub mod trial;
 pub mod writer;

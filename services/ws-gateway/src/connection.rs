@@ -325,10 +325,13 @@ impl<P: Peer> Connection<P> {
     /// Writes the answer to the peer's close, where it takes one.
     async fn answer_close(&mut self) {
         let answered = async {
-            while P::ANSWERS_CLOSE && !self.outbox.is_empty() {
+            if !P::ANSWERS_CLOSE {
+                return Ok(());
+            }
+            while !self.outbox.is_empty() {
                 self.peer.exchange(&mut self.outbox, true).await?;
             }
-            io::Result::Ok(())
+            self.peer.end().await
         };
         // the peer closes anyway
         let _ = timeout(CLOSE_WITHIN, answered).await;

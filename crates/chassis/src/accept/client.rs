@@ -9,17 +9,23 @@ const SUBSCRIBER_BITS: u32 = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
     address: IpAddr,
+    is_tls: bool,
 }
 
 impl Client {
     /// A mapped IPv4 address is taken as the IPv4 address that it is.
-    pub fn new(address: IpAddr) -> Self {
-        Self { address: address.to_canonical() }
+    pub(super) fn new(address: IpAddr, is_tls: bool) -> Self {
+        Self { address: address.to_canonical(), is_tls }
     }
 
     /// Its address.
     pub fn address(self) -> IpAddr {
         self.address
+    }
+
+    /// The scheme of what it requests from this port; a proxy before it may have spoken another with its client.
+    pub fn scheme(self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
     }
 
     /// What limits for each address count it by: an IPv4 address as it is, an IPv6 address by the first of its /64.
@@ -39,7 +45,7 @@ mod tests {
 
     #[track_caller]
     fn check(address: &str, shown: &str, counted_as: &str) {
-        let client = Client::new(address.parse().unwrap());
+        let client = Client::new(address.parse().unwrap(), false);
         assert_eq!(
             (client.address().to_string().as_str(), client.counted_as().to_string().as_str()),
             (shown, counted_as)

@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use super::limits::Limits;
 use super::networks::Networks;
+use super::tls::TlsConfig;
+use crate::chain::chain;
 use crate::faults::Faults;
 use crate::prefix::Prefix;
 
@@ -32,6 +34,8 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<String>,
     /// Whether every connection begins with a header of the PROXY protocol, version 2, from one of these proxies.
     pub proxy_protocol: bool,
+    /// TLS on this port.
+    pub tls: TlsConfig,
 }
 
 impl Default for HttpConfig {
@@ -44,6 +48,7 @@ impl Default for HttpConfig {
             answer_bytes: 64 << 20,
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -77,6 +82,9 @@ impl HttpConfig {
         if self.proxy_protocol && self.trusted_proxies.is_empty() {
             let fault = "needs http.trusted_proxies, the networks from which its headers are believed";
             faults.add("http.proxy_protocol", fault);
+        }
+        if let Err(fault) = self.tls.check() {
+            faults.add(fault.key(), chain(&fault).to_string());
         }
     }
 }

@@ -28,12 +28,13 @@ use super::answer::{AnswerBody, AnswerBudget, BudgetExceeded, OpenRequest, Share
 use super::body::{Late, TimedBody};
 use super::client::Client;
 use super::config::HttpConfig;
-use super::entry::{Entered, Entry};
+use super::entry::{Entered, Entry, Shared};
 use super::flow::{Alarm, Flow};
 use super::handover::{Due, Handover};
 use super::io::{Heads, LARGE_HEADS, Watched};
 use super::limits::{Limits, Overdue};
 use super::permit::Permit;
+use super::stream::Stream;
 use super::{forwarded, guard};
 use crate::life::Life;
 use crate::prefix::Prefix;
@@ -142,12 +143,16 @@ impl Server {
         }
     }
 
+    pub(super) const fn has_tls(&self) -> bool {
+        self.entry.has_tls()
+    }
+
     /// Serves the connection to its end. Must not be awaited past the hard stop.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: Permit) {
         // fails only on a closed socket, which the next read reports
         let _ = prepare(&stream);
-        let Some(Entered { stream, peer }) = self.enter(stream, peer.ip()).await else { return };
-        let Some(is_http2) = self.detect_http2(&stream).await else { return };
+        let Some(Entered { stream, peer, http2 }) = self.enter(stream, peer.ip()).await else { return };
+        let (is_http2, is_tls) = (http2.is_some(), stream.is_tls());
         let flow = Arc::new(Flow::new(self.limits));
         let heads = (!is_http2).then(|| Heads::new(Arc::clone(&self.large_heads)));
         let io = TokioIo::new(Watched::new(stream, flow.clone(), heads));
@@ -155,14 +160,18 @@ impl Server {
         let share = self.budget.share(is_http2);
         let (server, http) = (Arc::clone(&self), (flow.clone(), handover.clone()));
         let is_proxied = self.entry.proxies().contains(peer);
-        let requests =
-            Arc::new(Requests { server, peer, is_proxied, permit, flow: http.0, handover: http.1, share });
+        let requests = Arc::new(Requests {
+            server,
+            peer,
+            is_proxied,
+            is_tls,
+            permit,
+            flow: http.0,
+            handover: http.1,
+            share,
+        });
         let service = service_fn(move |request| Arc::clone(&requests).answer(request));
         let end = if is_http2 {
-            let Ok(_permit) = self.http2_connections.try_acquire() else {
-                debug!(%peer, "too many HTTP/2 connections");
-                return;
-            };
             let connection = std::pin::pin!(self.http2.serve_connection(io, service));
             self.run(connection, (&flow, &handover), http2::Connection::graceful_shutdown).await
         } else {
@@ -184,12 +193,29 @@ impl Server {
     }
 
     /// `None`: the connection may not speak HTTP, or its peer took too long to get there.
-    async fn enter(&self, stream: TcpStream, peer: IpAddr) -> Option<Entered> {
-        if self.entry.is_open() {
-            return Some(Entered { stream, peer });
+    async fn enter(&self, stream: TcpStream, peer: IpAddr) -> Option<Entered<'_>> {
+        let mut entered = if self.entry.is_open() {
+            Entered { stream: Stream::Bare(stream), peer, http2: None }
+        } else {
+            self.pass(stream, peer).await?
+        };
+        // under TLS the handshake has told
+        if let Stream::Bare(stream) = &entered.stream
+            && self.detect_http2(stream).await?
+        {
+            let Ok(permit) = self.http2_connections.try_acquire() else {
+                debug!(%peer, "too many HTTP/2 connections");
+                return None;
+            };
+            entered.http2 = Some(permit);
         }
-        // on the heap, and for this time alone: an idle connection would keep its place
-        let passing = Box::pin(timeout(self.limits.head, self.entry.pass(stream, peer)));
+        Some(entered)
+    }
+
+    async fn pass(&self, stream: TcpStream, peer: IpAddr) -> Option<Entered<'_>> {
+        let shared = Shared { large_heads: &self.large_heads, http2: &self.http2_connections };
+        // on the heap, for this time alone: an idle connection would keep the place for it
+        let passing = Box::pin(timeout(self.limits.head, self.entry.pass(stream, peer, shared)));
         let passed = self.life.soft().run_until_cancelled(passing).await?;
         passed.unwrap_or_else(|_| {
             self.overdue.of(Overdue::Head).inc();
@@ -200,7 +226,7 @@ impl Server {
 
     async fn hand_over(&self, io: Option<TokioIo<Watched>>, due: Due) -> End {
         let Some(io) = io else { return End::Done };
-        match timeout(self.limits.write, due.complete(io.into_inner().into_inner())).await {
+        match timeout(self.limits.write, due.complete(io.into_inner().into_socket())).await {
             Ok(_) => End::Done,
             Err(_) => End::Overdue(Overdue::Write),
         }
@@ -263,6 +289,7 @@ struct Requests {
     peer: IpAddr,
     /// Whether the peer is a trusted proxy.
     is_proxied: bool,
+    is_tls: bool,
     permit: Permit,
     flow: Arc<Flow>,
     handover: Handover,
@@ -284,11 +311,12 @@ impl Requests {
     }
 
     fn client(&self, headers: &HeaderMap) -> Client {
-        if self.is_proxied {
-            Client::new(forwarded::client(headers, self.peer, self.server.entry.proxies()))
+        let address = if self.is_proxied {
+            forwarded::client(headers, self.peer, self.server.entry.proxies())
         } else {
-            Client::new(self.peer)
-        }
+            self.peer
+        };
+        Client::new(address, self.is_tls)
     }
 
     async fn respond(&self, mut request: Request<Incoming>) -> Response {

@@ -11,11 +11,10 @@ use axum::response::Response;
 use http::HeaderValue;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use parking_lot::Mutex;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::flow::Flow;
+use super::socket::Socket;
 
 /// In the extensions of a request over HTTP/1.1 without a body: its handler may take the socket. The port then writes the
 /// head of the response, whose body is chunked (RFC 9112 §7.1) and the last of the connection, and leaves the rest to the
@@ -29,7 +28,7 @@ enum State {
     #[default]
     Unasked,
     /// The handler waits for the socket.
-    Asked(oneshot::Sender<TcpStream>),
+    Asked(oneshot::Sender<Socket>),
     /// The response is ready, too.
     Due(Due),
 }
@@ -37,13 +36,13 @@ enum State {
 /// A head to be written, and the channel that then takes the socket.
 pub(super) struct Due {
     head: Response<()>,
-    waits: oneshot::Sender<TcpStream>,
+    waits: oneshot::Sender<Socket>,
 }
 
 impl Handover {
     /// Requests the socket, before the request is answered. The future yields it once the head is written, or `None` if
     /// the client disconnects first.
-    pub fn take_socket(&self) -> impl Future<Output = Option<TcpStream>> + use<> {
+    pub fn take_socket(&self) -> impl Future<Output = Option<Socket>> + use<> {
         let (waits, socket) = oneshot::channel();
         *self.0.lock() = State::Asked(waits);
         async { socket.await.ok() }
@@ -83,10 +82,10 @@ impl Handover {
 
 impl Due {
     /// Writes the head and passes the socket to the handler.
-    pub(super) async fn complete(self, mut stream: TcpStream) -> io::Result<()> {
-        stream.write_all(&head(self.head, SystemTime::now())).await?;
+    pub(super) async fn complete(self, mut socket: Socket) -> io::Result<()> {
+        socket.write_all(&head(self.head, SystemTime::now())).await?;
         // if the handler no longer waits, the socket is closed
-        let _ = self.waits.send(stream);
+        let _ = self.waits.send(socket);
         Ok(())
     }
 }

@@ -4,15 +4,16 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flow::Flow;
+use super::socket::Socket;
+use super::stream::Stream;
 
 /// The most bytes of one read in HTTP/1. hyper's buffer of 8 KiB doubles when a read fills it.
 const READ_BYTES: usize = (8 << 10) - 1;
@@ -21,7 +22,7 @@ const READ_BYTES: usize = (8 << 10) - 1;
 pub(super) const LARGE_HEADS: usize = 1_024;
 
 pub(super) struct Watched {
-    stream: TcpStream,
+    stream: Stream,
     flow: Arc<Flow>,
     /// For HTTP/1, where bytes that arrive while no request is being answered belong to a head.
     heads: Option<Heads>,
@@ -42,9 +43,10 @@ impl Heads {
     }
 
     /// Counts a head as large once it exceeds the buffer.
-    fn grow(&mut self, bytes: usize) -> io::Result<()> {
+    pub(super) fn grow(&mut self, bytes: usize) -> io::Result<()> {
         if bytes > READ_BYTES && self.own.is_none() {
-            let none_left = |_| io::Error::other("too many connections with more than 8 KiB of headers");
+            let none_left =
+                |_| io::Error::other("too many connections with more than 8 KiB of headers or handshake");
             self.own = Some(Arc::clone(&self.large).try_acquire_owned().map_err(none_left)?);
         }
         Ok(())
@@ -52,17 +54,12 @@ impl Heads {
 }
 
 impl Watched {
-    pub(super) fn new(stream: TcpStream, flow: Arc<Flow>, heads: Option<Heads>) -> Self {
+    pub(super) fn new(stream: Stream, flow: Arc<Flow>, heads: Option<Heads>) -> Self {
         Self { stream, flow, heads, waits: false }
     }
 
-    /// The bare socket. It no longer wakes the connection's task, whose memory the waker would keep until the next byte
-    /// arrives.
-    pub(super) fn into_inner(self) -> TcpStream {
-        let mut noop = Context::from_waker(Waker::noop());
-        let _ = self.stream.poll_read_ready(&mut noop);
-        let _ = self.stream.poll_write_ready(&mut noop);
-        self.stream
+    pub(super) fn into_socket(self) -> Socket {
+        self.stream.into_socket()
     }
 
     fn written(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -129,16 +126,16 @@ impl AsyncWrite for Watched {
 ///
 /// # Errors
 /// Returns what is not a connection of [`serve`](crate::serve) as HTTP/1.
-pub fn into_tcp(upgraded: Upgraded) -> Result<(TcpStream, bytes::Bytes), Upgraded> {
+pub fn into_socket(upgraded: Upgraded) -> Result<(Socket, bytes::Bytes), Upgraded> {
     let parts = upgraded.downcast::<TokioIo<Watched>>()?;
-    Ok((parts.io.into_inner().into_inner(), parts.read_buf))
+    Ok((parts.io.into_inner().into_socket(), parts.read_buf))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::Wake;
+    use std::task::{Wake, Waker};
 
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::accept::limits::Limits;
@@ -154,6 +151,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
+        let stream = Stream::Bare(stream);
         let mut watched = Watched::new(stream, Arc::new(Flow::new(Limits::default())), None);
         let task = Arc::new(Task);
         let waker = Waker::from(task.clone());
@@ -161,7 +159,7 @@ mod tests {
         assert!(Pin::new(&mut watched).poll_read(&mut cx, &mut ReadBuf::new(&mut space)).is_pending());
         drop(waker);
         assert_eq!(Arc::strong_count(&task), 2, "the socket holds its waker");
-        let _stream = watched.into_inner();
+        let _socket = watched.into_socket();
         assert_eq!(Arc::strong_count(&task), 1);
     }
 }

@@ -4,19 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::connection::Server;
 use super::permit::Permit;
+use super::refuse::refuse;
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
 use crate::problem::Refusal;
-
-/// How long a refused client may take to read the reason.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The most refusals sent at a time; beyond that a connection is closed without a response, so that a flood costs nothing.
 const REFUSALS: usize = 64;
@@ -74,8 +71,15 @@ impl Port {
             }
             Err(_) => {
                 self.metrics.refused.inc();
+                // a handshake would cost more than the answer is worth
+                if self.server.has_tls() {
+                    return;
+                }
                 if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
-                    self.life.spawn_work(refuse(stream, permit));
+                    self.life.spawn_work(async move {
+                        refuse(stream, Refusal::TooManyConnections).await;
+                        drop(permit);
+                    });
                 }
             }
         }
@@ -86,18 +90,4 @@ impl Port {
 fn is_the_clients(fault: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(fault.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// Answers without reading the request, then discards it: closing with unread bytes resets the connection, and the client
-/// would lose the response.
-async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
-    let response = async {
-        stream.write_all(Refusal::TooManyConnections.raw().as_bytes()).await?;
-        stream.shutdown().await?;
-        let mut rest = [0; 1024];
-        while stream.read(&mut rest).await? > 0 {}
-        std::io::Result::Ok(())
-    };
-    // An error or a timeout changes nothing: the response was sent.
-    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, response).await;
 }

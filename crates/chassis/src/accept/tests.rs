@@ -8,6 +8,7 @@ mod port;
 mod proxies;
 mod sockets;
 mod stop;
+mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use instruments::Registry;
 use prometheus::TextEncoder;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -28,6 +29,7 @@ use super::entry::Entry;
 use super::limits::Limits;
 use super::listen::bind;
 use super::serve_with;
+use super::tls::Rotation;
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
 
@@ -39,6 +41,8 @@ struct Rig {
     life: Life,
     addr: SocketAddr,
     registry: Registry,
+    /// Of a port with TLS.
+    rotation: Option<Rotation>,
 }
 
 impl Rig {
@@ -52,9 +56,13 @@ impl Rig {
         let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let metrics = HttpMetrics::register(&registry).unwrap();
-        let entry = Entry::new(config, metrics.rejected.clone()).unwrap();
+        let expiry = metrics.certificate_expiry.clone();
+        let paths = config.tls.paths().unwrap();
+        let rotation = paths.map(|paths| Rotation::begin(paths, expiry).unwrap());
+        let tls = rotation.as_ref().map(Rotation::tls);
+        let entry = Entry::new(config, tls, metrics.rejected.clone()).unwrap();
         serve_with(&life, listener, (config, entry), router, &metrics, limits);
-        Self { life, addr, registry }
+        Self { life, addr, registry, rotation }
     }
 
     async fn plain() -> Self {
@@ -101,7 +109,7 @@ fn large() -> Router {
     Router::new().route("/large", get(|| async { vec![b'x'; 32 << 20] }))
 }
 
-async fn to_end(stream: &mut TcpStream) -> String {
+async fn to_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut received = Vec::new();
     match timeout(LONG, stream.read_to_end(&mut received)).await {
         Ok(_) => String::from_utf8_lossy(&received).into_owned(),
@@ -110,7 +118,7 @@ async fn to_end(stream: &mut TcpStream) -> String {
 }
 
 /// Reads up to and with these bytes.
-async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &str) -> String {
     let mut received = Vec::new();
     while !received.ends_with(end.as_bytes()) {
         let byte = timeout(LONG, stream.read_u8()).await;

@@ -42,4 +42,5 @@ mod sockets;
 mod status;
 mod stock_clients;
 mod streams;
+mod tls;
 mod traces;

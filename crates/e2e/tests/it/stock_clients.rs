@@ -12,29 +12,30 @@ use serde_json::{Value, json};
 
 use crate::page::built_page;
 
-/// Subscribes, and prints a line for each message.
-const PYTHON: &str = r#"
-import asyncio, json, sys, websockets
+/// Subscribes, and prints a line for each message. With a second argument it trusts that authority.
+pub(crate) const PYTHON: &str = r#"
+import asyncio, json, ssl, sys, websockets
 
-async def main(url):
-    async with websockets.connect(url, subprotocols=["rowcast.v1"]) as socket:
+async def main(url, *authority):
+    trust = {"ssl": ssl.create_default_context(cafile=authority[0])} if authority else {}
+    async with websockets.connect(url, subprotocols=["rowcast.v1"], **trust) as socket:
         await socket.send(json.dumps({"id": 1, "subscribe": {"sensors": ["stock"]}}))
         async for frame in socket:
             messages = json.loads(frame)
             for message in messages if isinstance(messages, list) else [messages]:
                 print(json.dumps(message), flush=True)
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))
 "#;
 
 /// A program whose lines are read.
-struct Lines {
+pub(crate) struct Lines {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
 impl Lines {
-    fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
@@ -42,7 +43,7 @@ impl Lines {
 
     /// The first line for which `found` returns a value.
     #[track_caller]
-    fn until<T>(&mut self, found: impl Fn(&str) -> Option<T>) -> T {
+    pub(crate) fn until<T>(&mut self, found: impl Fn(&str) -> Option<T>) -> T {
         self.lines.by_ref().find_map(|line| found(&line.unwrap())).expect("the program continues")
     }
 }
@@ -65,7 +66,7 @@ async fn stack() -> Stack {
     Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap()
 }
 
-fn value(line: &str) -> Option<f64> {
+pub(crate) fn value(line: &str) -> Option<f64> {
     serde_json::from_str::<Value>(line).ok()?["data"]["value"].as_f64()
 }
 

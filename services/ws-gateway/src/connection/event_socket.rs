@@ -2,10 +2,8 @@
 
 use std::io::{self, IoSlice};
 
-use tokio::{
-    io::{AsyncWriteExt, Interest},
-    net::TcpStream,
-};
+use chassis::Socket;
+use tokio::io::Interest;
 
 use super::peer::{Peer, PeerEvent};
 use crate::outbox::Outbox;
@@ -22,7 +20,7 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// A socket after the head of its answer.
 pub(crate) struct EventSocket {
-    stream: TcpStream,
+    socket: Socket,
     chunk: Chunk,
     unasked: usize,
 }
@@ -66,15 +64,15 @@ impl Chunk {
 }
 
 impl EventSocket {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, chunk: Chunk::default(), unasked: 0 }
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self { socket, chunk: Chunk::default(), unasked: 0 }
     }
 
     fn write(&mut self, out: &mut Outbox) -> io::Result<bool> {
         if self.chunk.is_written() {
             self.chunk = Chunk::of(out.bytes().min(CHUNK_BYTES));
         }
-        match self.stream.try_write_vectored(&self.chunk.slices(out)) {
+        match self.socket.try_write_vectored(&self.chunk.slices(out)) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => {
                 self.chunk.wrote(written, out);
@@ -88,7 +86,7 @@ impl EventSocket {
     /// Whether the client has closed.
     fn has_closed(&mut self) -> io::Result<bool> {
         let mut buffer = [0; 512];
-        match self.stream.try_read(&mut buffer) {
+        match self.socket.try_read(&mut buffer) {
             Ok(0) => Ok(true),
             Ok(read) => {
                 self.unasked += read;
@@ -107,7 +105,7 @@ impl Peer for EventSocket {
         loop {
             let waits = !out.is_empty() || !self.chunk.is_written();
             let interest = if waits { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-            let ready = self.stream.ready(interest).await?;
+            let ready = self.socket.ready(interest).await?;
             if waits && ready.is_writable() && self.write(out)? {
                 return Ok(PeerEvent::Wrote);
             }
@@ -121,9 +119,9 @@ impl Peer for EventSocket {
         // within a chunk there is no way to mark the end
         if self.chunk.data == 0 {
             let rest = [&LINE_END[LINE_END.len() - self.chunk.end..], LAST_CHUNK].concat();
-            self.stream.write_all(&rest).await?;
+            self.socket.write_all(&rest).await?;
         }
-        self.stream.shutdown().await
+        self.socket.shutdown().await
     }
 }
 

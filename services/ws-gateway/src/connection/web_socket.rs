@@ -2,9 +2,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use chassis::Socket;
 use tokio::{
     io::Interest,
-    net::TcpStream,
     time::{Instant, timeout_at},
 };
 use wire::{Close, frame::Limits};
@@ -27,7 +27,7 @@ const LONG_MESSAGE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A socket after its handshake.
 pub(crate) struct WebSocket {
-    stream: TcpStream,
+    socket: Socket,
     messages: Messages,
     limits: Arc<Limits>,
     /// A long message that is incomplete.
@@ -46,10 +46,10 @@ struct Long {
 
 impl WebSocket {
     /// `read_ahead` came behind the handshake.
-    pub(crate) fn new(stream: TcpStream, read_ahead: &[u8], limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(socket: Socket, read_ahead: &[u8], limits: Arc<Limits>) -> Self {
         let mut messages = Messages::default();
         messages.feed(read_ahead);
-        Self { stream, messages, limits, long: None, closing: false, discarded: 0 }
+        Self { socket, messages, limits, long: None, closing: false, discarded: 0 }
     }
 
     /// The next of what has been read.
@@ -91,7 +91,7 @@ impl WebSocket {
     /// Reads once; nothing where the socket turns out not to be readable.
     fn read(&mut self) -> io::Result<()> {
         let mut buffer = [0; READ_BYTES];
-        match self.stream.try_read(&mut buffer) {
+        match self.socket.try_read(&mut buffer) {
             Ok(0) => Err(io::ErrorKind::ConnectionReset.into()),
             Ok(read) if self.closing => {
                 self.discarded += read;
@@ -110,8 +110,8 @@ impl WebSocket {
         }
     }
 
-    fn write(&self, out: &mut Outbox) -> io::Result<bool> {
-        match self.stream.try_write_vectored(&out.chunks(usize::MAX)) {
+    fn write(&mut self, out: &mut Outbox) -> io::Result<bool> {
+        match self.socket.try_write_vectored(&out.chunks(usize::MAX)) {
             Ok(0) => Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => {
                 out.advance(written);
@@ -138,7 +138,7 @@ impl Peer for WebSocket {
             };
             let deadline =
                 self.long.as_ref().filter(|_| listens).map(|long| long.began_at + LONG_MESSAGE_WITHIN);
-            let ready = self.stream.ready(interest);
+            let ready = self.socket.ready(interest);
             let ready = match deadline {
                 None => ready.await?,
                 Some(deadline) => match timeout_at(deadline, ready).await {
@@ -156,5 +156,8 @@ impl Peer for WebSocket {
                 self.read()?;
             }
         }
+    }
+    async fn end(&mut self) -> io::Result<()> {
+        self.socket.finish().await
     }
 }

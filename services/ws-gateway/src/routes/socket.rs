@@ -35,7 +35,7 @@ pub(super) async fn upgrade(
     let life = app.life.clone();
     life.spawn_work(async move {
         let Ok(upgraded) = upgrading.await else { return };
-        let Ok((stream, read_ahead)) = chassis::into_tcp(upgraded) else { return };
+        let Ok((stream, read_ahead)) = chassis::into_socket(upgraded) else { return };
         let socket = WebSocket::new(stream, &read_ahead, app.limits.clone());
         // the read buffer of the handshake would live as long as the socket, which may be for days
         drop(read_ahead);

@@ -1,14 +1,28 @@
 //! Connections that leave HTTP.
 
+use std::io::ErrorKind;
+
 use axum::routing::get;
 use axum::{Extension, Router};
 use http::StatusCode;
 use hyper::upgrade::OnUpgrade;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::time::timeout;
 
 use super::*;
-use crate::accept::{Handover, Permit, into_tcp};
+use crate::accept::{Handover, Permit, Socket, into_socket};
+
+/// The next bytes, `""` at the end.
+pub(super) async fn read(socket: &mut Socket) -> String {
+    let mut buffer = [0; 1024];
+    loop {
+        socket.ready(Interest::READABLE).await.unwrap();
+        match socket.try_read(&mut buffer) {
+            Ok(read) => return String::from_utf8(buffer[..read].to_vec()).unwrap(),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+    }
+}
 
 #[tokio::test]
 async fn an_upgraded_connection_is_the_bare_socket_and_keeps_its_permit() {
@@ -16,10 +30,10 @@ async fn an_upgraded_connection_is_the_bare_socket_and_keeps_its_permit() {
     let upgrade =
         get(move |Extension(permit): Extension<Permit>, Extension(on): Extension<OnUpgrade>| async move {
             tasks.spawn_work(async move {
-                let (mut socket, early) = into_tcp(on.await.unwrap()).unwrap();
+                let (mut socket, early) = into_socket(on.await.unwrap()).unwrap();
                 assert_eq!(early, "early");
                 socket.write_all(b"raw").await.unwrap();
-                assert_eq!(socket.read_u8().await.unwrap(), b'!');
+                assert_eq!(read(&mut socket).await, "!");
                 drop(permit);
             });
             (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "raw")])
@@ -45,7 +59,7 @@ fn lasting() -> Router {
         tasks.spawn_work(async move {
             let Some(mut socket) = socket.await else { return };
             socket.write_all(b"2\r\non\r\n").await.unwrap();
-            assert_eq!(socket.read_u8().await.unwrap(), b'!');
+            assert_eq!(read(&mut socket).await, "!");
             drop(permit);
         });
         ""

@@ -1,0 +1,101 @@
+//! Services under TLS: an authority, the certificates that it signs for them, and clients that trust it.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use tempfile::TempDir;
+use tokio_tungstenite::{Connector, connect_async_tls_with_config, tungstenite::client::IntoClientRequest};
+use wire::SUBPROTOCOL;
+
+use crate::client::Socket;
+
+/// An authority with the certificate of a service, in files.
+#[derive(Debug)]
+pub struct Certificates {
+    folder: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Certificates {
+    /// A new authority, and a certificate that expires in this year.
+    pub fn until(year: i32) -> Result<Self> {
+        let folder = TempDir::with_prefix("rowcast-tls-")?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.distinguished_name.push(DnType::CommonName, "an authority for tests");
+        let key = KeyPair::generate()?;
+        std::fs::write(folder.path().join("ca.crt"), params.self_signed(&key)?.pem())?;
+        let certificates = Self { folder, issuer: Issuer::new(params, key) };
+        certificates.renew(year)?;
+        Ok(certificates)
+    }
+
+    /// Signs another certificate, with another key, and puts it in the place of the one before.
+    pub fn renew(&self, year: i32) -> Result<()> {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        params.use_authority_key_identifier_extension = true;
+        params.not_after = date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate()?;
+        std::fs::write(self.certificate(), params.signed_by(&key, &self.issuer)?.pem())?;
+        std::fs::write(self.key(), key.serialize_pem())?;
+        Ok(())
+    }
+
+    /// The authority's own certificate.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
+    }
+
+    /// The service's certificate.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("tls.crt")
+    }
+
+    /// Its key.
+    pub fn key(&self) -> PathBuf {
+        self.folder.path().join("tls.key")
+    }
+
+    /// The environment of services that use them, for [`Stack::start_with`](crate::Stack::start_with).
+    pub fn env(&self, services: &[&str]) -> Vec<(String, String)> {
+        let variable = |service: &str, name: &str, path: &Path| {
+            (format!("{service}:ROWCAST_HTTP__TLS__{name}"), path.display().to_string())
+        };
+        let of = |service: &&str| {
+            [variable(service, "CERTIFICATE", &self.certificate()), variable(service, "KEY", &self.key())]
+        };
+        services.iter().flat_map(of).collect()
+    }
+
+    /// What a client is configured with that trusts the authority.
+    pub fn client(&self) -> Result<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.authority()).context("the authority")?)?;
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots);
+        Ok(config.with_no_client_auth())
+    }
+
+    /// A v1 connection, before its `hello`.
+    pub async fn connect_v1(&self, addr: SocketAddr) -> Result<Socket> {
+        let url = format!("wss://localhost:{}/ws/sensors/", addr.port());
+        let mut request = url.into_client_request()?;
+        request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse()?);
+        let connector = Connector::Rustls(Arc::new(self.client()?));
+        Ok(connect_async_tls_with_config(request, None, false, Some(connector)).await?.0)
+    }
+}
