@@ -25,10 +25,47 @@ ports:
   - name: http
     port: {{ int64 $service.port }}
     targetPort: http
-    appProtocol: http
+    appProtocol: {{ include "rowcast.scheme" . }}
     {{- if and (ne $service.type "ClusterIP") $service.nodePort }}
     nodePort: {{ int64 $service.nodePort }}
     {{- end }}
+{{- end -}}
+
+{{/* What the public port of a component speaks. */}}
+{{- define "rowcast.scheme" -}}
+{{- ternary "https" "http" (ne "" (get .root.Values (include "rowcast.values" .)).http.tls.secretName) -}}
+{{- end -}}
+
+{{/* The URL of a component's Service. */}}
+{{- define "rowcast.url" -}}
+{{- $port := int64 (get .root.Values (include "rowcast.values" .)).service.port -}}
+{{- printf "%s://%s:%d" (include "rowcast.scheme" .) (include "rowcast.name" .) $port -}}
+{{- end -}}
+
+{{/* Set if a component serves only those who come by its balancer, or have a certificate: no pod of the chart does. */}}
+{{- define "rowcast.closed" -}}
+{{- with (get .root.Values (include "rowcast.values" .)).http -}}
+{{- if .proxyProtocol -}}proxyProtocol{{- else if .tls.clientCa.secretName -}}tls.clientCa{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Set if `helm test` has a pod. */}}
+{{- define "rowcast.tested" -}}
+{{- $closed := printf "%s%s" (include "rowcast.closed" (dict "root" . "component" "ingest")) (include "rowcast.closed" (dict "root" . "component" "ws-gateway")) -}}
+{{- if and .Values.test.enabled (not $closed) -}}true{{- end -}}
+{{- end -}}
+
+{{/* The mount of a private CA, for the command line, and its volume. */}}
+{{- define "rowcast.ca.mounts" -}}
+{{- if .secretName }}
+volumeMounts: [{name: ca, mountPath: /etc/rowcast/ca, readOnly: true}]
+{{- end }}
+{{- end -}}
+
+{{- define "rowcast.ca.volumes" -}}
+{{- if .secretName }}
+volumes: [{name: ca, secret: {secretName: {{ .secretName }}, items: [{key: {{ .key }}, path: ca.pem}]}}]
+{{- end }}
 {{- end -}}
 
 {{- define "rowcast.ipFamilies" -}}

@@ -131,6 +131,21 @@ ROWCAST_ADMIN__ADDR: "[::]:9090"
 {{- end }}
 {{- if has .component (list "ws-gateway" "ingest") }}
 ROWCAST_HTTP__ADDR: "[::]:8080"
+{{- with $values.http }}
+{{- with .trustedProxies }}
+ROWCAST_HTTP__TRUSTED_PROXIES: {{ join "," . | quote }}
+{{- end }}
+{{- if .proxyProtocol }}
+ROWCAST_HTTP__PROXY_PROTOCOL: "true"
+{{- end }}
+{{- if .tls.secretName }}
+ROWCAST_HTTP__TLS__CERTIFICATE: /etc/rowcast/http/tls.crt
+ROWCAST_HTTP__TLS__KEY: /etc/rowcast/http/tls.key
+{{- if .tls.clientCa.secretName }}
+ROWCAST_HTTP__TLS__CLIENT_CA: /etc/rowcast/http-clients/ca.pem
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with .root.Values.ingress.prefix }}
 ROWCAST_HTTP__PREFIX: {{ . | quote }}
 {{- end }}
@@ -158,7 +173,7 @@ ROWCAST_GATEWAY__PAGE: /usr/share/rowcast/page
 {{- end }}
 {{- /* without an Ingress no address reaches both services: the page's example uses the forwarded ports of the notes */}}
 {{- if and (eq .component "ws-gateway") (not .root.Values.ingress.enabled) (not .root.Values.httpRoute.enabled) }}
-ROWCAST_GATEWAY__INGEST_URL: http://localhost:8081
+ROWCAST_GATEWAY__INGEST_URL: {{ include "rowcast.scheme" (dict "root" .root "component" "ingest") }}://localhost:8081
 {{- end }}
 {{- if eq .component "notify-listener" }}
 ROWCAST_LEASE__MODE: {{ $values.lease | quote }}
@@ -247,6 +262,18 @@ env:
 
 {{/* Secrets that a component reads as files: name, folder, Secret, and which key is which file. */}}
 {{- define "rowcast.files" -}}
+{{- if has .component (list "ws-gateway" "ingest") }}
+{{- with (get .root.Values (include "rowcast.values" .)).http.tls }}
+{{- if .secretName }}
+- {name: http-tls, folder: http, secret: {{ .secretName }}, items: [{key: {{ .certificateKey }}, path: tls.crt}, {key: {{ .keyKey }}, path: tls.key}]}
+{{- with .clientCa }}
+{{- if .secretName }}
+- {name: http-client-ca, folder: http-clients, secret: {{ .secretName }}, items: [{key: {{ .key }}, path: ca.pem}]}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with include "rowcast.postgres.ca" .root | fromYaml }}
 - {name: postgres-ca, folder: postgres, secret: {{ .name }}, items: [{key: {{ .key }}, path: ca.pem}]}
 {{- end }}

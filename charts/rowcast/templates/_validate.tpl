@@ -84,6 +84,12 @@
 {{- if and $own.autoscaling.enabled $own.keda.enabled -}}
 {{- $faults = append $faults (printf "two autoscalers conflict: set %s.autoscaling.enabled or %s.keda.enabled, not both" $component $component) -}}
 {{- end -}}
+{{- if and $own.http.proxyProtocol (not $own.http.trustedProxies) -}}
+{{- $faults = append $faults (printf "%s.http.proxyProtocol needs the networks of the balancer: set %s.http.trustedProxies" $component $component) -}}
+{{- end -}}
+{{- if and $own.http.tls.clientCa.secretName (not $own.http.tls.secretName) -}}
+{{- $faults = append $faults (printf "%s.http.tls.clientCa needs a certificate of the port: set %s.http.tls.secretName" $component $component) -}}
+{{- end -}}
 {{- range $kind := list "autoscaling" "keda" -}}
 {{- $scaler := get $own $kind -}}
 {{- if $scaler.enabled -}}
@@ -96,6 +102,14 @@
 {{- if and $scaler.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $own.resources)) -}}
 {{- $faults = append $faults (printf "%s.%s needs a CPU request: set %s.resources.requests.cpu" $component $kind $component) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $values.canary.enabled -}}
+{{- range $component, $url := dict "ingest" "ingestUrl" "ws-gateway" "gatewayUrls" -}}
+{{- $closed := include "rowcast.closed" (dict "root" $ "component" $component) -}}
+{{- if and $closed (not (get $values.canary $url)) -}}
+{{- $faults = append $faults (printf "the canary cannot connect to a Service with http.%s: set canary.%s" $closed $url) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -9,6 +9,7 @@ mod names;
 mod networks;
 mod platforms;
 mod pods;
+mod public_ports;
 mod refusals;
 mod render;
 mod routes;

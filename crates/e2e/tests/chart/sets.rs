@@ -126,7 +126,7 @@ fn the_image_is_called_the_same_everywhere() {
 }
 
 /// Keys that the chart sets itself, or does not offer.
-const OWN: [&str; 34] = [
+const OWN: [&str; 39] = [
     "database.url",
     "database.host",
     "database.port",
@@ -151,6 +151,11 @@ const OWN: [&str; 34] = [
     "redis.ca",
     "http.addr",
     "http.prefix",
+    "http.trusted_proxies",
+    "http.proxy_protocol",
+    "http.tls.certificate",
+    "http.tls.key",
+    "http.tls.client_ca",
     "admin.addr",
     "log.format",
     "log.level",
