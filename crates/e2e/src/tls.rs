@@ -11,12 +11,13 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, ClientConnection, RootCertStore,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tempfile::TempDir;
-use tokio_tungstenite::{Connector, connect_async_tls_with_config, tungstenite::client::IntoClientRequest};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{Connector, client_async_tls_with_config, tungstenite::client::IntoClientRequest};
 use wire::SUBPROTOCOL;
 
 use crate::client::Socket;
@@ -92,10 +93,22 @@ impl Certificates {
 
     /// A v1 connection, before its `hello`.
     pub async fn connect_v1(&self, addr: SocketAddr) -> Result<Socket> {
-        let url = format!("wss://localhost:{}/ws/sensors/", addr.port());
-        let mut request = url.into_client_request()?;
+        self.connect_over(TcpStream::connect(addr).await?).await
+    }
+
+    /// The same over an open connection.
+    pub async fn connect_over(&self, stream: TcpStream) -> Result<Socket> {
+        let mut request = "wss://localhost/ws/sensors/".into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse()?);
         let connector = Connector::Rustls(Arc::new(self.client()?));
-        Ok(connect_async_tls_with_config(request, None, false, Some(connector)).await?.0)
+        Ok(client_async_tls_with_config(request, stream, None, Some(connector)).await?.0)
+    }
+
+    /// The first bytes of a client's handshake.
+    pub fn client_hello(&self) -> Result<Vec<u8>> {
+        let mut session = ClientConnection::new(Arc::new(self.client()?), "localhost".try_into()?)?;
+        let mut hello = Vec::new();
+        session.write_tls(&mut hello)?;
+        Ok(hello)
     }
 }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod crowd;
+mod handshakes;
 mod http2;
 mod idle;
 mod inputs;
