@@ -10,6 +10,7 @@ mod flow;
 mod forwarded;
 mod guard;
 mod handover;
+mod heads;
 mod io;
 pub(crate) mod limits;
 mod listen;
@@ -41,10 +42,10 @@ use self::port::Port;
 pub use self::socket::Socket;
 pub use self::tls::TlsConfig;
 use self::tls::{PACE, Rotation};
-use crate::boot::Service;
 use crate::life::Life;
 use crate::metrics::HttpMetrics;
 use crate::observe::observe;
+use crate::service::Service;
 
 /// Serves `router` on the public port until the soft stop; then the listener closes, idle connections are
 /// dropped, and requests in flight are finished until the hard stop. Upgraded connections are left to the service.

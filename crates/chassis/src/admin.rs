@@ -1,6 +1,7 @@
 //! The admin port: liveness, readiness, metrics and version.
 
-use std::net::{Ipv4Addr, SocketAddr};
+pub(crate) mod config;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -10,10 +11,9 @@ use axum::{Json, Router};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use instruments::{Registry, TEXT_FORMAT};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::json;
 
+use self::config::AdminConfig;
 use crate::accept::{self, HttpConfig};
 use crate::life::Life;
 use crate::profile;
@@ -22,23 +22,6 @@ use crate::runtime::Vitals;
 
 /// The most connections of probes and scrapers, far more than an installation needs.
 const MAX_CONNECTIONS: usize = 256;
-
-/// The section `admin`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdminConfig {
-    /// Where it listens.
-    #[schemars(with = "String", extend("format" = "socket-address"))]
-    pub addr: SocketAddr,
-    /// Whether CPU profiles can be taken there.
-    pub profile: bool,
-}
-
-impl Default for AdminConfig {
-    fn default() -> Self {
-        Self { addr: (Ipv4Addr::UNSPECIFIED, 9090).into(), profile: false }
-    }
-}
 
 #[derive(Clone)]
 pub(crate) struct Admin {

@@ -15,12 +15,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use crate::admin::{Admin, AdminConfig};
+use crate::admin::Admin;
 use crate::config::{Layers, Loaded, Settings, load};
 use crate::life::Life;
 use crate::metrics::ProcessMetrics;
 use crate::readiness::Readiness;
 use crate::runtime::Vitals;
+use crate::service::Service;
 use crate::spans::Tracer;
 use crate::telemetry::Telemetry;
 
@@ -35,24 +36,6 @@ const RUNTIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// The exit code for a configuration that cannot be used.
 const EXIT_CONFIG: u8 = 2;
-
-/// What the service's `run` gets beside its configuration.
-pub struct Service {
-    /// Its name, as in logs, traces and `/version`.
-    pub name: &'static str,
-    /// The release.
-    pub version: &'static str,
-    /// The section `admin`.
-    pub admin: AdminConfig,
-    /// Its tasks and its shutdown.
-    pub life: Life,
-    /// Where its metrics are registered.
-    pub registry: Registry,
-    /// Its conditions.
-    pub readiness: Readiness,
-    /// Begins spans of what it does for several requests at once.
-    pub tracer: Tracer,
-}
 
 /// The `main` of a service. `run` returns when the service is done: that of a server after `life.stopping()`, that of a
 /// job after its work. Then, or at the first SIGTERM or SIGINT, the service is drained: what it spawned is waited for

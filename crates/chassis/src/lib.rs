@@ -26,6 +26,7 @@ mod profile;
 mod query;
 mod readiness;
 mod runtime;
+mod service;
 pub mod spans;
 mod telemetry;
 pub mod traces;
@@ -33,8 +34,8 @@ pub mod traces;
 pub use crate::accept::{
     Client, Handover, Holds, HttpConfig, Permit, Socket, TlsConfig, bind, into_socket, serve, serve_inside,
 };
-pub use crate::admin::AdminConfig;
-pub use crate::boot::{DRAIN_LIMIT, Service, main};
+pub use crate::admin::config::AdminConfig;
+pub use crate::boot::{DRAIN_LIMIT, main};
 pub use crate::chain::chain;
 pub use crate::clock::Clock;
 pub use crate::config::{KEYS, Settings, from_environment, unlisted_keys};
@@ -48,3 +49,4 @@ pub use crate::prefix::Prefix;
 pub use crate::problem::Problem;
 pub use crate::query::{Query, QueryFault};
 pub use crate::readiness::{Condition, Fault, Pace, Readiness};
+pub use crate::service::Service;

@@ -9,17 +9,11 @@ use std::task::{Context, Poll, ready};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flow::Flow;
+use super::heads::{Heads, READ_BYTES};
 use super::socket::Socket;
 use super::stream::Stream;
-
-/// The most bytes of one read in HTTP/1. hyper's buffer of 8 KiB doubles when a read fills it.
-const READ_BYTES: usize = (8 << 10) - 1;
-
-/// How many connections may have heads for which that buffer must grow.
-pub(super) const LARGE_HEADS: usize = 1_024;
 
 pub(super) struct Watched {
     stream: Stream,
@@ -28,29 +22,6 @@ pub(super) struct Watched {
     heads: Option<Heads>,
     /// Whether a write waits for the socket.
     waits: bool,
-}
-
-/// The memory limit of heads.
-pub(super) struct Heads {
-    large: Arc<Semaphore>,
-    /// Set once this connection had a large head, because its buffer does not shrink again.
-    own: Option<OwnedSemaphorePermit>,
-}
-
-impl Heads {
-    pub(super) fn new(large: Arc<Semaphore>) -> Self {
-        Self { large, own: None }
-    }
-
-    /// Counts a head as large once it exceeds the buffer.
-    pub(super) fn grow(&mut self, bytes: usize) -> io::Result<()> {
-        if bytes > READ_BYTES && self.own.is_none() {
-            let none_left =
-                |_| io::Error::other("too many connections with more than 8 KiB of headers or handshake");
-            self.own = Some(Arc::clone(&self.large).try_acquire_owned().map_err(none_left)?);
-        }
-        Ok(())
-    }
 }
 
 impl Watched {

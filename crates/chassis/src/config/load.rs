@@ -12,7 +12,7 @@ use super::keys::{self, KEYS};
 use super::layers::{Entry, Layers, variable};
 use super::schema::{self, Key};
 use super::settings::Settings;
-use crate::admin::AdminConfig;
+use crate::admin::config::AdminConfig;
 use crate::faults::Faults;
 use crate::logs::LogConfig;
 

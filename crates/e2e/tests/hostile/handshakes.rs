@@ -8,7 +8,7 @@ use e2e::{
     tls::Certificates,
 };
 use futures_util::future::join_all;
-use testkit::{hostile::Peer, wait_for};
+use testkit::{cost, hostile::Peer, wait_for};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpSocket,
@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_tungstenite::MaybeTlsStream;
 
-use crate::site::Site;
+use crate::{idle, site::Site};
 
 /// A handshake must be complete within 10 s.
 const CLOSED_WITHIN: Duration = Duration::from_secs(15);
@@ -29,6 +29,15 @@ const FLOOD: usize = 2_000;
 
 /// How long a client may take to connect and subscribe meanwhile.
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Clients of the same kind that are measured together, and how many connect at once.
+const CLIENTS: usize = 2_000;
+const AT_ONCE: usize = 50;
+
+/// The bounds for each of them: at rest, what an incomplete record adds, and when all have left.
+const IDLE_BYTES: u64 = 15_000;
+const RECORD_BYTES: u64 = 24_000;
+const LEFT_EACH: u64 = 3_000;
 
 /// The head of a record of 16 KiB of application data, which is never sent whole.
 const RECORD: &[u8] = b"\x17\x03\x03\x40\x00";
@@ -162,4 +171,36 @@ async fn sockets_that_never_read_or_never_end_a_record_cost_no_cpu_and_are_close
     drop(deaf);
     wait_for_none(&site).await;
     check_served(&site, &certificates).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_clients_and_incomplete_records_take_a_bounded_memory_and_leave_nothing() {
+    idle::raise_descriptors();
+    let certificates = Certificates::until(2040).unwrap();
+    let site = site(&certificates, &[]).await;
+    let (pid, gateway) = (site.gateway().process.id(), site.gateway().public());
+    // allocations at the first clients are not those of each client
+    drop(join_all((0..AT_ONCE).map(|_| certificates.connect_v1(gateway))).await);
+    site.sessions(0).await;
+    let before = cost::resident(pid).unwrap();
+    let each = || cost::resident(pid).unwrap().saturating_sub(before) / CLIENTS as u64;
+    let mut clients = Vec::new();
+    while clients.len() < CLIENTS {
+        clients.extend(join_all((0..AT_ONCE).map(|_| certificates.connect_v1(gateway))).await);
+    }
+    site.sessions(CLIENTS).await;
+    assert!(each() < IDLE_BYTES, "{} bytes each", each());
+    let record = [RECORD, &[0; 16_000]].concat();
+    for client in &mut clients {
+        let MaybeTlsStream::Rustls(tls) = client.as_mut().unwrap().get_mut() else { panic!("no TLS") };
+        tls.get_mut().0.write_all(&record).await.unwrap();
+    }
+    site.check_idle().await;
+    assert!((16_000..IDLE_BYTES + RECORD_BYTES).contains(&each()), "{} bytes each", each());
+    drop(clients);
+    site.sessions(0).await;
+    wait_for("memory to be released", Duration::from_secs(60), || async {
+        if each() < LEFT_EACH { Ok(()) } else { Err(format!("{} bytes each are left", each())) }
+    })
+    .await;
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::accept::io::Heads;
+use crate::accept::heads::Heads;
 
 /// A handshake's messages are kept until they are whole, up to 64 KiB: what arrives of them is counted like large heads.
 pub(in crate::accept) struct Wire {
