@@ -27,6 +27,25 @@ async fn new_connections_get_the_new_certificate_and_open_ones_stay() {
     assert!(to_end(&mut open).await.ends_with("hello"));
 }
 
+#[tokio::test]
+async fn authorities_of_clients_are_replaced_too() {
+    let (pair, old, new) = (Pair::new(), Authority::new(), Authority::new());
+    let folder = Folder::with(&pair);
+    let mut config = folder.config();
+    config.tls.client_ca = Some(folder.path("ca.crt"));
+    std::fs::write(folder.path("ca.crt"), &old.certificate).unwrap();
+    let rig = Rig::configured(hello(), &config, Limits::default()).await;
+    let of = |authority: &Authority| Client { own: Some(authority.sign()), ..pair.client() };
+    assert!(of(&old).request(&rig, REQUEST).await.ends_with("hello"));
+    std::fs::write(folder.path("ca.crt"), &new.certificate).unwrap();
+    assert_eq!(rig.check(), Ok(()));
+    assert!(of(&new).request(&rig, REQUEST).await.ends_with("hello"));
+    if let Ok(mut refused) = of(&old).connect(&rig).await {
+        let _ = refused.write_all(REQUEST).await;
+        refused.read_u8().await.unwrap_err();
+    }
+}
+
 /// Kubernetes shows a Secret by symbolic links through a folder, which is itself one that is replaced.
 #[tokio::test]
 async fn a_link_that_leads_elsewhere_is_followed() {
