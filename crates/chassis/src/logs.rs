@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
@@ -16,6 +17,10 @@ use self::flood::Limited;
 use self::json::JsonLines;
 pub(crate) use self::level::Level;
 use crate::faults::Faults;
+
+/// Targets that log what clients send, at a level that is for details. They write nothing, whatever `log.level` says: no body
+/// is logged.
+const SILENT: [&str; 1] = ["influxdb_line_protocol"];
 
 /// The section `log`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -56,7 +61,8 @@ impl LogConfig {
     /// What writes the lines, and what may change their level.
     pub(crate) fn layer(&self, floods: Floods) -> (impl Layer<Registry> + use<>, Level) {
         let (level, filter) = Level::new(&self.level, self.level_file.as_deref());
-        (self.lines(floods).with_filter(filter), level)
+        let loud = filter_fn(|line| !SILENT.iter().any(|own| line.target().starts_with(own)));
+        (self.lines(floods).with_filter(filter.and(loud)), level)
     }
 
     fn lines(&self, floods: Floods) -> Box<dyn Layer<Registry> + Send + Sync> {

@@ -59,6 +59,10 @@ async fn no_line_shows_a_secret_or_a_body() {
         let answer = http::send(ingest, "POST", "/api/sensors/", &headers, body.as_bytes()).await.unwrap();
         assert_eq!(answer.status, status, "{}", answer.body);
     }
+    // the parser of line protocol logs what it refuses by itself
+    let lines = format!("a value=1\na value={PLANTED}\n{PLANTED}\n");
+    let answer = http::post(ingest, "/api/v2/write", &lines).await.unwrap();
+    assert_eq!(answer.status, 400, "{}", answer.body);
     let mut socket = client::connect_v1(gateway).await.unwrap();
     client::send(&mut socket, &format!(r#"{{"auth":{{"token":"{PLANTED}"}}}}"#)).await;
     client::send(&mut socket, &format!(r#"{{"{PLANTED}":1}}"#)).await;
