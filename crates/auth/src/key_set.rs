@@ -70,8 +70,16 @@ impl KeySet {
     /// # Errors
     /// When the key grants nothing. That it has expired or was revoked is told only to those who have its secret.
     pub fn authenticate(&self, key: &KeyText, now: UnixMicros) -> Result<Arc<Grant>, Denied> {
-        let known = self.keys.get(&key.id());
-        let is_right = known.map_or(&NOBODY, |known| &known.secrets).hold(&key.hash());
+        self.recall(key.id(), &key.hash(), now)
+    }
+
+    /// What a key that was presented before grants now: the hash of its secret is all that is kept of it meanwhile.
+    ///
+    /// # Errors
+    /// As [`KeySet::authenticate`].
+    pub fn recall(&self, id: KeyId, secret: &SecretHash, now: UnixMicros) -> Result<Arc<Grant>, Denied> {
+        let known = self.keys.get(&id);
+        let is_right = known.map_or(&NOBODY, |known| &known.secrets).hold(secret);
         match known.filter(|_| is_right.into()) {
             None => Err(Denied::Unknown),
             Some(key) if key.is_revoked => Err(Denied::Revoked),

@@ -7,6 +7,7 @@ use super::finding::{Finding, manifest};
 /// Each crate with those that it may use; a crate that is not here may use none.
 const EDGES: &[(&str, &[&str])] = &[
     ("auth", &["wire"]),
+    ("access", &["auth", "chassis", "instruments", "store"]),
     ("chassis", &["instruments"]),
     ("store", &["auth", "instruments", "wire"]),
     ("bus", &["instruments", "wire"]),
@@ -15,8 +16,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("documents", &["wire"]),
     ("testkit", &["store"]),
     ("e2e", &["testkit", "wire"]),
-    ("ingest", &["chassis", "documents", "instruments", "store", "wire"]),
-    ("ws-gateway", &["bus", "chassis", "documents", "instruments", "store", "wire"]),
+    ("ingest", &["access", "auth", "chassis", "documents", "instruments", "store", "wire"]),
+    ("ws-gateway", &["access", "auth", "bus", "chassis", "documents", "instruments", "store", "wire"]),
     ("notify-listener", &["bus", "chassis", "instruments", "lease", "store", "wire"]),
     ("migrate", &["chassis", "store"]),
     ("xtask", &["documents", "testkit", "wire"]),

@@ -1,0 +1,44 @@
+//! Who asks, and what they may do.
+
+use std::sync::Arc;
+
+use auth::{Grant, KeyId, Limits, Scope, SecretHash, Subject};
+
+/// Who asks, what they may do, and how that is checked again while they are connected.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// What they may do.
+    pub grant: Arc<Grant>,
+    /// By what.
+    pub(crate) proof: Proof,
+}
+
+/// What a grant rests on.
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    /// Nothing: nobody asks for credentials, or there was none.
+    Nothing,
+    /// A device key, with the hash of the secret that was presented.
+    Key(KeyId, SecretHash),
+    /// A token, with its `jti` if it has one.
+    Token(Option<Arc<str>>),
+}
+
+impl Caller {
+    /// Anybody, where no credentials are asked for: everything is permitted.
+    pub(crate) fn open() -> Self {
+        Self::anonymous(Scope::all(), Scope::all())
+    }
+
+    /// Somebody without a credential.
+    pub(crate) fn anonymous(read: Scope, write: Scope) -> Self {
+        let grant =
+            Grant { subject: Subject::Anonymous, write, read, limits: Limits::default(), expires_at: None };
+        Self { grant: Arc::new(grant), proof: Proof::Nothing }
+    }
+
+    /// Whether there was no credential.
+    pub fn is_anonymous(&self) -> bool {
+        matches!(self.proof, Proof::Nothing)
+    }
+}

@@ -1,0 +1,22 @@
+//! What a request may do: credentials over HTTP, device keys as Postgres has them, and tokens of issuers.
+//!
+//! Every door of a service asks the same [`Gate`]: `presented` (what a request brings) → `gate` (`known` for device keys,
+//! `issuers` for tokens) → a [`Caller`] with its grant. `follow` keeps what is known up to date.
+
+mod caller;
+mod config;
+mod denial;
+mod follow;
+mod gate;
+mod issuers;
+mod known;
+mod layer;
+mod metrics;
+mod presented;
+
+pub use caller::Caller;
+pub use config::AuthConfig;
+pub use denial::Denial;
+pub use gate::Gate;
+pub use layer::Guard;
+pub use metrics::Metrics;
