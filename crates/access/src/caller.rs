@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use auth::{Grant, KeyId, Limits, Scope, SecretHash, Subject};
 
+use crate::denial::Denial;
+
 /// Who asks, what they may do, and how that is checked again while they are connected.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -26,7 +28,7 @@ pub(crate) enum Proof {
 
 impl Caller {
     /// Anybody, where no credentials are asked for: everything is permitted.
-    pub(crate) fn open() -> Self {
+    pub fn open() -> Self {
         Self::anonymous(Scope::all(), Scope::all())
     }
 
@@ -35,6 +37,30 @@ impl Caller {
         let grant =
             Grant { subject: Subject::Anonymous, write, read, limits: Limits::default(), expires_at: None };
         Self { grant: Arc::new(grant), proof: Proof::Nothing }
+    }
+
+    /// What it may read.
+    ///
+    /// # Errors
+    /// When that is nothing.
+    pub fn reader(&self) -> Result<&Scope, Denial> {
+        self.some(&self.grant.read, Denial::MayNotRead)
+    }
+
+    /// What it may write.
+    ///
+    /// # Errors
+    /// When that is nothing.
+    pub fn writer(&self) -> Result<&Scope, Denial> {
+        self.some(&self.grant.write, Denial::MayNotWrite)
+    }
+
+    fn some<'a>(&self, scope: &'a Scope, otherwise: Denial) -> Result<&'a Scope, Denial> {
+        match scope.is_none() {
+            false => Ok(scope),
+            true if self.is_anonymous() => Err(Denial::Missing),
+            true => Err(otherwise),
+        }
     }
 
     /// Whether there was no credential.

@@ -55,7 +55,7 @@ impl Gate {
     /// When the file of issuers cannot be used.
     pub fn new(config: &AuthConfig, clock: Clock, metrics: Metrics) -> Result<Self, String> {
         if !config.enabled {
-            return Ok(Self { inner: None, nobody: Caller::open() });
+            return Ok(Self::open());
         }
         let scope = |patterns| Scope::parse(patterns).map_err(|error| error.to_string());
         let nobody = Caller::anonymous(scope(&config.anonymous_read)?, scope(&config.anonymous_write)?);
@@ -63,6 +63,11 @@ impl Gate {
         let (changed, _) = watch::channel(());
         let inner = Inner { known: Known::default(), issuers, metrics, clock, changed };
         Ok(Self { inner: Some(Arc::new(inner)), nobody })
+    }
+
+    /// The gate of a service where everybody may do everything.
+    pub fn open() -> Self {
+        Self { inner: None, nobody: Caller::open() }
     }
 
     /// Keeps keys, revocations and issuers up to date until the process stops. It is not ready before all of them were read once.
@@ -172,9 +177,15 @@ impl Gate {
         self.inner.as_ref().map(|inner| inner.changed.subscribe())
     }
 
-    /// The time by which grants end.
-    pub fn now(&self) -> Option<UnixMicros> {
-        self.inner.as_ref().map(|inner| inner.now())
+    /// How long what somebody may do holds; none: for good.
+    pub fn ends_in(&self, caller: &Caller) -> Option<Duration> {
+        let (inner, end) = (self.inner.as_ref()?, caller.grant.expires_at?);
+        Some(Duration::from_micros(u64::try_from(end.0.saturating_sub(inner.now().0)).unwrap_or(0)))
+    }
+
+    /// Whether a request brings no credential and needs one: a client of a socket may still say who it is.
+    pub fn awaits(&self, headers: &HeaderMap) -> bool {
+        matches!(presented(headers), Ok(None)) && self.nobody.reader().is_err()
     }
 }
 
@@ -209,8 +220,7 @@ impl Inner {
             return Answer::Now(Err(Denial::Revoked));
         }
         let subject = Subject::Viewer { issuer, subject: subject.into() };
-        let grant =
-            Grant { subject, write, read, limits: Limits::default(), expires_at: Some(expires_at) };
+        let grant = Grant { subject, write, read, limits: Limits::default(), expires_at: Some(expires_at) };
         let proof = Proof::Token(id.map(Into::into));
         Answer::Now(Ok(Caller { grant: Arc::new(grant), proof }))
     }

@@ -1,7 +1,7 @@
 //! The issuers whose tokens are valid, and what a token of theirs says.
 
-pub(crate) mod file;
 mod fetch;
+pub(crate) mod file;
 mod issuer;
 mod jwks;
 
@@ -89,8 +89,7 @@ pub(crate) const ALGORITHMS: [Algorithm; 4] =
     [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::HS256];
 
 /// At an unknown key, sets that were read in this time are not read again.
-pub(crate) const UNKNOWN_KEY: Fresh =
-    Fresh { file: Duration::from_secs(2), url: Duration::from_secs(30) };
+pub(crate) const UNKNOWN_KEY: Fresh = Fresh { file: Duration::from_secs(2), url: Duration::from_secs(30) };
 
 /// How often sets are read in any case.
 pub(crate) const REGULAR: Fresh = Fresh { file: Duration::from_secs(10), url: Duration::from_secs(600) };

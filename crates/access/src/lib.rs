@@ -20,3 +20,4 @@ pub use denial::Denial;
 pub use gate::Gate;
 pub use layer::Guard;
 pub use metrics::Metrics;
+pub use presented::has_credential;

@@ -25,6 +25,11 @@ pub(crate) fn presented(headers: &HeaderMap) -> Result<Option<Credential<'_>>, D
     }
 }
 
+/// Whether a request has a credential, whatever it is.
+pub fn has_credential(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AUTHORIZATION) || headers.contains_key(API_KEY)
+}
+
 /// A credential that stands for itself.
 pub(crate) fn credential(text: &str) -> Result<Credential<'_>, Denial> {
     Credential::parse(text).map_err(|_| Denial::Malformed)

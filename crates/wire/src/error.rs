@@ -51,6 +51,10 @@ error_codes! {
     Unreadable = "unreadable" false;
     /// Authentication is not enabled.
     AuthNotAsked = "auth-not-asked" false;
+    /// The token in `auth` is not valid. The one before stays in force.
+    BadToken = "bad-token" false;
+    /// The token in `auth` is valid, but may not read, or belongs to another subject than the one before, which stays in force.
+    Forbidden = "forbidden" false;
 }
 
 /// The refusal of a command.

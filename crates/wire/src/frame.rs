@@ -61,6 +61,12 @@ pub struct ServerMessage {
     /// The answer to `ping`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pong: Option<Empty>,
+    /// The answer to `auth`: the token is valid, and in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Authenticated>,
+    /// The client's token ends soon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Expires>,
     /// The server is about to close.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bye: Option<Bye>,
@@ -160,6 +166,22 @@ pub enum GapReason {
     Retention,
     /// Postgres was restored or promoted without them.
     Epoch,
+}
+
+/// The answer to `auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Authenticated {
+    /// When the token ends, in milliseconds from now; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_ms: Option<u64>,
+}
+
+/// The body of `expires`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Expires {
+    /// When the token ends, in milliseconds from now. A fresh one in `auth` goes on without a seam; without it, the connection
+    /// is closed with 4401.
+    pub in_ms: u64,
 }
 
 /// The body of `bye`.

@@ -1,5 +1,6 @@
 //! The configuration of ingest.
 
+use access::AuthConfig;
 use chassis::{Faults, HttpConfig, Origins, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,6 +15,9 @@ pub struct Config {
     /// Postgres.
     #[serde(default)]
     pub database: DatabaseConfig,
+    /// Who needs which credentials.
+    #[serde(default)]
+    pub auth: AuthConfig,
     /// How readings are committed.
     #[serde(default)]
     pub ingest: IngestConfig,
@@ -87,6 +91,7 @@ impl Settings for Config {
         if let Err(error) = self.origins() {
             faults.add("ingest.origins", error);
         }
+        self.auth.validate(faults);
         self.http.validate(&["api"], faults);
     }
 }

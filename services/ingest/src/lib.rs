@@ -14,6 +14,7 @@ mod influx;
 mod keys;
 mod limits;
 mod metrics;
+mod permission;
 mod receive;
 mod refusals;
 mod routes;
@@ -22,6 +23,7 @@ mod times;
 
 use std::time::Duration;
 
+use access::Gate;
 use anyhow::Context;
 use chassis::{Clock, Fault, Pace, Service};
 use store::Database;
@@ -57,9 +59,13 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let (schema, ready) = (service.readiness.condition("schema"), service.readiness.condition("database"));
 
     let listener = chassis::bind(config.http.addr).await?;
-    let router = routes::router(App { database: database.clone(), committer, bodies, influx }, origins);
-    chassis::serve(&service, listener, &config.http, router)?;
     let clock = Clock::register(&service.registry)?;
+    let gate = Gate::new(&config.auth, clock.clone(), access::Metrics::register(&service.registry)?);
+    let gate = gate.map_err(anyhow::Error::msg)?;
+    gate.follow(&service.life, &service.readiness, database.clone());
+    let router =
+        routes::router(&gate, App { database: database.clone(), committer, bodies, influx }, origins);
+    chassis::serve(&service, listener, &config.http, router)?;
     let reader = database.clone();
     let follow = clock.follow(service.life.clone(), async move || reader.now_micros().await);
     service.life.spawn("clock", follow);

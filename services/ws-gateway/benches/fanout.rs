@@ -5,6 +5,7 @@
 
 use std::{alloc::System, hint::black_box, sync::Arc};
 
+use auth::{Grant, Scope, Subject};
 use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -16,7 +17,7 @@ use ws_gateway::{
     encode::Protocol,
     fanout::{batch::Batch, hub::Hub, mailbox::Mailbox},
     outbox::Outbox,
-    session::{Session, effect::Effect},
+    session::{Opening, Session, effect::Effect},
 };
 
 #[global_allocator]
@@ -62,14 +63,22 @@ impl Client {
         let (mailbox, mut outbox) = (Mailbox::new(), Outbox::default());
         let query = wire::Subscribe { sensors, ..wire::Subscribe::default() };
         let now = Instant::now();
-        let (mut session, effects) = Session::begin(
-            Protocol::V1,
-            mailbox.session,
-            Arc::new(LIMITS),
-            Some(&query),
-            (hub.head().unwrap(), now),
-            &mut outbox,
-        );
+        let grant = Grant {
+            subject: Subject::Anonymous,
+            write: Scope::none(),
+            read: Scope::all(),
+            limits: auth::Limits::default(),
+            expires_at: None,
+        };
+        let opening = Opening {
+            protocol: Protocol::V1,
+            number: mailbox.session,
+            limits: Arc::new(LIMITS),
+            asks: false,
+            grant: Some(Arc::new(grant)),
+            query: Some(&query),
+        };
+        let (mut session, effects) = Session::begin(opening, (hub.head().unwrap(), now), &mut outbox);
         for effect in effects {
             let Effect::Attach { sub, filter, after } = effect else { panic!("{effect:?}") };
             let attach = hub.attach(&mailbox, sub, &filter, after);

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use access::AuthConfig;
 use bus::RedisConfig;
 use chassis::{Faults, HttpConfig, Origins, Settings};
 use schemars::JsonSchema;
@@ -18,6 +19,9 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Redis.
     pub redis: RedisConfig,
+    /// Who needs which credentials.
+    #[serde(default)]
+    pub auth: AuthConfig,
     /// What the gateway holds and serves.
     #[serde(default)]
     pub gateway: GatewayConfig,
@@ -209,6 +213,7 @@ impl Settings for Config {
         if self.ping.every < Duration::from_secs(1) || self.ping.deadline < Duration::from_secs(1) {
             faults.add("ping", "every and deadline must be at least 1s");
         }
+        self.auth.validate(faults);
         self.http.validate(&OWN, faults);
         if self.gateway.ingest_url.contains(['"', '<', '>', '&']) {
             faults.add("gateway.ingest_url", "must be a URL");

@@ -5,6 +5,7 @@ mod behind;
 mod clock;
 pub(crate) mod event_socket;
 pub(crate) mod event_stream;
+mod identity;
 mod peer;
 pub(crate) mod pull;
 mod questions;
@@ -12,6 +13,7 @@ pub(crate) mod web_socket;
 
 use std::{io, time::Duration};
 
+use access::Caller;
 use tokio::time::{Instant, timeout};
 use wire::{Close, Position, Resume, Subscribe};
 
@@ -19,18 +21,18 @@ use self::{
     behind::Behind,
     clock::{Clock, HEARTBEAT},
     peer::{Peer, PeerEvent},
-    questions::{Answer, Questions, page, resolve, since, snapshot},
+    questions::{Answer, Questions, identify, page, resolve, since, snapshot},
 };
 use crate::{
     admission::roster::ConnectionPermit,
     config::Timers,
     encode::Protocol,
     fanout::{hub::FeedState, mailbox::Leave},
-    gateway::App,
+    gateway::{Admitted, App},
     jitter::spread,
     metrics::{Ended, Reason},
     outbox::Outbox,
-    session::{Session, effect::Effect},
+    session::{Opening, Session, effect::Effect},
 };
 
 /// From the close of this side to the end of the connection.
@@ -65,6 +67,8 @@ pub(crate) struct Connection<P> {
     questions: Questions,
     clock: Clock,
     behind: Behind,
+    /// Who the client is; none: it has yet to say.
+    caller: Option<Caller>,
     /// Whether the first effects ended it already.
     begun: Result<(), End>,
 }
@@ -74,21 +78,22 @@ impl<P: Peer> Connection<P> {
     pub(crate) fn begin(
         app: App,
         peer: P,
-        permit: ConnectionPermit,
-        protocol: Protocol,
-        query: Option<&Subscribe>,
-        head: Position,
+        Admitted { permit, head }: Admitted,
+        caller: Option<Caller>,
+        (protocol, query): (Protocol, Option<&Subscribe>),
     ) -> Self {
         let number = permit.mailbox.session;
         let mut outbox = Outbox::new(app.backlog.clone());
-        let now = Instant::now();
-        let (session, effects) =
-            Session::begin(protocol, number, app.limits.clone(), query, (head, now), &mut outbox);
+        let grant = caller.as_ref().map(|caller| caller.grant.clone());
+        let (limits, asks) = (app.limits.clone(), !app.gate.is_open());
+        let opening = Opening { protocol, number, limits, asks, grant, query };
+        let (session, effects) = Session::begin(opening, (head, Instant::now()), &mut outbox);
         let clock = Clock::start(&app.timers, number);
         let questions = Questions::default();
         let behind = Behind::new(app.metrics.behind_sessions.clone());
         let mut connection =
-            Self { app, peer, permit, session, outbox, questions, clock, behind, begun: Ok(()) };
+            Self { app, peer, permit, session, outbox, questions, clock, behind, caller, begun: Ok(()) };
+        connection.note_end();
         connection.begun = connection.apply(effects);
         connection
     }
@@ -128,7 +133,7 @@ impl<P: Peer> Connection<P> {
         loop {
             self.clock.set_alarm(&self.app.timers, self.session.next_due(&self.outbox));
             // replies wait in the outbox, too: a client that does not read them is not read from
-            let listens = !self.outbox.is_full();
+            let listens = !self.outbox.is_full() && !self.session.is_identifying();
             // in random order, so that no source of events starves the others
             let outcome = tokio::select! {
                 event = self.peer.exchange(&mut self.outbox, listens) => self.on_exchange(event),
@@ -180,6 +185,10 @@ impl<P: Peer> Connection<P> {
 
     fn take_mail(&mut self) -> Result<(), End> {
         let mail = self.permit.mailbox.take();
+        if mail.recheck {
+            // a narrower filter passes over what the mail has of sensors that are not permitted any more
+            self.recheck()?;
+        }
         let (now, kept_up) = (Instant::now(), !self.session.is_paused());
         for delivery in &mail.deliveries {
             let effects = self.session.on_delivery(delivery, now, &mut self.outbox);
@@ -213,6 +222,7 @@ impl<P: Peer> Connection<P> {
             Answer::Forgotten(sub) => self.session.on_forgotten(sub),
             Answer::Snapshot(sub, page) => self.session.on_snapshot(sub, &page, out),
             Answer::Failed(sub) => self.session.on_failed(sub, out),
+            Answer::Identified(identified) => return self.on_identified(identified),
         };
         self.apply(effects)
     }
@@ -227,6 +237,7 @@ impl<P: Peer> Connection<P> {
             let session = self.permit.mailbox.session;
             return Err(End::Close(Close::GoingAway, Some(spread(session))));
         }
+        self.on_end_of_token(now)?;
         if now >= self.clock.ping_at {
             self.clock.ping_at = now + ping_every;
             self.outbox.push(self.session.ping());
@@ -286,6 +297,9 @@ impl<P: Peer> Connection<P> {
                 }
                 Effect::Since { sub, last } => self.ask(sub, since(self.app.clone(), sub, last)),
                 Effect::Read { sub, after } => self.ask(sub, page(self.app.clone(), sub, after)),
+                Effect::Identify { token } => {
+                    self.questions.ask_first(Box::pin(identify(self.app.clone(), token)));
+                }
                 Effect::Snapshot { sub, filter, at, after } => {
                     self.ask(sub, snapshot(self.app.clone(), sub, filter, at, after));
                 }

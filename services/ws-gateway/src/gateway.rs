@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use access::Gate;
 use chassis::{Client, Clock, Life, Prefix, Problem};
 use http::StatusCode;
 use wire::{Position, frame::Limits};
@@ -23,6 +24,7 @@ const RETRY_AFTER: u32 = 2;
 
 /// The shared state.
 pub(crate) struct Gateway {
+    pub(crate) gate: Gate,
     pub(crate) hub: Hub,
     pub(crate) replay: Replay,
     pub(crate) history: HistoryReader,

@@ -25,8 +25,10 @@ mod websocket;
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{Clock, Fault, Pace, Service};
+use access::Gate;
+use chassis::{Clock, Fault, Life, Pace, Service};
 use store::Database;
+use tokio::sync::watch;
 
 pub use crate::config::Config;
 use crate::{
@@ -67,10 +69,18 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let connections = (limits.connections, limits.connections_per_address);
     let roster = Roster::new(connections, hub.clone(), room, metrics.sessions.clone());
 
+    let gate = Gate::new(&config.auth, clock.clone(), access::Metrics::register(&service.registry)?);
+    let gate = gate.map_err(anyhow::Error::msg)?;
+    gate.follow(&life, &service.readiness, database.clone());
+    if let Some(changes) = gate.changes() {
+        life.spawn("rechecks", recheck(changes, roster.clone(), life.clone()));
+    }
+
     let listener = chassis::bind(config.http.addr).await?;
     let replay = Replay::new(hub.clone(), database.clone(), metrics.clone());
     life.spawn("purge", replay.clone().purge(life.clone()));
     let gateway = Arc::new(Gateway {
+        gate,
         hub: hub.clone(),
         replay,
         history,
@@ -100,6 +110,13 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let stream = config.redis.options()?.counted_by(&redis);
     Feed::new(stream, database, (hub, tell_all), feed, (metrics, clock, service.tracer)).follow(life).await;
     Ok(())
+}
+
+/// Has all connections check again what their clients may do, whenever keys or revocations have changed.
+async fn recheck(mut changes: watch::Receiver<()>, roster: Roster, life: Life) {
+    while let Some(Ok(())) = life.soft().run_until_cancelled(changes.changed()).await {
+        roster.all().iter().for_each(|mailbox| mailbox.recheck());
+    }
 }
 
 /// An unreachable database is no reason to be unready: it is so for all replicas. A schema that is too old is.

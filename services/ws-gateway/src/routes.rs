@@ -8,6 +8,7 @@ mod page;
 pub(crate) mod query;
 mod socket;
 
+use access::{Gate, Guard};
 use axum::{
     Router,
     routing::{MethodRouter, get},
@@ -25,15 +26,17 @@ use crate::{
 const SOCKETS: [&str; 4] = ["/ws/sensors/", "/ws/sensors", "/ws/sensor-readings/", "/ws/sensor-readings"];
 
 /// Every path but the page's. All are read with GET and HEAD, and with nothing else.
-fn table() -> Vec<(&'static str, MethodRouter<App>)> {
+fn table(gate: &Gate) -> Vec<(&'static str, MethodRouter<App>)> {
+    // a socket's client may also say who it is in its first message
     let mut table: Vec<_> = SOCKETS.into_iter().map(|path| (path, get(socket::upgrade))).collect();
+    let guard = Guard::new(gate.clone());
     table.extend([
-        ("/sse/sensors/", get(events::stream).head(events::head)),
-        ("/sse/sensors", get(events::stream).head(events::head)),
-        ("/api/changes", get(changes::changes).head(changes::head)),
-        ("/api/readings", get(readings)),
-        ("/api/latest", get(latest)),
-        ("/api/sensors/{sensor_id}", get(sensor)),
+        ("/sse/sensors/", get(events::stream).head(events::head).layer(guard.clone())),
+        ("/sse/sensors", get(events::stream).head(events::head).layer(guard.clone())),
+        ("/api/changes", get(changes::changes).head(changes::head).layer(guard.clone())),
+        ("/api/readings", get(readings).layer(guard.clone())),
+        ("/api/latest", get(latest).layer(guard.clone())),
+        ("/api/sensors/{sensor_id}", get(sensor).layer(guard)),
         ("/openapi.json", get(documents::openapi)),
         ("/asyncapi.json", get(documents::asyncapi)),
     ]);
@@ -43,7 +46,7 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
 /// All routes; any other path is the page's.
 pub(crate) fn router(app: App, config: &GatewayConfig, origins: Origins) -> anyhow::Result<Router> {
     let prefix = app.prefix.clone();
-    let router = table()
+    let router = table(&app.gate)
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods.fallback(wrong_method)))
         .route_layer(Cors::new(origins, METHODS))
@@ -65,7 +68,8 @@ mod tests {
 
     #[test]
     fn every_path_is_documented_and_every_documented_path_is_served() {
-        let served: BTreeSet<String> = table().into_iter().map(|(path, _)| path.to_owned()).collect();
+        let served: BTreeSet<String> =
+            table(&Gate::open()).into_iter().map(|(path, _)| path.to_owned()).collect();
         assert_eq!(served, ::documents::paths(::documents::GATEWAY));
     }
 

@@ -5,20 +5,24 @@ mod allowance;
 mod answers;
 mod commands;
 pub mod effect;
+mod identity;
 mod latest;
 mod subscription;
 
 use std::sync::Arc;
 
+use auth::Grant;
 use tokio::time::Instant;
 use wire::{
-    Close, Position, Refusal, ServerMessage, Subscribe,
+    Close, Filter, Position, Refusal, ServerMessage, Subscribe,
     frame::{Bye, Hello, Limits},
 };
 
+pub use self::identity::Granted;
 use self::{
     allowance::Allowance,
     effect::Effect,
+    identity::Waiting,
     subscription::{State, Subscription},
 };
 use crate::{
@@ -43,25 +47,51 @@ pub struct Session {
     allowance: Allowance,
     subscriptions: Vec<Subscription>,
     next_sub: u32,
+    /// Whether clients may say who they are.
+    asks: bool,
+    /// What the client may do; none: it has yet to say who it is.
+    grant: Option<Arc<Grant>>,
+    /// What waits until its token was checked.
+    waiting: Option<Box<Waiting>>,
+}
+
+/// What a connection begins with.
+#[derive(Debug, Clone)]
+pub struct Opening<'a> {
+    /// How its messages are written.
+    pub protocol: Protocol,
+    /// Names it in logs.
+    pub number: u64,
+    /// What it may do at most.
+    pub limits: Arc<Limits>,
+    /// Whether clients may say who they are.
+    pub asks: bool,
+    /// What the client may do; none: it has yet to say who it is, before anything else.
+    pub grant: Option<Arc<Grant>>,
+    /// The subscription of its query.
+    pub query: Option<&'a Subscribe>,
 }
 
 impl Session {
     /// Begins a connection: a demo client is subscribed to everything from now; v1 begins with `hello`; a query is
-    /// its first subscription.
+    /// its first subscription. A client that has yet to say who it is is told nothing before.
     pub fn begin(
-        protocol: Protocol,
-        number: u64,
-        limits: Arc<Limits>,
-        query: Option<&Subscribe>,
+        opening: Opening<'_>,
         (head, now): (Position, Instant),
         out: &mut Outbox,
     ) -> (Self, Vec<Effect>) {
+        let Opening { protocol, number, limits, asks, grant, query } = opening;
         let allowance = Allowance::new(limits.commands_per_s, now);
+        let (subscriptions, next_sub) = (Vec::new(), FIRST_SUB);
         let mut session =
-            Self { protocol, number, limits, allowance, subscriptions: Vec::new(), next_sub: FIRST_SUB };
+            Self { protocol, number, limits, allowance, subscriptions, next_sub, asks, grant, waiting: None };
         protocol.begin(number, out);
+        if session.grant.is_none() {
+            session.waiting = query.map(|query| Box::new(Waiting::with_query(query.clone())));
+            return (session, Vec::new());
+        }
         if protocol == Protocol::Demo {
-            let own = Subscription::demo(DEMO_SUB);
+            let own = Subscription::demo(DEMO_SUB, session.narrowed(&Arc::new(Filter::All)));
             let effect = Effect::Attach { sub: DEMO_SUB, filter: own.filter.clone(), after: None };
             session.add(own);
             return (session, vec![effect]);

@@ -68,8 +68,8 @@ const fn leeway() -> Duration {
 
 /// Reads and checks the file.
 pub(crate) fn read(path: &Path) -> Result<Vec<Entry>, String> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let text =
+        fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     parse(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
@@ -116,9 +116,8 @@ fn check(entry: &mut Entry) -> Result<(), String> {
             entry.algorithms = vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
         }
         // a public key that is taken for a secret is the oldest attack on tokens
-        let is_public = |algorithm: &Algorithm| {
-            ALGORITHMS.contains(algorithm) && *algorithm != Algorithm::HS256
-        };
+        let is_public =
+            |algorithm: &Algorithm| ALGORITHMS.contains(algorithm) && *algorithm != Algorithm::HS256;
         return if entry.algorithms.iter().all(is_public) {
             Ok(())
         } else {

@@ -118,9 +118,9 @@ impl Issuer {
                 ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => {
                     Verdict::Signed(Err(Denial::Foreign))
                 }
-                ErrorKind::MissingRequiredClaim(_) | ErrorKind::Json(_) | ErrorKind::InvalidClaimFormat(_) => {
-                    Verdict::Signed(Err(Denial::Claims))
-                }
+                ErrorKind::MissingRequiredClaim(_)
+                | ErrorKind::Json(_)
+                | ErrorKind::InvalidClaimFormat(_) => Verdict::Signed(Err(Denial::Claims)),
                 _ => Verdict::Unsigned,
             },
         }

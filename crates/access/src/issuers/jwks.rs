@@ -54,8 +54,11 @@ fn usable(json: Value, algorithms: &[Algorithm]) -> Option<Key> {
     };
     let is_for_it = jwk.common.key_algorithm.is_none_or(|named| fits(named, algorithm));
     let key = DecodingKey::from_jwk(&jwk).ok()?;
-    (signs && verifies && is_for_it && algorithms.contains(&algorithm))
-        .then_some(Key { kid: jwk.common.key_id, algorithm, key })
+    (signs && verifies && is_for_it && algorithms.contains(&algorithm)).then_some(Key {
+        kid: jwk.common.key_id,
+        algorithm,
+        key,
+    })
 }
 
 const fn fits(named: KeyAlgorithm, algorithm: Algorithm) -> bool {

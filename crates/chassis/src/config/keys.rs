@@ -8,6 +8,10 @@ use super::schema;
 pub const KEYS: &[&str] = &[
     "admin.addr",
     "admin.profile",
+    "auth.anonymous_read",
+    "auth.anonymous_write",
+    "auth.enabled",
+    "auth.issuers_file",
     "database.ca",
     "database.certificate",
     "database.host",

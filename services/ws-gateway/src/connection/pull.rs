@@ -175,7 +175,7 @@ impl Pull<'_> {
                     return Waited::Enough;
                 }
             }
-            if mail.leave.is_some() {
+            if mail.leave.is_some() || mail.recheck {
                 return Waited::Enough;
             }
             if mail.overflowed || self.app.hub.feed_state() == FeedState::Cut {

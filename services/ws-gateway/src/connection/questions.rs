@@ -3,6 +3,7 @@
 
 use std::{collections::VecDeque, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
+use access::{Caller, Denial};
 use store::ReadError;
 use tokio::time::{Instant, sleep};
 use wire::{Filter, Position, Resume};
@@ -10,6 +11,7 @@ use wire::{Filter, Position, Resume};
 use crate::{
     fanout::{log::LogPage, snapshot::SnapshotPage},
     gateway::App,
+    session::effect::Token,
 };
 
 /// Before the second try to read the log; twice as long before each further one.
@@ -26,6 +28,9 @@ const AHEAD_LIMIT: Duration = Duration::from_secs(30);
 /// readers.
 const AT_ONCE: usize = 2;
 
+/// The number of no subscription.
+const NO_SUB: u32 = u32::MAX;
+
 /// The answer to an effect.
 pub(super) enum Answer {
     Resolve(u32, Resume),
@@ -35,6 +40,8 @@ pub(super) enum Answer {
     Snapshot(u32, SnapshotPage),
     /// It never will.
     Failed(u32),
+    /// Who the client is.
+    Identified(Result<Caller, Denial>),
 }
 
 type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -48,6 +55,11 @@ pub(super) struct Questions {
 impl Questions {
     pub(super) fn ask(&mut self, sub: u32, question: Question) {
         self.open.push_back((sub, question));
+    }
+
+    /// Asks before all others: a connection has one such question at most.
+    pub(super) fn ask_first(&mut self, question: Question) {
+        self.open.push_front((NO_SUB, question));
     }
 
     /// Drops what a subscription asked.
@@ -161,6 +173,10 @@ fn is_final(error: &store::Error) -> bool {
         tracing::error!(error = error as &dyn std::error::Error, "the log cannot answer a client");
     }
     fails
+}
+
+pub(super) async fn identify(app: App, token: Token) -> Answer {
+    Answer::Identified(app.gate.identify(&token.0).await)
 }
 
 fn note(error: &(dyn std::error::Error + 'static)) {

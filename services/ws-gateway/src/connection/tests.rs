@@ -2,6 +2,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
+use access::Gate;
 use chassis::{Life, Readiness};
 use instruments::{IntGauge, Registry};
 use store::{Database, Options, log::TickReadings};
@@ -36,6 +37,7 @@ fn app() -> App {
     let room = Readiness::new(&life, &Registry::new()).unwrap().condition("room");
     let second = Duration::from_secs(1);
     Arc::new(Gateway {
+        gate: Gate::open(),
         replay: Replay::new(hub.clone(), Database::new(&options, 1), metrics.clone()),
         history: HistoryReader::new(options, metrics.clone()),
         roster: Roster::new((10, 10), hub.clone(), room, open),
@@ -55,8 +57,9 @@ fn app() -> App {
 
 fn connection<P: Peer>(app: &App, peer: P) -> Connection<P> {
     let permit = app.roster.admit(Ipv4Addr::LOCALHOST.into()).unwrap();
-    let (query, head) = (Subscribe::default(), app.hub.head().unwrap());
-    Connection::begin(app.clone(), peer, permit, Protocol::V1, Some(&query), head)
+    let admitted = Admitted { permit, head: app.hub.head().unwrap() };
+    let query = Subscribe::default();
+    Connection::begin(app.clone(), peer, admitted, Some(Caller::open()), (Protocol::V1, Some(&query)))
 }
 
 /// The next tick, with so many readings of so much metadata.

@@ -72,12 +72,13 @@ pub(super) fn snapshot(newest: &[Reading], out: &mut Outbox) {
 
 /// A named event with the message's body. `hello`, `ok` and `pong` have none: a stream is one subscription.
 pub(super) fn message(message: &ServerMessage, out: &mut Outbox) {
-    let ServerMessage { live, mark, gap, bye, error, .. } = message;
-    let (name, id, body) = match (live, mark, gap, bye, error) {
+    let ServerMessage { live, mark, gap, bye, expires, error, .. } = message;
+    let (name, id, body) = match (live, mark, gap, bye, expires, error) {
         (Some(live), ..) => ("live", Some(live.pos), json(live)),
         (_, Some(mark), ..) => ("mark", Some(mark.pos), json(mark)),
         (_, _, Some(gap), ..) => ("gap", Some(gap.to), json(gap)),
-        (_, _, _, Some(bye), _) => ("bye", None, json(bye)),
+        (_, _, _, Some(bye), ..) => ("bye", None, json(bye)),
+        (.., Some(expires), _) => ("expires", None, json(expires)),
         (.., Some(error)) => ("error", None, json(error)),
         _ => return,
     };

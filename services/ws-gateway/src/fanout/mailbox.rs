@@ -48,6 +48,8 @@ pub struct Mail {
     pub overflowed: bool,
     /// Tell the client at once whether the feed is current.
     pub nudged: bool,
+    /// What the client may do is to be checked again.
+    pub recheck: bool,
     /// The connection is to end.
     pub leave: Option<Leave>,
 }
@@ -67,6 +69,7 @@ struct Queue {
     bytes: usize,
     overflowed: bool,
     nudged: bool,
+    recheck: bool,
     leave: Option<Leave>,
 }
 
@@ -117,6 +120,12 @@ impl Mailbox {
         self.arrival.notify_one();
     }
 
+    /// Has the connection check again what its client may do.
+    pub fn recheck(&self) {
+        self.queue.lock().recheck = true;
+        self.arrival.notify_one();
+    }
+
     /// Ends the connection.
     pub fn leave(&self, leave: Leave) {
         self.queue.lock().leave = Some(leave);
@@ -126,8 +135,8 @@ impl Mailbox {
     /// Takes all that is there.
     pub fn take(&self) -> Mail {
         let queue = std::mem::take(&mut *self.queue.lock());
-        let Queue { deliveries, overflowed, nudged, leave, .. } = queue;
-        Mail { deliveries: deliveries.into(), overflowed, nudged, leave }
+        let Queue { deliveries, overflowed, nudged, recheck, leave, .. } = queue;
+        Mail { deliveries: deliveries.into(), overflowed, nudged, recheck, leave }
     }
 
     /// How many bytes of readings are in it.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use access::Caller;
 use axum::response::{IntoResponse, Response};
 use chassis::{Prefix, Problem};
 use headers::{CacheControl, HeaderMapExt, IfNoneMatch};
@@ -95,13 +96,22 @@ impl Answer {
 /// The response to a request whose answer is `read`.
 pub(crate) async fn reply(
     headers: &HeaderMap,
+    caller: Option<&Caller>,
     read: impl Future<Output = Result<Answer, Problem>>,
 ) -> Response {
     let mut response = match read.await {
         Ok(answer) => answer.into_response(headers),
         Err(problem) => refusal(problem),
     };
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept, origin"));
+    let fields = if caller.is_none_or(Caller::is_anonymous) {
+        "accept, origin"
+    } else {
+        // what a credential of its own may see is for no shared cache, whatever field it came in
+        let private = HeaderValue::from_static("private, no-cache");
+        response.headers_mut().insert(header::CACHE_CONTROL, private);
+        "accept, authorization, origin, x-api-key"
+    };
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static(fields));
     response
 }
 

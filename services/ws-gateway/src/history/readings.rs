@@ -1,6 +1,10 @@
 //! Readings of a span of time, as they are or in buckets.
 
-use axum::{extract::State, response::Response};
+use access::Caller;
+use axum::{
+    extract::{Extension, State},
+    response::Response,
+};
 use chassis::Problem;
 use http::{HeaderMap, Uri};
 use store::history::{BucketKey, PageQuery, ReadingKey};
@@ -18,16 +22,22 @@ use crate::gateway::App;
 /// A page is closed when its metadata has so many bytes.
 const MAX_BYTES: usize = 4 << 20;
 
-pub(crate) async fn readings(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
-    reply(&headers, read(&app, &uri, &headers)).await
+pub(crate) async fn readings(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    reply(&headers, Some(&caller), read(&app, &caller, &uri, &headers)).await
 }
 
-async fn read(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Problem> {
+async fn read(app: &App, caller: &Caller, uri: &Uri, headers: &HeaderMap) -> Result<Answer, Problem> {
+    caller.reader()?;
     let request = Readings::read(uri.query().unwrap_or_default(), OffsetDateTime::now_utc())?;
     let media = Media::accepted(headers)?;
     let permit = app.history.permit().await?;
     let Readings { filter, span, order, limit, rows } = &request;
-    let (filter, span, order, limit) = (filter, *span, *order, *limit);
+    let (filter, span, order, limit) = (&caller.grant.narrow(filter), *span, *order, *limit);
     match rows {
         Rows::Readings(after) => {
             let wanted = PageQuery { filter, span, order, after: *after, limit };

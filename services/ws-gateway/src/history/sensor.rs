@@ -1,7 +1,8 @@
 //! One sensor: its newest and its oldest reading.
 
+use access::Caller;
 use axum::{
-    extract::{Path, State, rejection::PathRejection},
+    extract::{Extension, Path, State, rejection::PathRejection},
     response::Response,
 };
 use chassis::Problem;
@@ -19,20 +20,31 @@ use crate::gateway::App;
 
 pub(crate) async fn sensor(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    reply(&headers, read(&app, id, &uri)).await
+    reply(&headers, Some(&caller), read(&app, &caller, id, &uri)).await
 }
 
-async fn read(app: &App, id: Result<Path<String>, PathRejection>, uri: &Uri) -> Result<Answer, Problem> {
+async fn read(
+    app: &App,
+    caller: &Caller,
+    id: Result<Path<String>, PathRejection>,
+    uri: &Uri,
+) -> Result<Answer, Problem> {
+    caller.reader()?;
     query::nothing(uri.query().unwrap_or_default())?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "unknown-sensor", "this sensor has no readings");
     let Path(id) = id.map_err(|_| unknown())?;
     // no sensor has an invalid id: Postgres need not be asked
     let length = id.chars().count();
     if !(1..=SENSOR_ID_MAX).contains(&length) || id.chars().any(char::is_control) {
+        return Err(unknown());
+    }
+    // whether it exists is not for this client: it is answered as one that does not, and as soon
+    if !caller.grant.may_read(&id) {
         return Err(unknown());
     }
     let permit = app.history.permit().await?;

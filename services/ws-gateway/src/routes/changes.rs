@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::Caller;
 use axum::{
     extract::{Extension, RawQuery, State},
     response::{IntoResponse, Response},
@@ -34,10 +35,11 @@ struct Request {
 
 pub(super) async fn changes(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Extension(client): Extension<Client>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    match pull(&app, client, &query.unwrap_or_default()).await {
+    match pull(&app, caller, client, &query.unwrap_or_default()).await {
         Ok(lines) => answer(lines),
         Err(problem) => problem.into_response(),
     }
@@ -53,8 +55,13 @@ fn answer(lines: Vec<u8>) -> Response {
     (fixed, lines).into_response()
 }
 
-async fn pull(app: &App, client: Client, query: &str) -> Result<Vec<u8>, Problem> {
-    let request = Request::read(query, app.limits.patterns)?;
+async fn pull(app: &App, caller: Caller, client: Client, query: &str) -> Result<Vec<u8>, Problem> {
+    caller.reader()?;
+    let mut request = Request::read(query, app.limits.patterns)?;
+    request.filter = caller.grant.narrow(&request.filter);
+    if let Some(left) = app.gate.ends_in(&caller) {
+        request.wait = request.wait.min(left);
+    }
     // a poll that waits is a connection as a socket is
     let Admitted { permit, head } = app.admit(client)?;
     let _memory = app
@@ -66,7 +73,10 @@ async fn pull(app: &App, client: Client, query: &str) -> Result<Vec<u8>, Problem
         return Ok(Pulled::nothing(head).into_lines());
     };
     let pull = Pull { app, mailbox: &permit.mailbox, filter: request.filter, limit: request.limit };
-    let pulled = pull.after(since, request.wait).await.map_err(|failed| match failed {
+    let pulled = pull.after(since, request.wait).await;
+    // it may have waited long
+    app.gate.recheck(&caller)?;
+    let pulled = pulled.map_err(|failed| match failed {
         Failed::Ahead => position_ahead(),
         Failed::Busy => busy("too many polls read at once"),
         Failed::Log(error) => {

@@ -10,10 +10,10 @@ use crate::{
 
 pub(super) async fn openapi(State(app): State<App>, headers: HeaderMap) -> Response {
     let made = app.documents.openapi.get_or_init(|| documents::openapi_under(&app.prefix.to_string()));
-    reply(&headers, async { Ok(Answer::json(made.clone().into_bytes())) }).await
+    reply(&headers, None, async { Ok(Answer::json(made.clone().into_bytes())) }).await
 }
 
 pub(super) async fn asyncapi(State(app): State<App>, headers: HeaderMap) -> Response {
     let made = app.documents.asyncapi.get_or_init(|| documents::asyncapi_under(&app.prefix.to_string()));
-    reply(&headers, async { Ok(Answer::json(made.clone().into_bytes())) }).await
+    reply(&headers, None, async { Ok(Answer::json(made.clone().into_bytes())) }).await
 }

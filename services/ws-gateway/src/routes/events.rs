@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use access::Caller;
 use axum::{
     body::Body,
     extract::{Extension, RawQuery, State},
@@ -16,7 +17,7 @@ use super::query::{LiveQuery, position_ahead};
 use crate::{
     connection::{Connection, event_socket::EventSocket, event_stream::event_stream},
     encode::Protocol,
-    gateway::{Admitted, App},
+    gateway::App,
 };
 
 /// What a browser sends when it comes back by itself.
@@ -30,13 +31,13 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) async fn stream(
     State(app): State<App>,
-    Extension(client): Extension<Client>,
+    (Extension(caller), Extension(client)): (Extension<Caller>, Extension<Client>),
     Extension(port): Extension<Permit>,
     handover: Option<Extension<Handover>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match begin(app, (client, port, handover), &query.unwrap_or_default(), &headers).await {
+    match begin(app, caller, (client, port, handover), &query.unwrap_or_default(), &headers).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -52,10 +53,12 @@ type Arrival = (Client, Permit, Option<Extension<Handover>>);
 
 async fn begin(
     app: App,
+    caller: Caller,
     (client, port, handover): Arrival,
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
+    caller.reader()?;
     let mut parameters = Query::parse(query);
     let mut live = LiveQuery::read(&mut parameters);
     live.filter(app.limits.patterns, &mut parameters);
@@ -73,12 +76,12 @@ async fn begin(
         let came_back = last_event_id.is_some();
         return if came_back { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(position_ahead()) };
     }
-    let Admitted { permit, head } = app.admit(client)?;
+    let admitted = app.admit(client)?;
     let (life, subscribe) = (app.life.clone(), live.subscribe);
     let Some(Extension(handover)) = handover else {
         let (stream, body) = event_stream();
-        let mut connection =
-            Box::new(Connection::begin(app, stream, permit, Protocol::Sse, Some(&subscribe), head));
+        let begun = Connection::begin(app, stream, admitted, Some(caller), (Protocol::Sse, Some(&subscribe)));
+        let mut connection = Box::new(begun);
         life.spawn_work(async move { connection.serve().await });
         return Ok(opened(Body::new(body)));
     };
@@ -86,8 +89,8 @@ async fn begin(
     life.spawn_work(async move {
         let Some(socket) = socket.await else { return };
         let peer = EventSocket::new(socket);
-        let mut connection =
-            Box::new(Connection::begin(app, peer, permit, Protocol::Sse, Some(&subscribe), head));
+        let begun = Connection::begin(app, peer, admitted, Some(caller), (Protocol::Sse, Some(&subscribe)));
+        let mut connection = Box::new(begun);
         drop(subscribe);
         connection.serve().await;
         drop(port);

@@ -1,5 +1,6 @@
 //! From an HTTP request to a socket (RFC 6455 §4.2).
 
+use access::{Caller, Denial, has_credential};
 use axum::{
     body::Body,
     extract::{Extension, Request, State},
@@ -18,6 +19,9 @@ use crate::{
     gateway::{Admitted, App},
 };
 
+/// A subprotocol that is a token: what a page's socket can send with its handshake. It is never the one that is chosen.
+const BEARER: &str = "bearer.";
+
 /// Answers the handshake and hands the socket to its session.
 pub(super) async fn upgrade(
     State(app): State<App>,
@@ -25,8 +29,11 @@ pub(super) async fn upgrade(
     Extension(client): Extension<Client>,
     mut request: Request,
 ) -> Response {
-    let admitted = Handshake::read(&request).and_then(|handshake| Ok((handshake, app.admit(client)?)));
-    let (handshake, Admitted { permit, head }) = match admitted {
+    let handshake = match Handshake::read(&request) {
+        Ok(handshake) => handshake,
+        Err(problem) => return problem.into_response(),
+    };
+    let (caller, admitted) = match admit(&app, client, handshake.protocol, request.headers()).await {
         Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
@@ -40,12 +47,37 @@ pub(super) async fn upgrade(
         // the read buffer of the handshake would live as long as the socket, which may be for days
         drop(read_ahead);
         let Handshake { protocol, query, .. } = handshake;
-        let mut connection = Box::new(Connection::begin(app, socket, permit, protocol, query.as_ref(), head));
+        let begun = Connection::begin(app, socket, admitted, caller, (protocol, query.as_ref()));
+        let mut connection = Box::new(begun);
         drop(query);
         connection.serve().await;
         drop(port);
     });
     answer
+}
+
+async fn admit(
+    app: &App,
+    client: Client,
+    protocol: Protocol,
+    headers: &HeaderMap,
+) -> Result<(Option<Caller>, Admitted), Problem> {
+    let caller = caller(app, protocol, headers).await?;
+    Ok((caller, app.admit(client)?))
+}
+
+/// Who the client is; none if it may still say so, by its first message.
+async fn caller(app: &App, protocol: Protocol, headers: &HeaderMap) -> Result<Option<Caller>, Denial> {
+    let mut tokens = subprotocols(headers).filter_map(|offered| offered.strip_prefix(BEARER));
+    let caller = match (tokens.next(), tokens.next()) {
+        (Some(_), Some(_)) => return Err(Denial::Ambiguous),
+        (Some(_), None) if has_credential(headers) => return Err(Denial::Ambiguous),
+        (Some(token), None) => app.gate.identify(token).await?,
+        (None, _) if protocol == Protocol::V1 && app.gate.awaits(headers) => return Ok(None),
+        (None, _) => app.gate.admit(headers).await?,
+    };
+    caller.reader()?;
+    Ok(Some(caller))
 }
 
 struct Handshake {
@@ -111,8 +143,17 @@ fn is_key(key: &[u8]) -> bool {
 }
 
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    list(headers, name).any(|part| part.eq_ignore_ascii_case(token))
+}
+
+/// The subprotocols that the client offers.
+fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    list(headers, header::SEC_WEBSOCKET_PROTOCOL)
+}
+
+fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 /// The protocol that the query and the subprotocol choose: the demo's, until the first v1 message, or v1.

@@ -16,6 +16,9 @@ use super::{
 };
 use crate::{budget::MemoryPermit, encode::Protocol, outbox::Outbox};
 
+/// What is asked for, what of it may be read, and the memory of both.
+type Checked = (Arc<Filter>, Arc<Filter>, [Option<MemoryPermit>; 2]);
+
 impl Session {
     /// A text message of the client.
     pub fn on_text(&mut self, text: &str, (head, now): (Position, Instant), out: &mut Outbox) -> Vec<Effect> {
@@ -38,7 +41,7 @@ impl Session {
         match commands {
             Ok(commands) => {
                 for command in commands {
-                    effects.extend(self.on_command(command, out));
+                    effects.extend(self.take(command, out));
                 }
             }
             Err(_) => effects.push(Effect::Close(Close::BadMessage)),
@@ -51,8 +54,11 @@ impl Session {
         self.allowance.take(1, now)
     }
 
-    fn on_command(&mut self, command: Command, out: &mut Outbox) -> Vec<Effect> {
+    pub(super) fn on_command(&mut self, command: Command, out: &mut Outbox) -> Vec<Effect> {
         let id = command.id;
+        if self.grant.is_none() && !matches!(command.verb, Verb::Auth(_)) {
+            return vec![Effect::Close(Close::Unauthenticated)];
+        }
         let refusal = match command.verb {
             Verb::Subscribe(subscribe) => return self.subscribe(id, &subscribe, out),
             Verb::Unsubscribe(sub) => match self.find(sub) {
@@ -68,6 +74,7 @@ impl Session {
                 self.write(ServerMessage { id, pong: Some(Empty {}), ..ServerMessage::default() }, out);
                 return Vec::new();
             }
+            Verb::Auth(auth) if self.asks => return self.identify(id, auth.token),
             Verb::Auth(_) => Refusal::new(ErrorCode::AuthNotAsked, "authentication is not enabled"),
             Verb::Unknown(verb) => Refusal::new(ErrorCode::UnknownVerb, format!("unknown verb {verb:?}")),
             Verb::Malformed(refusal) => refusal,
@@ -82,8 +89,8 @@ impl Session {
         request: &Subscribe,
         out: &mut Outbox,
     ) -> Vec<Effect> {
-        let (filter, permit) = match self.check(request, out) {
-            Ok((filter, permit)) => (Arc::new(filter), permit),
+        let (wanted, filter, permits) = match self.check(request, out) {
+            Ok(checked) => checked,
             Err(_) if self.protocol.is_one_subscription() => return vec![Effect::Close(Close::Overloaded)],
             Err(refusal) => {
                 self.refuse(id, refusal, out);
@@ -93,9 +100,9 @@ impl Session {
         let sub = self.next_sub;
         self.next_sub += 1;
         let latest = (request.mode == Mode::Latest).then(|| Latest::new(request.max_rate, self.held(out)));
-        let own = Subscription::new(sub, self.protocol, filter.clone(), id, latest);
+        let own = Subscription::new(sub, self.protocol, (wanted, filter.clone()), id, latest);
         let mut own = own.with_trace(request.trace);
-        own.permit = Some(permit);
+        own.permits = permits;
         let effect = match request.from {
             Start::Now => Effect::Attach { sub, filter, after: None },
             Start::After(from) => {
@@ -122,7 +129,7 @@ impl Session {
         known.map_or_else(|| Held::new(out.backlog()), |latest| latest.held())
     }
 
-    fn check(&self, request: &Subscribe, out: &Outbox) -> Result<(Filter, MemoryPermit), Refusal> {
+    fn check(&self, request: &Subscribe, out: &Outbox) -> Result<Checked, Refusal> {
         let sensors = request.sensors.as_deref();
         if self.subscriptions.len() >= self.limits.subscriptions {
             let detail = "too many subscriptions on this connection";
@@ -133,9 +140,14 @@ impl Session {
         }
         let filter =
             Filter::parse(sensors).map_err(|error| Refusal::new(ErrorCode::BadPattern, error.to_string()))?;
-        let permit = out.budget().patterns(&filter);
-        let permit =
-            permit.ok_or_else(|| Refusal::new(ErrorCode::Busy, "pattern memory is full; try again later"))?;
-        Ok((filter, permit))
+        let permit = |filter: &Filter| {
+            let permit = out.budget().patterns(filter);
+            permit.ok_or_else(|| Refusal::new(ErrorCode::Busy, "pattern memory is full; try again later"))
+        };
+        let asked = permit(&filter)?;
+        let wanted = Arc::new(filter);
+        let filter = self.narrowed(&wanted);
+        let granted = if Arc::ptr_eq(&wanted, &filter) { None } else { Some(permit(&filter)?) };
+        Ok((wanted, filter, [Some(asked), granted]))
     }
 }

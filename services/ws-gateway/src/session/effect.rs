@@ -1,8 +1,18 @@
 //! What a session needs of the connection around it.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use wire::{Close, Filter, Position};
+
+/// A token, which no log line shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub(crate) String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
 
 /// What is to be done. Each but the last two is answered by a call of one of the session's `on_…`.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +59,11 @@ pub enum Effect {
         at: Option<Position>,
         /// Of the sensors behind this one.
         after: Option<String>,
+    },
+    /// Check the token of the client.
+    Identify {
+        /// The token.
+        token: Token,
     },
     /// End a subscription in the hub.
     Detach {

@@ -12,7 +12,7 @@ use std::{
 
 use ahash::{AHashMap, RandomState};
 use tokio::time::Instant;
-use wire::Position;
+use wire::{Filter, Position};
 
 use crate::{
     encode::LatestEvents,
@@ -134,6 +134,20 @@ impl Latest {
         self.due.push(Reverse((next.unwrap_or(now).max(now), name.clone())));
         self.held.change(&self.held.waiting, cost(&name, data), 0);
         self.waiting.insert(name, Waiting { data: data.into(), merged: 0, first: pos });
+    }
+
+    /// Drops what is held back of sensors that the filter does not have.
+    pub(super) fn retain(&mut self, filter: &Filter) {
+        let held = &self.held;
+        self.waiting.retain(|name, waits| {
+            let stays = filter.matches(name);
+            if !stays {
+                held.change(&held.waiting, 0, cost(name, &waits.data));
+            }
+            stays
+        });
+        let waiting = &self.waiting;
+        self.due.retain(|Reverse((_, name))| waiting.contains_key(name));
     }
 
     /// Sends at once what is due and fits; how many events that were.

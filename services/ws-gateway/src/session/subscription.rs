@@ -38,6 +38,9 @@ pub(super) enum State {
 pub(super) struct Subscription {
     pub(super) sub: u32,
     pub(super) protocol: Protocol,
+    /// What its client asked for.
+    pub(super) wanted: Arc<Filter>,
+    /// What of it the client may read.
     pub(super) filter: Arc<Filter>,
     /// The `id` of its command.
     pub(super) command: Option<u64>,
@@ -50,27 +53,28 @@ pub(super) struct Subscription {
     count: u64,
     /// What mode `latest` holds back; none in mode `all`.
     pub(super) latest: Option<Box<Latest>>,
-    /// The memory of its patterns.
-    pub(super) permit: Option<MemoryPermit>,
+    /// The memory of the patterns that it asked for, and of those that are left of them.
+    pub(super) permits: [Option<MemoryPermit>; 2],
     event_head: EventHead,
 }
 
 impl Subscription {
     /// To everything, as the demo's clients have it.
-    pub(super) fn demo(sub: u32) -> Self {
-        Self::new(sub, Protocol::Demo, Arc::new(Filter::All), None, None)
+    pub(super) fn demo(sub: u32, filter: Arc<Filter>) -> Self {
+        Self::new(sub, Protocol::Demo, (Arc::new(Filter::All), filter), None, None)
     }
 
     pub(super) fn new(
         sub: u32,
         protocol: Protocol,
-        filter: Arc<Filter>,
+        (wanted, filter): (Arc<Filter>, Arc<Filter>),
         command: Option<u64>,
         latest: Option<Latest>,
     ) -> Self {
         Self {
             sub,
             protocol,
+            wanted,
             filter,
             command,
             state: State::Starting,
@@ -78,7 +82,7 @@ impl Subscription {
             trace: false,
             count: 0,
             latest: latest.map(Box::new),
-            permit: None,
+            permits: [None, None],
             event_head: EventHead::new(sub),
         }
     }
@@ -91,6 +95,30 @@ impl Subscription {
     /// From here on it reads the log at its own pace.
     pub(super) fn fall_behind(&mut self) {
         self.state = State::Replay { resumed: true, paused: true };
+    }
+
+    /// Goes on with another filter, from what was sent: nothing is missed or doubled by the change.
+    pub(super) fn refilter(&mut self, filter: Arc<Filter>, permit: MemoryPermit) -> Vec<Effect> {
+        self.filter = filter.clone();
+        self.permits[1] = Some(permit);
+        if let Some(latest) = &mut self.latest {
+            latest.retain(&filter);
+        }
+        let sub = self.sub;
+        match &self.state {
+            // what the old filter had delivered already lies before the head at which the new one is attached
+            State::Live => {
+                self.state = State::Replay { resumed: true, paused: false };
+                vec![Effect::Detach { sub }, Effect::Attach { sub, filter, after: Some(self.sent) }]
+            }
+            State::Snapshot { paused: true, .. } => Vec::new(),
+            State::Snapshot { after, paused: false } => {
+                let at = (self.sent != Position::default()).then_some(self.sent);
+                vec![Effect::Detach { sub }, Effect::Snapshot { sub, filter, at, after: after.clone() }]
+            }
+            // what is being read is whole batches; the filter is used when they come
+            State::Starting | State::Resolving | State::Replay { .. } => Vec::new(),
+        }
     }
 
     /// Whether it was live, and reads the log on because it could not keep up.

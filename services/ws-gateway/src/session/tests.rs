@@ -1,6 +1,8 @@
+mod identity;
 mod nothing;
 mod schedules;
 
+use auth::{Scope, Subject};
 use store::log::TickReadings;
 use time::macros::datetime;
 use wire::{
@@ -24,8 +26,19 @@ fn now() -> (Position, Instant) {
     (at(5, 50), Instant::now())
 }
 
+/// Of a gateway that asks nobody who they are.
+fn opening(protocol: Protocol, query: Option<&Subscribe>) -> Opening<'_> {
+    let grant = Some(Arc::new(grant(Scope::all())));
+    Opening { protocol, number: 7, limits: Arc::new(LIMITS), asks: false, grant, query }
+}
+
+fn grant(read: Scope) -> Grant {
+    let (subject, limits) = (Subject::Anonymous, auth::Limits::default());
+    Grant { subject, write: Scope::none(), read, limits, expires_at: None }
+}
+
 fn begin(protocol: Protocol, query: Option<&Subscribe>, out: &mut Outbox) -> (Session, Vec<Effect>) {
-    Session::begin(protocol, 7, Arc::new(LIMITS), query, now(), out)
+    Session::begin(opening(protocol, query), now(), out)
 }
 
 const EPOCH: Epoch = Epoch(7);

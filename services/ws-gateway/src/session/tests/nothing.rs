@@ -11,7 +11,7 @@ fn a_subscription_to_nothing_moves_on_and_shows_nothing() {
     let latest = Latest::new(Some(1.0), Held::new(Backlog::new(usize::MAX, Arc::default())));
     for latest in [None, Some(latest)] {
         let (out, nothing) = (&mut Outbox::default(), Arc::new(Filter::Any(Vec::new())));
-        let mut own = Subscription::new(1, Protocol::V1, nothing, None, latest);
+        let mut own = Subscription::new(1, Protocol::V1, (nothing.clone(), nothing), None, latest);
         // from the log all come, from the hub those that were selected
         let none = Selection::These([].into());
         own.send(&batch(at(5, 50), 6, &[51, 52]), &Selection::All, now().1, out);

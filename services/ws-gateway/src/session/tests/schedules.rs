@@ -1,4 +1,5 @@
-//! Random schedules of ticks, mail, reads and clogged sockets: a session gets every reading once, in order.
+//! Random schedules of ticks, mail, reads, clogged sockets and changed grants: a session gets every reading once, in order, that
+//! its grant allowed at the reading's position.
 
 use proptest::prelude::*;
 
@@ -15,6 +16,8 @@ struct World {
     out: Outbox,
     effects: Vec<Effect>,
     got: Vec<i64>,
+    /// From behind which position what was granted: everything, or `s0`.
+    grants: Vec<(Position, bool)>,
 }
 
 #[derive(Debug, Clone)]
@@ -26,6 +29,7 @@ enum Move {
     ReadSocket,
     Clog,
     LoseFeed,
+    Grant(bool),
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -37,6 +41,7 @@ fn moves() -> impl Strategy<Value = Move> {
         3 => Just(Move::ReadSocket),
         1 => Just(Move::Clog),
         1 => Just(Move::LoseFeed),
+        1 => any::<bool>().prop_map(Move::Grant),
     ]
 }
 
@@ -46,7 +51,7 @@ impl World {
         hub.start_at(at(0, 0));
         let mut out = Outbox::default();
         let start = (at(0, 0), Instant::now());
-        let (session, _) = Session::begin(Protocol::V1, 7, Arc::new(LIMITS), None, start, &mut out);
+        let (session, _) = Session::begin(opening(Protocol::V1, None), start, &mut out);
         Self {
             log: Vec::new(),
             published: 0,
@@ -56,6 +61,7 @@ impl World {
             out,
             effects: Vec::new(),
             got: Vec::new(),
+            grants: vec![(Position::default(), true)],
         }
     }
 
@@ -92,6 +98,19 @@ impl World {
         }
     }
 
+    fn grant(&mut self, everything: bool) {
+        let sent = self.session.subscriptions.first().map_or(Position::default(), |own| own.sent);
+        self.grants.push((sent, everything));
+        let read = if everything { Scope::all() } else { Scope::parse(&["s0"]).unwrap() };
+        self.effects.extend(self.session.regrant(Arc::new(grant(read)), &self.out));
+    }
+
+    /// Whether a reading was granted at its position.
+    fn is_granted(&self, position: Position) -> bool {
+        let at = self.grants.iter().rposition(|(from, _)| *from < position);
+        at.is_some_and(|at| self.grants[at].1) || position.id % 3 == 0
+    }
+
     /// Applies one effect. Attaching and detaching are immediate in a socket, so they go first here too.
     fn apply(&mut self, which: usize) {
         let immediate = |effect: &Effect| matches!(effect, Effect::Attach { .. } | Effect::Detach { .. });
@@ -117,7 +136,7 @@ impl World {
                 let covered = page.last().map_or(after, |batch| batch.end);
                 self.session.on_page(sub, (&page, covered), now().1, &mut self.out)
             }
-            Effect::Snapshot { .. } | Effect::Since { .. } | Effect::Close(_) => {
+            Effect::Snapshot { .. } | Effect::Since { .. } | Effect::Identify { .. } | Effect::Close(_) => {
                 panic!("not expected here")
             }
         };
@@ -141,6 +160,7 @@ impl World {
             Move::Clog => {
                 self.out.push([&[0x8a, 127, 0, 0, 0, 0, 0, 0x10, 0, 0][..], &vec![0; 1 << 20]].concat())
             }
+            Move::Grant(everything) => self.grant(*everything),
             Move::LoseFeed => {
                 self.published = self.log.len();
                 self.hub.start_at(self.end());
@@ -192,8 +212,12 @@ proptest! {
             }
         }
         let from = from.expect("the subscription was made");
-        let all = world.log.iter().flat_map(|batch| (batch.end.id - batch.count() as i64 + 1)..=batch.end.id);
-        let wanted: Vec<i64> = all.filter(|id| *id > from.id && (!only_s0 || id % 3 == 0)).collect();
+        let all = world.log.iter().flat_map(|batch| {
+            let first = batch.end.id - batch.count() as i64 + 1;
+            (first..=batch.end.id).map(|id| at(batch.end.tick.0, id))
+        });
+        let wanted = all.filter(|at| at.id > from.id && (!only_s0 || at.id % 3 == 0) && world.is_granted(*at));
+        let wanted: Vec<i64> = wanted.map(|at| at.id).collect();
         prop_assert_eq!(world.got, wanted);
     }
 }
