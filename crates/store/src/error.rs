@@ -27,6 +27,11 @@ impl Error {
             && self.class().is_none_or(|class| !ANSWERS.contains(&class.as_str()))
     }
 
+    /// Whether another transaction held for too long what the statement needs.
+    pub fn is_lock_timeout(&self) -> bool {
+        self.code().as_deref() == Some("55P03")
+    }
+
     /// Whether the server cancelled the statement because it took too long.
     pub fn is_timeout(&self) -> bool {
         self.0.as_database_error().is_some_and(|e| e.code().as_deref() == Some("57014"))

@@ -28,6 +28,9 @@ pub struct Leader {
 /// Rows of a restored history that one statement marks.
 const ADOPTED_AT_ONCE: i64 = 20_000;
 
+/// Keys that one statement forgets.
+const KEYS_AT_ONCE: i64 = 10_000;
+
 /// The error of `rowcast.take_tick` when two readings share an id.
 const DUPLICATE_ID: &str = "RC001";
 
@@ -252,8 +255,21 @@ impl Leader {
         let done = self.session.all(Statement::Maintain, query);
         let done: Vec<(String, String)> = within(self.limit, done).await??;
         let actions = done.into_iter().map(|(action, object)| format!("{action} {object}")).collect();
+        self.forget_keys().await?;
         let days = sqlx::query_scalar("select rowcast.days_ahead()");
         let days: i32 = within(self.limit, self.session.scalar(Statement::Maintain, days)).await??;
         Ok(Upkeep { actions, days_ahead: days.into() })
+    }
+
+    /// Forgets the keys that are past their time, in steps, each a short transaction of its own.
+    async fn forget_keys(&mut self) -> Result<()> {
+        loop {
+            let forget = sqlx::query_scalar("select rowcast.forget_keys($1)").bind(KEYS_AT_ONCE);
+            let forgotten: i64 =
+                within(self.limit, self.session.scalar(Statement::Maintain, forget)).await??;
+            if forgotten < KEYS_AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 }

@@ -22,6 +22,8 @@ instruments::labels! {
         Probe = "probe",
         /// The INSERT of readings.
         Insert = "insert",
+        /// What is known of requests and readings that have keys, and the answers that are kept.
+        Claim = "claim",
         /// The schema's version, the database's identity and clock, what this user may do.
         Check = "check",
         /// The ends of the log and its epochs, and where a span of time begins in it.

@@ -1,5 +1,7 @@
 //! Readings in and out of their table.
 
+pub mod once;
+
 use sqlx::{FromRow, Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -30,6 +32,8 @@ pub struct NewReading {
     pub metadata: String,
     /// The W3C trace context of the request that brought it.
     pub traceparent: Option<String>,
+    /// Its sender's own key, by which it is stored once.
+    pub key: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -182,31 +186,11 @@ impl Inserter {
         true
     }
 
-    /// Stores all the readings in one transaction, or none.
+    /// Stores all the readings in one transaction, or none. Their keys are not looked at.
     pub async fn insert(&mut self, readings: &[&NewReading], deadline: Instant) -> Result<Inserted> {
-        let not_after = self.clock + deadline.saturating_duration_since(self.read_at);
-        let column = |f: fn(&NewReading) -> &str| readings.iter().map(|r| f(r)).collect::<Vec<_>>();
-        // the clock is read once, so that all are stored or none; the commit waits for the disk whatever the database's
-        // default is, because the answer will be 201; columns that are known already are not returned
-        let query = sqlx::query(
-            r#"insert into public.sensor_readings (sensor_id, value, "timestamp", metadata, traceparent)
-               select sensor_id, value, coalesce(at, now()), metadata::jsonb, traceparent
-                 from unnest($1::text[], $2::float8[], $3::timestamptz[], $4::text[], $5::text[])
-                      with ordinality as given (sensor_id, value, at, metadata, traceparent, place)
-                where (select clock_timestamp() < $6 and set_config('synchronous_commit',
-                       case current_setting('synchronous_commit') when 'off' then 'on'
-                            else current_setting('synchronous_commit') end, true) is not null)
-                order by place
-               returning id, "timestamp", metadata::text, created_at"#,
-        )
-        .bind(column(|r| &r.sensor_id))
-        .bind(readings.iter().map(|r| r.value).collect::<Vec<_>>())
-        .bind(readings.iter().map(|r| r.timestamp).collect::<Vec<_>>())
-        .bind(column(|r| &r.metadata))
-        .bind(readings.iter().map(|r| r.traceparent.as_deref()).collect::<Vec<_>>())
-        .bind(not_after);
+        let not_after = self.not_after(deadline);
         self.session.begin().await?;
-        let stored = match self.session.rows(Statement::Insert, query).await {
+        let stored = match insert(&mut self.session, readings, not_after).await {
             Ok(stored) => stored,
             Err(error) if error.is_data_error() => {
                 self.session.end().await?;
@@ -221,6 +205,40 @@ impl Inserter {
         self.answered_at = Instant::now();
         Ok(Inserted::Stored(StoredReadings(stored)))
     }
+
+    /// The deadline by the database's clock.
+    fn not_after(&self, deadline: Instant) -> OffsetDateTime {
+        self.clock + deadline.saturating_duration_since(self.read_at)
+    }
+}
+
+/// Inserts them all, in their order; no rows when it is too late.
+async fn insert(
+    session: &mut Session,
+    readings: &[&NewReading],
+    not_after: OffsetDateTime,
+) -> Result<Vec<PgRow>> {
+    let column = |f: fn(&NewReading) -> &str| readings.iter().map(|r| f(r)).collect::<Vec<_>>();
+    // the clock is read once, so that all are stored or none; the commit waits for the disk whatever the database's
+    // default is, because the answer will be 201; columns that are known already are not returned
+    let query = sqlx::query(
+        r#"insert into public.sensor_readings (sensor_id, value, "timestamp", metadata, traceparent)
+           select sensor_id, value, coalesce(at, now()), metadata::jsonb, traceparent
+             from unnest($1::text[], $2::float8[], $3::timestamptz[], $4::text[], $5::text[])
+                  with ordinality as given (sensor_id, value, at, metadata, traceparent, place)
+            where (select clock_timestamp() < $6 and set_config('synchronous_commit',
+                   case current_setting('synchronous_commit') when 'off' then 'on'
+                        else current_setting('synchronous_commit') end, true) is not null)
+            order by place
+           returning id, "timestamp", metadata::text, created_at"#,
+    )
+    .bind(column(|r| &r.sensor_id))
+    .bind(readings.iter().map(|r| r.value).collect::<Vec<_>>())
+    .bind(readings.iter().map(|r| r.timestamp).collect::<Vec<_>>())
+    .bind(column(|r| &r.metadata))
+    .bind(readings.iter().map(|r| r.traceparent.as_deref()).collect::<Vec<_>>())
+    .bind(not_after);
+    session.rows(Statement::Insert, query).await
 }
 
 async fn clock(session: &mut Session) -> Result<OffsetDateTime> {

@@ -115,6 +115,32 @@ impl Session {
         Ok(())
     }
 
+    /// Begins a transaction of several statements, with these settings, in whichever session.
+    pub(crate) async fn begin_with(&mut self, settings: &'static str) -> Result<()> {
+        self.begin().await?;
+        if !self.is_open {
+            sqlx::raw_sql("begin isolation level read committed, read write")
+                .execute(&mut self.connection)
+                .await?;
+            self.is_open = true;
+        }
+        sqlx::raw_sql(settings).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Undoes the transaction.
+    pub(crate) async fn roll_back(&mut self) -> Result<()> {
+        sqlx::raw_sql("rollback").execute(&mut self.connection).await?;
+        self.is_open = false;
+        Ok(())
+    }
+
+    /// Runs a statement without parameters or rows.
+    pub(crate) async fn run(&mut self, sql: &'static str) -> Result<()> {
+        sqlx::raw_sql(sql).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
     /// Ends the transaction. A failed one is rolled back by the same statement.
     pub(crate) async fn end(&mut self) -> Result<()> {
         if self.is_open {

@@ -31,7 +31,8 @@ fn hosts(ports: &[u16], attributes: &str) -> Options {
 
 async fn insert(options: &Options) -> Result<(), Error> {
     let (sensor_id, metadata) = ("s".to_owned(), "{}".to_owned());
-    let reading = NewReading { sensor_id, value: 1.0, timestamp: None, metadata, traceparent: None };
+    let reading =
+        NewReading { sensor_id, value: 1.0, timestamp: None, metadata, traceparent: None, key: None };
     let mut inserter = Inserter::connect(options).await?;
     let stored = inserter.insert(&[&reading], Instant::now() + Duration::from_secs(5)).await?;
     assert!(matches!(stored, Inserted::Stored(_)));

@@ -20,7 +20,7 @@ fn value(registry: &Registry, series: &str) -> f64 {
 
 fn reading(metadata: &str) -> NewReading {
     let (sensor_id, metadata) = ("s".to_owned(), metadata.to_owned());
-    NewReading { sensor_id, value: 1.0, timestamp: None, metadata, traceparent: None }
+    NewReading { sensor_id, value: 1.0, timestamp: None, metadata, traceparent: None, key: None }
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn newest(database: &Database, sensor_id: Option<&str>, limit: usize) -> s
 
 fn reading(sensor_id: &str, metadata: &str) -> NewReading {
     let (sensor_id, metadata) = (sensor_id.to_owned(), metadata.to_owned());
-    NewReading { sensor_id, value: 1.0, timestamp: None, metadata, traceparent: None }
+    NewReading { sensor_id, value: 1.0, timestamp: None, metadata, traceparent: None, key: None }
 }
 
 fn soon() -> Instant {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use auth::{KeyRecord, Limits, Revocation, Revoked, Scope, Secrets, UnixMicros, new_key};
 use store::{
-    Database, Inserter, NewReading, Options,
+    Database, Inserter, Leader, NewReading, Options,
     history::{ALL_TIME, Order, PageQuery},
     keys::{Followed, Keys},
+    readings::once::{Answer, Claim, Kept, RequestId, Scoped},
 };
 use testkit::TestDatabase;
 use tokio::time::Instant;
@@ -69,8 +70,22 @@ async fn each_role_is_enough_for_its_service() {
         timestamp: None,
         metadata: "{}".to_owned(),
         traceparent: None,
+        key: None,
     };
     inserter.insert(&[&reading], Instant::now() + Duration::from_secs(10)).await.unwrap();
+    let keyed = NewReading { key: Some("k".to_owned()), ..reading };
+    for is_new in [true, false] {
+        let mut transaction = inserter.begin_keyed(Instant::now() + Duration::from_secs(10)).await.unwrap();
+        let id = RequestId::new("anonymous", &is_new.to_string());
+        assert_eq!(transaction.claim(&[id]).await.unwrap(), [Claim::Free]);
+        let stored = transaction.insert(&[Scoped { scope: "anonymous", reading: &keyed }]).await.unwrap();
+        assert_eq!(stored.unwrap()[0].is_new, is_new);
+        let answer = Answer { status: 204, content_type: None, body: Vec::new() };
+        transaction.keep(&[(id, Kept { request: [0; 32], answer })]).await.unwrap();
+        assert!(transaction.commit().await.unwrap());
+    }
+    let mut leader = Leader::connect(&options(&user(&db, "rowcast_listener")), "test").await.unwrap();
+    leader.maintain(None, Duration::from_secs(86_400), 1).await.unwrap();
     let database = Database::new(&ingest, 1);
     database.check_schema().await.unwrap();
     assert!(database.accepts_readings().await.unwrap());
@@ -84,7 +99,7 @@ async fn each_role_is_enough_for_its_service() {
     database.read(Position::after_tick(head.epoch, head.first_tick), head.last_tick, 10).await.unwrap();
     let all =
         PageQuery { filter: &Filter::All, span: ALL_TIME, order: Order::Ascending, after: None, limit: 10 };
-    assert_eq!(database.readings(all, 1 << 20).await.unwrap().rows.len(), 1);
+    assert_eq!(database.readings(all, 1 << 20).await.unwrap().rows.len(), 2);
     follows_keys(&database).await;
     let audit = "select string_agg(distinct split_part(actor, '_of_', 1), ',') from rowcast.key_audit";
     assert_eq!(db.psql(audit), "rowcast_keys");
@@ -155,15 +170,18 @@ select revocation"
         "rowcast_ingest",
         &[
             &follow,
-            "insert sensor_readings (sensor_id, value, timestamp, metadata, reading_key, traceparent)",
+            "insert sensor_readings (id, sensor_id, value, timestamp, metadata, reading_key, traceparent)",
             "select sensor_readings\nusage sensor_readings_id_seq",
+            "execute claim_requests\nselect request_key\nselect reading_key",
+            "insert request_key (id, request, status, content_type, body)",
+            "insert reading_key (id, reading_id, value, timestamp)",
         ],
     );
     check("rowcast_gateway", &[&follow, "select sensor_readings\nselect tick\nselect epoch"]);
     check(
         "rowcast_listener",
         &[
-            "execute adopt\nexecute begin_epoch\nexecute maintain\nexecute renumber",
+            "execute adopt\nexecute begin_epoch\nexecute forget_keys\nexecute maintain\nexecute renumber",
             "insert tick\nselect tick\nselect epoch\nselect _sqlx_migrations\nselect sensor_readings",
             "update gate",
         ],
@@ -195,6 +213,11 @@ async fn what_a_role_must_not_do_is_refused() {
         "create trigger forged before insert on rowcast.api_key for each row execute function rowcast.audit_key()",
         "create temp table t (); create trigger forged after insert on t for each row execute function rowcast.audit_key()",
         "delete from public.sensor_readings",
+        "update rowcast.request_key set status = 500",
+        "delete from rowcast.request_key",
+        "truncate rowcast.reading_key",
+        "update rowcast.reading_key set reading_id = 0",
+        "insert into rowcast.request_key (id, request, status, body, created_at) values (sha256('x'), sha256('x'), 204, '', now())",
     ];
     let services = [
         "insert into rowcast.api_key (id, name, hashes) values ('zzzzzzzzzzzz', 'x', array[sha256('x')])",
@@ -204,6 +227,7 @@ async fn what_a_role_must_not_do_is_refused() {
         "select used_at from rowcast.api_key",
         "select rowcast.purge_keys()",
     ];
+    let of_ingest = ["select rowcast.forget_keys(1)"];
     let of_keys = [
         "select * from public.sensor_readings",
         "insert into public.sensor_readings (sensor_id, value) values ('a', 1)",
@@ -215,10 +239,13 @@ async fn what_a_role_must_not_do_is_refused() {
         "select id from rowcast.api_key",
         "select * from rowcast.revocation",
         "select rowcast.note_use('{}')",
+        "select rowcast.claim_requests('{}')",
+        "select * from rowcast.request_key",
+        "select * from rowcast.reading_key",
     ];
     for (role, own) in [
         ("rowcast_keys", &of_keys[..]),
-        ("rowcast_ingest", &services[..]),
+        ("rowcast_ingest", &[&services[..], &of_ingest[..]].concat()),
         ("rowcast_gateway", &services[..]),
         ("rowcast_listener", &[&services[..], &of_listener[..]].concat()),
     ] {

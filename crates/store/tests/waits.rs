@@ -23,7 +23,7 @@ async fn behind_a_proxy(db: &TestDatabase) -> (Proxy, Options) {
 
 fn reading() -> NewReading {
     let (sensor_id, metadata) = ("s".to_owned(), "{}".to_owned());
-    NewReading { sensor_id, value: 1.0, timestamp: None, metadata, traceparent: None }
+    NewReading { sensor_id, value: 1.0, timestamp: None, metadata, traceparent: None, key: None }
 }
 
 #[tokio::test]

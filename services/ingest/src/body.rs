@@ -138,6 +138,7 @@ fn reading(text: &str, times: Times, faults: &mut Faults) -> Option<NewReading> 
         metadata: metadata?,
         timestamp: timestamp?,
         traceparent: None,
+        key: None,
     })
 }
 

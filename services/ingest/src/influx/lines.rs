@@ -164,7 +164,14 @@ fn reading(
     if metadata.contains("\\u0000") {
         return Err("a tag or text must not hold U+0000".to_owned());
     }
-    Ok(NewReading { sensor_id, value, timestamp, metadata: metadata.to_owned(), traceparent: None })
+    Ok(NewReading {
+        sensor_id,
+        value,
+        timestamp,
+        metadata: metadata.to_owned(),
+        traceparent: None,
+        key: None,
+    })
 }
 
 #[cfg(test)]
