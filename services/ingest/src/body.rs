@@ -13,7 +13,7 @@ use wire::{SENSOR_ID_MAX, reading::METADATA_MAX};
 use crate::{
     check_json::{self, without_place},
     keys::{Key, Keys},
-    limits::{MAX_FAULTS, MAX_READINGS, OBJECT_BYTES},
+    limits::{KEY_MAX, MAX_FAULTS, MAX_READINGS, OBJECT_BYTES},
     refusals::{Fault, Refused},
     stored_form::printed_len,
     times::Times,
@@ -132,13 +132,14 @@ fn reading(text: &str, times: Times, faults: &mut Faults) -> Option<NewReading> 
     let metadata = faults.note("metadata", fields.metadata.map_or(Ok("{}".to_owned()), metadata));
     let timestamp =
         faults.note("timestamp", fields.timestamp.map_or(Ok(None), |raw| timestamp(raw.get(), times)));
+    let key = faults.note("key", fields.key.map_or(Ok(None), |raw| reading_key(raw.get())));
     Some(NewReading {
         sensor_id: sensor_id?,
         value: value?,
         metadata: metadata?,
         timestamp: timestamp?,
         traceparent: None,
-        key: None,
+        key: key?,
     })
 }
 
@@ -149,6 +150,7 @@ struct Fields<'a> {
     value: Option<&'a RawValue>,
     metadata: Option<&'a RawValue>,
     timestamp: Option<&'a RawValue>,
+    key: Option<&'a RawValue>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
@@ -172,6 +174,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                         "value" => fields.value = Some(value),
                         "metadata" => fields.metadata = Some(value),
                         "timestamp" => fields.timestamp = Some(value),
+                        "key" => fields.key = Some(value),
                         _ => {}
                     }
                     keys.add(key)?;
@@ -245,6 +248,20 @@ fn timestamp(json: &str, times: Times) -> Result<Option<OffsetDateTime>, String>
         b'-' | b'0'..=b'9' => times.of_number(json).map(Some),
         // text, or what is no time
         _ => times.of_text(&serde_json::from_str::<String>(json).unwrap_or_default()).map(Some),
+    }
+}
+
+/// Null is no key.
+fn reading_key(json: &str) -> Result<Option<String>, String> {
+    if json == "null" {
+        return Ok(None);
+    }
+    let key: String = serde_json::from_str(json).map_err(|_| "must be a string".to_owned())?;
+    match key.chars().count() {
+        0 => Err("must not be empty".to_owned()),
+        length if length > KEY_MAX => Err(format!("has {length} characters, at most {KEY_MAX} are allowed")),
+        _ if key.chars().any(char::is_control) => Err("must not hold control characters".to_owned()),
+        _ => Ok(Some(key)),
     }
 }
 

@@ -16,7 +16,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use chassis::{Life, spans::Tracer};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
-use store::NewReading;
+use store::{NewReading, readings::once::Answer};
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, mpsc, oneshot},
@@ -25,12 +25,14 @@ use tokio::{
 use wire::Reading;
 
 use self::{
-    job::{Job, Memory, NotStored},
+    job::{Job, Memory, NotStored, Stored},
     lane::Lane,
 };
 use crate::{
     config::IngestConfig,
     metrics::{Metrics, Outcome},
+    request_key::RequestKey,
+    writer::Writer,
 };
 
 /// From a request's body to the answer that its readings are not stored.
@@ -42,6 +44,9 @@ const SECOND_LANE_AFTER: Duration = Duration::from_millis(2);
 
 /// The most readings in one INSERT.
 const BATCH_READINGS: usize = 5_000;
+
+/// The most requests with a key in one batch: each takes a lock of the server, which has room for some thousands.
+const BATCH_KEYS: usize = 128;
 
 /// What a waiting request costs beside its readings' bytes.
 const REQUEST_BYTES: usize = 512;
@@ -79,19 +84,60 @@ impl Committer {
     }
 
     /// Stores all the readings or none, and returns them as they are in the table.
-    pub(crate) async fn store(&self, readings: Vec<NewReading>) -> Result<Vec<Reading>, NotStored> {
-        let stored = self.submit(readings).await;
+    pub(crate) async fn store(
+        &self,
+        writer: &Writer,
+        readings: Vec<NewReading>,
+    ) -> Result<Vec<Reading>, NotStored> {
+        let stored = self.submit_plain(writer, readings).await;
         self.count(stored.as_ref().err());
         stored
     }
 
     /// Stores each reading by itself. The request is counted once, by the first that was not stored.
-    pub(crate) async fn store_each(&self, readings: Vec<NewReading>) -> Vec<Result<Reading, NotStored>> {
+    pub(crate) async fn store_each(
+        &self,
+        writer: &Writer,
+        readings: Vec<NewReading>,
+    ) -> Vec<Result<Reading, NotStored>> {
         // they are queued in their order, as each is polled for the first time
-        let each = join_all(readings.into_iter().map(|reading| self.submit(vec![reading]))).await;
+        let each = readings.into_iter().map(|reading| self.submit_plain(writer, vec![reading]));
+        let each = join_all(each).await;
         self.count(each.iter().find_map(|stored| stored.as_ref().err()));
         let one = |stored: Vec<Reading>| stored.into_iter().next().ok_or(NotStored::Unavailable);
         each.into_iter().map(|stored| stored.and_then(one)).collect()
+    }
+
+    /// Stores the readings of a request that has a key, all of them or, of a partial one, those that the table takes. Returns
+    /// its answer, and whether it was given before.
+    pub(crate) async fn store_once(
+        &self,
+        writer: &Writer,
+        readings: Vec<NewReading>,
+        request: RequestKey,
+    ) -> Result<(Answer, bool), NotStored> {
+        let stored = match self.submit(writer, readings, Some(request)).await {
+            Ok(Stored::Answer { answer, is_replayed }) => Ok((answer, is_replayed)),
+            Ok(Stored::Readings(_)) => Err(NotStored::Unavailable),
+            Err(error) => Err(error),
+        };
+        match &stored {
+            Ok((_, true)) => self.metrics.requests.of(Outcome::Replayed).inc(),
+            other => self.count(other.as_ref().err()),
+        }
+        stored
+    }
+
+    async fn submit_plain(
+        &self,
+        writer: &Writer,
+        readings: Vec<NewReading>,
+    ) -> Result<Vec<Reading>, NotStored> {
+        match self.submit(writer, readings, None).await? {
+            Stored::Readings(readings) => Ok(readings),
+            // only a request that has a key is answered so
+            Stored::Answer { .. } => Err(NotStored::Unavailable),
+        }
     }
 
     fn count(&self, error: Option<&NotStored>) {
@@ -100,17 +146,25 @@ impl Committer {
             Some(NotStored::Full) => Outcome::Full,
             Some(NotStored::Unavailable) => Outcome::Unavailable,
             Some(NotStored::BadData | NotStored::TooLarge) => Outcome::RefusedData,
+            Some(NotStored::KeyInUse | NotStored::KeyReused) => Outcome::RefusedKey,
         };
         self.metrics.requests.of(outcome).inc();
     }
 
-    async fn submit(&self, readings: Vec<NewReading>) -> Result<Vec<Reading>, NotStored> {
+    async fn submit(
+        &self,
+        writer: &Writer,
+        readings: Vec<NewReading>,
+        request: Option<RequestKey>,
+    ) -> Result<Stored, NotStored> {
         let bytes: usize = readings.iter().map(|r| r.sensor_id.len() + r.metadata.len() + 64).sum();
         let bytes = u32::try_from(bytes + REQUEST_BYTES).map_err(|_| NotStored::Full)?;
         let memory = self.memory.clone().try_acquire_many_owned(bytes).map_err(|_| NotStored::Full)?;
         let memory = Memory::count(memory, &self.metrics.queue);
         let (reply, answer) = oneshot::channel();
-        self.put(Job { readings, deadline: Instant::now() + REQUEST_LIMIT, reply, _memory: memory }).await;
+        let (writer, deadline) = (writer.clone(), Instant::now() + REQUEST_LIMIT);
+        let refused = Vec::new();
+        self.put(Job { writer, readings, request, refused, deadline, reply, _memory: memory }).await;
         // no timeout here: whatever the database does, every lane returns soon after its batch's deadlines, and drops the
         // jobs whose own have passed
         answer.await.unwrap_or(Err(NotStored::Unavailable))
@@ -198,10 +252,11 @@ impl Waiting {
     /// all the others together, then the few again.
     fn batch(&mut self, answered: usize) -> Vec<Job> {
         let most = if answered == 0 { usize::MAX } else { (self.jobs.len() + answered).div_ceil(2) };
-        let mut readings = 0;
+        let (mut readings, mut keys) = (0, 0);
         let mut takes = |job: &Job| {
-            let fits = readings < BATCH_READINGS;
+            let fits = readings < BATCH_READINGS && keys < BATCH_KEYS;
             readings += job.readings.len();
+            keys += usize::from(job.request.is_some());
             fits
         };
         let count = self.jobs.iter().take(most).take_while(|job| takes(job)).count();

@@ -17,9 +17,11 @@ mod metrics;
 mod permission;
 mod receive;
 mod refusals;
+mod request_key;
 mod routes;
 mod stored_form;
 mod times;
+mod writer;
 
 use std::time::Duration;
 

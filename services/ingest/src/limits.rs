@@ -17,6 +17,9 @@ pub(crate) const MAX_LINE_READINGS: usize = 10_000;
 /// The most bytes of their metadata, which each number of a line has.
 pub(crate) const SPREAD_BYTES: usize = 8 << 20;
 
+/// The most characters of a reading's key.
+pub(crate) const KEY_MAX: usize = 128;
+
 /// The most faults that one answer lists.
 pub(crate) const MAX_FAULTS: usize = 100;
 

@@ -13,6 +13,10 @@ instruments::labels! {
         Unavailable = "unavailable",
         /// The queue was full.
         Full = "full",
+        /// Stored before: the answer was given again.
+        Replayed = "replayed",
+        /// Its key belongs to a request that is being stored, or was another's.
+        RefusedKey = "refused_key",
     }
 }
 
@@ -21,6 +25,8 @@ instruments::metrics! {
     pub(crate) struct Metrics("rowcast_ingest_") {
         /// Readings committed.
         pub(crate) readings: IntCounter = "readings_total";
+        /// Readings that were known by their key, and answered as they were stored first.
+        pub(crate) repeated: IntCounter = "repeated_readings_total";
         /// Requests of valid readings, by how they ended.
         pub(crate) requests: By<Outcome, IntCounter> = "requests_total", by = ["outcome"];
         /// Readings in each INSERT.

@@ -7,6 +7,7 @@ use crate::{
     committer::job::NotStored,
     encoding,
     limits::{ARRAY_BYTES, MAX_LINE_READINGS, MAX_READINGS, OBJECT_BYTES, SPREAD_BYTES},
+    request_key::BadKey,
 };
 
 /// When to come back after a refusal that is not the client's fault, in seconds.
@@ -72,6 +73,13 @@ pub(crate) fn not_stored(error: NotStored) -> Problem {
         NotStored::TooLarge => too_large(error.to_string()),
         NotStored::Full => try_again("queue-full", error.to_string()),
         NotStored::Unavailable => unavailable(),
+        NotStored::KeyInUse => {
+            Problem::new(StatusCode::CONFLICT, "idempotency-key-in-use", error.to_string())
+                .retry_after(RETRY_AFTER)
+        }
+        NotStored::KeyReused => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", error.to_string())
+        }
     }
 }
 
@@ -82,6 +90,11 @@ pub(crate) fn unavailable() -> Problem {
 
 pub(crate) fn body_too_large() -> Problem {
     too_large(format!("a body has at most {ARRAY_BYTES} bytes"))
+}
+
+pub(crate) fn request_key(_: BadKey) -> Problem {
+    let detail = "the Idempotency-Key must be one string of 1 to 255 visible ASCII characters";
+    Problem::new(StatusCode::BAD_REQUEST, "bad-idempotency-key", detail)
 }
 
 pub(crate) fn broken_body() -> Problem {

@@ -38,6 +38,22 @@ fn what_the_demo_accepted_is_read_in_the_same_way() {
 }
 
 #[test]
+fn a_key_is_text_without_control_characters() {
+    let key = |json: &str| one(&format!(r#"{{"sensor_id":"s","value":1,"key":{json}}}"#)).key;
+    assert_eq!(key(r#""boot-7/\u00fc""#).as_deref(), Some("boot-7/ü"));
+    assert_eq!(key(&format!("{:?}", "ü".repeat(128))).as_deref(), Some(&*"ü".repeat(128)));
+    assert_eq!(key("null"), None);
+    for (bad, part) in [
+        ("7", "a string"),
+        ("\"\"", "empty"),
+        (r#""a\u0000""#, "control"),
+        (&format!("{:?}", "k".repeat(129)), "at most 128"),
+    ] {
+        check_fault(&format!(r#"{{"sensor_id":"s","value":1,"key":{bad}}}"#), "/key", part);
+    }
+}
+
+#[test]
 fn a_number_is_rounded_to_the_nearest_float() {
     for text in ["1.2345678902345679e19", "0.30000000000000004", "9007199254740993", "5e-324", "-0.0"] {
         let value = one(&format!(r#"{{"sensor_id":"s","value":{text}}}"#)).value;

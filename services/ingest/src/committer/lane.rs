@@ -1,5 +1,7 @@
 //! One connection that inserts batches, and isolates the readings for which a batch fails.
 
+mod keyed;
+
 use std::time::{Duration, SystemTime};
 
 use chassis::{
@@ -12,7 +14,8 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::job::{Job, NotStored};
+use self::keyed::NotKeyed;
+use super::job::{Job, NotStored, Stored};
 use crate::metrics::Metrics;
 
 /// The server cancels an INSERT that runs longer: its requests have been refused by then.
@@ -44,32 +47,68 @@ impl Lane {
         Self { options, inserter: None, requests, metrics, tracer, outage: Outage::new("storing readings") }
     }
 
-    /// Stores the batch in one statement and answers each job. A job whose readings the database refuses fails
-    /// alone: the batch is halved until it is found.
+    /// Stores the batch in one statement, or in one transaction where keys are in it, and answers each job. A job whose
+    /// readings the database refuses fails alone: the batch is halved until it is found.
     pub(super) async fn commit(&mut self, batch: Vec<Job>) {
         self.metrics.lanes_busy.inc();
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             part.retain(|job| job.deadline > Instant::now() && !job.reply.is_closed());
-            if part.is_empty() {
-                continue;
-            }
-            match self.insert(&part).await {
-                Ok(stored) => {
-                    self.requests.spawn(async move { answer(part, stored) });
-                }
-                Err(NotStored::BadData | NotStored::TooLarge) if part.len() > 1 => {
-                    let rest = part.split_off(part.len() / 2);
-                    parts.extend([rest, part]);
-                }
-                Err(error) => part.into_iter().for_each(|job| reply(job, Err(error))),
+            if part.iter().any(Job::has_keys) {
+                self.commit_keyed(part, &mut parts).await;
+            } else if !part.is_empty() {
+                self.commit_plain(part, &mut parts).await;
             }
         }
         self.metrics.lanes_busy.dec();
     }
 
+    async fn commit_plain(&mut self, mut part: Vec<Job>, parts: &mut Vec<Vec<Job>>) {
+        match self.insert(&part).await {
+            Ok(stored) => {
+                self.requests.spawn(async move { answer(part, stored) });
+            }
+            Err(NotStored::BadData | NotStored::TooLarge) if part.len() > 1 => {
+                let rest = part.split_off(part.len() / 2);
+                parts.extend([rest, part]);
+            }
+            Err(error) => part.into_iter().for_each(|job| job.reply(Err(error))),
+        }
+    }
+
+    async fn commit_keyed(&mut self, mut part: Vec<Job>, parts: &mut Vec<Vec<Job>>) {
+        let error = match self.insert_keyed(&mut part).await {
+            Ok(stored) => {
+                return part.into_iter().zip(stored).for_each(|(job, stored)| job.reply(Ok(stored)));
+            }
+            Err(error) => error,
+        };
+        match error {
+            NotKeyed::Refused(_) if part.len() > 1 => {
+                let rest = part.split_off(part.len() / 2);
+                parts.extend([rest, part]);
+            }
+            NotKeyed::Refused(error) => {
+                for mut job in part {
+                    match self.find_refused(&mut job).await {
+                        Ok(true) => parts.push(vec![job]),
+                        Ok(false) => job.reply(Err(error)),
+                        Err(error) => job.reply(Err(error)),
+                    }
+                }
+            }
+            // those without such keys wait for nobody
+            NotKeyed::Held => {
+                let (held, rest): (Vec<_>, Vec<_>) = part.into_iter().partition(Job::has_reading_keys);
+                held.into_iter().for_each(|job| job.reply(Err(NotStored::Unavailable)));
+                parts.push(rest);
+            }
+            NotKeyed::All(error) => part.into_iter().for_each(|job| job.reply(Err(error))),
+        }
+    }
+
     async fn insert(&mut self, jobs: &[Job]) -> Result<StoredReadings, NotStored> {
-        let deadline = jobs.iter().map(|job| job.deadline).min().unwrap_or_else(Instant::now);
+        let deadline = earliest(jobs);
         let mut inserter = self.inserter(deadline).await?;
         let readings: Vec<_> = jobs.iter().flat_map(|job| &job.readings).collect();
         let started = Instant::now();
@@ -90,8 +129,7 @@ impl Lane {
             }
             Ok(Err(error)) if error.is_data_error() => {
                 self.inserter = Some(inserter);
-                let too_large = error.constraint() == Some(store::readings::METADATA_LIMIT);
-                Err(if too_large { NotStored::TooLarge } else { NotStored::BadData })
+                Err(refusal(&error))
             }
             Ok(Err(error)) => {
                 self.outage.fails(&error);
@@ -139,6 +177,17 @@ impl Lane {
     }
 }
 
+/// The first deadline of them.
+fn earliest(jobs: &[Job]) -> Instant {
+    jobs.iter().map(|job| job.deadline).min().unwrap_or_else(Instant::now)
+}
+
+/// Why the table refuses a reading.
+fn refusal(error: &store::Error) -> NotStored {
+    let is_too_large = error.constraint() == Some(store::readings::METADATA_LIMIT);
+    if is_too_large { NotStored::TooLarge } else { NotStored::BadData }
+}
+
 fn answer(jobs: Vec<Job>, stored: StoredReadings) {
     let stored = match stored.read() {
         Ok(stored) => stored,
@@ -147,18 +196,13 @@ fn answer(jobs: Vec<Job>, stored: StoredReadings) {
                 error = &error as &dyn std::error::Error,
                 "cannot decode what an INSERT returned"
             );
-            return jobs.into_iter().for_each(|job| reply(job, Err(NotStored::Unavailable)));
+            return jobs.into_iter().for_each(|job| job.reply(Err(NotStored::Unavailable)));
         }
     };
     let mut stored = stored.into_iter();
     for mut job in jobs {
         let own = std::mem::take(&mut job.readings).into_iter().zip(stored.by_ref());
         let own = own.map(|(reading, stored)| reading.stored(stored)).collect();
-        reply(job, Ok(own));
+        job.reply(Ok(Stored::Readings(own)));
     }
-}
-
-fn reply(job: Job, outcome: Result<Vec<wire::Reading>, NotStored>) {
-    // a client that hung up needs no answer
-    let _ = job.reply.send(outcome);
 }

@@ -20,7 +20,15 @@ fn job() -> Job {
 fn job_of(bytes: u32, queued: &IntGauge) -> Job {
     let memory = Arc::new(Semaphore::new(bytes as usize)).try_acquire_many_owned(bytes).unwrap();
     let memory = Memory::count(memory, queued);
-    Job { readings: Vec::new(), deadline: Instant::now(), reply: oneshot::channel().0, _memory: memory }
+    Job {
+        writer: Writer::of(&http::Extensions::new()),
+        readings: Vec::new(),
+        request: None,
+        refused: Vec::new(),
+        deadline: Instant::now(),
+        reply: oneshot::channel().0,
+        _memory: memory,
+    }
 }
 
 fn poll(put: Pin<&mut impl Future<Output = ()>>) -> Poll<()> {

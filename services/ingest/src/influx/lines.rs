@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use influxdb_line_protocol::{FieldValue, ParsedLine, parse_lines, split_lines};
 use store::NewReading;
 use time::OffsetDateTime;
+use wire::Reading;
 
 use super::rule::{Field, Rule};
 use crate::{
     body,
+    committer::job::NotStored,
     limits::{MAX_LINE_READINGS, OBJECT_BYTES, SPREAD_BYTES},
     times::Times,
 };
@@ -22,7 +24,7 @@ pub(crate) struct Place<'a> {
 }
 
 /// What the lines of a request hold.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Lines {
     pub(crate) readings: Vec<NewReading>,
     /// How many lines, or numbers of a line, are no readings.
@@ -62,6 +64,14 @@ impl Lines {
     pub(crate) fn drop_one(&mut self, line: usize, why: String) {
         self.dropped += 1;
         self.first.get_or_insert((line, why));
+    }
+
+    /// With those that the table refused.
+    pub(crate) fn refused(mut self, results: &[Result<Reading, NotStored>]) -> Self {
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            self.drop_one(0, error.to_string());
+        }
+        self
     }
 
     fn take(

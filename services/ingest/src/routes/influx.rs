@@ -8,18 +8,22 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chassis::{Problem, Query};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde_json::json;
+use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use serde_json::{Value, json};
+use store::readings::once::Answer;
 use time::OffsetDateTime;
+use wire::Reading;
 
-use super::post::traced;
+use super::post::{answer, respond, traced};
 use crate::{
     app::App,
     committer::job::NotStored,
     influx::lines::{Lines, Place, TooMuch},
     receive::receive,
     refusals,
+    request_key::{Identity, RequestKey, identity, key_of},
     times::{Precision, Times},
+    writer::Writer,
 };
 
 /// Which of InfluxDB's two versions a client speaks to: what differs is the shape of refusals.
@@ -69,55 +73,62 @@ pub(super) async fn query(RawQuery(query): RawQuery) -> Response {
 
 async fn write(app: &App, version: Version, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let stored = store(app, version, head.uri.query().unwrap_or(""), &head.headers, body).await;
-    stored.map_or_else(|problem| version.refusal(problem), |()| StatusCode::NO_CONTENT.into_response())
+    store(app, version, &head, body).await.unwrap_or_else(|problem| version.refusal(problem))
 }
 
-async fn store(
-    app: &App,
-    version: Version,
-    query: &str,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<(), Problem> {
-    let mut query = Query::parse(query);
+async fn store(app: &App, version: Version, head: &Parts, body: Body) -> Result<Response, Problem> {
+    let key = key_of(&head.headers).map_err(refusals::request_key)?;
+    let mut query = Query::parse(head.uri.query().unwrap_or(""));
     let precision = query.take("precision", Precision::parse).unwrap_or(Precision::Nanoseconds);
     let text = |name: &str| query.all(name).last().unwrap_or_default().to_owned();
     let (org, bucket) = (text("org"), text(version.bucket()));
     query.end()?;
-    let received = receive(app, headers, body).await?;
+    let writer = Writer::of(&head.extensions);
+    let received = receive(app, &head.headers, body).await?;
     let text = std::str::from_utf8(received.body()).map_err(|_| refusals::not_utf_8())?;
     let place = Place { rule: &app.influx, org: &org, bucket: &bucket };
     let times = Times { now: OffsetDateTime::now_utc(), precision: Some(precision) };
-    let mut lines = Lines::read(text, place, times).map_err(|TooMuch| refusals::too_many_fields())?;
+    let lines = Lines::read(text, place, times).map_err(|TooMuch| refusals::too_many_fields())?;
+    let request = key.map(|key| identity(&writer, &key, (&head.uri, &head.headers, received.body())));
     // what waits from here on is counted by the queue
     drop(received);
-    store_lines(app, &mut lines).await?;
-    match lines.first {
-        None => Ok(()),
-        Some((line, why)) => Err(refusals::partial_write(line, &why, lines.dropped)),
+    match request {
+        Some(request) => store_once(app, version, &writer, lines, request).await,
+        None => Ok(version.respond(version.answer(&store_lines(app, &writer, lines).await?), false)),
     }
 }
 
+async fn store_once(
+    app: &App,
+    version: Version,
+    writer: &Writer,
+    mut lines: Lines,
+    (id, digest): Identity,
+) -> Result<Response, Problem> {
+    let readings = traced(std::mem::take(&mut lines.readings));
+    let compose =
+        move |results: &[Result<Reading, NotStored>]| version.answer(&lines.clone().refused(results));
+    let request = RequestKey { id, digest, is_partial: true, compose: Box::new(compose) };
+    let stored = app.committer.store_once(writer, readings, request).await;
+    let (answer, is_replayed) = stored.map_err(refusals::not_stored)?;
+    Ok(version.respond(answer, is_replayed))
+}
+
 /// Stores them together; where the table refuses them, each by itself, so that one keeps no other out.
-async fn store_lines(app: &App, lines: &mut Lines) -> Result<(), Problem> {
+async fn store_lines(app: &App, writer: &Writer, mut lines: Lines) -> Result<Lines, Problem> {
     if lines.readings.is_empty() {
-        return Ok(());
+        return Ok(lines);
     }
     let readings = traced(std::mem::take(&mut lines.readings));
-    match app.committer.store(readings.clone()).await {
-        Ok(_) => Ok(()),
+    match app.committer.store(writer, readings.clone()).await {
+        Ok(_) => Ok(lines),
         Err(NotStored::BadData | NotStored::TooLarge) => {
-            for stored in app.committer.store_each(readings).await {
-                match stored {
-                    Ok(_) => {}
-                    Err(error @ (NotStored::BadData | NotStored::TooLarge)) => {
-                        lines.drop_one(0, error.to_string())
-                    }
-                    Err(error) => return Err(refusals::not_stored(error)),
-                }
+            let results = app.committer.store_each(writer, readings).await;
+            let is_refusal = |error: &&NotStored| matches!(error, NotStored::BadData | NotStored::TooLarge);
+            match results.iter().filter_map(|result| result.as_ref().err()).find(|error| !is_refusal(error)) {
+                Some(error) => Err(refusals::not_stored(*error)),
+                None => Ok(lines.refused(&results)),
             }
-            Ok(())
         }
         Err(error) => Err(refusals::not_stored(error)),
     }
@@ -132,21 +143,50 @@ impl Version {
         }
     }
 
+    /// What is said of lines that are stored, but for those that were dropped.
+    fn answer(self, lines: &Lines) -> Answer {
+        match &lines.first {
+            None => Answer { status: StatusCode::NO_CONTENT.as_u16(), content_type: None, body: Vec::new() },
+            Some((line, why)) => {
+                let problem = refusals::partial_write(*line, why, lines.dropped);
+                answer(problem.status(), self.shape(&problem).to_string().into_bytes())
+            }
+        }
+    }
+
+    fn respond(self, answer: Answer, is_replayed: bool) -> Response {
+        let error = (self == Self::One).then(|| serde_json::from_slice::<Value>(&answer.body).ok()).flatten();
+        let mut response = respond(answer, is_replayed);
+        if let Some(detail) = error.as_ref().and_then(|json| json["error"].as_str()) {
+            name_error(&mut response, detail);
+        }
+        response
+    }
+
     /// A refusal in its shape; status and headers are those of every other one.
     fn refusal(self, problem: Problem) -> Response {
-        let (detail, status) = (problem.detail().to_owned(), problem.status());
-        let json = match self {
-            Self::One => json!({ "error": detail }),
-            Self::Two => json!({ "code": code(status), "message": detail }),
-        };
+        let (json, detail) = (self.shape(&problem), problem.detail().to_owned());
         let mut response = problem.into_response();
         *response.body_mut() = json.to_string().into();
         response.headers_mut().insert(header::CONTENT_TYPE, JSON);
-        // a detail may quote what cannot stand in a header
-        if let (Self::One, Ok(detail)) = (self, HeaderValue::from_str(&detail)) {
-            response.headers_mut().insert(ERROR, detail);
+        if self == Self::One {
+            name_error(&mut response, &detail);
         }
         response
+    }
+
+    fn shape(self, problem: &Problem) -> Value {
+        match self {
+            Self::One => json!({ "error": problem.detail() }),
+            Self::Two => json!({ "code": code(problem.status()), "message": problem.detail() }),
+        }
+    }
+}
+
+fn name_error(response: &mut Response, detail: &str) {
+    // a detail may quote what cannot stand in a header
+    if let Ok(detail) = HeaderValue::from_str(detail) {
+        response.headers_mut().insert(ERROR, detail);
     }
 }
 
@@ -157,6 +197,8 @@ fn code(status: StatusCode) -> &'static str {
         StatusCode::FORBIDDEN => "forbidden",
         StatusCode::NOT_FOUND => "not found",
         StatusCode::METHOD_NOT_ALLOWED => "method not allowed",
+        StatusCode::CONFLICT => "conflict",
+        StatusCode::UNPROCESSABLE_ENTITY => "unprocessable entity",
         StatusCode::PAYLOAD_TOO_LARGE => "request too large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported media type",
         StatusCode::TOO_MANY_REQUESTS => "too many requests",

@@ -8,9 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chassis::{Problem, Query};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use serde_json::{Value, json};
-use store::NewReading;
+use store::{NewReading, readings::once::Answer};
 use time::OffsetDateTime;
 use wire::Reading;
 
@@ -20,7 +20,9 @@ use crate::{
     committer::job::NotStored,
     receive::receive,
     refusals::{self, Refused},
+    request_key::{Identity, REPLAYED, RequestKey, identity, key_of},
     times::{Precision, Times},
+    writer::Writer,
 };
 
 /// Media types of a body of lines.
@@ -34,23 +36,25 @@ const MESSAGE: &str = "Sensor reading created successfully";
 
 pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let query = head.uri.query().unwrap_or("");
-    store(&app, query, &head.headers, body).await.unwrap_or_else(IntoResponse::into_response)
+    store(&app, &head, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn store(app: &App, query: &str, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
-    let format = format(headers).ok_or_else(refusals::media_type)?;
-    let mut query = Query::parse(query);
+async fn store(app: &App, head: &Parts, body: Body) -> Result<Response, Problem> {
+    let format = format(&head.headers).ok_or_else(refusals::media_type)?;
+    let key = key_of(&head.headers).map_err(refusals::request_key)?;
+    let mut query = Query::parse(head.uri.query().unwrap_or(""));
     let precision = query.take("precision", Precision::parse);
     let partial = query.take("partial", flag).unwrap_or(false);
     query.end()?;
-    let received = receive(app, headers, body).await?;
+    let writer = Writer::of(&head.extensions);
+    let received = receive(app, &head.headers, body).await?;
     let times = Times { now: OffsetDateTime::now_utc(), precision };
+    let request = key.map(|key| identity(&writer, &key, (&head.uri, &head.headers, received.body())));
     if partial {
         let items = body::parse_each(received.body(), format, times).map_err(refusals::refused)?;
         // what waits from here on is counted by the queue
         drop(received);
-        return Ok(each(store_each(app, items).await));
+        return store_items(app, &writer, Items::new(items), request).await;
     }
     let payload = body::parse(received.body(), format, times).map_err(refusals::refused)?;
     drop(received);
@@ -58,8 +62,58 @@ async fn store(app: &App, query: &str, headers: &HeaderMap, body: Body) -> Resul
         Payload::One(reading) => (vec![reading], true),
         Payload::Many(readings) => (readings, false),
     };
-    let stored = app.committer.store(traced(readings)).await.map_err(refusals::not_stored)?;
-    Ok(created(if is_one { stored.first().map(one).unwrap_or_default() } else { many(&stored) }))
+    let created = move |stored: &[Reading]| created(stored, is_one);
+    let Some((id, digest)) = request else {
+        let stored = app.committer.store(&writer, traced(readings)).await.map_err(refusals::not_stored)?;
+        return Ok(respond(created(&stored), false));
+    };
+    let compose = move |results: &[Result<Reading, NotStored>]| {
+        created(&results.iter().flatten().cloned().collect::<Vec<_>>())
+    };
+    let request = RequestKey { id, digest, is_partial: false, compose: Box::new(compose) };
+    store_once(app, &writer, readings, request).await
+}
+
+/// Stores those of a list that are valid.
+async fn store_items(
+    app: &App,
+    writer: &Writer,
+    Items { valid, wrong }: Items,
+    request: Option<Identity>,
+) -> Result<Response, Problem> {
+    let Some((id, digest)) = request else {
+        let results = app.committer.store_each(writer, traced(valid)).await;
+        return Ok(respond(each(&wrong, &results), false));
+    };
+    let compose = move |results: &[Result<Reading, NotStored>]| each(&wrong, results);
+    let request = RequestKey { id, digest, is_partial: true, compose: Box::new(compose) };
+    store_once(app, writer, valid, request).await
+}
+
+async fn store_once(
+    app: &App,
+    writer: &Writer,
+    readings: Vec<NewReading>,
+    request: RequestKey,
+) -> Result<Response, Problem> {
+    let stored = app.committer.store_once(writer, traced(readings), request).await;
+    let (answer, is_replayed) = stored.map_err(refusals::not_stored)?;
+    Ok(respond(answer, is_replayed))
+}
+
+/// The answer on its way.
+pub(super) fn respond(answer: Answer, is_replayed: bool) -> Response {
+    let Answer { status, content_type, body } = answer;
+    let mut response = (StatusCode::from_u16(status).unwrap_or_default(), body).into_response();
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_TYPE);
+    if let Some(content_type) = content_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    if is_replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 /// With the trace of this request.
@@ -69,24 +123,26 @@ pub(super) fn traced(readings: Vec<NewReading>) -> Vec<NewReading> {
     readings.into_iter().map(with_trace).collect()
 }
 
-/// Stores those that are valid; what became of each, in their order.
-async fn store_each(app: &App, items: Vec<Item>) -> Vec<Result<Reading, Problem>> {
-    let (mut valid, mut wrong) = (Vec::new(), Vec::new());
-    for item in items {
-        match item {
-            Ok(reading) => {
-                valid.push(reading);
-                wrong.push(None);
+/// The valid readings of a list, and for each of its items what is wrong with it.
+struct Items {
+    valid: Vec<NewReading>,
+    wrong: Vec<Option<Problem>>,
+}
+
+impl Items {
+    fn new(items: Vec<Item>) -> Self {
+        let (mut valid, mut wrong) = (Vec::new(), Vec::new());
+        for item in items {
+            match item {
+                Ok(reading) => {
+                    valid.push(reading);
+                    wrong.push(None);
+                }
+                Err(faults) => wrong.push(Some(refusals::refused(Refused::Malformed(faults)))),
             }
-            Err(faults) => wrong.push(Some(refusals::refused(Refused::Malformed(faults)))),
         }
+        Self { valid, wrong }
     }
-    let mut stored = app.committer.store_each(traced(valid)).await.into_iter();
-    let result = |wrong: Option<Problem>| match wrong {
-        Some(problem) => Err(problem),
-        None => stored.next().unwrap_or(Err(NotStored::Unavailable)).map_err(refusals::not_stored),
-    };
-    wrong.into_iter().map(result).collect()
 }
 
 fn flag(text: &str) -> Result<bool, &'static str> {
@@ -131,22 +187,35 @@ fn many(stored: &[Reading]) -> Vec<u8> {
         .into_bytes()
 }
 
-/// What became of each reading of a list.
-fn each(results: Vec<Result<Reading, Problem>>) -> Response {
-    let created = results.iter().filter(|result| result.is_ok()).count();
+/// What became of each reading of a list: what is wrong with it, or the next of the results.
+fn each(wrong: &[Option<Problem>], results: &[Result<Reading, NotStored>]) -> Answer {
+    let mut results = results.iter();
+    let mut created = 0;
+    let mut result =
+        |wrong: &Option<Problem>| match (wrong, wrong.is_none().then(|| results.next()).flatten()) {
+            (Some(problem), _) => problem.to_json(),
+            (None, Some(Ok(reading))) => {
+                created += 1;
+                json!({ "status": 201, "id": reading.id })
+            }
+            (None, Some(Err(error))) => refusals::not_stored(*error).to_json(),
+            (None, None) => refusals::unavailable().to_json(),
+        };
+    let results: Vec<Value> = wrong.iter().map(&mut result).collect();
     let message = format!("{created} of {} sensor readings created", results.len());
-    let result = |result: &Result<Reading, Problem>| match result {
-        Ok(reading) => json!({ "status": 201, "id": reading.id }),
-        Err(problem) => problem.to_json(),
-    };
-    let results: Vec<Value> = results.iter().map(result).collect();
     let success = created == results.len();
     let json = json!({ "success": success, "message": message, "results": results }).to_string();
-    (StatusCode::MULTI_STATUS, [(header::CONTENT_TYPE, "application/json")], json).into_response()
+    answer(StatusCode::MULTI_STATUS, json.into_bytes())
 }
 
-fn created(json: Vec<u8>) -> Response {
-    (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], json).into_response()
+fn created(stored: &[Reading], is_one: bool) -> Answer {
+    let json = if is_one { stored.first().map(one).unwrap_or_default() } else { many(stored) };
+    answer(StatusCode::CREATED, json)
+}
+
+/// An answer in JSON.
+pub(super) fn answer(status: StatusCode, json: Vec<u8>) -> Answer {
+    Answer { status: status.as_u16(), content_type: Some("application/json".to_owned()), body: json }
 }
 
 #[cfg(test)]
