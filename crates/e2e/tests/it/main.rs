@@ -44,3 +44,4 @@ mod stock_clients;
 mod streams;
 mod tls;
 mod traces;
+mod twice;
