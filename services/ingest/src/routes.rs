@@ -6,6 +6,7 @@ mod post;
 
 use std::sync::Arc;
 
+use access::{Gate, Guard};
 use axum::{
     Router,
     http::Uri,
@@ -24,13 +25,16 @@ const PATHS: [&str; 4] =
 const METHODS: &str = "GET, HEAD, POST";
 
 /// Every path.
-fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
-    let readings = only(METHODS, get(list::list).post(post::post));
+fn table(gate: &Gate) -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
+    let guard = Guard::new(gate.clone());
+    let readings = only(METHODS, get(list::list).post(post::post)).layer(guard.clone());
+    let guarded =
+        |methods: MethodRouter<Arc<App>>, refusal| methods.layer(guard.clone().refusing_as(refusal));
     let mut table: Vec<_> = PATHS.into_iter().map(|path| (path, readings.clone())).collect();
     table.extend([
-        ("/api/v2/write", only("POST", routing::post(influx::write_v2))),
-        ("/write", only("POST", routing::post(influx::write_v1))),
-        ("/query", only(METHODS, get(influx::query).post(influx::query))),
+        ("/api/v2/write", guarded(only("POST", routing::post(influx::write_v2)), influx::refusal_v2)),
+        ("/write", guarded(only("POST", routing::post(influx::write_v1)), influx::refusal_v1)),
+        ("/query", guarded(only(METHODS, get(influx::query).post(influx::query)), influx::refusal_v1)),
         ("/ping", only("GET, HEAD", get(influx::ping))),
         ("/health", only("GET, HEAD", get(influx::health))),
     ]);
@@ -38,8 +42,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
 }
 
 /// All routes.
-pub(crate) fn router(app: App, origins: Origins) -> Router {
-    table()
+pub(crate) fn router(gate: &Gate, app: App, origins: Origins) -> Router {
+    table(gate)
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .route_layer(Cors::new(origins, METHODS))
@@ -68,7 +72,8 @@ mod tests {
 
     #[test]
     fn every_path_is_documented_and_every_documented_path_is_served() {
-        let served: BTreeSet<String> = table().into_iter().map(|(path, _)| path.to_owned()).collect();
+        let served: BTreeSet<String> =
+            table(&Gate::open()).into_iter().map(|(path, _)| path.to_owned()).collect();
         assert_eq!(served, documents::paths(documents::INGEST));
     }
 }

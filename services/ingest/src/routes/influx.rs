@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use access::Caller;
 use axum::{
     body::Body,
-    extract::{RawQuery, Request, State},
+    extract::{Extension, RawQuery, Request, State},
     response::{IntoResponse, Response},
 };
 use chassis::{Problem, Query};
@@ -19,6 +20,7 @@ use crate::{
     app::App,
     committer::job::NotStored,
     influx::lines::{Lines, Place, TooMuch},
+    permission::may_store,
     receive::receive,
     refusals,
     request_key::{Identity, RequestKey, identity, key_of},
@@ -41,12 +43,22 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// By which clients tell that something speaks line protocol at all.
 const VERSION: HeaderName = HeaderName::from_static("x-influxdb-version");
 
-pub(super) async fn write_v1(app: State<Arc<App>>, request: Request) -> Response {
-    write(&app, Version::One, request).await
+pub(super) async fn write_v1(app: State<Arc<App>>, caller: Extension<Caller>, request: Request) -> Response {
+    write(&app, &caller, Version::One, request).await
 }
 
-pub(super) async fn write_v2(app: State<Arc<App>>, request: Request) -> Response {
-    write(&app, Version::Two, request).await
+pub(super) async fn write_v2(app: State<Arc<App>>, caller: Extension<Caller>, request: Request) -> Response {
+    write(&app, &caller, Version::Two, request).await
+}
+
+/// The refusal of a client that is not let in, as the first version has it.
+pub(super) fn refusal_v1(problem: Problem) -> Response {
+    Version::One.refusal(problem)
+}
+
+/// The same for the second version.
+pub(super) fn refusal_v2(problem: Problem) -> Response {
+    Version::Two.refusal(problem)
 }
 
 /// Both versions ask for it to see whether the server is there.
@@ -71,12 +83,19 @@ pub(super) async fn query(RawQuery(query): RawQuery) -> Response {
     Version::One.refusal(refusals::no_queries())
 }
 
-async fn write(app: &App, version: Version, request: Request) -> Response {
+async fn write(app: &App, caller: &Caller, version: Version, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    store(app, version, &head, body).await.unwrap_or_else(|problem| version.refusal(problem))
+    store(app, caller, version, &head, body).await.unwrap_or_else(|problem| version.refusal(problem))
 }
 
-async fn store(app: &App, version: Version, head: &Parts, body: Body) -> Result<Response, Problem> {
+async fn store(
+    app: &App,
+    caller: &Caller,
+    version: Version,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    caller.writer()?;
     let key = key_of(&head.headers).map_err(refusals::request_key)?;
     let mut query = Query::parse(head.uri.query().unwrap_or(""));
     let precision = query.take("precision", Precision::parse).unwrap_or(Precision::Nanoseconds);
@@ -89,6 +108,7 @@ async fn store(app: &App, version: Version, head: &Parts, body: Body) -> Result<
     let place = Place { rule: &app.influx, org: &org, bucket: &bucket };
     let times = Times { now: OffsetDateTime::now_utc(), precision: Some(precision) };
     let lines = Lines::read(text, place, times).map_err(|TooMuch| refusals::too_many_fields())?;
+    may_store(caller, &lines.readings, false)?;
     let request = key.map(|key| identity(&writer, &key, (&head.uri, &head.headers, received.body())));
     // what waits from here on is counted by the queue
     drop(received);

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use access::Caller;
 use axum::{
     body::Body,
-    extract::{RawQuery, State},
+    extract::{Extension, RawQuery, State},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -31,9 +32,14 @@ const PAGE_BYTES: usize = 512 << 10;
 /// The page that is written and the rows it was made of; one row more than fits is at most a MiB.
 const HELD_BYTES: usize = 3 * PAGE_BYTES + (1 << 20);
 
-pub(super) async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Response {
     let listed = async {
-        let mut list = List::parse(&app.database, query.as_deref().unwrap_or(""))?;
+        caller.reader()?;
+        let mut list = List::parse(&app.database, &caller, query.as_deref().unwrap_or(""))?;
         let first = list.page().await.map_err(unavailable)?;
         Ok(list.respond(first))
     };
@@ -53,7 +59,7 @@ struct List {
 }
 
 impl List {
-    fn parse(database: &Database, query: &str) -> Result<Self, Problem> {
+    fn parse(database: &Database, caller: &Caller, query: &str) -> Result<Self, Problem> {
         let mut query = Query::parse(query);
         let mut left = query.take("limit", parse_limit).unwrap_or(DEFAULT_LIMIT);
         let sensor_id = query.all("sensor_id").last().map(str::to_owned);
@@ -63,6 +69,7 @@ impl List {
             left = 0;
         }
         let filter = sensor_id.map_or(Filter::All, |id| Filter::Any(vec![Pattern::Exact(id)]));
+        let filter = caller.grant.narrow(&filter);
         Ok(Self { database: database.clone(), filter, after: None, left })
     }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use access::Caller;
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{Extension, Request, State},
     response::{IntoResponse, Response},
 };
 use chassis::{Problem, Query};
@@ -18,6 +19,7 @@ use crate::{
     app::App,
     body::{self, Format, Item, Payload},
     committer::job::NotStored,
+    permission::{may_store, refusal},
     receive::receive,
     refusals::{self, Refused},
     request_key::{Identity, REPLAYED, RequestKey, identity, key_of},
@@ -34,12 +36,17 @@ const UTF_8: [&str; 3] = ["utf-8", "utf8", "us-ascii"];
 /// The demo's message for a stored reading.
 const MESSAGE: &str = "Sensor reading created successfully";
 
-pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
+pub(super) async fn post(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
-    store(&app, &head, body).await.unwrap_or_else(IntoResponse::into_response)
+    store(&app, &caller, &head, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn store(app: &App, head: &Parts, body: Body) -> Result<Response, Problem> {
+async fn store(app: &App, caller: &Caller, head: &Parts, body: Body) -> Result<Response, Problem> {
+    caller.writer()?;
     let format = format(&head.headers).ok_or_else(refusals::media_type)?;
     let key = key_of(&head.headers).map_err(refusals::request_key)?;
     let mut query = Query::parse(head.uri.query().unwrap_or(""));
@@ -54,7 +61,7 @@ async fn store(app: &App, head: &Parts, body: Body) -> Result<Response, Problem>
         let items = body::parse_each(received.body(), format, times).map_err(refusals::refused)?;
         // what waits from here on is counted by the queue
         drop(received);
-        return store_items(app, &writer, Items::new(items), request).await;
+        return store_items(app, &writer, Items::new(items, caller), request).await;
     }
     let payload = body::parse(received.body(), format, times).map_err(refusals::refused)?;
     drop(received);
@@ -62,6 +69,7 @@ async fn store(app: &App, head: &Parts, body: Body) -> Result<Response, Problem>
         Payload::One(reading) => (vec![reading], true),
         Payload::Many(readings) => (readings, false),
     };
+    may_store(caller, &readings, is_one)?;
     let created = move |stored: &[Reading]| created(stored, is_one);
     let Some((id, digest)) = request else {
         let stored = app.committer.store(&writer, traced(readings)).await.map_err(refusals::not_stored)?;
@@ -130,10 +138,13 @@ struct Items {
 }
 
 impl Items {
-    fn new(items: Vec<Item>) -> Self {
+    fn new(items: Vec<Item>, caller: &Caller) -> Self {
         let (mut valid, mut wrong) = (Vec::new(), Vec::new());
         for item in items {
             match item {
+                Ok(reading) if !caller.grant.may_write(&reading.sensor_id) => {
+                    wrong.push(Some(refusal(&reading.sensor_id, "/sensor_id")));
+                }
                 Ok(reading) => {
                     valid.push(reading);
                     wrong.push(None);
