@@ -12,6 +12,7 @@ pub mod oracle;
 pub mod session;
 pub mod stack;
 pub mod tls;
+pub mod tokens;
 pub mod traffic;
 pub mod trial;
 pub mod writer;

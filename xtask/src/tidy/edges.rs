@@ -15,7 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cli", &["auth", "chassis", "instruments", "store", "wire"]),
     ("documents", &["wire"]),
     ("testkit", &["store"]),
-    ("e2e", &["testkit", "wire"]),
+    ("e2e", &["documents", "testkit", "wire"]),
     ("ingest", &["access", "auth", "chassis", "documents", "instruments", "store", "wire"]),
     ("ws-gateway", &["access", "auth", "bus", "chassis", "documents", "instruments", "store", "wire"]),
     ("notify-listener", &["bus", "chassis", "instruments", "lease", "store", "wire"]),

@@ -10,6 +10,7 @@ mod configuration;
 mod contract;
 mod doctor;
 mod documents;
+mod doors;
 mod drain;
 mod exporter;
 mod faults;
