@@ -115,12 +115,12 @@ mod tests {
                 assert!(codes.keys().any(|code| code.starts_with('2') || code == "101"), "{path}");
             }
         }
-        assert_eq!(ids.len(), 16);
+        assert_eq!(ids.len(), 18);
     }
 
     #[test]
     fn a_service_s_paths_are_those_of_its_tag_with_their_other_names() {
-        assert_eq!(paths(INGEST).len(), 9);
+        assert_eq!(paths(INGEST).len(), 10);
         assert!(paths(GATEWAY).contains("/ws/sensor-readings"));
         assert!(!paths(GATEWAY).contains("/api/sensors/"));
     }

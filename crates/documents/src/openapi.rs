@@ -1,6 +1,7 @@
 //! The OpenAPI document.
 
 mod gateway;
+mod hooks;
 mod influx;
 mod ingest;
 mod parts;
@@ -11,7 +12,7 @@ use crate::api::{GATEWAY, INGEST, VERSION};
 
 pub(crate) fn document() -> Value {
     let mut paths = gateway::paths();
-    for more in [ingest::paths(), influx::paths()] {
+    for more in [ingest::paths(), influx::paths(), hooks::paths()] {
         if let (Some(paths), Value::Object(more)) = (paths.as_object_mut(), more) {
             paths.extend(more);
         }

@@ -6,7 +6,7 @@ use chassis::Problem;
 use store::Database;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{committer::Committer, influx::rule::Rule, refusals};
+use crate::{committer::Committer, hooks::Hooks, influx::rule::Rule, refusals};
 
 /// The shared state.
 pub(crate) struct App {
@@ -18,6 +18,8 @@ pub(crate) struct App {
     pub(crate) bodies: Bodies,
     /// Which sensor a field of a line belongs to.
     pub(crate) influx: Rule,
+    /// What senders of their own formats send.
+    pub(crate) hooks: Hooks,
 }
 
 /// The bytes of all bodies that are being received.

@@ -1,12 +1,18 @@
 //! The configuration of ingest.
 
+use std::collections::BTreeMap;
+
 use access::AuthConfig;
 use chassis::{Faults, HttpConfig, Origins, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use store::DatabaseConfig;
 
-use crate::{influx::rule::Rule, limits::ARRAY_BYTES};
+use crate::{
+    hooks::{Hooks, config::HookConfig},
+    influx::rule::Rule,
+    limits::ARRAY_BYTES,
+};
 
 /// All of it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -21,6 +27,9 @@ pub struct Config {
     /// How readings are committed.
     #[serde(default)]
     pub ingest: IngestConfig,
+    /// Webhooks, by their names.
+    #[serde(default)]
+    pub hooks: BTreeMap<String, HookConfig>,
     /// The public port.
     #[serde(default)]
     pub http: HttpConfig,
@@ -64,6 +73,9 @@ impl Default for IngestConfig {
 /// The most that `body_bytes` can be.
 const MAX_BODY_BYTES: usize = u32::MAX as usize;
 
+/// What the paths of the service begin with.
+const OWN_PATHS: [&str; 6] = ["api", "health", "hooks", "ping", "query", "write"];
+
 impl Config {
     /// The origins whose pages may send requests.
     pub(crate) fn origins(&self) -> Result<Origins, String> {
@@ -92,7 +104,8 @@ impl Settings for Config {
             faults.add("ingest.origins", error);
         }
         self.auth.validate(faults);
-        self.http.validate(&["api"], faults);
+        Hooks::new(&self.hooks, faults);
+        self.http.validate(&OWN_PATHS, faults);
     }
 }
 

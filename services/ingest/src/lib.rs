@@ -10,6 +10,7 @@ mod config;
 mod encoding;
 #[cfg(test)]
 mod fuzz;
+mod hooks;
 mod influx;
 mod keys;
 mod limits;
@@ -27,13 +28,14 @@ use std::time::Duration;
 
 use access::Gate;
 use anyhow::Context;
-use chassis::{Clock, Fault, Pace, Service};
+use chassis::{Clock, Fault, Faults, Pace, Service};
 use store::Database;
 
 pub use crate::config::Config;
 use crate::{
     app::{App, Bodies},
     committer::Committer,
+    hooks::Hooks,
     metrics::Metrics,
 };
 
@@ -55,6 +57,9 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let (origins, bodies) =
         (config.origins().map_err(anyhow::Error::msg)?, Bodies::new(config.ingest.body_bytes));
     let influx = config.ingest.influx_sensor.parse().map_err(anyhow::Error::msg)?;
+    let mut faults = Faults::default();
+    let hooks = Hooks::new(&config.hooks, &mut faults);
+    anyhow::ensure!(faults.is_empty(), "{faults}");
     let committer =
         Committer::start(&service.life, options, config.ingest, (metrics, service.tracer.clone()))
             .context("cannot start the commit thread")?;
@@ -66,7 +71,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let gate = gate.map_err(anyhow::Error::msg)?;
     gate.follow(&service.life, &service.readiness, database.clone());
     let router =
-        routes::router(&gate, App { database: database.clone(), committer, bodies, influx }, origins);
+        routes::router(&gate, App { database: database.clone(), committer, bodies, influx, hooks }, origins);
     chassis::serve(&service, listener, &config.http, router)?;
     let reader = database.clone();
     let follow = clock.follow(service.life.clone(), async move || reader.now_micros().await);

@@ -1,7 +1,7 @@
 //! Why a request is refused: each reason with its text, its status and its stable code.
 
 use chassis::Problem;
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 
 use crate::{
     committer::job::NotStored,
@@ -121,6 +121,31 @@ pub(crate) fn partial_write(line: usize, why: &str, dropped: usize) -> Problem {
     let place = if line == 0 { String::new() } else { format!("line {line}: ") };
     let detail = format!("partial write: {place}{why} dropped={dropped}");
     Problem::new(StatusCode::BAD_REQUEST, "partial-write", detail)
+}
+
+pub(crate) fn no_such_hook() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "no hook of this name is configured")
+}
+
+pub(crate) fn method(method: &Method, allowed: &'static str) -> Problem {
+    let detail = format!("method not allowed: {method}");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).header(header::ALLOW, allowed)
+}
+
+/// Of a page that makes its visitors' browsers send a reading.
+pub(crate) fn from_page() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "foreign-origin", "a page of another site must not send this")
+}
+
+pub(crate) fn bad_signature(header: &str) -> Problem {
+    let detail = format!("{header} is missing, or is not the signature of this body");
+    Problem::new(StatusCode::FORBIDDEN, "bad-signature", detail)
+}
+
+pub(crate) fn signed_coding() -> Problem {
+    let detail = "a signed body must not have a Content-Encoding";
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-content-coding", detail)
+        .header(header::ACCEPT_ENCODING, "identity")
 }
 
 pub(crate) fn no_queries() -> Problem {

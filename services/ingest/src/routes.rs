@@ -1,5 +1,6 @@
 //! What is served, and where.
 
+mod hooks;
 mod influx;
 mod list;
 mod post;
@@ -13,9 +14,9 @@ use axum::{
     routing::{self, MethodRouter, get},
 };
 use chassis::{Cors, Origins, Problem};
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 
-use crate::app::App;
+use crate::{app::App, refusals};
 
 /// The demo's paths, from its README and from its code, with and without the slash.
 const PATHS: [&str; 4] =
@@ -37,6 +38,8 @@ fn table(gate: &Gate) -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/query", guarded(only(METHODS, get(influx::query).post(influx::query)), influx::refusal_v1)),
         ("/ping", only("GET, HEAD", get(influx::ping))),
         ("/health", only("GET, HEAD", get(influx::health))),
+        // each hook says itself which methods it takes
+        ("/hooks/{name}", routing::any(hooks::take)),
     ]);
     table
 }
@@ -53,11 +56,7 @@ pub(crate) fn router(gate: &Gate, app: App, origins: Origins) -> Router {
 
 /// Refuses every method but these, which the router has.
 fn only(allowed: &'static str, methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
-    methods.fallback(async move |method: Method| {
-        let detail = format!("method not allowed: {method}");
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
-            .header(header::ALLOW, allowed)
-    })
+    methods.fallback(async move |method: Method| refusals::method(&method, allowed))
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

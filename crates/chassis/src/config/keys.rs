@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-use super::schema;
+use super::schema::{self, NAME};
 
 /// The keys of all Rowcast services, sorted: those of docs/CONFIGURATION.md.
 pub const KEYS: &[&str] = &[
@@ -30,6 +30,21 @@ pub const KEYS: &[&str] = &[
     "gateway.origins",
     "gateway.page",
     "gateway.window_bytes",
+    "hooks.<name>.metadata",
+    "hooks.<name>.precision",
+    "hooks.<name>.preset",
+    "hooks.<name>.query",
+    "hooks.<name>.sensor",
+    "hooks.<name>.signature.algorithm",
+    "hooks.<name>.signature.encoding",
+    "hooks.<name>.signature.header",
+    "hooks.<name>.signature.prefix",
+    "hooks.<name>.signature.secret",
+    "hooks.<name>.signature.secret_file",
+    "hooks.<name>.time",
+    "hooks.<name>.value",
+    "hooks.<name>.values",
+    "hooks.<name>.when",
     "http.addr",
     "http.answer_bytes",
     "http.idle_timeout",
@@ -90,7 +105,21 @@ pub fn unlisted_keys<C: JsonSchema>() -> Vec<String> {
 }
 
 pub(super) fn is_listed(path: &str) -> bool {
-    KEYS.binary_search(&path).is_ok()
+    KEYS.binary_search(&path).is_ok() || KEYS.iter().any(|key| key.contains(NAME) && is(key, path))
+}
+
+/// Whether a path is that key, whatever name it has.
+pub(super) fn is(key: &str, path: &str) -> bool {
+    key.split('.').count() == path.split('.').count() && begins(key, path)
+}
+
+/// Whether a path is a section of that key.
+pub(super) fn is_below(key: &str, path: &str) -> bool {
+    key.split('.').count() > path.split('.').count() && begins(key, path)
+}
+
+fn begins(key: &str, path: &str) -> bool {
+    key.split('.').zip(path.split('.')).all(|(own, given)| own == given || own == NAME)
 }
 
 /// The known key that is most likely meant: at most a third of its letters are different.
@@ -118,6 +147,21 @@ mod tests {
             .filter(|key| key.contains('.'))
             .collect();
         assert_eq!(documented, KEYS.iter().copied().collect());
+    }
+
+    #[test]
+    fn a_key_of_a_named_part_is_known_by_any_name() {
+        for (path, is_key) in [
+            ("hooks.plant.sensor", true),
+            ("hooks.plant.signature.header", true),
+            ("hooks.plant", false),
+            ("hooks.plant.signature", false),
+            ("hooks.plant.sensor.x", false),
+            ("hooks.plant.x", false),
+            ("plant.hooks.sensor", false),
+        ] {
+            assert_eq!(is_listed(path), is_key, "{path}");
+        }
     }
 
     #[test]

@@ -38,8 +38,11 @@ struct Common {
 pub(crate) fn load<C: Settings>(layers: &Layers) -> Result<Loaded<C>, Faults> {
     let mut faults = Faults::default();
     let (common, own) = (schema::keys::<Common>(), schema::keys::<C>());
+    let has =
+        |path: &str| common.iter().chain(&own).any(|key| keys::is(&key.path, path)) || keys::is_listed(path);
+    let Some(entries) = layers.entries(has, &mut faults) else { return Err(faults) };
+    let own = schema::named(own, entries.keys());
     let known = Known(common.iter().chain(&own).map(|key| (key.path.as_str(), key)).collect());
-    let Some(entries) = layers.entries(|path| known.has(path), &mut faults) else { return Err(faults) };
     let mut values = known.read(entries, &mut faults);
     let common: Option<Common> = take(&common, &mut values, &mut faults);
     let service: Option<C> = take(&own, &mut values, &mut faults);
@@ -70,17 +73,12 @@ pub fn from_environment<C: Settings>(variables: &[(&str, &str)]) -> Result<C, Fa
 struct Known<'a>(BTreeMap<&'a str, &'a Key>);
 
 impl Known<'_> {
-    /// Whether it is a key of this service or of another.
-    fn has(&self, path: &str) -> bool {
-        self.0.contains_key(path) || keys::is_listed(path)
-    }
-
     fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.keys().copied().chain(KEYS.iter().copied())
     }
 
     fn is_section(&self, path: &str) -> bool {
-        self.paths().any(|key| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+        self.paths().any(|key| keys::is_below(key, path))
     }
 
     /// The values of this service's keys that fit; the others are noted.

@@ -1,5 +1,6 @@
 //! All layers at once, with a service of its own.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
@@ -17,6 +18,21 @@ struct Config {
     #[serde(default)]
     lanes: Lanes,
     store: Store,
+    #[serde(default)]
+    parts: BTreeMap<String, Part>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Part {
+    size: u8,
+    inner: Inner,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Inner {
+    even: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -194,11 +210,48 @@ fn an_unknown_key_names_the_nearest_known_one() {
 }
 
 #[test]
+fn parts_have_the_names_that_the_layers_give() {
+    let file = "[parts.a-1]\nsize = 1\n[parts.b]\nsize = 2\n[parts.b.inner]\neven = true\n";
+    let env = [URL, ("ROWCAST_PARTS__B__SIZE", "3"), ("ROWCAST_PARTS__C_2__INNER__EVEN", "off")];
+    let config = read(file, &env).unwrap();
+    let parts = config.service.parts.iter();
+    let parts: Vec<_> = parts.map(|(name, part)| (name.as_str(), part.size, part.inner.even)).collect();
+    assert_eq!(parts, [("a-1", 1, None), ("b", 3, Some(true)), ("c_2", 0, Some(false))]);
+    assert!(read("", &[URL]).unwrap().service.parts.is_empty());
+}
+
+#[test]
+fn faults_of_a_named_part_are_told_by_its_name() {
+    for (file, told) in [
+        ("[parts.b]\nsizes = 2\n", "parts.b.sizes: unknown key: did you mean parts.b.size? (from "),
+        (
+            "[parts.b]\nsize = 256\n",
+            "parts.b.size: invalid value: 256, expected a whole number from 0 to 255 (from ",
+        ),
+        ("[parts.b]\ninner = 7\n", "parts.b.inner: is a section: its keys are set one by one (from "),
+        ("[parts]\nb = 7\n", "parts.b: is a section: its keys are set one by one (from "),
+        ("parts = 7\n", "parts: is a section: its keys are set one by one (from "),
+    ] {
+        let faults = read(file, &[URL]).unwrap_err().to_string();
+        assert!(faults.starts_with(told) && faults.lines().count() == 1, "{faults}");
+    }
+}
+
+#[test]
 fn a_key_that_only_this_service_knows_is_named() {
     let mut unlisted = unlisted_keys::<Config>();
     unlisted.sort_unstable();
     assert_eq!(
         unlisted,
-        ["lanes.count", "lanes.even", "lanes.names", "lanes.wait", "store.name", "store.url"]
+        [
+            "lanes.count",
+            "lanes.even",
+            "lanes.names",
+            "lanes.wait",
+            "parts.<name>.inner.even",
+            "parts.<name>.size",
+            "store.name",
+            "store.url"
+        ]
     );
 }

@@ -280,6 +280,8 @@ pub(super) fn responses() -> Value {
         ("Gone", problem("The cursor expired: restart without it.")),
         ("TooLarge", problem("More bytes or readings than one request may have.")),
         ("MediaType", problem("Neither JSON nor NDJSON.")),
+        ("Coding", problem("A content coding that is not known, or is not taken of a sender that signs.")),
+        ("Unsigned", problem("The signature is missing or wrong, or a page of another site sends this.")),
         ("Upgrade", problem("This is a WebSocket: request an upgrade.")),
         ("TooMany", problem_for_now("This address has as many connections as it may.")),
         (

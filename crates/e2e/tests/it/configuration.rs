@@ -57,6 +57,7 @@ fn fitting(key: &str) -> Option<&'static str> {
         "gateway.origins" | "ingest.origins" => Some("https://example.org,https://*.example.org"),
         "gateway.hosts" | "ingest.hosts" => Some("example.org"),
         "gateway.max_connection_age" => Some("1h"),
+        "hooks.<name>.preset" => Some("home-assistant"),
         "http.prefix" => Some("/rowcast"),
         "http.trusted_proxies" => Some("10.0.0.0/8,fd00::/8,192.0.2.7"),
         "lease.namespace" => Some("default"),
@@ -89,6 +90,7 @@ fn one_environment_with_every_documented_key_is_accepted_by_all_services() {
         .into_iter()
         .filter_map(|(key, default)| {
             let value = default.or_else(|| fitting(&key).map(str::to_owned))?;
+            let key = key.replace("<name>", "plant");
             Some((format!("ROWCAST_{}", key.to_uppercase().replace('.', "__")), value))
         })
         .collect();

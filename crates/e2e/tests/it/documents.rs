@@ -6,7 +6,8 @@ use serde_json::Value;
 /// Each operation of the document, at the service that its tag names: served, with the members that its schema requires.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_services_behave_as_documented() {
-    let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
+    let hook = ("ingest:ROWCAST_HOOKS__SHELLY__PRESET", "shelly");
+    let stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &[hook]).await.unwrap();
     let gateway = stack.gateways[0].public();
     stack.psql(
         r#"insert into sensor_readings (sensor_id, value, "timestamp") values ('s1', 1, '2026-01-01 12:00:00+00')"#,
@@ -23,7 +24,7 @@ async fn the_services_behave_as_documented() {
                 let service = if operation["tags"][0] == "ingest" { stack.ingest.public() } else { gateway };
                 // an event stream does not end
                 let query = if path.starts_with("/sse/") { "?from=nowhere" } else { "" };
-                let at = path.replace("{sensor_id}", "s1") + query;
+                let at = path.replace("{sensor_id}", "s1").replace("{name}", "shelly") + query;
                 let answer = http::send(service, &method.to_uppercase(), &at, &[], b"").await.unwrap();
                 let status = answer.status.to_string();
                 assert!(!["404", "405"].contains(&status.as_str()), "{method} {path}: {status}");

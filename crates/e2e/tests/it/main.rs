@@ -16,6 +16,7 @@ mod exporter;
 mod faults;
 mod formats;
 mod history;
+mod hooks;
 mod hosts;
 mod idle;
 mod interfaces;
