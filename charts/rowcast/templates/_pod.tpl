@@ -102,6 +102,9 @@ affinity:
 {{- $values := get .root.Values (include "rowcast.values" .) -}}
 {{- $own := dict -}}
 {{- $_ := include "rowcast.settings" (dict "above" "" "settings" $values.settings "to" $own) -}}
+{{- if eq .component "ingest" -}}
+{{- $_ := include "rowcast.settings" (dict "above" "hooks." "settings" $values.hooks "to" $own) -}}
+{{- end -}}
 {{- mergeOverwrite (include "rowcast.config.chart" . | fromYaml) $own | toYaml -}}
 {{- end -}}
 

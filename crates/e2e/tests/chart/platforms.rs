@@ -92,6 +92,25 @@ fn data(objects: &Objects, component: &str, name: &str) -> Value {
 }
 
 #[test]
+fn hooks_are_settings_of_ingest_by_their_names() {
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    let text = "ingest: {hooks: {ttn: {preset: the-things-stack}, meter: {sensor: 'm/{/id}', value: /v, query: true, \
+                metadata: [a=/a, b=/b], signature: {header: X-Signature}}}}\n";
+    std::fs::write(file.path(), text).unwrap();
+    let objects = template(&[file.path().to_owned()], DEV, &[]).unwrap();
+    for (name, value) in [
+        ("TTN__PRESET", "the-things-stack"),
+        ("METER__SENSOR", "m/{/id}"),
+        ("METER__QUERY", "true"),
+        ("METER__METADATA", "a=/a,b=/b"),
+        ("METER__SIGNATURE__HEADER", "X-Signature"),
+    ] {
+        assert_eq!(data(&objects, "ingest", &format!("ROWCAST_HOOKS__{name}")), value, "{name}");
+        assert_eq!(data(&objects, "ws-gateway", &format!("ROWCAST_HOOKS__{name}")), Value::Null, "{name}");
+    }
+}
+
+#[test]
 fn settings_are_dotted_or_nested_and_a_large_number_is_written_out() {
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     let text = "gateway: {settings: {gateway: {window_bytes: 134217728, origins: [https://a.example, https://b.example]}, ping.every: 10s}}\n\

@@ -202,7 +202,9 @@ fn documented(page: &str, service: &str) -> BTreeSet<String> {
             names => names.split(", ").any(|name| name == service),
         };
         let names = cells[1].split(", ").map(|name| name.trim_matches('`').to_owned());
-        let further = |name: &String| !OWN.contains(&name.as_str()) && name.contains('.');
+        // those of hooks are set by `ingest.hooks`
+        let is_own = |name: &str| OWN.contains(&name) || name.starts_with("hooks.");
+        let further = |name: &String| !is_own(name) && name.contains('.');
         keys.extend(names.filter(|name| is_for && further(name)));
     }
     keys
