@@ -3,13 +3,17 @@
 use std::{io::Write, path::Path};
 
 use bytes::Bytes;
+use chassis::Faults;
 use flate2::{Compression, write::GzEncoder};
+use store::NewReading;
 use testkit::fuzz::fuzz;
 use time::macros::datetime;
 
 use crate::{
+    Config,
     body::{Format, Payload, parse},
     encoding::Coding,
+    hooks::Hooks,
     times::Times,
 };
 
@@ -51,15 +55,44 @@ fn fuzz_bodies() {
                 Ok(Payload::Many(readings)) => readings,
                 Err(_) => continue,
             };
-            for reading in readings {
-                assert!(
-                    !reading.sensor_id.is_empty() && reading.sensor_id.chars().count() <= wire::SENSOR_ID_MAX
-                );
-                assert!(reading.value.is_finite());
-                serde_json::from_str::<serde_json::Value>(&reading.metadata).unwrap();
-            }
+            check_readings(readings);
         }
     });
+}
+
+#[test]
+fn fuzz_hooks() {
+    let now = datetime!(2026-01-01 00:00 UTC);
+    let variables = [
+        ("ROWCAST_DATABASE__URL", "postgres://a@127.0.0.1/x"),
+        ("ROWCAST_HOOKS__TTN__PRESET", "the-things-stack"),
+        ("ROWCAST_HOOKS__SHELLY__PRESET", "shelly"),
+        ("ROWCAST_HOOKS__RPC__PRESET", "shelly-rpc"),
+        ("ROWCAST_HOOKS__HOME__PRESET", "home-assistant"),
+        ("ROWCAST_HOOKS__ALL__SENSOR", "{field}"),
+        ("ROWCAST_HOOKS__ALL__VALUES", ""),
+        ("ROWCAST_HOOKS__ALL__METADATA", "all=,again="),
+    ];
+    let config: Config = chassis::from_environment(&variables).unwrap();
+    let hooks = Hooks::new(&config.hooks, &mut Faults::default());
+    check("hooks", |bytes| {
+        for name in config.hooks.keys() {
+            let hook = hooks.get(name).unwrap();
+            check_readings(hook.readings(bytes, now).unwrap_or_default());
+            let query = String::from_utf8_lossy(bytes);
+            check_readings(hook.of_query(&query, now).unwrap_or_default());
+        }
+    });
+}
+
+/// What is stored is what the table takes.
+#[track_caller]
+fn check_readings(readings: Vec<NewReading>) {
+    for reading in readings {
+        assert!(!reading.sensor_id.is_empty() && reading.sensor_id.chars().count() <= wire::SENSOR_ID_MAX);
+        assert!(reading.value.is_finite());
+        serde_json::from_str::<serde_json::Value>(&reading.metadata).unwrap();
+    }
 }
 
 #[test]
