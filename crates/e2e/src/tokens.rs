@@ -16,6 +16,9 @@ pub const AUDIENCE: &str = "rowcast";
 /// The bytes before the RSA key in a PKCS #8 document of 2048 bits (RFC 5208): its header.
 const PKCS8_RSA_HEADER: usize = 26;
 
+/// What stands before an Ed25519 key without its public half (RFC 8410 §7), as the library expects it.
+const ED25519_HEADER: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+
 /// An issuer with one key.
 pub struct Issuer {
     /// Its `iss`.
@@ -40,8 +43,8 @@ impl Issuer {
                 EncodingKey::from_rsa_der(&pair.serialize_der()[PKCS8_RSA_HEADER..])
             }
             Algorithm::EdDSA => {
-                // without the public key, as the library expects it (RFC 8410 §7)
-                EncodingKey::from_ed_der(&KeyPair::generate_for(&PKCS_ED25519)?.serialize_der())
+                let pair = KeyPair::generate_for(&PKCS_ED25519)?.serialize_der();
+                EncodingKey::from_ed_der(&[ED25519_HEADER, &pair[16..48]].concat())
             }
             _ => EncodingKey::from_ec_der(&KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?.serialize_der()),
         };
@@ -58,9 +61,9 @@ impl Issuer {
         Ok(serde_json::to_value(jwk)?)
     }
 
-    /// Claims of a token for this subject that may read these, for a minute.
+    /// Claims of a token for this subject that may read these, for an hour.
     pub fn claims(&self, subject: &str, read: &[&str]) -> Value {
-        json!({ "iss": self.name, "aud": AUDIENCE, "sub": subject, "exp": now() + 60, "rowcast_read": read })
+        json!({ "iss": self.name, "aud": AUDIENCE, "sub": subject, "exp": now() + 3_600, "rowcast_read": read })
     }
 
     /// A token with these claims.

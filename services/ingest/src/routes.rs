@@ -39,7 +39,7 @@ fn table(gate: &Gate) -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/ping", only("GET, HEAD", get(influx::ping))),
         ("/health", only("GET, HEAD", get(influx::health))),
         // each hook says itself which methods it takes
-        ("/hooks/{name}", routing::any(hooks::take)),
+        ("/hooks/{name}", routing::any(hooks::take).layer(guard.clone())),
     ]);
     table
 }

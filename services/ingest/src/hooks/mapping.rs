@@ -119,7 +119,14 @@ impl Mapping {
         let reading = |value: Value<'_>| {
             let sensor_id = value.sensor_id(&sensors)?;
             let metadata = metadata.clone();
-            Ok(NewReading { sensor_id, value: value.number, timestamp, metadata, traceparent: None })
+            Ok(NewReading {
+                sensor_id,
+                value: value.number,
+                timestamp,
+                metadata,
+                traceparent: None,
+                key: None,
+            })
         };
         let readings = values.into_iter().filter_map(|value| note(reading(value), &mut faults)).collect();
         if faults.is_empty() { Ok(readings) } else { Err(Unusable::Faulty(faults)) }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use access::Caller;
 use axum::{
-    extract::{Path, Request, State, rejection::PathRejection},
+    extract::{Extension, Path, Request, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use chassis::Problem;
@@ -12,29 +13,36 @@ use store::NewReading;
 use time::OffsetDateTime;
 
 use super::post::traced;
-use crate::{app::App, encoding::Coding, hooks::Hook, receive::receive, refusals};
+use crate::{
+    app::App, encoding::Coding, hooks::Hook, permission::may_store, receive::receive, refusals,
+    writer::Writer,
+};
 
 /// How browsers say who makes a request (Fetch Metadata).
 const FETCH_SITE: &str = "sec-fetch-site";
 
 pub(super) async fn take(
     State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
     let hook = name.ok().and_then(|Path(name)| app.hooks.get(&name));
     let stored = match hook {
-        Some(hook) => store(&app, hook, request).await,
+        Some(hook) => store(&app, &caller, hook, request).await,
         None => Err(refusals::no_such_hook()),
     };
     stored.map_or_else(IntoResponse::into_response, |()| StatusCode::NO_CONTENT.into_response())
 }
 
 /// Stores all that the request says, which may be nothing.
-async fn store(app: &App, hook: &Hook, request: Request) -> Result<(), Problem> {
+async fn store(app: &App, caller: &Caller, hook: &Hook, request: Request) -> Result<(), Problem> {
+    caller.writer()?;
+    let writer = Writer::of(request.extensions());
     let readings = readings(app, hook, request).await?;
     if !readings.is_empty() {
-        app.committer.store(traced(readings)).await.map_err(refusals::not_stored)?;
+        may_store(caller, &readings, false)?;
+        app.committer.store(&writer, traced(readings)).await.map_err(refusals::not_stored)?;
     }
     Ok(())
 }

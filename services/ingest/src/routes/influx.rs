@@ -73,7 +73,10 @@ pub(super) async fn health() -> Response {
 }
 
 /// Clients of the first version create their database before they write. It needs no creation; nothing else is answered.
-pub(super) async fn query(RawQuery(query): RawQuery) -> Response {
+pub(super) async fn query(Extension(caller): Extension<Caller>, RawQuery(query): RawQuery) -> Response {
+    if let Err(denial) = caller.writer() {
+        return Version::One.refusal(denial.into());
+    }
     let query = query.unwrap_or_default();
     let statement = Query::parse(&query).all("q").last().unwrap_or_default().trim().to_ascii_uppercase();
     if statement.starts_with("CREATE DATABASE") {

@@ -3,8 +3,7 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use e2e::{
-    Stack, http,
-    stack,
+    Stack, http, stack,
     tokens::{self, Issuer},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -108,13 +107,8 @@ impl Credentials {
         };
         let unknown = format!("rck_000000000000_{secret}");
         let wrong = reader.splitn(3, '_').nth(2).unwrap();
-        let none = Credential {
-            name: "none",
-            header: None,
-            bearer: None,
-            write: Refused(401),
-            read: Refused(401),
-        };
+        let none =
+            Credential { name: "none", header: None, bearer: None, write: Refused(401), read: Refused(401) };
         vec![
             none,
             bearer("writer", writer.to_owned(), Granted, Refused(403)),
