@@ -52,7 +52,16 @@ ports:
 {{/* Set if `helm test` has a pod. */}}
 {{- define "rowcast.tested" -}}
 {{- $closed := printf "%s%s" (include "rowcast.closed" (dict "root" . "component" "ingest")) (include "rowcast.closed" (dict "root" . "component" "ws-gateway")) -}}
-{{- if and .Values.test.enabled (not $closed) -}}true{{- end -}}
+{{- $unknown := and .Values.auth.enabled (not .Values.test.credential.secretName) -}}
+{{- if and .Values.test.enabled (not $closed) (not $unknown) -}}true{{- end -}}
+{{- end -}}
+
+{{/* The device key of the command line, as a variable. */}}
+{{- define "rowcast.credential" -}}
+{{- if .secretName -}}
+- name: ROWCAST_CREDENTIAL
+  valueFrom: {secretKeyRef: {name: {{ .secretName }}, key: {{ .key }}}}
+{{- end -}}
 {{- end -}}
 
 {{/* The mount of a private CA, for the command line, and its volume. */}}

@@ -134,6 +134,20 @@ ROWCAST_ADMIN__ADDR: "[::]:9090"
 {{- end }}
 {{- if has .component (list "ws-gateway" "ingest") }}
 ROWCAST_HTTP__ADDR: "[::]:8080"
+{{- with .root.Values.auth }}
+{{- if .enabled }}
+ROWCAST_AUTH__ENABLED: "true"
+{{- with .anonymousRead }}
+ROWCAST_AUTH__ANONYMOUS_READ: {{ join "," . | quote }}
+{{- end }}
+{{- with .anonymousWrite }}
+ROWCAST_AUTH__ANONYMOUS_WRITE: {{ join "," . | quote }}
+{{- end }}
+{{- if .issuers.secretName }}
+ROWCAST_AUTH__ISSUERS_FILE: /etc/rowcast/issuers/issuers.toml
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with $values.http }}
 {{- with .trustedProxies }}
 ROWCAST_HTTP__TRUSTED_PROXIES: {{ join "," . | quote }}
@@ -266,6 +280,11 @@ env:
 {{/* Secrets that a component reads as files: name, folder, Secret, and which key is which file. */}}
 {{- define "rowcast.files" -}}
 {{- if has .component (list "ws-gateway" "ingest") }}
+{{- with .root.Values.auth }}
+{{- if and .enabled .issuers.secretName }}
+- {name: issuers, folder: issuers, secret: {{ .issuers.secretName }}, items: [{key: {{ .issuers.key }}, path: issuers.toml}]}
+{{- end }}
+{{- end }}
 {{- with (get .root.Values (include "rowcast.values" .)).http.tls }}
 {{- if .secretName }}
 - {name: http-tls, folder: http, secret: {{ .secretName }}, items: [{key: {{ .certificateKey }}, path: tls.crt}, {key: {{ .keyKey }}, path: tls.key}]}

@@ -105,6 +105,12 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- if and $values.canary.enabled $values.auth.enabled (not $values.canary.credential.secretName) -}}
+{{- $faults = append $faults "with auth.enabled the canary needs a device key: set canary.credential.secretName" -}}
+{{- end -}}
+{{- if and (not $values.auth.enabled) (or $values.auth.anonymousRead $values.auth.anonymousWrite $values.auth.issuers.secretName) -}}
+{{- $faults = append $faults "without auth.enabled nobody is asked for a credential: set auth.enabled=true, or remove the other values of auth" -}}
+{{- end -}}
 {{- if $values.canary.enabled -}}
 {{- range $component, $url := dict "ingest" "ingestUrl" "ws-gateway" "gatewayUrls" -}}
 {{- $closed := include "rowcast.closed" (dict "root" $ "component" $component) -}}

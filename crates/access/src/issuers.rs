@@ -96,3 +96,6 @@ pub(crate) const REGULAR: Fresh = Fresh { file: Duration::from_secs(10), url: Du
 
 /// How often one is tried that was never read.
 pub(crate) const MISSING: Fresh = Fresh { file: Duration::from_secs(2), url: Duration::from_secs(5) };
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ pub(crate) async fn run(options: Canary) -> anyhow::Result<()> {
     metrics.prepare(options.gateways.iter().map(String::as_str));
     let canary = Running {
         run: format!("{:016x}", rand::random::<u64>()),
-        poster: Poster::new(&options.ingest.url, options.trust.ca.as_deref())?,
+        poster: Poster::new(&options.ingest.url, &options.trust)?,
         course: RefCell::new(Course::new(options.gateways.len(), options.lost_after)),
         metrics,
         options,
@@ -148,12 +148,12 @@ impl Running {
     async fn follow(&self, gateway: usize) -> anyhow::Result<Infallible> {
         let live = Live::new(vec![self.options.sensor.clone()], Start::Now);
         let url = &self.options.gateways[gateway];
-        let ca = self.options.trust.ca.as_deref();
+        let trust = &self.options.trust;
         let notify = |update: Update<'_>| {
             self.observe(gateway, &update);
             ControlFlow::<Infallible>::Continue(())
         };
-        follow(url, ca, live, notify).await.with_context(|| format!("following {url}"))
+        follow(url, trust, live, notify).await.with_context(|| format!("following {url}"))
     }
 
     fn observe(&self, gateway: usize, update: &Update<'_>) {

@@ -71,9 +71,8 @@ enum Progress {
 /// Exit code 0 when the reading came back and every service asked is ready, 1 when not.
 pub(crate) async fn run(options: Doctor) -> anyhow::Result<ExitCode> {
     let sensor = format!("rowcast-doctor-{:016x}", rand::random::<u64>());
-    let ca = options.trust.ca.as_deref();
-    let poster = Poster::new(&options.ingest.url, ca)?;
-    let readiness = Readiness::new(&options.admins, ca)?;
+    let poster = Poster::new(&options.ingest.url, &options.trust)?;
+    let readiness = Readiness::new(&options.admins, options.trust.ca.as_deref())?;
     let (progress, received) = mpsc::channel(CAPACITY);
     let problem = RefCell::new(None);
     let following = async {
@@ -82,7 +81,7 @@ pub(crate) async fn run(options: Doctor) -> anyhow::Result<ExitCode> {
             ControlFlow::<Infallible>::Continue(())
         };
         let live = Live::new(vec![sensor.clone()], Start::Now);
-        let error = match follow(&options.gateway.url, ca, live, notify).await {
+        let error = match follow(&options.gateway.url, &options.trust, live, notify).await {
             Err(error) => error,
             Ok(never) => match never {},
         };

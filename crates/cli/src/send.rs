@@ -23,7 +23,7 @@ use crate::{
 
 /// Sends one reading, or those of stdin.
 pub(crate) async fn run(options: Send) -> anyhow::Result<()> {
-    let poster = Poster::new(&options.ingest.url, options.trust.ca.as_deref())?;
+    let poster = Poster::new(&options.ingest.url, &options.trust)?;
     match options.payload().unwrap_or_else(|error| error.exit()) {
         Payload::Lines => send_lines(&poster, &options, tokio::io::stdin()).await,
         Payload::One { sensor, value } => send_one(&poster, &options, sensor, value).await,

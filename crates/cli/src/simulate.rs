@@ -22,7 +22,7 @@ const IN_FLIGHT: usize = 256;
 
 /// Runs the devices until Ctrl-C or the end of the duration.
 pub(crate) async fn run(options: Simulate) -> anyhow::Result<()> {
-    let poster = Poster::new(&options.ingest.url, options.trust.ca.as_deref())?;
+    let poster = Poster::new(&options.ingest.url, &options.trust)?;
     output::note(&format!(
         "{} sensors report to {} {} times a second each; Ctrl-C stops",
         options.sensors,

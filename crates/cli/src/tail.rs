@@ -23,7 +23,7 @@ pub(crate) async fn run(options: Tail) -> anyhow::Result<()> {
         Err(error) => ControlFlow::Break(error),
     };
     tokio::select! {
-        ended = follow(&options.gateway.url, options.trust.ca.as_deref(), live, notify) => Err(ended?.into()),
+        ended = follow(&options.gateway.url, &options.trust, live, notify) => Err(ended?.into()),
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
     }
 }

@@ -1,6 +1,6 @@
 //! The IO around [`Live`]: connects, reads with a timeout, reconnects, until it must stop.
 
-use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use futures_util::{SinkExt, StreamExt};
@@ -18,7 +18,7 @@ use tokio_tungstenite::{
 use wire::{SUBPROTOCOL, ServerMessage};
 
 use super::{After, Ended, Live, Received};
-use crate::tls;
+use crate::{args::Trust, tls};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -39,12 +39,13 @@ pub(crate) enum Update<'a> {
 /// Follows until `notify` breaks, or until an error that a retry would not fix.
 pub(crate) async fn follow<B>(
     gateway: &str,
-    ca: Option<&Path>,
+    trust: &Trust,
     mut live: Live,
     mut notify: impl FnMut(Update<'_>) -> ControlFlow<B>,
 ) -> anyhow::Result<B> {
-    let request = request(gateway)?;
-    let tls = tls::config(request.uri().scheme_str() == Some("wss"), ca)?;
+    let mut request = request(gateway)?;
+    request.headers_mut().extend(trust.headers());
+    let tls = tls::config(request.uri().scheme_str() == Some("wss"), trust.ca.as_deref())?;
     loop {
         let why = match listen(&request, &tls, &mut live, &mut notify).await? {
             ControlFlow::Break(result) => return Ok(result),

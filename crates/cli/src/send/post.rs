@@ -1,15 +1,12 @@
 //! POSTs to ingest, with retries while it is unavailable or overloaded.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use reqwest::{Client, StatusCode, Url, header};
 use serde::Deserialize;
 
-use crate::tls;
+use crate::{args::Trust, tls};
 
 /// The first wait is up to this long; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -67,15 +64,16 @@ pub(crate) struct Poster {
 }
 
 impl Poster {
-    /// For the ingest with this base URL; `ca` is trusted in addition to the system's certificates.
-    pub(crate) fn new(ingest: &str, ca: Option<&Path>) -> anyhow::Result<Self> {
+    /// For the ingest with this base URL.
+    pub(crate) fn new(ingest: &str, trust: &Trust) -> anyhow::Result<Self> {
         let url = format!("{}/api/sensors/", ingest.trim_end_matches('/'));
         let url = Url::parse(&url).with_context(|| format!("{ingest:?} is not a URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
             bail!("the URL of ingest must begin with http:// or https://: {ingest:?}");
         }
-        let tls = tls::config(url.scheme() == "https", ca)?;
+        let tls = tls::config(url.scheme() == "https", trust.ca.as_deref())?;
         let client = Client::builder().timeout(ANSWER_LIMIT).tls_backend_preconfigured((*tls).clone());
+        let client = client.default_headers(trust.headers());
         let client = client.build().context("the HTTP client does not start")?;
         Ok(Self { client, url })
     }

@@ -1,6 +1,7 @@
 //! Lines for an ingest that fails at first, or refuses some.
 
 use super::*;
+use crate::args::Trust;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -49,7 +50,8 @@ fn options(url: &str) -> Send {
 async fn send(lines: &str) -> (anyhow::Result<()>, Vec<String>) {
     let mut tasks = JoinSet::new();
     let (url, bodies) = ingest(&mut tasks).await;
-    let result = send_lines(&Poster::new(&url, None).unwrap(), &options(&url), lines.as_bytes()).await;
+    let result =
+        send_lines(&Poster::new(&url, &Trust::default()).unwrap(), &options(&url), lines.as_bytes()).await;
     let bodies = bodies.lock().unwrap().clone();
     (result, bodies)
 }
@@ -88,7 +90,9 @@ async fn an_unreachable_ingest_is_one_clear_line() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
     let options = Send { retry_for: Duration::ZERO, ..options(&url) };
-    let error =
-        send_lines(&Poster::new(&url, None).unwrap(), &options, &b"{}"[..]).await.unwrap_err().to_string();
+    let error = send_lines(&Poster::new(&url, &Trust::default()).unwrap(), &options, &b"{}"[..])
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.starts_with("ingest at http://") && error.contains("refused"), "{error}");
 }

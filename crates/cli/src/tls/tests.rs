@@ -23,6 +23,7 @@ use tokio_tungstenite::{
 use wire::Start;
 
 use crate::{
+    args::Trust,
     live::{
         Live, Received,
         connection::{Update, follow},
@@ -66,13 +67,18 @@ impl Server {
 }
 
 /// Follows until the first event; gives its data, or why the first connection failed.
+fn trust(ca: Option<&Path>) -> Trust {
+    Trust { ca: ca.map(Path::to_owned), credential: None }
+}
+
 async fn first_event(url: String, ca: Option<&Path>) -> String {
     let notify = |update: Update<'_>| match update {
         Update::Received(Received::Reading { data, .. }) => ControlFlow::Break(data.get().to_owned()),
         Update::Disconnected(why, _) => ControlFlow::Break(why.to_string()),
         _ => ControlFlow::Continue(()),
     };
-    let following = follow(&url, ca, Live::new(Vec::new(), Start::Now), notify);
+    let trust = trust(ca);
+    let following = follow(&url, &trust, Live::new(Vec::new(), Start::Now), notify);
     tokio::time::timeout(DEADLINE, following).await.unwrap().unwrap()
 }
 
@@ -112,7 +118,7 @@ async fn send_posts_over_https_with_a_trusted_certificate() {
         stream.write_all(answer).await.unwrap();
         stream.shutdown().await.unwrap();
     };
-    let poster = Poster::new(&server.url("https"), Some(server.ca.path())).unwrap();
+    let poster = Poster::new(&server.url("https"), &trust(Some(server.ca.path()))).unwrap();
     let (answer, ()) = tokio::join!(poster.post("{}".to_owned()), serve);
     assert!(matches!(answer, Ok(Answer::Stored(body)) if body == "ok"));
 }
@@ -123,7 +129,7 @@ async fn an_untrusted_server_gets_nothing() {
     let refused = async { server.accept().await.is_err() };
     let (why, refused) = tokio::join!(first_event(server.url("wss"), Some(other.ca.path())), refused);
     assert!(refused && why.contains("certificate"), "{why}");
-    let poster = Poster::new(&server.url("https"), Some(other.ca.path())).unwrap();
+    let poster = Poster::new(&server.url("https"), &trust(Some(other.ca.path()))).unwrap();
     let (answer, refused) =
         tokio::join!(poster.post("{}".to_owned()), async { server.accept().await.is_err() });
     assert!(refused && answer.is_err());

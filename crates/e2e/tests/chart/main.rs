@@ -3,6 +3,7 @@
 //! Helm is that of the path. Facts that need an API server use the one of `KUBECONFIG`.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod access;
 mod databases;
 mod monitoring;
 mod names;

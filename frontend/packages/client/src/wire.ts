@@ -19,6 +19,12 @@ export interface Auth {
   token: string;
 }
 
+/** The answer to `auth`. */
+export interface Authenticated {
+  /** When the token ends, in milliseconds from now; absent: never. */
+  expires_in_ms?: number;
+}
+
 /** The body of `bye`. */
 export interface Bye {
   /** When to reconnect, in milliseconds. */
@@ -57,6 +63,12 @@ export interface CommandError {
 
 /** `{}` */
 export type Empty = Record<string, never>;
+
+/** The body of `expires`. */
+export interface Expires {
+  /** When the token ends, in milliseconds from now. A fresh one in `auth` goes on without a seam; without it, the connection is closed with 4401. */
+  in_ms: number;
+}
 
 /** The body of `gap`: readings in (from, to] are no longer available. */
 export interface Gap {
@@ -143,12 +155,16 @@ export interface Reading {
 
 /** One message of a server. Exactly one of its bodies is present; absent fields are not written. */
 export interface ServerMessage {
+  /** The answer to `auth`: the token is valid, and in force. */
+  auth?: Authenticated;
   /** The server is about to close. */
   bye?: Bye;
   /** An event's reading. */
   data?: Reading;
   /** A command failed; the connection stays open. */
   error?: CommandError;
+  /** The client's token ends soon. */
+  expires?: Expires;
   /** Readings that are no longer available. */
   gap?: Gap;
   /** The first message of a v1 connection. */

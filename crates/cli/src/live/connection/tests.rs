@@ -41,7 +41,8 @@ async fn follow_events(gateway: String, n: usize) -> anyhow::Result<Vec<String>>
         }
         if seen.len() == n { ControlFlow::Break(seen.clone()) } else { ControlFlow::Continue(()) }
     };
-    time::timeout(DEADLINE, follow(&gateway, None, Live::new(Vec::new(), Start::Now), notify)).await?
+    time::timeout(DEADLINE, follow(&gateway, &Trust::default(), Live::new(Vec::new(), Start::Now), notify))
+        .await?
 }
 
 #[tokio::test]
@@ -111,6 +112,7 @@ async fn a_refused_subscription_is_not_repeated() {
 #[tokio::test]
 async fn a_wrong_url_is_an_error_and_not_a_loop() {
     let notify = |_: Update<'_>| ControlFlow::<()>::Continue(());
-    let error = follow("ftp://x", None, Live::new(Vec::new(), Start::Now), notify).await.unwrap_err();
+    let error =
+        follow("ftp://x", &Trust::default(), Live::new(Vec::new(), Start::Now), notify).await.unwrap_err();
     assert!(error.to_string().contains("must begin with http://"), "{error}");
 }
