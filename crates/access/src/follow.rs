@@ -7,8 +7,8 @@ use store::{Database, keys::Followed};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    gate::Inner,
     issuers::{MISSING, REGULAR},
+    judge::Judge,
     known::Renewal,
 };
 
@@ -23,18 +23,18 @@ const NOTE_EVERY: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Follows keys and revocations. While Postgres is away, the last known ones stay in force.
-pub(crate) async fn follow_keys(inner: Arc<Inner>, database: Database, ready: Condition, life: Life) {
+pub(crate) async fn follow_keys(judge: Arc<Judge>, database: Database, ready: Condition, life: Life) {
     let (mut followed, mut outage) = (Followed::default(), Outage::new("following device keys"));
     let (mut is_known, mut note_at) = (false, Instant::now() + NOTE_EVERY);
     loop {
-        match catch_up(&inner, &database, &mut followed).await {
+        match catch_up(&judge, &database, &mut followed).await {
             Ok(()) => {
                 outage.ends();
                 is_known = true;
                 ready.hold();
             }
             Err(error) => {
-                inner.metrics.failures.inc();
+                judge.metrics.failures.inc();
                 let cause = outage.fails(&error);
                 if !is_known {
                     ready.fail(Fault::Shared(format!("the device keys were not read yet: {cause}")));
@@ -43,40 +43,40 @@ pub(crate) async fn follow_keys(inner: Arc<Inner>, database: Database, ready: Co
         }
         if Instant::now() >= note_at {
             note_at = Instant::now() + NOTE_EVERY;
-            note(&inner, &database).await;
+            note(&judge, &database).await;
         }
         if life.soft().run_until_cancelled(sleep(EVERY)).await.is_none() {
-            note(&inner, &database).await;
+            note(&judge, &database).await;
             return;
         }
     }
 }
 
 /// Reads to the last change.
-async fn catch_up(inner: &Inner, database: &Database, followed: &mut Followed) -> store::Result<()> {
+async fn catch_up(judge: &Judge, database: &Database, followed: &mut Followed) -> store::Result<()> {
     let (mut at, mut renewal, mut changed) = (followed.clone(), Renewal::default(), false);
     loop {
         let page = database.changes_since(&at).await?;
         at = page.followed.clone();
         let more = page.more;
-        changed |= inner.known.apply(page, &mut renewal);
+        changed |= judge.known.apply(page, &mut renewal);
         if !more {
             break;
         }
     }
-    inner.known.renew(renewal);
+    judge.known.renew(renewal);
     *followed = at;
     if changed {
-        inner.metrics.keys.set(i64::try_from(inner.known.keys()).unwrap_or(i64::MAX));
-        inner.tell();
+        judge.metrics.keys.set(i64::try_from(judge.known.keys()).unwrap_or(i64::MAX));
+        judge.tell();
     }
     Ok(())
 }
 
 /// Notes which keys were used. What cannot be noted is left out: it only tells people which keys are idle.
-async fn note(inner: &Inner, database: &Database) {
-    inner.known.purge(inner.now());
-    let used = inner.known.take_used();
+async fn note(judge: &Judge, database: &Database) {
+    judge.known.purge(judge.now());
+    let used = judge.known.take_used();
     if !used.is_empty()
         && let Err(error) = database.note_use(&used).await
     {
@@ -85,13 +85,13 @@ async fn note(inner: &Inner, database: &Database) {
 }
 
 /// Reads the keys of issuers when they are due.
-pub(crate) async fn follow_issuers(inner: Arc<Inner>, ready: Condition, life: Life) {
+pub(crate) async fn follow_issuers(judge: Arc<Judge>, ready: Condition, life: Life) {
     loop {
-        match inner.issuers.missing() {
-            None => inner.issuers.refresh(REGULAR).await,
-            Some(_) => inner.issuers.refresh(MISSING).await,
+        match judge.issuers.missing() {
+            None => judge.issuers.refresh(REGULAR).await,
+            Some(_) => judge.issuers.refresh(MISSING).await,
         }
-        match inner.issuers.missing() {
+        match judge.issuers.missing() {
             None => ready.hold(),
             Some(issuer) => ready.fail(format!("the keys of {issuer} were not read yet")),
         }

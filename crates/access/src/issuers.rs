@@ -1,5 +1,6 @@
 //! The issuers whose tokens are valid, and what a token of theirs says.
 
+mod algorithms;
 mod fetch;
 pub(crate) mod file;
 mod issuer;
@@ -9,10 +10,13 @@ use std::{path::Path, time::Duration};
 
 use auth::UnixMicros;
 use futures_util::future::join_all;
-use jsonwebtoken::{Algorithm, decode_header};
+use jsonwebtoken::decode_header;
 
 pub(crate) use self::issuer::Verified;
-use self::issuer::{Fresh, Issuer, Verdict};
+use self::{
+    algorithms::ALGORITHMS,
+    issuer::{Fresh, Issuer, Verdict},
+};
 use crate::denial::Denial;
 
 /// Keys that are tried for a token that names none.
@@ -83,10 +87,6 @@ impl Issuers {
         self.issuers.is_empty()
     }
 }
-
-/// The algorithms that are supported at all (RFC 7518 §3.1, RFC 8037 §3.1).
-pub(crate) const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::HS256];
 
 /// At an unknown key, sets that were read in this time are not read again.
 pub(crate) const UNKNOWN_KEY: Fresh = Fresh { file: Duration::from_secs(2), url: Duration::from_secs(30) };

@@ -14,11 +14,7 @@ use chassis::Problem;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::{
-    caller::Caller,
-    denial::Denial,
-    gate::{Answer, Gate},
-};
+use crate::{caller::Caller, denial::Denial, gate::Gate, judge::Answer};
 
 /// Lets requests through with their [`Caller`] as an extension.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! What a request may do: credentials over HTTP, device keys as Postgres has them, and tokens of issuers.
 //!
-//! Every door of a service asks the same [`Gate`]: `presented` (what a request brings) → `gate` (`known` for device keys,
+//! Every door of a service asks the same [`Gate`]: `presented` (what a request brings) → `judge` (`known` for device keys,
 //! `issuers` for tokens) → a [`Caller`] with its grant. `follow` keeps what is known up to date.
 
 mod caller;
@@ -9,6 +9,7 @@ mod denial;
 mod follow;
 mod gate;
 mod issuers;
+mod judge;
 mod known;
 mod layer;
 mod metrics;

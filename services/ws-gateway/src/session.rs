@@ -8,6 +8,7 @@ pub mod effect;
 mod identity;
 mod latest;
 mod subscription;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -18,12 +19,12 @@ use wire::{
     frame::{Bye, Hello, Limits},
 };
 
-pub use self::identity::Granted;
+pub use self::waiting::Granted;
 use self::{
     allowance::Allowance,
     effect::Effect,
-    identity::Waiting,
     subscription::{State, Subscription},
+    waiting::Waiting,
 };
 use crate::{
     encode::{Protocol, frames::FIRST_SUB},

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::ALGORITHMS;
+use super::algorithms::ALGORITHMS;
 
 /// The most issuers.
 const MOST: usize = 16;

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use jsonwebtoken::{EncodingKey, Header, encode, jwk::Jwk};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use parking_lot::Mutex;
 use rcgen::{CertifiedKey, KeyPair, PKCS_ECDSA_P256_SHA256, generate_simple_self_signed};
 use rustls::pki_types::PrivateKeyDer;

@@ -1,41 +1,20 @@
 //! Who the client of a session is: what it may read, from its first token to the last.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use auth::{Grant, Subject};
 use tokio::time::Instant;
 use wire::{
-    Close, Command, ErrorCode, Filter, Position, Refusal, ServerMessage, Subscribe,
+    Close, Command, ErrorCode, Filter, Position, Refusal, ServerMessage,
     frame::{Authenticated, Expires},
 };
 
 use super::{
     Session,
     effect::{Effect, Token},
+    waiting::{Granted, Waiting},
 };
 use crate::outbox::Outbox;
-
-/// What waits until a token was checked.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    /// The query of a connection whose client had yet to say who it is.
-    query: Option<Subscribe>,
-    /// A token is being checked.
-    is_checked: bool,
-    /// The `id` of the command that brought it.
-    command: Option<u64>,
-    /// The commands behind it, of the same message.
-    held: VecDeque<Command>,
-}
-
-/// A token that is valid: what it grants, and in how many milliseconds it ends.
-pub type Granted = (Arc<Grant>, Option<u64>);
-
-impl Waiting {
-    pub(super) fn with_query(query: Subscribe) -> Self {
-        Self { query: Some(query), ..Self::default() }
-    }
-}
 
 impl Session {
     /// Whether it waits for the answer to [`Effect::Identify`], and takes no commands until then.
