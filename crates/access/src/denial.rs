@@ -40,6 +40,12 @@ pub enum Denial {
     /// It may not write anything.
     #[error("this credential may not write")]
     MayNotWrite,
+    /// More than its rate allows; the same is admitted after so many seconds, if nothing else is until then.
+    #[error("more than this credential's rate allows")]
+    TooMany(u32),
+    /// More than its rate ever allows at once.
+    #[error("more at once than this credential's rate ever allows")]
+    TooManyAtOnce,
 }
 
 /// What a client without a valid credential is asked for (RFC 6750 §3).
@@ -49,7 +55,10 @@ const INVALID: &str = r#"Bearer realm="rowcast", error="invalid_token""#;
 impl Denial {
     /// Whether another credential, or a fresh one, may help.
     pub fn is_unauthenticated(self) -> bool {
-        !matches!(self, Self::MayNotRead | Self::MayNotWrite | Self::Ambiguous)
+        !matches!(
+            self,
+            Self::MayNotRead | Self::MayNotWrite | Self::Ambiguous | Self::TooMany(_) | Self::TooManyAtOnce
+        )
     }
 }
 
@@ -63,6 +72,10 @@ impl From<Denial> for Problem {
             }
             Denial::Ambiguous => problem(StatusCode::BAD_REQUEST, "bad-credential"),
             Denial::MayNotRead | Denial::MayNotWrite => problem(StatusCode::FORBIDDEN, "forbidden"),
+            Denial::TooMany(seconds) => {
+                problem(StatusCode::TOO_MANY_REQUESTS, "too-many-requests").retry_after(seconds)
+            }
+            Denial::TooManyAtOnce => problem(StatusCode::PAYLOAD_TOO_LARGE, "too-many-at-once"),
             Denial::Malformed
             | Denial::Key(_)
             | Denial::Foreign

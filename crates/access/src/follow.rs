@@ -76,6 +76,7 @@ async fn catch_up(judge: &Judge, database: &Database, followed: &mut Followed) -
 /// Notes which keys were used. What cannot be noted is left out: it only tells people which keys are idle.
 async fn note(judge: &Judge, database: &Database) {
     judge.known.purge(judge.now());
+    judge.meters.purge();
     let used = judge.known.take_used();
     if !used.is_empty()
         && let Err(error) = database.note_use(&used).await

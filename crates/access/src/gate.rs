@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use auth::{Credential, Grant, Scope, Subject};
+use auth::{Credential, Grant, RetryAfter, Scope, Subject};
 use chassis::{Clock, Life, Readiness};
 use http::HeaderMap;
 use store::Database;
@@ -15,6 +15,7 @@ use crate::{
     follow::{follow_issuers, follow_keys},
     issuers::{Issuers, UNKNOWN_KEY},
     judge::{Answer, Judge},
+    meters::{Unit, seconds},
     metrics::Metrics,
     presented::{credential, presented},
 };
@@ -123,6 +124,34 @@ impl Gate {
             Answer::Later => Err(Denial::Foreign),
         };
         judge.counted(judged)
+    }
+
+    /// Takes a request out of the caller's rate.
+    pub(crate) fn take_request(&self, caller: &Caller) -> Result<(), Denial> {
+        self.take(caller, Unit::Requests, 1)
+    }
+
+    /// Takes so many readings out of the caller's rate, before they are stored.
+    ///
+    /// # Errors
+    /// When there are not so many left.
+    pub fn take_readings(&self, caller: &Caller, count: usize) -> Result<(), Denial> {
+        self.take(caller, Unit::Readings, count)
+    }
+
+    fn take(&self, caller: &Caller, unit: Unit, cost: usize) -> Result<(), Denial> {
+        let Some(judge) = &self.judge else { return Ok(()) };
+        judge.counted(judge.meters.take(&caller.grant, unit, cost).map_err(|retry| match retry {
+            RetryAfter::Wait(time) => Denial::TooMany(u32::try_from(seconds(time)).unwrap_or(u32::MAX)),
+            RetryAfter::Never => Denial::TooManyAtOnce,
+        }))
+    }
+
+    /// Writes what the caller's rates allow and what is left of it.
+    pub(crate) fn write_rates(&self, caller: &Caller, headers: &mut HeaderMap) {
+        if let Some(judge) = &self.judge {
+            judge.meters.write(&caller.grant, headers);
+        }
     }
 
     fn nobody(&self) -> Result<Caller, Denial> {

@@ -11,6 +11,7 @@ use crate::{
     denial::Denial,
     issuers::{Checked, Issuers, Verified},
     known::Known,
+    meters::Meters,
     metrics::Metrics,
 };
 
@@ -19,6 +20,7 @@ pub(crate) struct Judge {
     pub(crate) known: Known,
     pub(crate) issuers: Issuers,
     pub(crate) metrics: Metrics,
+    pub(crate) meters: Meters,
     clock: Clock,
     changed: watch::Sender<()>,
 }
@@ -34,7 +36,7 @@ pub(crate) enum Answer {
 impl Judge {
     pub(crate) fn new(issuers: Issuers, metrics: Metrics, clock: Clock) -> Self {
         let (changed, _) = watch::channel(());
-        Self { known: Known::default(), issuers, metrics, clock, changed }
+        Self { known: Known::default(), issuers, metrics, meters: Meters::new(), clock, changed }
     }
 
     /// Is told of every change.

@@ -14,7 +14,7 @@ use chassis::Problem;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::{caller::Caller, denial::Denial, gate::Gate, judge::Answer};
+use crate::{caller::Caller, denial::Denial, gate::Gate, judge::Answer, meters::is_metered};
 
 /// Lets requests through with their [`Caller`] as an extension.
 #[derive(Clone)]
@@ -23,10 +23,32 @@ pub struct Guard {
     refusal: fn(Problem) -> Response,
 }
 
+/// A caller whose requests are counted.
+pub struct Metered {
+    gate: Gate,
+    caller: Caller,
+}
+
 impl Guard {
     /// Before routes whose refusals are problems (RFC 9457).
     pub fn new(gate: Gate) -> Self {
         Self { gate, refusal: IntoResponse::into_response }
+    }
+
+    /// Takes the request out of the caller's rate, if it has one.
+    fn metered(&self, caller: &Caller) -> Result<Option<Metered>, Response> {
+        if !is_metered(&caller.grant) {
+            return Ok(None);
+        }
+        let metered = Metered { gate: self.gate.clone(), caller: caller.clone() };
+        match self.gate.take_request(caller) {
+            Ok(()) => Ok(Some(metered)),
+            Err(denial) => {
+                let mut response = (self.refusal)(denial.into());
+                self.gate.write_rates(caller, response.headers_mut());
+                Err(response)
+            }
+        }
     }
 
     /// Before routes that have a shape of their own for refusals.
@@ -65,8 +87,12 @@ impl<S: Service<Request, Response = Response> + Clone> Service<Request> for Guar
     fn call(&mut self, mut request: Request) -> Answering<S> {
         match self.guard.gate.answer(request.headers()) {
             Answer::Now(Ok(caller)) => {
+                let metered = match self.guard.metered(&caller) {
+                    Ok(metered) => metered,
+                    Err(response) => return Answering::Refused { response: Some(response) },
+                };
                 request.extensions_mut().insert(caller);
-                Answering::Inner { answer: self.inner.call(request) }
+                Answering::Inner { answer: self.inner.call(request), metered }
             }
             Answer::Now(Err(denial)) => {
                 Answering::Refused { response: Some((self.guard.refusal)(denial.into())) }
@@ -80,7 +106,7 @@ impl<S: Service<Request, Response = Response> + Clone> Service<Request> for Guar
                     let judged = gate.admit(request.headers()).await;
                     (request, judged)
                 });
-                Answering::Judging { judging, inner: Some(inner), refusal: self.guard.refusal }
+                Answering::Judging { judging, inner: Some(inner), guard: self.guard.clone() }
             }
         }
     }
@@ -91,8 +117,8 @@ pin_project! {
     #[project = AnsweringProjection]
     pub enum Answering<S: Service<Request>> {
         Refused { response: Option<Response> },
-        Judging { judging: Judging, inner: Option<S>, refusal: fn(Problem) -> Response },
-        Inner { #[pin] answer: S::Future },
+        Judging { judging: Judging, inner: Option<S>, guard: Guard },
+        Inner { #[pin] answer: S::Future, metered: Option<Metered> },
     }
 }
 
@@ -101,24 +127,36 @@ impl<S: Service<Request, Response = Response>> Future for Answering<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let answer = match self.as_mut().project() {
-                AnsweringProjection::Inner { answer } => return answer.poll(cx),
+            let (answer, metered) = match self.as_mut().project() {
+                AnsweringProjection::Inner { answer, metered } => {
+                    let answered = ready!(answer.poll(cx));
+                    return Poll::Ready(answered.map(|mut response| {
+                        if let Some(Metered { gate, caller }) = metered {
+                            gate.write_rates(caller, response.headers_mut());
+                        }
+                        response
+                    }));
+                }
                 AnsweringProjection::Refused { response } => {
                     let response = response.take().expect("a future is not polled after its end");
                     return Poll::Ready(Ok(response));
                 }
-                AnsweringProjection::Judging { judging, inner, refusal } => {
-                    match ready!(judging.as_mut().poll(cx)) {
-                        (mut request, Ok(caller)) => {
-                            request.extensions_mut().insert(caller);
-                            let mut inner = inner.take().expect("it is called once");
-                            inner.call(request)
-                        }
-                        (_, Err(denial)) => return Poll::Ready(Ok(refusal(denial.into()))),
-                    }
+                AnsweringProjection::Judging { judging, inner, guard } => {
+                    let (mut request, judged) = ready!(judging.as_mut().poll(cx));
+                    let caller = match judged {
+                        Ok(caller) => caller,
+                        Err(denial) => return Poll::Ready(Ok((guard.refusal)(denial.into()))),
+                    };
+                    let metered = match guard.metered(&caller) {
+                        Ok(metered) => metered,
+                        Err(response) => return Poll::Ready(Ok(response)),
+                    };
+                    request.extensions_mut().insert(caller);
+                    let mut inner = inner.take().expect("it is called once");
+                    (inner.call(request), metered)
                 }
             };
-            self.set(Answering::Inner { answer });
+            self.set(Answering::Inner { answer, metered });
         }
     }
 }

@@ -12,6 +12,7 @@ mod issuers;
 mod judge;
 mod known;
 mod layer;
+mod meters;
 mod metrics;
 mod presented;
 

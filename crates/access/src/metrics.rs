@@ -17,6 +17,8 @@ instruments::labels! {
         Token = "token",
         /// It may not do this.
         Forbidden = "forbidden",
+        /// It may not do so much.
+        Rate = "rate",
     }
 }
 
@@ -30,6 +32,7 @@ impl From<Denial> for Cause {
                 Self::Token
             }
             Denial::MayNotRead | Denial::MayNotWrite => Self::Forbidden,
+            Denial::TooMany(_) | Denial::TooManyAtOnce => Self::Rate,
         }
     }
 }

@@ -14,10 +14,11 @@ use crate::origin::Origins;
 
 /// The headers that a listed page may send beside those of every page.
 const REQUEST_HEADERS: &str = "authorization, content-encoding, content-type, idempotency-key, if-none-match, \
-                               last-event-id, traceparent, tracestate";
+                               last-event-id, traceparent, tracestate, x-api-key";
 
 /// The response headers that it may read.
-const RESPONSE_HEADERS: &str = "etag, link, retry-after, rowcast-position";
+const RESPONSE_HEADERS: &str = "etag, idempotency-replayed, link, ratelimit, ratelimit-policy, retry-after, rowcast-position, \
+                                www-authenticate";
 
 /// How long a browser may cache a preflight response, in seconds.
 const MAX_AGE_S: &str = "600";

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::Gate;
 use chassis::Problem;
 use store::Database;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -10,6 +11,8 @@ use crate::{committer::Committer, hooks::Hooks, influx::rule::Rule, refusals};
 
 /// The shared state.
 pub(crate) struct App {
+    /// Who may do what, and how often.
+    pub(crate) gate: Gate,
     /// For GET.
     pub(crate) database: Database,
     /// For POST.

@@ -71,7 +71,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let gate = gate.map_err(anyhow::Error::msg)?;
     gate.follow(&service.life, &service.readiness, database.clone());
     let router =
-        routes::router(&gate, App { database: database.clone(), committer, bodies, influx, hooks }, origins);
+        routes::router(App { gate, database: database.clone(), committer, bodies, influx, hooks }, origins);
     chassis::serve(&service, listener, &config.http, router)?;
     let reader = database.clone();
     let follow = clock.follow(service.life.clone(), async move || reader.now_micros().await);

@@ -45,8 +45,8 @@ fn table(gate: &Gate) -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
 }
 
 /// All routes.
-pub(crate) fn router(gate: &Gate, app: App, origins: Origins) -> Router {
-    table(gate)
+pub(crate) fn router(app: App, origins: Origins) -> Router {
+    table(&app.gate)
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .route_layer(Cors::new(origins, METHODS))

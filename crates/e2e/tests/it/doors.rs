@@ -4,6 +4,7 @@
 mod credentials;
 mod live;
 mod probes;
+mod rates;
 
 use std::collections::BTreeSet;
 

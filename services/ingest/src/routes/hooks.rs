@@ -42,6 +42,7 @@ async fn store(app: &App, caller: &Caller, hook: &Hook, request: Request) -> Res
     let readings = readings(app, hook, request).await?;
     if !readings.is_empty() {
         may_store(caller, &readings, false)?;
+        app.gate.take_readings(caller, readings.len())?;
         app.committer.store(&writer, traced(readings)).await.map_err(refusals::not_stored)?;
     }
     Ok(())

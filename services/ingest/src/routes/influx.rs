@@ -112,6 +112,7 @@ async fn store(
     let times = Times { now: OffsetDateTime::now_utc(), precision: Some(precision) };
     let lines = Lines::read(text, place, times).map_err(|TooMuch| refusals::too_many_fields())?;
     may_store(caller, &lines.readings, false)?;
+    app.gate.take_readings(caller, lines.readings.len())?;
     let request = key.map(|key| identity(&writer, &key, (&head.uri, &head.headers, received.body())));
     // what waits from here on is counted by the queue
     drop(received);

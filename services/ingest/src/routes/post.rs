@@ -61,7 +61,9 @@ async fn store(app: &App, caller: &Caller, head: &Parts, body: Body) -> Result<R
         let items = body::parse_each(received.body(), format, times).map_err(refusals::refused)?;
         // what waits from here on is counted by the queue
         drop(received);
-        return store_items(app, &writer, Items::new(items, caller), request).await;
+        let items = Items::new(items, caller);
+        app.gate.take_readings(caller, items.valid.len())?;
+        return store_items(app, &writer, items, request).await;
     }
     let payload = body::parse(received.body(), format, times).map_err(refusals::refused)?;
     drop(received);
@@ -70,6 +72,7 @@ async fn store(app: &App, caller: &Caller, head: &Parts, body: Body) -> Result<R
         Payload::Many(readings) => (readings, false),
     };
     may_store(caller, &readings, is_one)?;
+    app.gate.take_readings(caller, readings.len())?;
     let created = move |stored: &[Reading]| created(stored, is_one);
     let Some((id, digest)) = request else {
         let stored = app.committer.store(&writer, traced(readings)).await.map_err(refusals::not_stored)?;
