@@ -7,7 +7,7 @@ use chassis::Problem;
 use store::Database;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{committer::Committer, hooks::Hooks, influx::rule::Rule, refusals};
+use crate::{committer::Committer, hooks::Hooks, influx::rule::Rule, large::Large, refusals};
 
 /// The shared state.
 pub(crate) struct App {
@@ -19,6 +19,8 @@ pub(crate) struct App {
     pub(crate) committer: Committer,
     /// The memory of bodies while they are received.
     pub(crate) bodies: Bodies,
+    /// Turns at the work on large ones.
+    pub(crate) large: Large,
     /// Which sensor a field of a line belongs to.
     pub(crate) influx: Rule,
     /// What senders of their own formats send.

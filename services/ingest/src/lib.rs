@@ -13,6 +13,7 @@ mod fuzz;
 mod hooks;
 mod influx;
 mod keys;
+mod large;
 mod limits;
 mod metrics;
 mod permission;
@@ -36,6 +37,7 @@ use crate::{
     app::{App, Bodies},
     committer::Committer,
     hooks::Hooks,
+    large::Large,
     metrics::Metrics,
 };
 
@@ -70,8 +72,10 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let gate = Gate::new(&config.auth, clock.clone(), access::Metrics::register(&service.registry)?);
     let gate = gate.map_err(anyhow::Error::msg)?;
     gate.follow(&service.life, &service.readiness, database.clone());
-    let router =
-        routes::router(App { gate, database: database.clone(), committer, bodies, influx, hooks }, origins);
+    let router = routes::router(
+        App { gate, database: database.clone(), committer, bodies, large: Large::new(), influx, hooks },
+        origins,
+    );
     chassis::serve(&service, listener, &config.http, router)?;
     let reader = database.clone();
     let follow = clock.follow(service.life.clone(), async move || reader.now_micros().await);

@@ -15,6 +15,9 @@ use crate::{
     refusals,
 };
 
+/// How many times as large readings are once they are decoded.
+const RATIO: usize = 8;
+
 /// A body, and the permit for its memory.
 pub(crate) struct Received {
     body: Bytes,
@@ -35,7 +38,13 @@ pub(crate) async fn receive(app: &App, headers: &HeaderMap, body: Body) -> Resul
         return Err(refusals::unread(refusals::body_too_large()));
     }
     let (body, permit) = read(app, body).await?;
-    let body = coding.decode(body, ARRAY_BYTES).map_err(|error| match error {
+    let length = body.len();
+    let decode = || coding.decode(body, ARRAY_BYTES);
+    let body = match coding {
+        Coding::Identity => decode(),
+        Coding::Gzip | Coding::Zstd => app.large.run(length.saturating_mul(RATIO), decode).await,
+    };
+    let body = body.map_err(|error| match error {
         Unreadable::TooLarge => refusals::body_too_large(),
         Unreadable::Broken => refusals::broken_coding(),
     })?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::parts::operation;
+use super::parts::{operation, parameter};
 use crate::{api::INGEST, json::members};
 
 pub(super) fn paths() -> Value {
@@ -53,6 +53,7 @@ fn write(version: Version) -> Value {
                 "name": "precision", "in": "query", "description": "What timestamps count.",
                 "schema": { "enum": ["ns", "n", "us", "u", "µ", "ms", "s", "m", "h"], "default": "ns" }
             }),
+            parameter("idempotencyKey"),
         ],
         refusals(
             &refusal,
@@ -62,8 +63,13 @@ fn write(version: Version) -> Value {
                     "A line is no reading (`partial write`; the others are stored), or the request is malformed (nothing is).",
                 ),
                 ("405", "The method is not allowed."),
+                (
+                    "409",
+                    "A request with this `Idempotency-Key` is being stored; come back after `Retry-After` seconds.",
+                ),
                 ("413", "More bytes or readings than one request may have."),
                 ("415", "A content coding that is not known."),
+                ("422", "This `Idempotency-Key` was used for another request."),
                 ("503", "Not stored; to be repeated after `Retry-After` seconds."),
             ],
         ),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::parts::{operation, refusals, schema};
+use super::parts::{operation, parameter, refusals, schema};
 use crate::{api::INGEST, json::members};
 
 pub(super) fn paths() -> Value {
@@ -63,8 +63,16 @@ fn post() -> Value {
                 "description": "With `1` the readings that are valid are stored although others are not: 207, with a result for each.",
                 "schema": { "enum": ["0", "1"], "default": "0" }
             }),
+            parameter("idempotencyKey"),
         ],
-        refusals(&[("400", "Malformed"), ("413", "TooLarge"), ("415", "MediaType"), ("503", "NotNow")]),
+        refusals(&[
+            ("400", "Malformed"),
+            ("409", "KeyInUse"),
+            ("413", "TooLarge"),
+            ("415", "MediaType"),
+            ("422", "KeyReused"),
+            ("503", "NotNow"),
+        ]),
         (
             "201",
             json!({

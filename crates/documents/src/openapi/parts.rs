@@ -96,6 +96,10 @@ struct NewReading {
     timestamp: Option<Time>,
     /// Any JSON but null, without U+0000.
     metadata: Option<Value>,
+    /// By which the reading is stored once for its sensor and timestamp, for at least 7 days: sent again, it is answered as it was
+    /// stored first. None of the characters is a control character.
+    #[schemars(length(min = 1, max = 128))]
+    key: Option<String>,
 }
 
 /// The answer to one stored reading.
@@ -198,6 +202,16 @@ pub(super) fn schemas() -> Map<String, Value> {
 pub(super) fn parameters() -> Value {
     members([
         (
+            "idempotencyKey",
+            json!({
+                "name": "Idempotency-Key", "in": "header",
+                "description": "Repeat a request with its key until it is answered: it is stored once, and answered as the first time, \
+                    with `Idempotency-Replayed: true`, for at least 24 hours. 1 to 255 visible ASCII characters, with or without quotes.",
+                "schema": { "type": "string", "minLength": 1, "maxLength": 257 },
+                "example": "\"8e03978e-40d5-43dd-bc93-6894a57f9324\""
+            }),
+        ),
+        (
             "sensor",
             json!({
                 "name": "sensor", "in": "query",
@@ -278,6 +292,8 @@ pub(super) fn responses() -> Value {
         ("NotAllowed", problem("The method is not allowed; `Allow` names those that are.")),
         ("NotAcceptable", problem("None of the available media types is accepted.")),
         ("Gone", problem("The cursor expired: restart without it.")),
+        ("KeyInUse", problem_for_now("A request with this `Idempotency-Key` is being stored.")),
+        ("KeyReused", problem("This `Idempotency-Key` was used for another request.")),
         ("TooLarge", problem("More bytes or readings than one request may have.")),
         ("MediaType", problem("Neither JSON nor NDJSON.")),
         ("Coding", problem("A content coding that is not known, or is not taken of a sender that signs.")),

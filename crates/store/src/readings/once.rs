@@ -142,14 +142,14 @@ impl Inserter {
     ) -> Result<Vec<(usize, crate::Error)>> {
         let not_after = self.not_after(deadline);
         self.session.begin_with("savepoint before").await?;
-        let (mut refused, mut parts) = (Vec::new(), vec![0..readings.len()]);
-        while let Some(part) = parts.pop() {
-            match super::insert(&mut self.session, &readings[part.clone()], not_after).await {
-                Err(error) if error.is_data_error() && part.len() > 1 => {
-                    let middle = part.start + part.len() / 2;
-                    parts.extend([middle..part.end, part.start..middle]);
+        let (mut refused, mut parts) = (Vec::new(), vec![(0, readings.len())]);
+        while let Some((start, end)) = parts.pop() {
+            match super::insert(&mut self.session, &readings[start..end], not_after).await {
+                Err(error) if error.is_data_error() && end - start > 1 => {
+                    let middle = start.midpoint(end);
+                    parts.extend([(middle, end), (start, middle)]);
                 }
-                Err(error) if error.is_data_error() => refused.push((part.start, error)),
+                Err(error) if error.is_data_error() => refused.push((start, error)),
                 tried => drop(tried?),
             }
             self.session.run("rollback to savepoint before").await?;

@@ -1,16 +1,13 @@
 //! A request's readings on their way to the database.
 
-use instruments::IntGauge;
 use store::{
     NewReading,
     readings::once::{Answer, Once, Scoped},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, oneshot},
-    time::Instant,
-};
+use tokio::{sync::oneshot, time::Instant};
 use wire::Reading;
 
+use super::{queue::Kind, shares::Memory};
 use crate::{request_key::RequestKey, writer::Writer};
 
 /// Why readings were not stored.
@@ -58,10 +55,16 @@ pub(super) struct Job {
     pub(super) refused: Vec<(usize, NotStored)>,
     pub(super) deadline: Instant,
     pub(super) reply: oneshot::Sender<Result<Stored, NotStored>>,
-    pub(super) _memory: Memory,
+    pub(super) kind: Kind,
+    pub(super) memory: Memory,
 }
 
 impl Job {
+    /// What it takes of the queue.
+    pub(super) fn bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
     /// Whether any reading has a key.
     pub(super) fn has_reading_keys(&self) -> bool {
         self.readings.iter().any(|reading| reading.key.is_some())
@@ -95,26 +98,5 @@ impl Job {
     pub(super) fn reply(self, outcome: Result<Stored, NotStored>) {
         // a client that hung up needs no answer
         let _ = self.reply.send(outcome);
-    }
-}
-
-/// A job's part of the queue's bytes, counted until it is dropped.
-pub(super) struct Memory {
-    bytes: i64,
-    queued: IntGauge,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Memory {
-    pub(super) fn count(permit: OwnedSemaphorePermit, queued: &IntGauge) -> Self {
-        let bytes = i64::try_from(permit.num_permits()).unwrap_or(i64::MAX);
-        queued.add(bytes);
-        Self { bytes, queued: queued.clone(), _permit: permit }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        self.queued.sub(self.bytes);
     }
 }

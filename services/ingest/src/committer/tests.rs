@@ -6,28 +6,39 @@ use std::{
 use instruments::IntGauge;
 
 use super::*;
+use crate::writer::Flow;
 
 fn committer() -> (Committer, mpsc::Receiver<()>) {
     let (wake, woken) = mpsc::channel(1);
     let metrics = Metrics::register(&instruments::Registry::new()).unwrap();
-    (Committer { waiting: Arc::default(), wake, memory: Arc::new(Semaphore::new(1)), metrics }, woken)
+    let memory = Shares::new(1, &metrics.queue);
+    (Committer { waiting: Arc::default(), wake, memory, metrics }, woken)
 }
 
 fn job() -> Job {
-    job_of(0, &IntGauge::new("queue", "queue").unwrap())
+    job_of(Flow::Address(None), Kind::Light, 0, 0)
 }
 
-fn job_of(bytes: u32, queued: &IntGauge) -> Job {
-    let memory = Arc::new(Semaphore::new(bytes as usize)).try_acquire_many_owned(bytes).unwrap();
-    let memory = Memory::count(memory, queued);
+/// A job of this flow, with so many bytes and readings.
+pub(super) fn job_of(flow: Flow, kind: Kind, bytes: usize, readings: usize) -> Job {
+    let memory = Shares::new(bytes, &IntGauge::new("queue", "queue").unwrap()).take(&flow, bytes).unwrap();
+    let reading = NewReading {
+        sensor_id: "s".to_owned(),
+        value: 1.0,
+        timestamp: None,
+        metadata: "{}".to_owned(),
+        traceparent: None,
+        key: None,
+    };
     Job {
-        writer: Writer::of(&http::Extensions::new()),
-        readings: Vec::new(),
+        writer: Writer { scope: "anonymous".into(), flow },
+        readings: vec![reading; readings],
         request: None,
         refused: Vec::new(),
         deadline: Instant::now(),
         reply: oneshot::channel().0,
-        _memory: memory,
+        kind,
+        memory,
     }
 }
 
@@ -44,7 +55,7 @@ async fn the_first_job_wakes_the_dispatcher_after_the_others_have_queued() {
     assert!(woken.try_recv().is_err(), "it woke the dispatcher for the first alone");
     first.await;
     woken.try_recv().unwrap();
-    assert_eq!(committer.waiting.lock().batch(0).len(), 2);
+    assert_eq!(committer.waiting.lock().batch(Kind::Light, 0).len(), 2);
 }
 
 #[tokio::test]
@@ -56,32 +67,4 @@ async fn a_first_whose_client_has_gone_wakes_for_the_others() {
         committer.put(job()).await;
     }
     woken.try_recv().unwrap();
-}
-
-#[test]
-fn a_job_s_bytes_are_counted_until_it_is_gone() {
-    let queued = IntGauge::new("queue", "queue").unwrap();
-    let (small, large) = (job_of(3, &queued), job_of(40, &queued));
-    assert_eq!(queued.get(), 43);
-    drop(small);
-    assert_eq!(queued.get(), 40);
-    drop(large);
-    assert_eq!(queued.get(), 0);
-}
-
-#[test]
-fn a_batch_leaves_half_to_the_next_when_the_answered_will_be_back() {
-    #[track_caller]
-    fn check(waiting: usize, answered: usize, taken: usize) {
-        let mut queue = Waiting::default();
-        queue.jobs.extend(std::iter::repeat_with(job).take(waiting));
-        assert_eq!(queue.batch(answered).len(), taken);
-        assert_eq!(queue.jobs.len(), waiting - taken);
-    }
-    check(61, 3, 32);
-    check(32, 32, 32);
-    check(3, 61, 3);
-    check(2, 1, 2);
-    // no client is known to come back
-    check(61, 0, 61);
 }

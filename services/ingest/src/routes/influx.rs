@@ -110,10 +110,11 @@ async fn store(
     let text = std::str::from_utf8(received.body()).map_err(|_| refusals::not_utf_8())?;
     let place = Place { rule: &app.influx, org: &org, bucket: &bucket };
     let times = Times { now: OffsetDateTime::now_utc(), precision: Some(precision) };
-    let lines = Lines::read(text, place, times).map_err(|TooMuch| refusals::too_many_fields())?;
+    let identity = || key.map(|key| identity(&writer, &key, (&head.uri, &head.headers, received.body())));
+    let (request, lines) = app.large.run(text.len(), || (identity(), Lines::read(text, place, times))).await;
+    let lines = lines.map_err(|TooMuch| refusals::too_many_fields())?;
     may_store(caller, &lines.readings, false)?;
     app.gate.take_readings(caller, lines.readings.len())?;
-    let request = key.map(|key| identity(&writer, &key, (&head.uri, &head.headers, received.body())));
     // what waits from here on is counted by the queue
     drop(received);
     match request {

@@ -56,17 +56,21 @@ async fn store(app: &App, caller: &Caller, head: &Parts, body: Body) -> Result<R
     let writer = Writer::of(&head.extensions);
     let received = receive(app, &head.headers, body).await?;
     let times = Times { now: OffsetDateTime::now_utc(), precision };
-    let request = key.map(|key| identity(&writer, &key, (&head.uri, &head.headers, received.body())));
+    let text = received.body();
+    let identity = || key.map(|key| identity(&writer, &key, (&head.uri, &head.headers, text)));
     if partial {
-        let items = body::parse_each(received.body(), format, times).map_err(refusals::refused)?;
+        let read = || (identity(), body::parse_each(text, format, times));
+        let (request, items) = app.large.run(text.len(), read).await;
         // what waits from here on is counted by the queue
         drop(received);
-        let items = Items::new(items, caller);
+        let items = Items::new(items.map_err(refusals::refused)?, caller);
         app.gate.take_readings(caller, items.valid.len())?;
         return store_items(app, &writer, items, request).await;
     }
-    let payload = body::parse(received.body(), format, times).map_err(refusals::refused)?;
+    let read = || (identity(), body::parse(text, format, times));
+    let (request, payload) = app.large.run(text.len(), read).await;
     drop(received);
+    let payload = payload.map_err(refusals::refused)?;
     let (readings, is_one) = match payload {
         Payload::One(reading) => (vec![reading], true),
         Payload::Many(readings) => (readings, false),
