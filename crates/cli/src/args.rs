@@ -11,8 +11,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use wire::{Filter, Mode, Start, Subscribe};
 
 pub(crate) use self::bench::{
-    Bench, BenchBurst, BenchHandshakes, BenchIdle, BenchKind, BenchLimit, BenchReplay, BenchResume, BenchRun,
-    BenchWriters, ClientForm, Load, Posts,
+    Bench, BenchBurst, BenchFairness, BenchHandshakes, BenchIdle, BenchKind, BenchLimit, BenchReplay,
+    BenchResume, BenchRun, BenchWriters, ClientForm, Load, Posts,
 };
 pub(crate) use self::{
     format::Format,

@@ -5,6 +5,7 @@ mod audience;
 mod burst;
 mod clock;
 mod evaluate;
+mod fairness;
 mod faults;
 mod follows;
 mod frames;
@@ -83,6 +84,9 @@ pub(crate) async fn run_kind(kind: BenchKind) -> anyhow::Result<ExitCode> {
         }
         BenchKind::Writers(options) => {
             (shown(options.output, &writers::measure(&options).await?, writers::Writers::text)?, true)
+        }
+        BenchKind::Fairness(options) => {
+            (shown(options.output, &fairness::measure(&options).await?, fairness::Fairness::text)?, true)
         }
         BenchKind::Handshakes(options) => {
             let measured = handshakes::measure(&options).await?;

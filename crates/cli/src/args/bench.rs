@@ -30,6 +30,8 @@ pub(crate) enum BenchKind {
     Writers(BenchWriters),
     /// Sockets that the gateway opens per second
     Handshakes(BenchHandshakes),
+    /// What a client with single readings notices of others that flood
+    Fairness(BenchFairness),
     /// How fast the gateway delivers a backlog from Redis
     Burst(BenchBurst),
     /// How fast the gateway replays history to one client
@@ -174,6 +176,23 @@ pub(crate) struct BenchHandshakes {
     /// PID of the gateway, to measure its CPU [default: the process named ws-gateway]
     #[arg(long)]
     pub(crate) pid: Option<u32>,
+    #[arg(short, long, default_value = "text")]
+    pub(crate) output: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchFairness {
+    #[command(flatten)]
+    pub(crate) ingest: Ingest,
+    /// Connections that send arrays of 1,000 readings and nearly 1 MiB
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) floods: u32,
+    /// Length of each of the two measurements
+    #[arg(long, default_value = "10s", value_parser = units::duration, value_name = "TIME")]
+    pub(crate) duration: Duration,
+    /// Length of the load before each of them
+    #[arg(long, default_value = "2s", value_parser = units::duration, value_name = "TIME")]
+    pub(crate) warmup: Duration,
     #[arg(short, long, default_value = "text")]
     pub(crate) output: Format,
 }
