@@ -42,7 +42,7 @@ pub struct IngestConfig {
     /// INSERTs that may run at once. One is enough while commits are quick; more are used when they are slow, and for large
     /// requests, which get half of them.
     pub lanes: usize,
-    /// How many bytes of readings may wait for a lane before requests are refused. One writer's may be three times as many as are
+    /// How many bytes of readings may wait for a lane before requests are refused. One writer's may be eight times as many as are
     /// free.
     pub queue_bytes: usize,
     /// How many bytes of bodies may be received at once before requests are refused.

@@ -1,6 +1,6 @@
 //! The bytes that may wait for the database, shared by flows.
 //!
-//! A flow may have three times as many as are free: alone it has three quarters of them, and however many others fill what they
+//! A flow may have eight times as many as are free: alone it has eight ninths of them, and however many others fill what they
 //! may, something is left for the next (dynamic thresholds, Choudhury and Hahne, 1998). What is known of a flow is gone with its
 //! last job.
 
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::writer::Flow;
 
 /// How many times the free bytes a flow may have.
-const OF_FREE: usize = 3;
+const OF_FREE: usize = 8;
 
 /// The bytes.
 #[derive(Clone)]
@@ -91,18 +91,18 @@ mod tests {
     #[test]
     fn what_a_flow_may_take_leaves_something_for_the_next() {
         let queued = IntGauge::new("queue", "queue").unwrap();
-        let shares = Shares::new(120, &queued);
-        let whole = shares.take(&flow(1), 120).unwrap();
+        let shares = Shares::new(1_200, &queued);
+        let whole = shares.take(&flow(1), 1_200).unwrap();
         assert!(shares.take(&flow(2), 1).is_none(), "the largest request is taken by an empty queue");
         drop(whole);
         let fill = |last| std::iter::from_fn(|| shares.take(&flow(last), 1)).collect::<Vec<_>>();
         let first = fill(1);
         let second = fill(2);
         let third = fill(3);
-        assert_eq!((first.len(), second.len(), third.len()), (90, 23, 6));
-        assert_eq!(queued.get(), 119);
+        assert_eq!((first.len(), second.len(), third.len()), (1_067, 119, 13));
+        assert_eq!(queued.get(), 1_199);
         drop((first, second, third));
         let state = shares.state.lock();
-        assert_eq!((state.free, state.flows.len(), queued.get()), (120, 0, 0));
+        assert_eq!((state.free, state.flows.len(), queued.get()), (1_200, 0, 0));
     }
 }
