@@ -9,8 +9,10 @@
 //! All of it runs on a thread of its own. On the thread of the connections, a committed batch waited until each of them had
 //! been polled, and every client with it.
 
-pub(crate) mod job;
+mod job;
+mod kind;
 mod lane;
+pub(crate) mod not_stored;
 mod queue;
 mod shares;
 mod turns;
@@ -29,9 +31,11 @@ use tokio::{
 use wire::Reading;
 
 use self::{
-    job::{Job, NotStored, Stored},
+    job::{Job, Stored},
+    kind::Kind,
     lane::Lane,
-    queue::{Kind, Queue},
+    not_stored::NotStored,
+    queue::Queue,
     shares::Shares,
     turns::Turns,
 };

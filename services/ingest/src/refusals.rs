@@ -4,7 +4,7 @@ use chassis::Problem;
 use http::{Method, StatusCode, header};
 
 use crate::{
-    committer::job::NotStored,
+    committer::not_stored::NotStored,
     encoding,
     limits::{ARRAY_BYTES, MAX_LINE_READINGS, MAX_READINGS, OBJECT_BYTES, SPREAD_BYTES},
     request_key::BadKey,

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use store::readings::once::{Answer, RequestId, digest};
 use wire::Reading;
 
-use crate::{committer::job::NotStored, writer::Writer};
+use crate::{committer::not_stored::NotStored, writer::Writer};
 
 /// The header of the key.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -9,7 +9,10 @@ use tokio::time::Instant;
 use wire::Reading;
 
 use super::{Inserter, NewReading, StoredReading};
-use crate::{error::Result, metrics::Statement};
+use crate::{
+    error::{Error, Result},
+    metrics::Statement,
+};
 
 /// A key that another transaction holds is waited for no longer, and neither is a client that does not end its own.
 const SETTINGS: &str =
@@ -139,7 +142,7 @@ impl Inserter {
         &mut self,
         readings: &[&NewReading],
         deadline: Instant,
-    ) -> Result<Vec<(usize, crate::Error)>> {
+    ) -> Result<Vec<(usize, Error)>> {
         let not_after = self.not_after(deadline);
         self.session.begin_with("savepoint before").await?;
         let (mut refused, mut parts) = (Vec::new(), vec![(0, readings.len())]);

@@ -14,8 +14,10 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use self::keyed::NotKeyed;
-use super::job::{Job, NotStored, Stored};
+use super::{
+    job::{Job, Stored},
+    not_stored::{NotKeyed, NotStored},
+};
 use crate::metrics::Metrics;
 
 /// The server cancels an INSERT that runs longer: its requests have been refused by then.

@@ -3,48 +3,17 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::job::Job;
+use super::{
+    job::Job,
+    kind::{Kind, LIGHT_BYTES},
+};
 use crate::writer::Flow;
-
-/// The most bytes of a small request.
-pub(super) const LIGHT_BYTES: usize = 16 << 10;
-
-/// The most readings in a batch of small requests.
-const LIGHT_READINGS: usize = 5_000;
-
-/// The most in a batch of large ones: it runs beside those of the small ones, and on the same processors.
-const HEAVY_READINGS: usize = 2_000;
 
 /// The most requests with a key in one batch: each takes a lock of the server, which has room for some thousands.
 const BATCH_KEYS: usize = 128;
 
 /// A flow's bytes in each of its turns: one request of nearly any size that its kind may have.
 const QUANTA: [usize; 2] = [LIGHT_BYTES, 1 << 20];
-
-/// How large requests are that share a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// So small that nobody notices one more.
-    Light,
-    /// Worth a lane of its own.
-    Heavy,
-}
-
-impl Kind {
-    pub(super) const ALL: [Self; 2] = [Self::Light, Self::Heavy];
-
-    /// Of a request with so many bytes.
-    pub(super) fn of(bytes: usize) -> Self {
-        if bytes <= LIGHT_BYTES { Self::Light } else { Self::Heavy }
-    }
-
-    const fn readings(self) -> usize {
-        match self {
-            Self::Light => LIGHT_READINGS,
-            Self::Heavy => HEAVY_READINGS,
-        }
-    }
-}
 
 /// The requests before the lanes.
 #[derive(Default)]

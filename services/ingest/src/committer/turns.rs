@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::queue::Kind;
+use super::kind::Kind;
 
 /// An INSERT that runs longer than this is slow: the next lane takes what waits, however little. Two lanes where one
 /// would do make more statements and more commits of the same readings.

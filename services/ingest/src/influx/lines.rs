@@ -10,7 +10,7 @@ use wire::Reading;
 use super::rule::{Field, Rule};
 use crate::{
     body,
-    committer::job::NotStored,
+    committer::not_stored::NotStored,
     limits::{MAX_LINE_READINGS, OBJECT_BYTES, SPREAD_BYTES},
     times::Times,
 };

@@ -18,7 +18,7 @@ use wire::Reading;
 use super::post::{answer, respond, traced};
 use crate::{
     app::App,
-    committer::job::NotStored,
+    committer::not_stored::NotStored,
     influx::lines::{Lines, Place, TooMuch},
     permission::may_store,
     receive::receive,

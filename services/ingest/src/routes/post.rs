@@ -18,7 +18,7 @@ use wire::Reading;
 use crate::{
     app::App,
     body::{self, Format, Item, Payload},
-    committer::job::NotStored,
+    committer::not_stored::NotStored,
     permission::{may_store, refusal},
     receive::receive,
     refusals::{self, Refused},

@@ -9,17 +9,10 @@ use store::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{GRACE, Lane, earliest, refusal};
-use crate::committer::job::{Job, NotStored, Stored};
-
-/// Why a batch was not stored.
-pub(super) enum NotKeyed {
-    /// For each of its jobs the same.
-    All(NotStored),
-    /// The table refuses a reading of one of them.
-    Refused(NotStored),
-    /// Another transaction has held the key of a reading for too long.
-    Held,
-}
+use crate::committer::{
+    job::{Job, Stored},
+    not_stored::{NotKeyed, NotStored},
+};
 
 /// How a transaction ended after which the connection can be used.
 enum Ended {
