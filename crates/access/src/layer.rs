@@ -36,7 +36,7 @@ impl Guard {
     }
 
     /// Takes the request out of the caller's rate, if it has one.
-    fn metered(&self, caller: &Caller) -> Result<Option<Metered>, Response> {
+    fn metered(&self, caller: &Caller) -> Result<Option<Metered>, Box<Response>> {
         if !is_metered(&caller.grant) {
             return Ok(None);
         }
@@ -46,7 +46,7 @@ impl Guard {
             Err(denial) => {
                 let mut response = (self.refusal)(denial.into());
                 self.gate.write_rates(caller, response.headers_mut());
-                Err(response)
+                Err(Box::new(response))
             }
         }
     }
@@ -89,7 +89,7 @@ impl<S: Service<Request, Response = Response> + Clone> Service<Request> for Guar
             Answer::Now(Ok(caller)) => {
                 let metered = match self.guard.metered(&caller) {
                     Ok(metered) => metered,
-                    Err(response) => return Answering::Refused { response: Some(response) },
+                    Err(response) => return Answering::Refused { response: Some(*response) },
                 };
                 request.extensions_mut().insert(caller);
                 Answering::Inner { answer: self.inner.call(request), metered }
@@ -149,7 +149,7 @@ impl<S: Service<Request, Response = Response>> Future for Answering<S> {
                     };
                     let metered = match guard.metered(&caller) {
                         Ok(metered) => metered,
-                        Err(response) => return Poll::Ready(Ok(response)),
+                        Err(response) => return Poll::Ready(Ok(*response)),
                     };
                     request.extensions_mut().insert(caller);
                     let mut inner = inner.take().expect("it is called once");

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -73,6 +74,7 @@ struct Server {
     answer: Arc<Mutex<String>>,
     requests: Arc<AtomicUsize>,
     certificate: String,
+    _serving: JoinSet<()>,
 }
 
 impl Server {
@@ -88,7 +90,8 @@ impl Server {
         let addr = listener.local_addr().unwrap();
         let (answer, requests) = (Arc::new(Mutex::new(String::new())), Arc::new(AtomicUsize::new(0)));
         let (answers, counted) = (answer.clone(), requests.clone());
-        tokio::spawn(async move {
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let Ok(mut stream) = acceptor.accept(socket).await else { continue };
                 let mut head = [0; 4_096];
@@ -101,7 +104,7 @@ impl Server {
                 let _ = stream.shutdown().await;
             }
         });
-        Self { addr, answer, requests, certificate: cert.pem() }
+        Self { addr, answer, requests, certificate: cert.pem(), _serving: serving }
     }
 
     fn answer(&self, status: &str, body: &str) {

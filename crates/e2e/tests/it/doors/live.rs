@@ -16,7 +16,7 @@ use e2e::{
 };
 use serde_json::json;
 use testkit::proxy::LinkState;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use wire::ServerMessage;
 
 use super::{
@@ -30,14 +30,15 @@ const IN_FORCE: Duration = Duration::from_secs(5);
 /// Readings of `acme/a` and `acme/b` in turn, their values counting up, until it is stopped.
 struct Load {
     stop: Arc<AtomicBool>,
-    task: JoinHandle<u64>,
+    task: JoinSet<u64>,
 }
 
 impl Load {
     fn start(ingest: SocketAddr, key: String) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let task = tokio::spawn(async move {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
             let mut value = 0;
             while !stopped.load(Ordering::Relaxed) {
                 value += 1;
@@ -53,9 +54,9 @@ impl Load {
     }
 
     /// The last value.
-    async fn stop(self) -> u64 {
+    async fn stop(mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
-        self.task.await.unwrap()
+        self.task.join_next().await.unwrap().unwrap()
     }
 }
 
@@ -206,7 +207,8 @@ async fn a_waiting_poll_ends_when_its_key_is_revoked() {
     let header = [("x-api-key", reader.as_str())];
     let now = http::send(gateway, "GET", "/api/changes", &header, b"").await.unwrap();
     let path = format!("/api/changes?wait=50s&since={}", now.json()["next"].as_str().unwrap());
-    let poll = tokio::spawn({
+    let mut poll = JoinSet::new();
+    poll.spawn({
         let reader = reader.clone();
         async move { http::send(gateway, "GET", &path, &[("x-api-key", &reader)], b"").await }
     });
@@ -217,7 +219,7 @@ async fn a_waiting_poll_ends_when_its_key_is_revoked() {
     testkit::wait_for("the poll waits", IN_FORCE, waits).await;
     run(&fixture.stack, &["keys", "revoke", id(&reader)]);
     let revoked_at = Instant::now();
-    assert_eq!(poll.await.unwrap().unwrap().status, 401);
+    assert_eq!(poll.join_next().await.unwrap().unwrap().unwrap().status, 401);
     assert!(revoked_at.elapsed() < IN_FORCE, "{:?}", revoked_at.elapsed());
 }
 
