@@ -7,7 +7,7 @@ use wire::{
     reading::ReadingObject,
 };
 
-use crate::api::VERSION;
+use crate::{api::VERSION, security};
 
 pub(crate) fn document() -> Value {
     json!({
@@ -26,7 +26,8 @@ pub(crate) fn document() -> Value {
                 "title": "The socket",
                 "description": format!("Also at /ws/sensor-readings/. With the subprotocol `{SUBPROTOCOL}` or `?v=1` it \
                     speaks v1; otherwise, until a v1 command comes, the demo's protocol: a frame for every reading and \
-                    nothing else. A frame of v1 is a message or an array of messages."),
+                    nothing else. A frame of v1 is a message or an array of messages. A client that cannot set headers \
+                    says who it is by the subprotocol `bearer.<token>` beside `{SUBPROTOCOL}`, or by a first message `auth`."),
                 "bindings": { "ws": { "method": "GET", "query": query() } },
                 "messages": {
                     "client": message("client"), "server": message("server"), "demo": message("demo")
@@ -46,7 +47,9 @@ pub(crate) fn document() -> Value {
             "say": operation("send", "socket", &["server", "demo"], "What a client receives."),
             "stream": operation("send", "events", &["reading", "control"], "What a client of the stream receives.")
         },
-        "components": { "schemas": schemas(), "messages": messages() },
+        "components": {
+            "schemas": schemas(), "messages": messages(), "securitySchemes": security::socket_schemes()
+        },
         "x-error-codes": error_codes()
     })
 }
@@ -64,7 +67,8 @@ fn operation(action: &str, channel: &str, messages: &[&str], summary: &str) -> V
         "action": action,
         "channel": { "$ref": format!("#/channels/{channel}") },
         "summary": summary,
-        "messages": messages
+        "messages": messages,
+        "security": security::of_channel()
     })
 }
 
@@ -85,7 +89,7 @@ fn query() -> Value {
 
 fn messages() -> Value {
     let schema = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
-    let control = ["Attached", "Live", "Mark", "Gap", "CommandError", "Bye"].map(schema);
+    let control = ["Attached", "Live", "Mark", "Gap", "CommandError", "Expires", "Bye"].map(schema);
     json!({
         "client": { "title": "A command of v1", "payload": schema("ClientMessage") },
         "server": { "title": "A message of v1", "payload": schema("ServerMessage") },
@@ -99,7 +103,7 @@ fn messages() -> Value {
         },
         "reading": { "title": "A reading; its id is its position", "payload": schema("Reading") },
         "control": {
-            "title": "An event named ok, live, mark, gap, error or bye",
+            "title": "An event named ok, live, mark, gap, error, expires or bye",
             "payload": { "oneOf": control }
         }
     })

@@ -6,6 +6,7 @@ mod api;
 mod asyncapi;
 mod json;
 mod openapi;
+mod security;
 
 use std::collections::BTreeSet;
 
@@ -116,6 +117,22 @@ mod tests {
             }
         }
         assert_eq!(ids.len(), 18);
+    }
+
+    #[test]
+    fn every_operation_but_the_public_ones_names_credentials_and_their_refusals() {
+        let document = openapi::document();
+        let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for operation in operations(item) {
+                let security = operation["security"].as_array().into_iter().flatten();
+                let named: BTreeSet<_> = security.flat_map(|one| one.as_object().unwrap().keys()).collect();
+                let is_guarded = !security::PUBLIC.contains(&path.as_str());
+                assert_eq!(named, schemes.keys().filter(|_| is_guarded).collect(), "{path}");
+                assert_eq!(operation["responses"]["401"].is_object(), is_guarded, "{path}");
+                assert!(!is_guarded || operation["responses"]["403"].is_object(), "{path}");
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,10 @@ mod parts;
 
 use serde_json::{Value, json};
 
-use crate::api::{GATEWAY, INGEST, VERSION};
+use crate::{
+    api::{GATEWAY, INGEST, VERSION},
+    security,
+};
 
 pub(crate) fn document() -> Value {
     let mut paths = gateway::paths();
@@ -16,6 +19,9 @@ pub(crate) fn document() -> Value {
         if let (Some(paths), Value::Object(more)) = (paths.as_object_mut(), more) {
             paths.extend(more);
         }
+    }
+    if let Some(paths) = paths.as_object_mut() {
+        security::guard(paths);
     }
     json!({
         "openapi": "3.1.0",
@@ -35,7 +41,8 @@ pub(crate) fn document() -> Value {
         "components": {
             "schemas": parts::schemas(),
             "parameters": parts::parameters(),
-            "responses": parts::responses()
+            "responses": parts::responses(),
+            "securitySchemes": security::schemes()
         }
     })
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::parts::{operation, parameter};
+use super::parts::{challenge, operation, parameter};
 use crate::{api::INGEST, json::members};
 
 pub(super) fn paths() -> Value {
@@ -14,6 +14,8 @@ pub(super) fn paths() -> Value {
         ("/health", json!({ "get": health() })),
     ])
 }
+
+const UNAUTHENTICATED: (&str, &str) = ("401", "There is no valid credential, and this needs one.");
 
 /// Of InfluxDB.
 #[derive(Clone, Copy)]
@@ -62,6 +64,8 @@ fn write(version: Version) -> Value {
                     "400",
                     "A line is no reading (`partial write`; the others are stored), or the request is malformed (nothing is).",
                 ),
+                UNAUTHENTICATED,
+                ("403", "The credential may not write this."),
                 ("405", "The method is not allowed."),
                 (
                     "409",
@@ -85,8 +89,11 @@ fn write(version: Version) -> Value {
 
 fn refusals(shape: &Value, statuses: &[(&str, &str)]) -> Map<String, Value> {
     let refusal = |(status, description): &(&str, &str)| {
-        let response =
+        let mut response =
             json!({ "description": description, "content": { "application/json": { "schema": shape } } });
+        if *status == "401" {
+            response["headers"] = challenge();
+        }
         ((*status).to_owned(), response)
     };
     statuses.iter().map(refusal).collect()
@@ -101,7 +108,15 @@ fn query(id: &str) -> Value {
         vec![
             json!({ "name": "q", "in": "query", "description": "The statement.", "schema": { "type": "string" } }),
         ],
-        refusals(&shape, &[("400", "Another statement."), ("405", "The method is not allowed.")]),
+        refusals(
+            &shape,
+            &[
+                ("400", "Another statement."),
+                UNAUTHENTICATED,
+                ("403", "The credential may not write."),
+                ("405", "The method is not allowed."),
+            ],
+        ),
         (
             "200",
             json!({ "description": "Done.", "content": { "application/json": { "schema": { "type": "object" } } } }),

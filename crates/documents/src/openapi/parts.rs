@@ -284,10 +284,23 @@ fn problem_for_now(description: &str) -> Value {
     response
 }
 
+fn unauthenticated() -> Value {
+    let mut response = problem("There is no valid credential, and this needs one.");
+    response["headers"] = challenge();
+    response
+}
+
+/// The header of every 401.
+pub(super) fn challenge() -> Value {
+    json!({ "WWW-Authenticate": { "description": "`Bearer` (RFC 6750).", "schema": { "type": "string" } } })
+}
+
 pub(super) fn responses() -> Value {
     members([
         ("Malformed", problem("The query or the body is not as it must be; `errors` names each fault.")),
-        ("ForeignOrigin", problem("Pages of this origin are not allowed.")),
+        ("ForeignOrigin", problem("Pages of this origin are not allowed, or the credential may not read.")),
+        ("Forbidden", problem("The credential may not do this.")),
+        ("Unauthenticated", unauthenticated()),
         ("NotFound", problem("Not found.")),
         ("NotAllowed", problem("The method is not allowed; `Allow` names those that are.")),
         ("NotAcceptable", problem("None of the available media types is accepted.")),
@@ -297,7 +310,12 @@ pub(super) fn responses() -> Value {
         ("TooLarge", problem("More bytes or readings than one request may have.")),
         ("MediaType", problem("Neither JSON nor NDJSON.")),
         ("Coding", problem("A content coding that is not known, or is not taken of a sender that signs.")),
-        ("Unsigned", problem("The signature is missing or wrong, or a page of another site sends this.")),
+        (
+            "Unsigned",
+            problem(
+                "The signature is missing or wrong, a page of another site sends this, or the credential may not write.",
+            ),
+        ),
         ("Upgrade", problem("This is a WebSocket: request an upgrade.")),
         ("TooMany", problem_for_now("This address has as many connections as it may.")),
         (
