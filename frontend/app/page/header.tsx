@@ -6,6 +6,7 @@ const STATUS: Record<State, string> = {
   "catching-up": "🟡 Catching up",
   live: "🟢 Connected",
   reconnecting: "🔴 Disconnected",
+  unauthorized: "🔴 Not authorized",
   closed: "🔴 Disconnected",
 };
 

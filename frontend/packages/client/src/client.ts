@@ -2,8 +2,10 @@
 
 import { addresses, SOCKET_PATH } from "./address.ts";
 import { callApplication } from "./application.ts";
-import type { Link, LinkEvents } from "./link.ts";
-import { backoffMs, nextAfter, slowMs, waitMs } from "./retry.ts";
+import { Credential, noToken, type TokenSource } from "./credential.ts";
+import { FORBIDDEN, type Link, type LinkEvents, UNAUTHENTICATED } from "./link.ts";
+import { Renewal } from "./renewal.ts";
+import { backoffMs, nextAfter, refusedMs, renewMs, slowMs, waitMs } from "./retry.ts";
 import { SocketLink } from "./socket.ts";
 import { StreamLink } from "./stream.ts";
 import {
@@ -23,6 +25,8 @@ export interface ClientOptions {
   streamUrl?: string | false | undefined;
   /** The longest wait between two attempts, in milliseconds; 10,000 if absent. */
   retryCapMs?: number | undefined;
+  /** Who the client is; absent: nobody asks. */
+  token?: TokenSource | undefined;
 }
 
 /** How long a connection must have lasted for the back-off to be reset. */
@@ -52,6 +56,11 @@ export class RowcastClient {
   #activeAt: number | undefined;
   #lostAt: number | undefined;
   #readySince: number | undefined;
+  /** Refusals of tokens in a row, and whether the last connection ended with one. */
+  #refusals = 0;
+  #unauthorized = false;
+  /** The connection that waits for the application's token. */
+  #asking: object | undefined;
   #retry: unknown;
   #linger: unknown;
   #nextProbe: unknown;
@@ -62,6 +71,8 @@ export class RowcastClient {
   readonly #streamUrl: string | undefined;
   readonly #cap: number | undefined;
   readonly #around: Surroundings;
+  readonly #credential: Credential | undefined;
+  readonly #renewal: Renewal | undefined;
 
   constructor(options: ClientOptions = {}, around: Surroundings = here()) {
     const { socket, stream } = addresses(options.url ?? SOCKET_PATH, around.page);
@@ -71,6 +82,9 @@ export class RowcastClient {
       streamUrl === false ? undefined : streamUrl ? new URL(streamUrl, around.page).href : stream;
     this.#cap = options.retryCapMs;
     this.#around = around;
+    if (options.token === undefined) return;
+    this.#credential = new Credential(options.token, around.now);
+    this.#renewal = new Renewal(this.#credential, around);
   }
 
   /** `live` only while every subscription is, on the current connection. */
@@ -98,7 +112,7 @@ export class RowcastClient {
     this.#subscriptions.add(subscription);
     this.#around.clearTimer(this.#linger);
     if (this.#link) this.#link.attach(subscription);
-    else if (this.#retry === undefined) this.#connect();
+    else if (this.#retry === undefined && !this.#asking && !this.#unauthorized) this.#connect();
     this.#settle();
     return subscription;
   }
@@ -173,6 +187,15 @@ export class RowcastClient {
       this.#error = error;
       this.#notify();
     },
+    expiring: (link, inMs) => {
+      if (link === this.#link) this.#onExpiring(inMs);
+    },
+    notRenewed: (link, error) => {
+      if (link !== this.#link) return;
+      this.#error = error;
+      this.#renewAfter(slowMs(this.#around.random, this.#cap), error.code);
+      this.#notify();
+    },
     ended: (link, code) => this.#onEnd(link, code),
   };
 
@@ -180,6 +203,20 @@ export class RowcastClient {
     this.#retry = undefined;
     this.#bye = undefined;
     this.#offWake ??= this.#around.onWake(() => this.wake());
+    if (!this.#credential) {
+      this.#open();
+      return;
+    }
+    const asking = {};
+    this.#asking = asking;
+    this.#credential.obtain().then(
+      () => asking === this.#asking && this.#open(),
+      (error) => asking === this.#asking && this.#onNoToken(error),
+    );
+  }
+
+  #open(): void {
+    this.#asking = undefined;
     const streams = this.#streamUrl !== undefined && this.#refused >= MAX_REFUSED && !this.#streamFailed;
     this.#link = streams ? this.#stream(this.#streamUrl) : this.#socket();
     // A WebSocket is next in any case, unless streams work.
@@ -188,11 +225,36 @@ export class RowcastClient {
   }
 
   #socket(): Link {
-    return new SocketLink(this.#socketUrl, this.#events, this.#around);
+    return new SocketLink(this.#socketUrl, this.#events, this.#around, this.#credential);
   }
 
   #stream(url: string): Link {
-    return new StreamLink(url, this.#events, this.#around);
+    return new StreamLink(url, this.#events, this.#around, this.#credential);
+  }
+
+  /** The application has no token to give, which is its own error: it is asked again. */
+  #onNoToken(error: unknown): void {
+    this.#asking = undefined;
+    this.#error = noToken(error);
+    this.#retry = this.#around.setTimer(() => this.#connect(), slowMs(this.#around.random, this.#cap));
+    this.#settle();
+  }
+
+  #onExpiring(inMs: number): void {
+    if (!this.#credential?.isRenewable) return;
+    this.#credential.endsIn(inMs);
+    this.#renewAfter(renewMs(inMs, this.#around.random));
+  }
+
+  #renewAfter(ms: number, refusal?: string): void {
+    const link = this.#link;
+    const renewed = () => {
+      if (link === this.#link) link?.renew();
+    };
+    this.#renewal?.after(ms, refusal, renewed, (error) => {
+      this.#error = error;
+      this.#notify();
+    });
   }
 
   #onReady(link: Link): void {
@@ -203,6 +265,7 @@ export class RowcastClient {
     }
     if (link !== this.#link) return;
     this.#ready = this.#everReady = true;
+    this.#unauthorized = false;
     this.#readySince = this.#around.now();
     this.#streamFailed = false;
     if (link instanceof SocketLink) {
@@ -240,9 +303,13 @@ export class RowcastClient {
     if (link !== this.#link) return;
     this.#endProbe();
     const next = nextAfter(code);
-    if (!this.#ready && link instanceof SocketLink) this.#refused += 1;
+    const refused = this.#credential && (code === UNAUTHENTICATED || code === FORBIDDEN);
+    // A socket that was told what is wrong is not blocked.
+    if (!this.#ready && !refused && link instanceof SocketLink) this.#refused += 1;
     // Only a connection that lasted resets the back-off: a server that accepts and closes at once must not be overloaded.
-    if (this.#readySince !== undefined && this.#around.now() - this.#readySince > STAY_MS) this.#attempt = 0;
+    if (this.#readySince !== undefined && this.#around.now() - this.#readySince > STAY_MS) {
+      this.#attempt = this.#refusals = 0;
+    }
     const wait = this.#bye?.after_ms ?? waitMs(next, this.#attempt, this.#around.random, this.#cap);
     this.#attempt += 1;
     this.#link = undefined;
@@ -250,12 +317,24 @@ export class RowcastClient {
     this.#readySince = undefined;
     this.#lostAt ??= this.#activeAt;
     this.#reportStop(code, next);
-    this.#retry = this.#around.setTimer(() => this.#connect(), wait);
+    if (refused) this.#onRefused(code);
+    else this.#retry = this.#around.setTimer(() => this.#connect(), wait);
     for (const subscription of this.#subscriptions) {
-      subscription.enter(this.#everReady ? "reconnecting" : "connecting");
+      subscription.enter(this.#disconnected);
       if (next === "snapshot") subscription.startOver(CLOSE_CODES[code]?.reason ?? "");
     }
     this.#settle();
+  }
+
+  /** A function is asked for another token at once, and a connection tried with it soon, or slowly if that is refused too. */
+  #onRefused(code: number): void {
+    this.#unauthorized = true;
+    this.#refusals += 1;
+    if (!this.#credential?.isRenewable) return;
+    // An error is that of the connection, which obtains the same answer or asks again.
+    this.#credential.refuse(CLOSE_CODES[code]?.reason ?? "").catch(() => {});
+    const wait = refusedMs(this.#refusals, this.#around.random, this.#cap);
+    this.#retry = this.#around.setTimer(() => this.#connect(), wait);
   }
 
   #reportStop(code: number, next: Next): void {
@@ -271,11 +350,12 @@ export class RowcastClient {
   /** Stops all timers and links. */
   #release(): void {
     for (const timer of [this.#retry, this.#linger]) this.#around.clearTimer(timer);
-    this.#retry = undefined;
+    this.#retry = this.#asking = undefined;
+    this.#renewal?.stop();
     this.#endProbe();
     this.#link?.close();
     this.#link = undefined;
-    this.#ready = this.#everReady = this.#stale = false;
+    this.#ready = this.#everReady = this.#stale = this.#unauthorized = false;
     this.#offWake?.();
     this.#offWake = undefined;
     this.#settle();
@@ -294,9 +374,15 @@ export class RowcastClient {
       const isLive = states.every((state) => state === "live");
       this.#state = isLive ? "live" : "catching-up";
       if (isLive) this.#lostAt = this.#error = undefined;
-    } else if (!this.#link && this.#retry === undefined) this.#state = "idle";
-    else this.#state = this.#everReady ? "reconnecting" : "connecting";
+    } else if (!this.#unauthorized && !this.#link && !this.#asking && this.#retry === undefined)
+      this.#state = "idle";
+    else this.#state = this.#disconnected;
     this.#notify();
+  }
+
+  get #disconnected(): State {
+    if (this.#unauthorized) return "unauthorized";
+    return this.#everReady ? "reconnecting" : "connecting";
   }
 
   #notify(): void {

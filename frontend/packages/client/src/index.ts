@@ -1,6 +1,7 @@
 /** Subscribes to Rowcast's readings: live, in order, resumed after every disconnect. */
 
 export { type ClientOptions, RowcastClient } from "./client.ts";
+export type { TokenSource } from "./credential.ts";
 export {
   type GapEvent,
   type ReadingEvent,

@@ -15,6 +15,8 @@ export interface Link {
   /** Subscribes at once, or when the link is ready. */
   attach(carried: Carried): void;
   detach(carried: Carried): void;
+  /** Presents the credential's new token, while the one before is in force. */
+  renew(): void;
   /** Checks that the peer is alive, and ends the link if it is not. */
   ping(): void;
   /** Sends text unchanged; false if the link cannot. */
@@ -32,8 +34,15 @@ export interface LinkEvents {
   bye(link: Link, bye: Bye): void;
   /** An error that belongs to no subscription. */
   refused(link: Link, error: CommandError): void;
+  /** The token ends soon. */
+  expiring(link: Link, inMs: number): void;
+  /** A token was refused; the one before stays in force. */
+  notRenewed(link: Link, error: CommandError): void;
   ended(link: Link, code: number): void;
 }
 
 /** The code of browsers for a close without a close frame. */
 export const CUT = 1006;
+/** The table's codes for a client that says who it is wrongly, or may not read. */
+export const UNAUTHENTICATED = 4401;
+export const FORBIDDEN = 4403;

@@ -22,6 +22,16 @@ export function nextAfter(code: number): Next {
   return CLOSE_CODES[code]?.next ?? (code >= 4400 && code < 4500 ? "stop" : "resume");
 }
 
+/** After a refusal of a token: soon with the first new one, then slowly. */
+export function refusedMs(refusals: number, random: () => number, cap?: number): number {
+  return refusals === 1 ? backoffMs(0, random, cap) : slowMs(random, cap);
+}
+
+/** When a token that ends in this time is renewed: at a random time, so that many clients do not ask for theirs at once. */
+export function renewMs(endsInMs: number, random: () => number): number {
+  return (endsInMs / 4) * (1 + random());
+}
+
 /** How long to wait; the client always retries. */
 export function waitMs(next: Next, attempt: number, random: () => number, cap?: number): number {
   if (next === "stop" || next === "authenticate") return slowMs(random, cap);

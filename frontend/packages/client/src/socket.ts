@@ -1,7 +1,8 @@
 /** A WebSocket that carries many subscriptions. */
 
+import type { Credential } from "./credential.ts";
 import { parseFrame } from "./frame.ts";
-import { type Carried, CUT, type Link, type LinkEvents } from "./link.ts";
+import { type Carried, CUT, FORBIDDEN, type Link, type LinkEvents, UNAUTHENTICATED } from "./link.ts";
 import type { Socket, Surroundings } from "./surroundings.ts";
 import { ALIVE_WITHIN_MS, HELLO_WITHIN_MS, silenceMs, Watchdog } from "./watchdog.ts";
 import { type ClientMessage, type ServerMessage, SUBPROTOCOL } from "./wire.ts";
@@ -10,6 +11,9 @@ export class SocketLink implements Link {
   #socket: Socket | undefined;
   #hasHello = false;
   #id = 0;
+  /** The id of the `auth` that was not answered yet. */
+  #authId: number | undefined;
+  #isAuthenticated = false;
   #silenceMs = HELLO_WITHIN_MS;
   /** By the request's id; a subscription that was detached before the answer is absent. */
   readonly #pending = new Map<number, Carried | undefined>();
@@ -21,11 +25,13 @@ export class SocketLink implements Link {
   readonly #url: string;
   readonly #events: LinkEvents;
   readonly #around: Surroundings;
+  readonly #credential: Credential | undefined;
 
-  constructor(url: string, events: LinkEvents, around: Surroundings) {
+  constructor(url: string, events: LinkEvents, around: Surroundings, credential: Credential | undefined) {
     this.#url = url;
     this.#events = events;
     this.#around = around;
+    this.#credential = credential;
     this.#watchdog = new Watchdog(around, () => this.#cut());
   }
 
@@ -39,6 +45,11 @@ export class SocketLink implements Link {
       return;
     }
     this.#socket = socket;
+    if (this.#credential) {
+      socket.onopen = () => {
+        if (socket === this.#socket) this.renew();
+      };
+    }
     socket.onmessage = (event: { data: unknown }) => {
       if (socket === this.#socket) this.#onFrame(event.data);
     };
@@ -60,6 +71,18 @@ export class SocketLink implements Link {
   detach(carried: Carried): void {
     for (const [id, pending] of this.#pending) if (pending === carried) this.#pending.set(id, undefined);
     for (const [sub, own] of this.#subs) if (own === carried) this.#unsubscribe(sub);
+  }
+
+  /** Without a token it says anything else: a gateway that needs one then closes at once. */
+  renew(): void {
+    const token = this.#credential?.token;
+    if (token === undefined) {
+      this.#sendMessage({ ping: {} });
+      return;
+    }
+    this.#id += 1;
+    this.#authId = this.#id;
+    this.#sendMessage({ id: this.#id, auth: { token } });
   }
 
   ping(): void {
@@ -86,7 +109,7 @@ export class SocketLink implements Link {
   }
 
   #onMessage(message: ServerMessage): void {
-    const { id, sub, hello, ok, error, bye } = message;
+    const { id, sub, hello, ok, error, expires, bye } = message;
     if (hello) {
       this.#hasHello = true;
       this.#silenceMs = silenceMs(hello.idle_ms);
@@ -94,6 +117,10 @@ export class SocketLink implements Link {
       this.#events.ready(this);
     } else if (bye) {
       this.#events.bye(this, bye);
+    } else if (expires) {
+      this.#events.expiring(this, expires.in_ms);
+    } else if (id !== undefined && id === this.#authId) {
+      this.#onAuthAnswer(message);
     } else if (id !== undefined && this.#pending.has(id)) {
       const carried = this.#pending.get(id);
       this.#pending.delete(id);
@@ -105,6 +132,22 @@ export class SocketLink implements Link {
       const carried = this.#subs.get(sub);
       if (carried) carried.receive(message);
       else if (message.gap) this.#earlyGaps.set(sub, message);
+    }
+  }
+
+  #onAuthAnswer({ auth, error }: ServerMessage): void {
+    this.#authId = undefined;
+    if (auth) {
+      this.#isAuthenticated = true;
+      if (auth.expires_in_ms !== undefined) this.#credential?.endsIn(auth.expires_in_ms);
+    } else if (!error || error.code === "auth-not-asked") {
+      // A gateway without authentication takes everybody.
+    } else if (this.#isAuthenticated) {
+      this.#events.notRenewed(this, error);
+    } else {
+      // The gateway would go on for a client without a token, which this one is not.
+      this.#release()?.close(1000);
+      this.#events.ended(this, error.code === "forbidden" ? FORBIDDEN : UNAUTHENTICATED);
     }
   }
 

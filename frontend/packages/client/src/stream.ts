@@ -1,14 +1,15 @@
 /** Server-sent events, for networks that block WebSockets: one stream for each subscription. */
 
+import type { Credential } from "./credential.ts";
 import { EventStream, type ServerSentEvent } from "./event_stream.ts";
 import { parseFrame } from "./frame.ts";
-import { type Carried, CUT, type Link, type LinkEvents } from "./link.ts";
+import { type Carried, CUT, FORBIDDEN, type Link, type LinkEvents, UNAUTHENTICATED } from "./link.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { ALIVE_WITHIN_MS, HELLO_WITHIN_MS, silenceMs, Watchdog } from "./watchdog.ts";
 import type { ServerMessage, Subscribe } from "./wire.ts";
 
 /** The close code for the status of a refused request. */
-const CODES: Record<number, number> = { 401: 4401, 403: 4403, 429: 4429, 503: 1013 };
+const CODES: Record<number, number> = { 401: UNAUTHENTICATED, 403: FORBIDDEN, 429: 4429, 503: 1013 };
 
 /** The end of one stream is the end of the link: its cause affects the others too. */
 export class StreamLink implements Link {
@@ -19,11 +20,13 @@ export class StreamLink implements Link {
   readonly #url: string;
   readonly #events: LinkEvents;
   readonly #around: Surroundings;
+  readonly #credential: Credential | undefined;
 
-  constructor(url: string, events: LinkEvents, around: Surroundings) {
+  constructor(url: string, events: LinkEvents, around: Surroundings, credential: Credential | undefined) {
     this.#url = url;
     this.#events = events;
     this.#around = around;
+    this.#credential = credential;
   }
 
   start(carried: Iterable<Carried>): void {
@@ -40,6 +43,14 @@ export class StreamLink implements Link {
   detach(carried: Carried): void {
     this.#streams.get(carried)?.abort();
     this.#streams.delete(carried);
+  }
+
+  /** A stream keeps the token of its request: each continues as another one, from its position. */
+  renew(): void {
+    for (const carried of [...this.#streams.keys()]) {
+      this.detach(carried);
+      this.attach(carried);
+    }
   }
 
   /** A stream cannot be pinged; one that was active just now is alive. */
@@ -62,7 +73,11 @@ export class StreamLink implements Link {
     try {
       watchdog.feed(HELLO_WITHIN_MS);
       const request = carried.request();
-      const headers = { accept: "text/event-stream" };
+      const token = this.#credential?.token;
+      const headers = {
+        accept: "text/event-stream",
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      };
       const response = await this.#around.fetch(this.#url + query(request), {
         headers,
         signal: abort.signal,
@@ -103,6 +118,10 @@ export class StreamLink implements Link {
     if (message.bye) {
       this.#code = message.bye.code ?? CUT;
       this.#events.bye(this, message.bye);
+      return;
+    }
+    if (message.expires) {
+      this.#events.expiring(this, message.expires.in_ms);
       return;
     }
     // Before it is notified, so that it can subscribe again.

@@ -6,7 +6,14 @@ import type { Carried } from "./link.ts";
 import { Recent } from "./recent.ts";
 import type { CommandError, Mode, Reading, ServerMessage, Start, Subscribe } from "./wire.ts";
 
-export type State = "idle" | "connecting" | "catching-up" | "live" | "reconnecting" | "closed";
+export type State =
+  | "idle"
+  | "connecting"
+  | "catching-up"
+  | "live"
+  | "reconnecting"
+  | "unauthorized"
+  | "closed";
 
 export interface SubscribeOptions {
   /** Exact ids and `prefix*`; absent means all. */

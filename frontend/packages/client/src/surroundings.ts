@@ -2,6 +2,7 @@
 
 /** The part of the browser's `WebSocket` that is used here. */
 export interface Socket {
+  onopen: ((event: never) => void) | null;
   onmessage: ((event: never) => void) | null;
   onclose: ((event: never) => void) | null;
   onerror: ((event: never) => void) | null;

@@ -70,11 +70,13 @@ export class Connection {
 /** A request for server-sent events. */
 export class Stream {
   readonly query: URLSearchParams;
+  readonly authorization: string | undefined;
   isOpen = true;
   readonly #response: ServerResponse;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.query = new URL(request.url ?? "", "http://scripted").searchParams;
+    this.authorization = request.headers.authorization;
     this.#response = response;
     response.on("close", () => {
       this.isOpen = false;
