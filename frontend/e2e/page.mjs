@@ -19,6 +19,7 @@ const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1100, height: 800 } });
 const page = await context.newPage();
 const elsewhere = [];
+const sockets = [];
 const consoleErrors = [];
 
 function noteRequest(url) {
@@ -28,7 +29,10 @@ function noteRequest(url) {
 }
 
 context.on("request", (request) => noteRequest(request.url()));
-page.on("websocket", (socket) => noteRequest(socket.url()));
+page.on("websocket", (socket) => {
+  sockets.push(socket.url());
+  noteRequest(socket.url());
+});
 page.on("console", (message) => message.type() === "error" && consoleErrors.push(message.text()));
 page.on("pageerror", (error) => consoleErrors.push(String(error)));
 
@@ -98,6 +102,28 @@ const commands = {
       );
     }
   },
+
+  /** Gives a token to the page, as a person does. */
+  async give_token({ token }) {
+    await page.getByLabel("Token or device key").fill(token);
+    await page.getByRole("button", { name: "Continue" }).click();
+    return {};
+  },
+
+  async wait_gone({ testid, timeout_ms: timeout = DEFAULT_TIMEOUT_MS }) {
+    await page.waitForSelector(`[data-testid="${quoted(testid)}"]`, { state: "detached", timeout });
+    return {};
+  },
+
+  /** What a reload would find: the address, cookies, and the names of what is stored. */
+  kept: async () => ({
+    address: page.url(),
+    cookies: (await context.cookies()).length,
+    stored: await page.evaluate(() => [...Object.keys(localStorage), ...Object.keys(sessionStorage)]),
+  }),
+
+  /** How many sockets the page has opened. */
+  sockets: () => ({ count: sockets.length, urls: sockets }),
 
   async offline() {
     await context.setOffline(true);

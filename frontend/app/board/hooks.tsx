@@ -1,9 +1,11 @@
-/** Hooks of the page beside the client's: one shared clock, and the ledger for the test. */
+/** Hooks of the page beside the client's: one shared clock, the person's token, and the ledger for the test. */
 
+import { RowcastClient } from "@rowcast/client";
 import type { SensorsView } from "@rowcast/client/react";
 import { RowcastProvider } from "@rowcast/client/react";
 import { createContext, type ReactNode, useContext, useEffect, useState, useSyncExternalStore } from "react";
 import { useHref, useSearchParams } from "react-router";
+import { Access, type Asked } from "./access";
 import { Clock } from "./clock";
 import { isShownBeside } from "./hidden";
 import { Ledger } from "./ledger";
@@ -21,6 +23,8 @@ const SOCKET_PATH = "/ws/sensors/";
 interface Page {
   clock: Clock;
   ledger: Ledger;
+  access: Access;
+  client: RowcastClient;
 }
 
 const PageContext = createContext<Page | undefined>(undefined);
@@ -28,14 +32,15 @@ const PageContext = createContext<Page | undefined>(undefined);
 /** Subscribes to the gateway that served the page while the component is mounted. */
 export function Page({ children }: { children: ReactNode }) {
   const [address] = useSearchParams();
-  const [page] = useState(() => ({ clock: new Clock(Date.now), ledger: new Ledger() }));
+  const url = useHref(SOCKET_PATH);
+  const [page] = useState(() => newPage(url));
   useEffect(() => {
     window.__rowcast = { ids: page.ledger.ids };
   }, [page]);
   return (
     <PageContext value={page}>
       <RowcastProvider
-        url={useHref(SOCKET_PATH)}
+        client={page.client}
         onEvent={page.ledger.note}
         shows={isShownBeside(address.get("hide"))}
       >
@@ -43,6 +48,13 @@ export function Page({ children }: { children: ReactNode }) {
       </RowcastProvider>
     </PageContext>
   );
+}
+
+/** The client ends its connection by itself when nothing is subscribed. */
+function newPage(url: string): Page {
+  const access = new Access();
+  const client = new RowcastClient({ url, token: access.ask });
+  return { clock: new Clock(Date.now), ledger: new Ledger(), access, client };
 }
 
 function usePage(): Page {
@@ -53,6 +65,21 @@ function usePage(): Page {
 
 export function useLedger(): Ledger {
   return usePage().ledger;
+}
+
+/** Why the page asks for a token, while it does. */
+export function useAsked(): Asked | undefined {
+  const { access } = usePage();
+  return useSyncExternalStore(access.onAsked, access.asked, access.asked);
+}
+
+/** Gives a token to the gateway, at once. */
+export function useGiveToken(): (token: string) => void {
+  const { access, client } = usePage();
+  return (token) => {
+    access.give(token);
+    client.wake();
+  };
 }
 
 /** Renders again only when the value that is read from the clock changes. */

@@ -4,7 +4,7 @@ import { useHref } from "react-router";
 import { curlCommand, ingestBase, ingestMeta } from "./ingest";
 
 export function EmptyState() {
-  const empty = useSensors(({ latest }) => latest === undefined);
+  const empty = useSensors(({ latest, state }) => latest === undefined && state !== "unauthorized");
   return empty ? <Waiting /> : null;
 }
 

@@ -3,7 +3,10 @@ import { useState } from "react";
 
 export function Notices() {
   const missed = useSensors((view) => view.missed);
-  const refusal = useSensors(({ error }) => error?.message || error?.code);
+  // Of a token the form tells it.
+  const refusal = useSensors(({ error, state }) =>
+    state === "unauthorized" ? undefined : error?.message || error?.code,
+  );
   const late = useSensors(({ state, stale }) => state === "live" && stale);
   const [dismissed, setDismissed] = useState<ReadonlySet<number>>(new Set());
   return (

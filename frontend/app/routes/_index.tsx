@@ -6,11 +6,13 @@ import { PageHeader } from "../page/header";
 import { LatestCard } from "../page/latest";
 import { Notices } from "../page/notices";
 import { SensorTable } from "../page/sensors";
+import { TokenForm } from "../page/token";
 
 export default function Index() {
   return (
     <Page>
       <Header />
+      <TokenForm />
       <Notices />
       <Main>
         <EmptyState />
