@@ -66,6 +66,11 @@ const commands = {
     return {};
   },
 
+  async scheme({ scheme }) {
+    await page.emulateMedia({ colorScheme: scheme });
+    return {};
+  },
+
   wait_text: ({ testid, ...what }) => waitForText(`[data-testid="${quoted(testid)}"]`, what),
 
   wait_value: ({ sensor, value, ...what }) =>

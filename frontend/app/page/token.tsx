@@ -33,7 +33,7 @@ function Form({ asked }: { asked: Asked }) {
     <section
       data-testid="token"
       aria-labelledby="token"
-      className="mt-6 rounded-2xl border border-edge bg-card p-6 shadow-sm sm:p-8"
+      className="mb-5 rounded-2xl border border-edge bg-card p-6 shadow-sm sm:p-8"
     >
       <h2 id="token" className="text-lg font-medium">
         Who are you?

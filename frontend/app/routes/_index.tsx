@@ -12,9 +12,9 @@ export default function Index() {
   return (
     <Page>
       <Header />
-      <TokenForm />
       <Notices />
       <Main>
+        <TokenForm />
         <EmptyState />
         <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,2fr)_minmax(0,3fr)]">
           <LatestCard />

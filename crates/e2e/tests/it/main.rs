@@ -32,6 +32,7 @@ mod neighbours;
 mod oracle;
 mod outages;
 mod page;
+mod page_tokens;
 mod poolers;
 mod prefix;
 mod profile;
