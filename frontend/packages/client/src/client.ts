@@ -249,7 +249,9 @@ export class RowcastClient {
   #renewAfter(ms: number, refusal?: string): void {
     const link = this.#link;
     const renewed = () => {
-      if (link === this.#link) link?.renew();
+      if (link !== this.#link) return;
+      link?.renew();
+      this.#settle();
     };
     this.#renewal?.after(ms, refusal, renewed, (error) => {
       this.#error = error;

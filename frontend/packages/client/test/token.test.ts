@@ -193,11 +193,15 @@ describe("a token that ends soon", () => {
     timers.short.add(RENEW_MS);
     connection.send({ expires: { in_ms: EXPIRES_IN_MS } });
     const { id } = await presented(1, 2);
-    timers.short.add(SLOW_MS);
     connection.send({ id, error: { code: "bad-token", message: "no", retry: false } });
+    await waitFor(
+      () => client.error?.code === "bad-token",
+      () => `error ${client.error?.code}`,
+    );
+    timers.end(SLOW_MS);
     expect((await presented(1, 3)).auth).toEqual({ token: "c" });
     expect(token.mock.calls.at(-1)).toEqual(["bad-token"]);
-    expect([client.state, client.error?.code]).toEqual(["live", "bad-token"]);
+    expect([client.state, client.error]).toEqual(["live", undefined]);
   });
 });
 
