@@ -10,6 +10,8 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const POLL_MS = 5;
 
 let client;
+/** Those that the client has had. */
+const states = new Set();
 const subscriptions = new Map();
 
 async function waitFor(condition, last, { timeout_ms: timeout = DEFAULT_TIMEOUT_MS }) {
@@ -23,9 +25,11 @@ async function waitFor(condition, last, { timeout_ms: timeout = DEFAULT_TIMEOUT_
 const ids = (events) => events.filter(({ type }) => type === "reading").map(({ reading }) => reading.id);
 
 const commands = {
-  /** `addresses` are the client's options. */
-  open({ addresses }) {
-    client = new RowcastClient(addresses);
+  /** `addresses` are the client's options; its function answers with each of `tokens`, and then with the last. */
+  open({ addresses, tokens }) {
+    const token = tokens && (() => (tokens.length > 1 ? tokens.shift() : tokens[0]));
+    client = new RowcastClient({ ...addresses, token });
+    client.watch(() => states.add(client.state));
     return {};
   },
 
@@ -41,6 +45,8 @@ const commands = {
     subscriptions.get(name).subscription.close();
     return {};
   },
+
+  states: () => ({ states: [...states] }),
 
   wait_state: ({ state, ...what }) =>
     waitFor(

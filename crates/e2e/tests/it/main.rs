@@ -6,6 +6,7 @@ mod audit;
 mod bad_input;
 mod canary;
 mod client_library;
+mod client_tokens;
 mod configuration;
 mod contract;
 mod doctor;
