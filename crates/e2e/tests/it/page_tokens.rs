@@ -132,6 +132,7 @@ async fn a_token_that_ends_is_renewed_without_missing_or_doubling_a_reading() {
 
     fixture.wait_asked("ends soon");
     fixture.browser.wait_status("Connected");
+    assert_eq!(fixture.browser.call(json!({"cmd": "axe"}))["violations"], json!([]));
     let next = fixture.token(600, &["*"]);
     fixture.give(&next);
     while tokens::now() <= over + 1 {

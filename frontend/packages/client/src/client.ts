@@ -332,6 +332,8 @@ export class RowcastClient {
   #onRefused(code: number): void {
     this.#unauthorized = true;
     this.#refusals += 1;
+    // A stream that was answered is not blocked: it is next again.
+    this.#streamFailed = false;
     if (!this.#credential?.isRenewable) return;
     // An error is that of the connection, which obtains the same answer or asks again.
     this.#credential.refuse(CLOSE_CODES[code]?.reason ?? "").catch(() => {});

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { backoffMs, nextAfter, slowMs, waitMs } from "../src/retry.ts";
+import { backoffMs, nextAfter, refusedMs, renewMs, slowMs, waitMs } from "../src/retry.ts";
 
 it("doubles the bound up to ten seconds", () => {
   const bounds = [0, 1, 2, 3, 4, 5, 6, 1_000_000].map((attempt) => backoffMs(attempt, () => 1));
@@ -19,6 +19,15 @@ it("spreads over the whole bound", () => {
 it("is never fast where a retry would not help", () => {
   expect(slowMs(() => 0)).toBe(5_000);
   expect(slowMs(() => 1)).toBe(10_000);
+});
+
+it("is fast after the first refusal of a token only", () => {
+  expect([1, 2, 3].map((refusals) => refusedMs(refusals, () => 1))).toEqual([250, 10_000, 10_000]);
+  expect(refusedMs(2, () => 0)).toBe(5_000);
+});
+
+it("renews in the second quarter of what is left", () => {
+  expect([0, 1].map((random) => renewMs(60_000, () => random))).toEqual([15_000, 30_000]);
 });
 
 it.each([

@@ -228,9 +228,14 @@ describe("where WebSockets are blocked", () => {
     expect(client.state).toBe("live");
   });
 
-  it("is refused by 401", async () => {
-    start("wrong");
-    (await server.stream(1)).refuse(401, { type: "about:blank" });
+  it.each([401, 403])("is refused by %i, and the next one is tried on a stream", async (status) => {
+    start(answers("a", "b"));
+    (await server.stream(1)).refuse(status, { type: "about:blank" });
     await seen.becomes("unauthorized");
+    const next = await server.stream(2);
+    expect([next.authorization, server.refused]).toEqual(["Bearer b", 2]);
+    next.open();
+    next.send({ name: "live", data: { pos: "1.10" } });
+    await seen.becomes("live");
   });
 });
