@@ -76,6 +76,7 @@ impl Client {
             limits: Arc::new(LIMITS),
             asks: false,
             grant: Some(Arc::new(grant)),
+            quota: None,
             query: Some(&query),
         };
         let (mut session, effects) = Session::begin(opening, (hub.head().unwrap(), now), &mut outbox);

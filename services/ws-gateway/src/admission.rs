@@ -1,3 +1,4 @@
 //! Who may connect, and how many at once.
 
 pub(crate) mod roster;
+pub mod subjects;

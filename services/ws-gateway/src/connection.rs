@@ -24,7 +24,7 @@ use self::{
     questions::{Answer, Questions, identify, page, resolve, since, snapshot},
 };
 use crate::{
-    admission::roster::ConnectionPermit,
+    admission::{roster::ConnectionPermit, subjects::SubjectPermit},
     config::Timers,
     encode::Protocol,
     fanout::{hub::FeedState, mailbox::Leave},
@@ -62,6 +62,8 @@ pub(crate) struct Connection<P> {
     app: App,
     peer: P,
     permit: ConnectionPermit,
+    /// That of the client's subject, where it is bounded.
+    subject: Option<SubjectPermit>,
     session: Session,
     outbox: Outbox,
     questions: Questions,
@@ -78,7 +80,7 @@ impl<P: Peer> Connection<P> {
     pub(crate) fn begin(
         app: App,
         peer: P,
-        Admitted { permit, head }: Admitted,
+        Admitted { permit, subject, head }: Admitted,
         caller: Option<Caller>,
         (protocol, query): (Protocol, Option<&Subscribe>),
     ) -> Self {
@@ -86,14 +88,30 @@ impl<P: Peer> Connection<P> {
         let mut outbox = Outbox::new(app.backlog.clone());
         let grant = caller.as_ref().map(|caller| caller.grant.clone());
         let (limits, asks) = (app.limits.clone(), !app.gate.is_open());
-        let opening = Opening { protocol, number, limits, asks, grant, query };
+        let quota = subject.as_ref().map(SubjectPermit::quota);
+        let opening = Opening { protocol, number, limits, asks, grant, quota, query };
         let (session, effects) = Session::begin(opening, (head, Instant::now()), &mut outbox);
         let clock = Clock::start(&app.timers, number);
         let questions = Questions::default();
         let behind = Behind::new(app.metrics.behind_sessions.clone());
-        let mut connection =
-            Self { app, peer, permit, session, outbox, questions, clock, behind, caller, begun: Ok(()) };
+        let mut connection = Self {
+            app,
+            peer,
+            permit,
+            subject,
+            session,
+            outbox,
+            questions,
+            clock,
+            behind,
+            caller,
+            begun: Ok(()),
+        };
         connection.note_end();
+        if asks {
+            // what was revoked before this connection was in the roster was told to the others alone
+            connection.permit.mailbox.recheck();
+        }
         connection.begun = connection.apply(effects);
         connection
     }
@@ -117,7 +135,8 @@ impl<P: Peer> Connection<P> {
         match end {
             End::Close(close, after_ms) => {
                 let (code, reason, unsent) = (close.code(), close.reason(), self.outbox.bytes());
-                tracing::info!(session, code, reason, position, unsent, "closed");
+                let subject = self.subject();
+                tracing::info!(session, code, reason, position, unsent, subject, "closed");
                 self.close(close, after_ms).await;
             }
             End::Closed(code) => {

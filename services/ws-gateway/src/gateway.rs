@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, OnceLock};
 
-use access::Gate;
+use access::{Caller, Gate};
 use chassis::{Client, Clock, Life, Prefix, Problem};
 use http::StatusCode;
 use wire::{Position, frame::Limits};
 
 use crate::{
-    admission::roster::{ConnectionPermit, Full, Roster},
+    admission::{
+        roster::{ConnectionPermit, Full, Roster},
+        subjects::{SubjectPermit, Subjects, TooMany},
+    },
     config::Timers,
     fanout::{
         hub::{FeedState, Hub},
@@ -29,6 +32,7 @@ pub(crate) struct Gateway {
     pub(crate) replay: Replay,
     pub(crate) history: HistoryReader,
     pub(crate) roster: Roster,
+    pub(crate) subjects: Subjects,
     pub(crate) life: Life,
     /// The time by the clock of Postgres.
     pub(crate) shared_clock: Clock,
@@ -53,13 +57,15 @@ pub(crate) struct Documents {
 /// A client that may stay.
 pub(crate) struct Admitted {
     pub(crate) permit: ConnectionPermit,
+    /// Its subject's, where that is bounded.
+    pub(crate) subject: Option<SubjectPermit>,
     /// The head at this moment.
     pub(crate) head: Position,
 }
 
 impl Gateway {
     /// Admits a client that wants to stay, or says why not, before anything is upgraded.
-    pub(crate) fn admit(&self, client: Client) -> Result<Admitted, Problem> {
+    pub(crate) fn admit(&self, client: Client, caller: Option<&Caller>) -> Result<Admitted, Problem> {
         let head = self.head()?;
         let permit = self.roster.admit(client.counted_as()).map_err(|full| {
             let (status, code, detail) = match full {
@@ -74,7 +80,15 @@ impl Gateway {
             };
             Problem::new(status, code, detail).retry_after(RETRY_AFTER)
         })?;
-        Ok(Admitted { permit, head })
+        let subject = match caller {
+            Some(caller) => self.subjects.admit(&caller.grant).map_err(|TooMany| {
+                let detail = "this credential has as many connections as it may";
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-connections", detail)
+                    .retry_after(RETRY_AFTER)
+            })?,
+            None => None,
+        };
+        Ok(Admitted { permit, subject, head })
     }
 
     /// The head, if the gateway follows the stream and is not stopping.

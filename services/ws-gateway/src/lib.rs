@@ -3,7 +3,7 @@
 //! The way of a reading: `fanout::feed` → `fanout::hub` (who wants it) → `fanout::mailbox` → `session` (what is sent, written by
 //! `encode`) → `outbox` → `connection`.
 
-mod admission;
+pub mod admission;
 pub mod budget;
 pub mod config;
 mod connection;
@@ -32,7 +32,7 @@ use tokio::sync::watch;
 
 pub use crate::config::Config;
 use crate::{
-    admission::roster::Roster,
+    admission::{roster::Roster, subjects::Subjects},
     budget::Budget,
     fanout::{feed::Feed, hub::Hub, replay::Replay},
     gateway::{Documents, Gateway},
@@ -85,6 +85,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         replay,
         history,
         roster: roster.clone(),
+        subjects: Subjects::default(),
         life: life.clone(),
         shared_clock: clock.clone(),
         metrics: metrics.clone(),

@@ -27,6 +27,7 @@ use self::{
     waiting::Waiting,
 };
 use crate::{
+    admission::subjects::Quota,
     encode::{Protocol, frames::FIRST_SUB},
     fanout::mailbox::Delivery,
     outbox::Outbox,
@@ -52,6 +53,8 @@ pub struct Session {
     asks: bool,
     /// What the client may do; none: it has yet to say who it is.
     grant: Option<Arc<Grant>>,
+    /// What the client's connections share, where it is bounded.
+    quota: Option<Arc<Quota>>,
     /// What waits until its token was checked.
     waiting: Option<Box<Waiting>>,
 }
@@ -69,6 +72,8 @@ pub struct Opening<'a> {
     pub asks: bool,
     /// What the client may do; none: it has yet to say who it is, before anything else.
     pub grant: Option<Arc<Grant>>,
+    /// What the client's connections share, where it is bounded.
+    pub quota: Option<Arc<Quota>>,
     /// The subscription of its query.
     pub query: Option<&'a Subscribe>,
 }
@@ -81,11 +86,21 @@ impl Session {
         (head, now): (Position, Instant),
         out: &mut Outbox,
     ) -> (Self, Vec<Effect>) {
-        let Opening { protocol, number, limits, asks, grant, query } = opening;
+        let Opening { protocol, number, limits, asks, grant, quota, query } = opening;
         let allowance = Allowance::new(limits.commands_per_s, now);
         let (subscriptions, next_sub) = (Vec::new(), FIRST_SUB);
-        let mut session =
-            Self { protocol, number, limits, allowance, subscriptions, next_sub, asks, grant, waiting: None };
+        let mut session = Self {
+            protocol,
+            number,
+            limits,
+            allowance,
+            subscriptions,
+            next_sub,
+            asks,
+            grant,
+            quota,
+            waiting: None,
+        };
         protocol.begin(number, out);
         if session.grant.is_none() {
             session.waiting = query.map(|query| Box::new(Waiting::with_query(query.clone())));

@@ -1,12 +1,13 @@
 //! Who the client of a connection is: checked when it says so, when keys or revocations change, and when its token ends.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use access::{Caller, Denial};
 use tokio::time::Instant;
 use wire::{Close, ErrorCode, Refusal};
 
 use super::{Connection, End, peer::Peer};
+use crate::admission::subjects::SubjectPermit;
 
 /// How long a client may take to say who it is.
 const IDENTIFY_WITHIN: Duration = Duration::from_secs(10);
@@ -31,21 +32,37 @@ impl<P: Peer> Connection<P> {
             (caller.grant.clone(), ends_in.map(ms))
         });
         let granted = granted.map_err(|denial| Refusal::new(ErrorCode::BadToken, denial.to_string()));
+        if let (None, Ok(caller)) = (&self.caller, &identified) {
+            // the place of the one that is there already stays
+            let Ok(subject) = self.app.subjects.admit(&caller.grant) else {
+                return Err(Close::TooMany.into());
+            };
+            self.session.share(subject.as_ref().map(SubjectPermit::quota));
+            self.subject = subject;
+        }
         let effects = self.session.on_identified(granted, (head, now), &mut self.outbox);
         if let Ok(caller) = identified
-            && self.session.grant().is_some_and(|own| std::sync::Arc::ptr_eq(own, &caller.grant))
+            && self.session.grant().is_some_and(|own| Arc::ptr_eq(own, &caller.grant))
         {
             self.caller = Some(caller);
             self.note_end();
+            // what was revoked while the token was checked was told to the one before
+            self.permit.mailbox.recheck();
         }
         self.apply(effects)
+    }
+
+    /// Who the client is, for logs; none: it need not say.
+    pub(super) fn subject(&self) -> Option<String> {
+        let caller = self.caller.as_ref().filter(|caller| !caller.is_anonymous())?;
+        Some(caller.grant.subject.to_string())
     }
 
     /// Keys or revocations have changed.
     pub(super) fn recheck(&mut self) -> Result<(), End> {
         let Some(caller) = &mut self.caller else { return Ok(()) };
         let Ok(grant) = self.app.gate.recheck(caller) else { return Err(Close::Unauthenticated.into()) };
-        if std::sync::Arc::ptr_eq(&grant, &caller.grant) {
+        if Arc::ptr_eq(&grant, &caller.grant) {
             return Ok(());
         }
         if grant.read.is_none() {

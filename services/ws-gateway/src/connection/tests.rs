@@ -11,7 +11,7 @@ use wire::{Epoch, Reading, Tick};
 
 use super::*;
 use crate::{
-    admission::roster::Roster,
+    admission::{roster::Roster, subjects::Subjects},
     config::LimitsConfig,
     fanout::{batch::Batch, hub::Hub, replay::Replay},
     gateway::{Documents, Gateway},
@@ -40,6 +40,7 @@ fn app() -> App {
         gate: Gate::open(),
         replay: Replay::new(hub.clone(), Database::new(&options, 1), metrics.clone()),
         history: HistoryReader::new(options, metrics.clone()),
+        subjects: Subjects::default(),
         roster: Roster::new((10, 10), hub.clone(), room, open),
         hub,
         life,
@@ -57,7 +58,7 @@ fn app() -> App {
 
 fn connection<P: Peer>(app: &App, peer: P) -> Connection<P> {
     let permit = app.roster.admit(Ipv4Addr::LOCALHOST.into()).unwrap();
-    let admitted = Admitted { permit, head: app.hub.head().unwrap() };
+    let admitted = Admitted { permit, subject: None, head: app.hub.head().unwrap() };
     let query = Subscribe::default();
     Connection::begin(app.clone(), peer, admitted, Some(Caller::open()), (Protocol::V1, Some(&query)))
 }

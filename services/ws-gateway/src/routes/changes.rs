@@ -63,7 +63,9 @@ async fn pull(app: &App, caller: Caller, client: Client, query: &str) -> Result<
         request.wait = request.wait.min(left);
     }
     // a poll that waits is a connection as a socket is
-    let Admitted { permit, head } = app.admit(client)?;
+    let Admitted { permit, head, subject: _subject } = app.admit(client, Some(&caller))?;
+    // from here on it is told of what is revoked, and this is for what was before
+    app.gate.recheck(&caller)?;
     let _memory = app
         .backlog
         .budget()

@@ -76,7 +76,7 @@ async fn begin(
         let came_back = last_event_id.is_some();
         return if came_back { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(position_ahead()) };
     }
-    let admitted = app.admit(client)?;
+    let admitted = app.admit(client, Some(&caller))?;
     let (life, subscribe) = (app.life.clone(), live.subscribe);
     let Some(Extension(handover)) = handover else {
         let (stream, body) = event_stream();

@@ -63,7 +63,8 @@ async fn admit(
     headers: &HeaderMap,
 ) -> Result<(Option<Caller>, Admitted), Problem> {
     let caller = caller(app, protocol, headers).await?;
-    Ok((caller, app.admit(client)?))
+    let admitted = app.admit(client, caller.as_ref())?;
+    Ok((caller, admitted))
 }
 
 /// Who the client is; none if it may still say so, by its first message.

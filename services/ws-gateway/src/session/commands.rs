@@ -14,7 +14,9 @@ use super::{
     latest::{Held, Latest},
     subscription::{State, Subscription},
 };
-use crate::{budget::MemoryPermit, encode::Protocol, outbox::Outbox};
+use crate::{
+    admission::subjects::SubscriptionPermit, budget::MemoryPermit, encode::Protocol, outbox::Outbox,
+};
 
 /// What is asked for, what of it may be read, and the memory of both.
 type Checked = (Arc<Filter>, Arc<Filter>, [Option<MemoryPermit>; 2]);
@@ -89,7 +91,8 @@ impl Session {
         request: &Subscribe,
         out: &mut Outbox,
     ) -> Vec<Effect> {
-        let (wanted, filter, permits) = match self.check(request, out) {
+        let checked = self.check(request, out).and_then(|checked| Ok((checked, self.place()?)));
+        let ((wanted, filter, permits), place) = match checked {
             Ok(checked) => checked,
             Err(_) if self.protocol.is_one_subscription() => return vec![Effect::Close(Close::Overloaded)],
             Err(refusal) => {
@@ -102,7 +105,7 @@ impl Session {
         let latest = (request.mode == Mode::Latest).then(|| Latest::new(request.max_rate, self.held(out)));
         let own = Subscription::new(sub, self.protocol, (wanted, filter.clone()), id, latest);
         let mut own = own.with_trace(request.trace);
-        own.permits = permits;
+        (own.permits, own.place) = (permits, place);
         let effect = match request.from {
             Start::Now => Effect::Attach { sub, filter, after: None },
             Start::After(from) => {
@@ -127,6 +130,15 @@ impl Session {
     fn held(&self, out: &Outbox) -> Arc<Held> {
         let known = self.subscriptions.iter().find_map(|own| own.latest.as_ref());
         known.map_or_else(|| Held::new(out.backlog()), |latest| latest.held())
+    }
+
+    /// A place among the subscriptions of the client, where these are bounded.
+    fn place(&self) -> Result<Option<SubscriptionPermit>, Refusal> {
+        let most = self.grant.as_ref().and_then(|grant| grant.limits.subscriptions);
+        let (Some(quota), Some(most)) = (&self.quota, most) else { return Ok(None) };
+        let detail = "this credential has as many subscriptions as it may";
+        let refusal = || Refusal::new(ErrorCode::TooManySubscriptions, detail);
+        quota.subscribe(most).map(Some).ok_or_else(refusal)
     }
 
     fn check(&self, request: &Subscribe, out: &Outbox) -> Result<Checked, Refusal> {

@@ -14,7 +14,7 @@ use super::{
     effect::{Effect, Token},
     waiting::{Granted, Waiting},
 };
-use crate::outbox::Outbox;
+use crate::{admission::subjects::Quota, outbox::Outbox};
 
 impl Session {
     /// Whether it waits for the answer to [`Effect::Identify`], and takes no commands until then.
@@ -126,6 +126,11 @@ impl Session {
             Some(grant) => Arc::new(grant.narrow(wanted)),
             None => Arc::new(Filter::Any(Vec::new())),
         }
+    }
+
+    /// What the client's connections share from now on.
+    pub(crate) fn share(&mut self, quota: Option<Arc<Quota>>) {
+        self.quota = quota;
     }
 
     /// The client's token ends soon.

@@ -10,6 +10,7 @@ use wire::{
 
 use super::{effect::Effect, latest::Latest};
 use crate::{
+    admission::subjects::SubscriptionPermit,
     budget::MemoryPermit,
     encode::{Protocol, rows::Rows, v1::EventHead},
     fanout::{
@@ -55,6 +56,8 @@ pub(super) struct Subscription {
     pub(super) latest: Option<Box<Latest>>,
     /// The memory of the patterns that it asked for, and of those that are left of them.
     pub(super) permits: [Option<MemoryPermit>; 2],
+    /// Its place among those of its client, where these are bounded.
+    pub(super) place: Option<SubscriptionPermit>,
     event_head: EventHead,
 }
 
@@ -83,6 +86,7 @@ impl Subscription {
             count: 0,
             latest: latest.map(Box::new),
             permits: [None, None],
+            place: None,
             event_head: EventHead::new(sub),
         }
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::{Plan, Stack, http};
+use e2e::{Plan, Stack, client, http};
 use serde_json::json;
+use testkit::wait_for;
 
 use super::credentials::{await_known, key};
 
@@ -37,4 +38,47 @@ async fn who_waits_as_long_as_a_429_says_is_served() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(post(&stack, &limited, 1).await.status, 201);
     assert_eq!(stack.psql("select count(*) from sensor_readings"), "104");
+}
+
+/// A v1 socket whose client says who it is; the code of its close, or none if it may stay.
+async fn connect(stack: &Stack, key: &str) -> Result<client::Socket, u16> {
+    let mut socket = client::connect_v1(stack.gateways[0].public()).await.unwrap();
+    client::send(&mut socket, &json!({ "id": 1, "auth": { "token": key } }).to_string()).await;
+    let said = client::messages_until(&mut socket, |said| said.auth.is_some() || said.bye.is_some()).await;
+    match said.last().and_then(|said| said.bye.as_ref()) {
+        Some(bye) => Err(bye.code),
+        None => Ok(socket),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_and_subscriptions_of_a_key_are_bounded_together() {
+    let env = [("ingest:ROWCAST_AUTH__ENABLED", "true"), ("ws-gateway:ROWCAST_AUTH__ENABLED", "true")];
+    let stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap();
+    let limited = key(&stack, &["--read", "*", "--connections", "2", "--subscriptions", "2"]);
+    let free = key(&stack, &["--write", "a"]);
+    await_known(&stack, &free).await;
+
+    let (mut one, mut two) =
+        (connect(&stack, &limited).await.unwrap(), connect(&stack, &limited).await.unwrap());
+    assert_eq!(connect(&stack, &limited).await.err(), Some(4429));
+    let header = [("x-api-key", limited.as_str())];
+    let polled = http::send(stack.gateways[0].public(), "GET", "/api/changes", &header, b"").await.unwrap();
+    assert_eq!((polled.status, polled.header("retry-after")), (429, Some("2")));
+    let outcome = async |socket: &mut client::Socket, id: u64| {
+        client::send(socket, &json!({ "id": id, "subscribe": {} }).to_string()).await;
+        let said = client::messages_until(socket, |said| said.id == Some(id)).await;
+        said.last().and_then(|said| said.error.clone()).map(|error| error.code)
+    };
+    assert_eq!(outcome(&mut one, 2).await, None);
+    assert_eq!(outcome(&mut two, 2).await, None);
+    assert_eq!(outcome(&mut two, 3).await.as_deref(), Some("too-many-subscriptions"));
+    client::send(&mut one, r#"{"id":3,"unsubscribe":{"sub":1}}"#).await;
+    client::messages_until(&mut one, |said| said.id == Some(3)).await;
+    assert_eq!(outcome(&mut two, 4).await, None);
+    drop(one);
+    wait_for("the place is given back", Duration::from_secs(5), async || {
+        connect(&stack, &limited).await.map(drop)
+    })
+    .await;
 }
