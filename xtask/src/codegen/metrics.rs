@@ -24,7 +24,7 @@ const fn part(folder: &'static str, prefix: &'static str, heading: &'static str,
 }
 
 /// In the order of the page. Of a crate's parts a metric is in that with the longest prefix.
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     part(
         "crates/chassis",
         "rowcast_",
@@ -32,6 +32,7 @@ const PARTS: [Part; 11] = [
         "All but the job `migrate`, which has no admin port.",
     ),
     part("crates/chassis", "rowcast_http_", "The public port", "ingest and ws-gateway."),
+    part("crates/access", "rowcast_auth_", "Credentials", "ingest and ws-gateway."),
     part("crates/store", "rowcast_postgres_", "Postgres", "Every service, for its own connections."),
     part("crates/store", "rowcast_postgres_notification_", "Notifications of Postgres", "notify-listener."),
     part("crates/bus", "rowcast_redis_", "Redis", "notify-listener and ws-gateway."),

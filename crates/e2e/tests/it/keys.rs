@@ -258,11 +258,11 @@ async fn what_is_wrong_is_said_in_a_sentence_without_the_password() {
     let services = fixture.url.replace("operator_of_", "service_of_");
     fixture.db.psql(&format!("create role service_of_{} login in role rowcast_gateway", fixture.db.name));
     fixture.check(&["keys", "list", "--database-url", &services], 1, "", "permission denied");
-    fixture.db.psql("delete from rowcast._sqlx_migrations where version = 10");
+    fixture.db.psql("delete from rowcast._sqlx_migrations where version = 11");
     fixture.check(
         &["keys", "list"],
         1,
         "",
-        "the schema is at version 9, this release needs 10: run `migrate`",
+        "the schema is at version 10, this release needs 11: run `migrate`",
     );
 }

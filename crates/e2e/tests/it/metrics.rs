@@ -74,8 +74,12 @@ async fn the_page_of_metrics_is_what_the_services_export() {
         http::get(service.public(), "/nothing").await.unwrap();
     }
     let all = ["Every service", "The process", "Postgres"];
-    check(&stack.ingest, &[&all[..], &["The public port", "ingest"]].concat()).await;
-    check(&stack.gateways[0], &[&all[..], &["The public port", "Redis", "ws-gateway"]].concat()).await;
+    check(&stack.ingest, &[&all[..], &["The public port", "Credentials", "ingest"]].concat()).await;
+    check(
+        &stack.gateways[0],
+        &[&all[..], &["The public port", "Credentials", "Redis", "ws-gateway"]].concat(),
+    )
+    .await;
     let listener = ["Notifications of Postgres", "Redis", "notify-listener"];
     check(&stack.listeners[0], &[&all[..], &listener].concat()).await;
 }

@@ -75,7 +75,9 @@ pub(super) fn all() -> Vec<(String, &'static [u16])> {
         inputs.push((format!(r#"{{"sensor_id":"a","value":1,"metadata":{metadata}}}"#), &[400]));
     }
     let times = [
-        "1",
+        "1e300",
+        "-1e18",
+        "[1]",
         "true",
         "{}",
         "\"\"",
