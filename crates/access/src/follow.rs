@@ -6,11 +6,7 @@ use chassis::{Condition, Fault, Life, Outage};
 use store::{Database, keys::Followed};
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    issuers::{MISSING, REGULAR},
-    judge::Judge,
-    known::Renewal,
-};
+use crate::{judge::Judge, known::Renewal};
 
 /// How often Postgres is asked for changes of keys and revocations. They are in force everywhere within 5 s, a slow answer
 /// included.
@@ -88,10 +84,7 @@ async fn note(judge: &Judge, database: &Database) {
 /// Reads the keys of issuers when they are due.
 pub(crate) async fn follow_issuers(judge: Arc<Judge>, ready: Condition, life: Life) {
     loop {
-        match judge.issuers.missing() {
-            None => judge.issuers.refresh(REGULAR).await,
-            Some(_) => judge.issuers.refresh(MISSING).await,
-        }
+        judge.issuers.refresh_due().await;
         match judge.issuers.missing() {
             None => ready.hold(),
             Some(issuer) => ready.fail(format!("the keys of {issuer} were not read yet")),

@@ -77,6 +77,12 @@ impl Issuers {
         join_all(self.issuers.iter().map(|issuer| issuer.refresh(older_than))).await;
     }
 
+    /// Reads key sets that are due: one that was never read sooner than others.
+    pub(crate) async fn refresh_due(&self) {
+        let due = |issuer: &Issuer| if issuer.has_keys() { REGULAR } else { MISSING };
+        join_all(self.issuers.iter().map(|issuer| issuer.refresh(due(issuer)))).await;
+    }
+
     /// The issuer whose keys were never read, if there is one.
     pub(crate) fn missing(&self) -> Option<&str> {
         self.issuers.iter().find(|issuer| !issuer.has_keys()).map(Issuer::name)
@@ -92,10 +98,10 @@ impl Issuers {
 pub(crate) const UNKNOWN_KEY: Fresh = Fresh { file: Duration::from_secs(2), url: Duration::from_secs(30) };
 
 /// How often sets are read in any case.
-pub(crate) const REGULAR: Fresh = Fresh { file: Duration::from_secs(10), url: Duration::from_secs(600) };
+const REGULAR: Fresh = Fresh { file: Duration::from_secs(10), url: Duration::from_secs(600) };
 
 /// How often one is tried that was never read.
-pub(crate) const MISSING: Fresh = Fresh { file: Duration::from_secs(2), url: Duration::from_secs(5) };
+const MISSING: Fresh = Fresh { file: Duration::from_secs(2), url: Duration::from_secs(5) };
 
 #[cfg(test)]
 mod tests;

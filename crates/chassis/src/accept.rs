@@ -2,7 +2,7 @@
 
 mod answer;
 mod body;
-mod client;
+pub(crate) mod client;
 mod config;
 mod connection;
 pub(crate) mod entry;

@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span, debug_span, field};
 
-use crate::accept::Client;
+use crate::accept::client::Client;
 use crate::traces::{self, Caller};
 
 /// A route's service, observed. axum's middleware functions would cost a few more allocations per request.

@@ -25,7 +25,7 @@ impl<P: Peer> Connection<P> {
     }
 
     pub(super) fn on_identified(&mut self, identified: Result<Caller, Denial>) -> Result<(), End> {
-        let (head, now) = (self.app.hub.head().unwrap_or_default(), Instant::now());
+        let head = self.app.hub.head().unwrap_or_default();
         let granted = identified.as_ref().map(|caller| {
             let ends_in = self.app.gate.ends_in(caller);
             let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -40,7 +40,7 @@ impl<P: Peer> Connection<P> {
             self.session.share(subject.as_ref().map(SubjectPermit::quota));
             self.subject = subject;
         }
-        let effects = self.session.on_identified(granted, (head, now), &mut self.outbox);
+        let effects = self.session.on_identified(granted, head, &mut self.outbox);
         if let Ok(caller) = identified
             && self.session.grant().is_some_and(|own| Arc::ptr_eq(own, &caller.grant))
         {

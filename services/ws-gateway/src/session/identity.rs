@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use auth::{Grant, Subject};
-use tokio::time::Instant;
 use wire::{
     Close, Command, ErrorCode, Filter, Position, Refusal, ServerMessage,
     frame::{Authenticated, Expires},
@@ -49,7 +48,7 @@ impl Session {
     pub fn on_identified(
         &mut self,
         granted: Result<Granted, Refusal>,
-        (head, _): (Position, Instant),
+        head: Position,
         out: &mut Outbox,
     ) -> Vec<Effect> {
         let Some(waiting) = self.waiting.take() else { return Vec::new() };

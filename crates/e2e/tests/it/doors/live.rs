@@ -177,7 +177,7 @@ async fn a_session_is_told_that_its_token_ends_and_ends_with_it_unless_it_is_ren
 async fn what_is_revoked_ends_everywhere_within_5_s() {
     let fixture = Fixture::new().await;
     let reader = key(&fixture.stack, &["--read", "acme/*"]);
-    super::credentials::await_known(&fixture.stack, &reader_as_writer(&fixture.stack)).await;
+    super::credentials::await_known(&fixture.stack, &later_key(&fixture.stack)).await;
     let mut by_key = fixture.follow(&reader).await;
     let mut by_token = fixture.follow(&fixture.token(&["acme/*"], 600)).await;
     let issuer = fixture.credentials.issuer().name.clone();
@@ -192,8 +192,8 @@ async fn what_is_revoked_ends_everywhere_within_5_s() {
     fixture.load.stop().await;
 }
 
-/// A later key: when it is known, those before it are.
-fn reader_as_writer(stack: &Stack) -> String {
+/// A key that is made later: when it is known, those before it are.
+fn later_key(stack: &Stack) -> String {
     key(stack, &["--write", "acme/*"])
 }
 
@@ -202,7 +202,7 @@ async fn a_waiting_poll_ends_when_its_key_is_revoked() {
     let fixture = Fixture::new().await;
     fixture.load.stop().await;
     let reader = key(&fixture.stack, &["--read", "nothing/*"]);
-    super::credentials::await_known(&fixture.stack, &reader_as_writer(&fixture.stack)).await;
+    super::credentials::await_known(&fixture.stack, &later_key(&fixture.stack)).await;
     let gateway = fixture.stack.gateways[0].public();
     let header = [("x-api-key", reader.as_str())];
     let now = http::send(gateway, "GET", "/api/changes", &header, b"").await.unwrap();
@@ -228,7 +228,7 @@ async fn the_last_known_keys_stay_in_force_while_postgres_is_away_and_a_new_proc
     let mut fixture = Fixture::new().await;
     fixture.load.stop().await;
     let reader = key(&fixture.stack, &["--read", "acme/*"]);
-    super::credentials::await_known(&fixture.stack, &reader_as_writer(&fixture.stack)).await;
+    super::credentials::await_known(&fixture.stack, &later_key(&fixture.stack)).await;
     let gateway = &mut fixture.stack.gateways[0];
     gateway.to_postgres.set(LinkState::Cut);
     let header = [("x-api-key", reader.as_str())];

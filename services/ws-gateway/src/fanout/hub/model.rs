@@ -12,12 +12,12 @@ use crate::fanout::lock::in_model;
 const TICKS: i64 = 4;
 const SCHEDULES: usize = 5_000;
 
-fn at(tick: i64) -> Position {
+pub(super) fn at(tick: i64) -> Position {
     Position::new(Epoch(1), Tick(tick), tick)
 }
 
 /// Tick n holds one reading with the id n, of sensor `a`.
-fn batch(tick: i64) -> Arc<Batch> {
+pub(super) fn batch(tick: i64) -> Arc<Batch> {
     let time = datetime!(2026-11-23 08:00 UTC);
     let reading = Reading {
         id: tick,

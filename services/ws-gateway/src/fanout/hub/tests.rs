@@ -1,29 +1,9 @@
 //! What the hub does with a subscription to nothing.
 
-use store::log::TickReadings;
-use time::macros::datetime;
-use wire::{Epoch, Reading, Tick};
-
-use super::*;
-
-fn at(tick: i64) -> Position {
-    Position::new(Epoch(1), Tick(tick), tick)
-}
-
-fn batch(tick: i64) -> Arc<Batch> {
-    let time = datetime!(2026-11-23 08:00 UTC);
-    let reading = Reading {
-        id: tick,
-        sensor_id: "a".to_owned(),
-        value: 1.0,
-        timestamp: time,
-        metadata: "{}".to_owned(),
-        created_at: time,
-        updated_at: time,
-    };
-    let readings = TickReadings::new(Epoch(1), Tick(tick), time, vec![reading]);
-    Arc::new(Batch::from_log(at(tick - 1), &readings).unwrap())
-}
+use super::{
+    model::{at, batch},
+    *,
+};
 
 #[test]
 fn a_subscription_to_nothing_is_attached_like_others_and_gets_no_delivery() {
