@@ -46,6 +46,13 @@ impl TestDatabase {
         server()
     }
 
+    /// The URL of a new user who has this role only.
+    pub fn url_as(&self, role: &str) -> String {
+        let user = format!("{role}_of_{}", self.name);
+        self.psql(&format!("create role {user} login in role {role}"));
+        self.url.replace("postgres@", &format!("{user}@"))
+    }
+
     /// How the store reaches it.
     pub fn options(&self) -> store::Options {
         store::Options::new(&self.url, "test").expect("a URL made here")

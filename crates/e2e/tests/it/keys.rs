@@ -26,9 +26,7 @@ struct Ended {
 impl Fixture {
     async fn new() -> Self {
         let db = TestDatabase::migrated().await;
-        let user = format!("operator_of_{}", db.name);
-        db.psql(&format!("create role {user} login in role rowcast_keys"));
-        let url = db.url.replace("postgres@", &format!("{user}@"));
+        let url = db.url_as("rowcast_keys");
         Self { db, url }
     }
 
@@ -112,7 +110,7 @@ async fn a_key_lives_from_its_creation_to_its_end_and_is_shown_once() {
 
     let audit =
         fixture.db.psql("select actor, action, detail ->> 'application' from rowcast.key_audit order by no");
-    let who = format!("operator_of_{}", fixture.db.name);
+    let who = format!("rowcast_keys_of_{}", fixture.db.name);
     let expected =
         ["create", "rotate", "retire", "revoke"].map(|action| format!("{who}|{action}|rowcast keys"));
     assert_eq!(audit, expected.join("\n"));
@@ -255,8 +253,7 @@ async fn what_is_wrong_is_said_in_a_sentence_without_the_password() {
         assert!(error.contains(expected) && !error.contains("geheim"), "{name}: {error}");
     }
     // one who may not
-    let services = fixture.url.replace("operator_of_", "service_of_");
-    fixture.db.psql(&format!("create role service_of_{} login in role rowcast_gateway", fixture.db.name));
+    let services = fixture.db.url_as("rowcast_gateway");
     fixture.check(&["keys", "list", "--database-url", &services], 1, "", "permission denied");
     fixture.db.psql("delete from rowcast._sqlx_migrations where version = 11");
     fixture.check(
