@@ -15,6 +15,7 @@ pub mod tls;
 pub mod tokens;
 pub mod traffic;
 pub mod trial;
+pub mod users;
 pub mod writer;
 
 pub use client::Client;

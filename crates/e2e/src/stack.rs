@@ -10,7 +10,10 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use testkit::{PgBouncer, Postgres, Process, Proxy, Redis, postgres::free_port, process::Program, wait_for};
 
-use crate::http::{self, Answer};
+use crate::{
+    http::{self, Answer},
+    users,
+};
 
 /// How long anything may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -132,14 +135,15 @@ pub struct Neighbour {
     pub listener: Running,
 }
 
-/// The environment that connects every service to this database directly, without the stack's proxies.
-pub fn all_at(database: &str) -> [(&str, &str); 3] {
-    [
-        "ingest:ROWCAST_DATABASE__URL",
-        "ws-gateway:ROWCAST_DATABASE__URL",
-        "notify-listener:ROWCAST_DATABASE__URL",
-    ]
-    .map(|key| (key, database))
+/// The environment that connects every service to this database directly, without the stack's proxies; the URL is the owner's.
+pub fn all_at(database: &str) -> [(String, String); 3] {
+    ["ingest", "ws-gateway", "notify-listener"]
+        .map(|name| (format!("{name}:ROWCAST_DATABASE__URL"), users::url(database, name)))
+}
+
+/// An environment as [`Stack::start_with`] takes it.
+pub fn borrowed(env: &[(String, String)]) -> Vec<(&str, &str)> {
+    env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
 /// The database that a stack uses.
@@ -165,6 +169,7 @@ impl Stack {
     ) -> Result<Self> {
         let logs = TempDir::with_prefix("rowcast-e2e-")?;
         let redis = Redis::start()?;
+        users::create(&postgres)?;
         migrate(&postgres, DATABASE, logs.path())?;
         let port = pooler.as_ref().map_or(postgres.port(), |pooler| pooler.port());
         let direct =
@@ -190,6 +195,7 @@ impl Stack {
     pub async fn start_neighbour(&self, postgres: &Postgres, database: &str) -> Result<Neighbour> {
         let logs = self.logs.path().join(database);
         std::fs::create_dir_all(&logs)?;
+        users::create(postgres)?;
         migrate(postgres, database, &logs)?;
         let launch = Launch { port: postgres.port(), database, redis: &self.redis, logs: &logs, env: &[] };
         Ok(Neighbour {
@@ -206,6 +212,11 @@ impl Stack {
     /// Runs SQL and returns the output of psql.
     pub fn psql(&self, sql: &str) -> String {
         self.postgres.psql(DATABASE, sql).expect("the SQL runs")
+    }
+
+    /// The URL of the database for a program, with that one's user.
+    pub fn database_url(&self, program: &str) -> String {
+        users::url(&self.postgres.url(DATABASE), program)
     }
 
     /// The logs of all services, for a failure's report.
@@ -238,7 +249,7 @@ impl Launch<'_> {
         let to_redis = if redis { Some(Proxy::start(local(self.redis.port())).await?) } else { None };
         let admin = local(free_port()?);
         let http = if public { Some(local(free_port()?)) } else { None };
-        let database = format!("postgres://postgres@{}/{}", to_postgres.addr(), self.database);
+        let database = format!("postgres://{}@{}/{}", users::name(name), to_postgres.addr(), self.database);
         let mut program = Program::new(binary(name)?, self.logs.join(format!("{name}-{number}.log")))
             .env("ROWCAST_DATABASE__URL", database)
             .env("ROWCAST_ADMIN__ADDR", admin.to_string());

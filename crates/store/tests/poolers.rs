@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_millis(700);
 /// The database behind a pooler with one session, which all clients share.
 async fn shared() -> (TestDatabase, PgBouncer, Options) {
     let db = TestDatabase::migrated().await;
-    let pooler = PgBouncer::start(TestDatabase::server(), PoolMode::Transaction, 1).unwrap();
+    let pooler = PgBouncer::start(TestDatabase::server(), PoolMode::Transaction, 1, &[]).unwrap();
     let config = DatabaseConfig { pooler: Pooler::Transaction, ..DatabaseConfig::at(&pooler.url(&db.name)) };
     let options = config.options("test").unwrap().statement_timeout(LIMIT);
     (db, pooler, options)

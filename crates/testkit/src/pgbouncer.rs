@@ -37,8 +37,8 @@ impl PgBouncer {
         find_program("pgbouncer", &["/usr/sbin"]).is_some()
     }
 
-    /// Starts one that has at most `size` sessions of each database.
-    pub fn start(postgres: &Postgres, mode: PoolMode, size: u32) -> Result<Self> {
+    /// Starts one for these users, beside `postgres`, that has at most `size` sessions of each user and database.
+    pub fn start(postgres: &Postgres, mode: PoolMode, size: u32, users: &[String]) -> Result<Self> {
         let program = find_program("pgbouncer", &["/usr/sbin"]).context("PgBouncer is not installed")?;
         let scratch = TempDir::with_prefix("rowcast-pgbouncer-")?;
         let port = free_port()?;
@@ -46,14 +46,17 @@ impl PgBouncer {
             PoolMode::Session => "session",
             PoolMode::Transaction => "transaction",
         };
+        let names = scratch.path().join("users.txt");
         let lines = [
             "[databases]".to_owned(),
-            format!("* = host=127.0.0.1 port={} user=postgres", postgres.port()),
+            format!("* = host=127.0.0.1 port={}", postgres.port()),
             "[pgbouncer]".to_owned(),
             format!("listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir ="),
             format!("pool_mode = {mode}\ndefault_pool_size = {size}\nmax_client_conn = 500"),
-            "auth_type = any\nadmin_users = postgres\n".to_owned(),
+            format!("auth_type = trust\nauth_file = {}\nadmin_users = postgres\n", names.display()),
         ];
+        let all = users.iter().map(String::as_str).chain(["postgres"]);
+        fs::write(&names, all.map(|user| format!("\"{user}\" \"\"\n")).collect::<String>())?;
         let config = scratch.path().join("pgbouncer.ini");
         fs::write(&config, lines.join("\n"))?;
         give_to_user(scratch.path())?;

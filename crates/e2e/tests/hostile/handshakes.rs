@@ -5,6 +5,7 @@ use std::time::Duration;
 use e2e::{
     client::{self, Socket},
     http,
+    stack::borrowed,
     tls::Certificates,
 };
 use futures_util::future::join_all;
@@ -44,8 +45,7 @@ const RECORD: &[u8] = b"\x17\x03\x03\x40\x00";
 
 async fn site(certificates: &Certificates, more: &[(&str, &str)]) -> Site {
     let env = certificates.env(&["ws-gateway"]);
-    let env: Vec<(&str, &str)> = env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    Site::start(&[&env[..], more].concat()).await
+    Site::start(&[&borrowed(&env)[..], more].concat()).await
 }
 
 async fn check_served(site: &Site, certificates: &Certificates) {

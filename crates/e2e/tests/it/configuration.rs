@@ -159,7 +159,7 @@ fn times_with_which_two_could_lead_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_cannot_be_elected_ends_with_the_reason() {
     let stack = Stack::start(Plan { gateways: 1, listeners: 1 }).await.unwrap();
-    let (database, redis) = (stack.postgres.url(stack::DATABASE), stack.redis.url());
+    let (database, redis) = (stack.database_url("notify-listener"), stack.redis.url());
     let ran = tokio::task::spawn_blocking(move || {
         run(
             "notify-listener",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{
     Plan, Stack, Trial,
-    stack::{DATABASE, all_at},
+    stack::{DATABASE, all_at, borrowed},
 };
 use nix::sys::signal::Signal;
 use testkit::{Postgres, postgres::free_port};
@@ -19,7 +19,7 @@ async fn all_services_follow_a_promotion_and_nothing_is_lost() {
     let url = format!("postgres://postgres@{hosts}/{DATABASE}");
     let env = all_at(&url);
     let plan = Plan { gateways: 2, listeners: 1 };
-    let mut trial = Trial::begin(Stack::start_on(primary, None, plan, &env).await.unwrap()).await;
+    let mut trial = Trial::begin(Stack::start_on(primary, None, plan, &borrowed(&env)).await.unwrap()).await;
     trial.stack.postgres.process().end(Signal::SIGQUIT, Duration::from_secs(10)).unwrap();
     standby.promote().unwrap();
     let gone = std::mem::replace(&mut trial.stack.postgres, standby);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{
     Plan, Stack, client, http,
-    stack::{Running, all_at},
+    stack::{Running, all_at, borrowed},
 };
 use testkit::{Postgres, proxy::LinkState, wait_for};
 
@@ -40,8 +40,8 @@ async fn no_line_shows_a_secret_or_a_body() {
         env.push((format!("{service}:ROWCAST_REDIS__USER"), "default"));
         env.push((format!("{service}:ROWCAST_REDIS__PASSWORD"), PLANTED));
     }
-    let env: Vec<_> =
-        env.iter().map(|(key, value)| (key.as_str(), *value)).chain(all_at(&database)).collect();
+    let at = all_at(&database);
+    let env: Vec<_> = env.iter().map(|(key, value)| (key.as_str(), *value)).chain(borrowed(&at)).collect();
     let mut stack = Stack::start_on(postgres, None, ONE, &env).await.unwrap();
     let (ingest, gateway) = (stack.ingest.public(), stack.gateways[0].public());
 

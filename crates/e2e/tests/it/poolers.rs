@@ -15,12 +15,16 @@ use e2e::{
     fault::Link,
     http,
     stack::DATABASE,
+    users,
 };
 use testkit::{PgBouncer, Postgres, pgbouncer::PoolMode, postgres::psql, wait_for};
 use tokio::task::JoinSet;
 use wire::Position;
 
 const PLAN: Plan = Plan { gateways: 2, listeners: 1 };
+
+/// The services behind the pooler, each with sessions of its own user.
+const POOLED: [&str; 2] = ["ingest", "ws-gateway"];
 
 /// The pause between a reader's requests, which leaves the few sessions to others too.
 const PACE: Duration = Duration::from_millis(20);
@@ -44,7 +48,7 @@ async fn stack(mode: PoolMode, sessions: u32) -> Stack {
     let postgres = Postgres::start().unwrap();
     postgres.psql(DATABASE, "create role stranger").unwrap();
     postgres.psql(DATABASE, "alter database postgres set synchronous_commit = off").unwrap();
-    let pooler = PgBouncer::start(&postgres, mode, sessions).unwrap();
+    let pooler = PgBouncer::start(&postgres, mode, sessions, &users::all()).unwrap();
     let word = match mode {
         PoolMode::Session => "session",
         PoolMode::Transaction => "transaction",
@@ -54,7 +58,11 @@ async fn stack(mode: PoolMode, sessions: u32) -> Stack {
         ("ws-gateway:ROWCAST_DATABASE__POOLER", word),
         ("ws-gateway:ROWCAST_GATEWAY__WINDOW_BYTES", "1048576"),
     ];
-    Stack::start_on(postgres, Some(pooler), PLAN, &env).await.unwrap()
+    let stack = Stack::start_on(postgres, Some(pooler), PLAN, &env).await.unwrap();
+    for program in POOLED {
+        stack.psql(&format!("grant stranger to {}", users::name(program)));
+    }
+    stack
 }
 
 /// Clients that request everything that is read from Postgres, and another client of the same pooler, until they are
@@ -82,7 +90,10 @@ impl OtherClients {
             all.tasks.spawn(read(addr, path, all.stop.clone(), all.answers.clone()));
         }
         let pooler = stack.pooler.as_ref().unwrap().url(DATABASE);
-        all.tasks.spawn(leave_behind(pooler, all.stop.clone(), all.left.clone()));
+        for program in POOLED {
+            let pooler = users::url(&pooler, program);
+            all.tasks.spawn(leave_behind(pooler, all.stop.clone(), all.left.clone()));
+        }
         all
     }
 
@@ -159,10 +170,18 @@ async fn check(mode: PoolMode, sessions: u32) {
         assert_eq!(replay.iter().filter(|message| message.data.is_some()).count(), LARGE);
         assert!(gateway.metric("rowcast_gateway_replay_reads_total").await.unwrap() > 0.0);
     }
-    wait_for("answers, and every setting left behind twice", Duration::from_secs(60), || async {
-        let (answers, left) = others.counts();
-        if answers > 50 && left >= 2 * LEFT_BEHIND.len() { Ok(()) } else { Err((answers, left)) }
-    })
+    wait_for(
+        "answers, and every setting left behind twice in the sessions of each",
+        Duration::from_secs(60),
+        || async {
+            let (answers, left) = others.counts();
+            if answers > 50 && left >= 2 * POOLED.len() * LEFT_BEHIND.len() {
+                Ok(())
+            } else {
+                Err((answers, left))
+            }
+        },
+    )
     .await;
     trial.progress("readings with what was left behind").await;
     others.finish().await;
@@ -188,6 +207,6 @@ async fn three_sessions_pooled_by_transaction_deliver_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_a_pooler_deliver_everything() {
-    // each of ingest's four lanes and four readers, each gateway's ten, and the other client keep one
+    // of each user: ingest's four lanes and four readers, each gateway's ten, and the other client keep one
     check(PoolMode::Session, 30).await;
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use e2e::{
     Client, Plan, Stack, Trial, Writers, client, http, ledger,
-    stack::{DATABASE, all_at, migrate},
+    stack::{DATABASE, all_at, borrowed, migrate},
 };
 use nix::sys::signal::Signal;
 use testkit::{Postgres, wait_for};
@@ -38,7 +38,8 @@ async fn a_dump_that_is_restored_into_another_server_continues_exactly() {
     let hosts = format!("127.0.0.1:{},127.0.0.1:{}", old.port(), new.port());
     let url = format!("postgres://postgres@{hosts}/{DATABASE}");
     let env = all_at(&url);
-    let stack = Stack::start_on(old, None, Plan { gateways: 2, listeners: 1 }, &env).await.unwrap();
+    let stack =
+        Stack::start_on(old, None, Plan { gateways: 2, listeners: 1 }, &borrowed(&env)).await.unwrap();
     let mut clients = Vec::new();
     for gateway in stack.gateways.iter().chain(&stack.gateways) {
         clients.push(Client::start(gateway.public()).await);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Plan, Stack, client, http, stack};
+use e2e::{Plan, Stack, client, http, stack, users};
 use nix::sys::signal::Signal;
 use testkit::{Postgres, Process, Proxy, process::Program, proxy::LinkState, wait_for};
 
@@ -78,10 +78,11 @@ async fn a_frozen_server_does_not_store_what_its_client_was_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn services_wait_unready_for_the_schema() {
     let postgres = Postgres::start().unwrap();
+    users::create(&postgres).unwrap();
     let logs = tempfile::tempdir().unwrap();
     let admin = std::net::SocketAddr::from(([127, 0, 0, 1], testkit::postgres::free_port().unwrap()));
     let program = Program::new(stack::binary("ingest").unwrap(), logs.path().join("ingest.log"))
-        .env("ROWCAST_DATABASE__URL", postgres.url(stack::DATABASE))
+        .env("ROWCAST_DATABASE__URL", users::url(&postgres.url(stack::DATABASE), "ingest"))
         .env("ROWCAST_HTTP__ADDR", "127.0.0.1:0")
         .env("ROWCAST_ADMIN__ADDR", admin.to_string());
     let ingest = Process::start(program).unwrap();

@@ -2,7 +2,11 @@
 
 use std::{process::Command, time::Duration};
 
-use e2e::{Plan, Stack, client, http, stack::Running, tls::Certificates};
+use e2e::{
+    Plan, Stack, client, http,
+    stack::{Running, borrowed},
+    tls::Certificates,
+};
 use serde_json::{Value, json};
 use testkit::wait_for;
 
@@ -19,8 +23,7 @@ const IN_2045: f64 = 2_366_841_600.0;
 
 async fn stack(certificates: &Certificates) -> Stack {
     let env = certificates.env(&["ingest", "ws-gateway"]);
-    let env: Vec<(&str, &str)> = env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap()
+    Stack::start_with(Plan { gateways: 1, listeners: 1 }, &borrowed(&env)).await.unwrap()
 }
 
 /// curl, which trusts the authority, with these arguments for a path of the service.

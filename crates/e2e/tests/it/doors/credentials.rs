@@ -210,7 +210,7 @@ pub(super) fn key(stack: &Stack, arguments: &[&str]) -> String {
 /// Runs `rowcast` with these arguments.
 pub(super) fn run(stack: &Stack, arguments: &[&str]) -> String {
     let mut command = Command::new(stack::binary("rowcast").unwrap());
-    let url = stack.postgres.url(stack::DATABASE);
+    let url = stack.database_url("rowcast");
     let ended = command.args(arguments).env("ROWCAST_DATABASE__URL", url).output().unwrap();
     let error = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert!(ended.status.success(), "{arguments:?}: {error}");
