@@ -12,7 +12,7 @@ use auth::UnixMicros;
 use futures_util::future::join_all;
 use jsonwebtoken::decode_header;
 
-pub(crate) use self::issuer::Verified;
+pub(crate) use self::issuer::{NAME_BYTES, Verified};
 use self::{
     algorithms::ALGORITHMS,
     issuer::{Fresh, Issuer, Verdict},

@@ -15,6 +15,7 @@ mod layer;
 mod meters;
 mod metrics;
 mod presented;
+pub mod trial;
 
 pub use caller::Caller;
 pub use config::AuthConfig;

@@ -4,6 +4,7 @@ mod bench;
 mod format;
 mod keys;
 mod services;
+mod token;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -18,6 +19,7 @@ pub(crate) use self::{
     format::Format,
     keys::{Common, Create, Keys, KeysVerb, Revoke, Tokens, TokensVerb, Which},
     services::{Gateway, Ingest, Trust},
+    token::Token,
 };
 use crate::units;
 
@@ -45,6 +47,8 @@ pub(crate) enum Verb {
     Canary(Canary),
     /// Manage device keys, in Postgres
     Keys(Keys),
+    /// Make a trial token, for an issuer with a secret
+    Token(Token),
     /// Refuse tokens before they expire, in Postgres
     Tokens(Tokens),
     /// Measure throughput, latency and losses
@@ -309,6 +313,12 @@ mod tests {
         check("rowcast doctor --ingest https://x --gateway https://x --ca ca.pem --within 5s", true);
         check("rowcast doctor --within soon", false);
         check("rowcast doctor --admin http://a:9090 --admin http://b:9090,http://c:9090", true);
+        check(
+            "rowcast token --issuers-file i.toml --subject anna --read acme/* --write a --for 12h -o json",
+            true,
+        );
+        check("rowcast token --issuers-file i.toml --read *", false);
+        check("rowcast token --issuers-file i.toml --subject anna --for 0s", false);
         check("rowcast bench --max --duration 5s", true);
         check("rowcast bench --max --rate 7", false);
         check("rowcast bench idle --clients 10", true);

@@ -15,6 +15,7 @@ mod simulate;
 mod status;
 mod tail;
 mod tls;
+mod token;
 mod tokens;
 mod units;
 
@@ -47,6 +48,7 @@ async fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Status(options) => status::run(options).await,
         Verb::Canary(options) => canary::run(options).await.map(|()| ExitCode::SUCCESS),
         Verb::Keys(Keys { verb, common }) => keys::run(verb, common).await.map(|()| ExitCode::SUCCESS),
+        Verb::Token(options) => token::run(options).map(|()| ExitCode::SUCCESS),
         Verb::Tokens(Tokens { verb, common }) => tokens::run(verb, common).await.map(|()| ExitCode::SUCCESS),
         Verb::Bench(Bench { kind: None, run }) => bench::run(run).await,
         Verb::Bench(Bench { kind: Some(kind), .. }) => bench::run_kind(kind).await,

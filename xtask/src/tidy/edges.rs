@@ -12,7 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["auth", "instruments", "wire"]),
     ("bus", &["instruments", "wire"]),
     ("lease", &["instruments"]),
-    ("cli", &["auth", "chassis", "instruments", "store", "wire"]),
+    ("cli", &["access", "auth", "chassis", "instruments", "store", "wire"]),
     ("documents", &["wire"]),
     ("testkit", &["store"]),
     ("e2e", &["documents", "testkit", "wire"]),

@@ -18,7 +18,7 @@ use super::{
 use crate::denial::Denial;
 
 /// The longest `sub` and `jti`, in bytes: a longer one could not be revoked.
-const NAME_BYTES: usize = 1_000;
+pub(crate) const NAME_BYTES: usize = 1_000;
 
 /// How old a set may be, by where it comes from.
 #[derive(Debug, Clone, Copy)]

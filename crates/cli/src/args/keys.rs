@@ -174,7 +174,7 @@ fn count() -> clap::builder::RangedI64ValueParser<u32> {
 }
 
 /// `12h`, `90d`, `1y`; more than nothing.
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err("must be above zero".to_owned()),
         Ok(span) => Ok(span),

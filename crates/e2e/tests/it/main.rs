@@ -48,4 +48,5 @@ mod stock_clients;
 mod streams;
 mod tls;
 mod traces;
+mod trial_tokens;
 mod twice;
