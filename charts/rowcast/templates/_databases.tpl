@@ -1,9 +1,15 @@
-{{/* Where a component's URL of Postgres is: `name` and `key` of a Secret. The listener and migrate need their own
-sessions, and so a URL without a pooler. */}}
+{{/* A component's own Secret of Postgres, which has no name if it uses the common one. */}}
+{{- define "rowcast.databaseSecret" -}}
+{{- $values := ternary .root.Values.auth.keys (get .root.Values (include "rowcast.values" .)) (eq .component "keys") -}}
+{{- $values.databaseSecret | toYaml -}}
+{{- end -}}
+
+{{/* Where a component's URL of Postgres is: `name` and `key` of a Secret. The listener and the Jobs need their own sessions,
+and so a URL without a pooler. */}}
 {{- define "rowcast.postgres.secret" -}}
 {{- $values := .root.Values.postgres -}}
-{{- $own := (get .root.Values (include "rowcast.values" .)).databaseSecret -}}
-{{- $direct := has .component (list "notify-listener" "migrate") -}}
+{{- $own := include "rowcast.databaseSecret" . | fromYaml -}}
+{{- $direct := has .component (list "notify-listener" "migrate" "keys") -}}
 {{- $existing := $values.external.existingSecret -}}
 {{- if $own.name }}
 name: {{ $own.name }}
@@ -25,7 +31,7 @@ ConfigMap. */}}
 {{- define "rowcast.postgres.env" -}}
 {{- $external := .root.Values.postgres.external -}}
 {{- if $external.host -}}
-{{- $own := (get .root.Values (include "rowcast.values" .)).databaseSecret -}}
+{{- $own := include "rowcast.databaseSecret" . | fromYaml -}}
 {{- $secret := ternary $own $external.credentialsSecret (ne $own.name "") -}}
 {{- if $secret.userKey }}
 - name: ROWCAST_DATABASE__USER
@@ -48,9 +54,9 @@ ConfigMap. */}}
 {{/* The settings of Postgres that are not secret. */}}
 {{- define "rowcast.postgres.config" -}}
 {{- $external := .root.Values.postgres.external -}}
-{{- $own := (get .root.Values (include "rowcast.values" .)).databaseSecret -}}
+{{- $own := include "rowcast.databaseSecret" . | fromYaml -}}
 {{- if $external.host }}
-{{- $direct := and $external.directHost (has .component (list "notify-listener" "migrate")) }}
+{{- $direct := and $external.directHost (has .component (list "notify-listener" "migrate" "keys")) }}
 ROWCAST_DATABASE__HOST: {{ ternary $external.directHost $external.host (ne "" (toString ($direct | default ""))) | quote }}
 ROWCAST_DATABASE__PORT: {{ ternary $external.directPort $external.port (ne "" (toString ($direct | default ""))) | int64 | quote }}
 ROWCAST_DATABASE__NAME: {{ $external.database | quote }}

@@ -279,6 +279,11 @@ env:
 
 {{/* Secrets that a component reads as files: name, folder, Secret, and which key is which file. */}}
 {{- define "rowcast.files" -}}
+{{- if eq .component "keys" }}
+{{- with .root.Values.auth.keys }}
+- {name: keys, folder: keys, secret: {{ .secretName }}, items: [{key: {{ .key }}, path: keys.jsonl}]}
+{{- end }}
+{{- end }}
 {{- if has .component (list "ws-gateway" "ingest") }}
 {{- with .root.Values.auth }}
 {{- if and .enabled .issuers.secretName }}
@@ -305,7 +310,7 @@ env:
 {{- end }}
 {{- end }}
 {{- with .root.Values.tracing }}
-{{- if and .endpoint .ca.secretName }}
+{{- if and .endpoint .ca.secretName (ne $.component "keys") }}
 - {name: tracing-ca, folder: tracing, secret: {{ .ca.secretName }}, items: [{key: {{ .ca.key }}, path: ca.pem}]}
 {{- end }}
 {{- end }}

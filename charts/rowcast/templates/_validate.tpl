@@ -108,8 +108,11 @@
 {{- if and $values.canary.enabled $values.auth.enabled (not $values.canary.credential.secretName) -}}
 {{- $faults = append $faults "with auth.enabled the canary needs a device key: set canary.credential.secretName" -}}
 {{- end -}}
-{{- if and (not $values.auth.enabled) (or $values.auth.anonymousRead $values.auth.anonymousWrite $values.auth.issuers.secretName) -}}
+{{- if and (not $values.auth.enabled) (or $values.auth.anonymousRead $values.auth.anonymousWrite $values.auth.issuers.secretName $values.auth.keys.secretName) -}}
 {{- $faults = append $faults "without auth.enabled nobody is asked for a credential: set auth.enabled=true, or remove the other values of auth" -}}
+{{- end -}}
+{{- if and $values.auth.keys.databaseSecret.name (not $values.auth.keys.secretName) -}}
+{{- $faults = append $faults "auth.keys.databaseSecret is for the Job of device keys: set auth.keys.secretName" -}}
 {{- end -}}
 {{- if $values.canary.enabled -}}
 {{- range $component, $url := dict "ingest" "ingestUrl" "ws-gateway" "gatewayUrls" -}}

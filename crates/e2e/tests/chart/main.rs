@@ -5,6 +5,7 @@
 
 mod access;
 mod databases;
+mod keys;
 mod monitoring;
 mod names;
 mod networks;

@@ -50,4 +50,10 @@ fn the_documented_sql_prepares_a_server_whose_administrator_is_no_superuser() {
     );
     run(&url("rowcast_gateway_user", "rowcast"), "select * from sensor_readings;");
     run(&url("rowcast_listener_user", "rowcast"), "select * from rowcast.maintain(null, '1 day', 1);");
+    let made = Command::new(binary("rowcast").unwrap())
+        .args(["keys", "create", "--name", "boiler", "--write", "*", "--database-url"])
+        .arg(url("rowcast_keys_user", "rowcast"))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
