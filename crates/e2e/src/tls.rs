@@ -70,6 +70,19 @@ impl Certificates {
         self.folder.path().join("tls.key")
     }
 
+    /// Signs a certificate for a client of this name, and returns the files of it and of its key.
+    pub fn client_of(&self, name: &str) -> Result<(PathBuf, PathBuf)> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.use_authority_key_identifier_extension = true;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.not_after = date_time_ymd(2040, 1, 1);
+        let key = KeyPair::generate()?;
+        let file = |extension: &str| self.folder.path().join(format!("{name}.{extension}"));
+        std::fs::write(file("crt"), params.signed_by(&key, &self.issuer)?.pem())?;
+        std::fs::write(file("key"), key.serialize_pem())?;
+        Ok((file("crt"), file("key")))
+    }
+
     /// The environment of services that use them, for [`Stack::start_with`](crate::Stack::start_with).
     pub fn env(&self, services: &[&str]) -> Vec<(String, String)> {
         let variable = |service: &str, name: &str, path: &Path| {

@@ -1,12 +1,7 @@
 //! Connecting to a database by an IPv6 address, by parts, and with certificates on both sides.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::{
-    fs,
-    os::unix::fs::{MetadataExt, PermissionsExt, chown},
-    path::Path,
-    time::Duration,
-};
+use std::{fs, time::Duration};
 
 use store::{Database, DatabaseConfig, schema};
 use testkit::{Postgres, TestDatabase};
@@ -79,29 +74,14 @@ const PASSWORD: &str = "p@ss:w/rd%20?#[x]";
 #[tokio::test]
 async fn certificates_and_passwords_are_used_as_they_are() {
     let postgres = Postgres::start().unwrap();
-    let admin = DatabaseConfig::at(&postgres.url("postgres"));
-    let connection = &mut admin.options("admin").unwrap().connect().await.unwrap();
-    let folder: String = sqlx::query_scalar("show data_directory").fetch_one(&mut *connection).await.unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     let own = tempfile::tempdir().unwrap();
-    for folder in [Path::new(&folder), own.path()] {
-        write(folder, "server.crt", &certificate);
-        write(folder, "server.key", &key);
-    }
-    for setting in [
-        "ssl = on",
-        "ssl_cert_file = 'server.crt'",
-        "ssl_key_file = 'server.key'",
-        "ssl_ca_file = 'server.crt'",
-    ] {
-        let statement = sqlx::AssertSqlSafe(format!("alter system set {setting}"));
-        sqlx::query(statement).execute(&mut *connection).await.unwrap();
-    }
-    let statement = sqlx::AssertSqlSafe(format!("alter role postgres password '{PASSWORD}'"));
-    sqlx::query(statement).execute(&mut *connection).await.unwrap();
-    write(Path::new(&folder), "pg_hba.conf", "hostssl all all all scram-sha-256 clientcert=verify-ca\n");
-    sqlx::query("select pg_reload_conf()").execute(&mut *connection).await.unwrap();
+    fs::write(own.path().join("server.crt"), &certificate).unwrap();
+    fs::write(own.path().join("server.key"), &key).unwrap();
+    postgres.psql("postgres", &format!("alter role postgres password '{PASSWORD}'")).unwrap();
+    let rules = "hostssl all all all scram-sha-256 clientcert=verify-ca\n";
+    postgres.serve_tls(&certificate, &key, &certificate, rules).unwrap();
     let file = |name: &str| Some(own.path().join(name));
     let without = DatabaseConfig {
         host: Some("localhost".to_owned()),
@@ -119,17 +99,9 @@ async fn certificates_and_passwords_are_used_as_they_are() {
     let error = reaches(&wrong).await.unwrap_err();
     assert!(error.starts_with("database authentication failed: "), "{error}");
     let foreign = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    write(own.path(), "other.crt", &foreign.cert.pem());
+    fs::write(own.path().join("other.crt"), foreign.cert.pem()).unwrap();
     let untrusted = DatabaseConfig { ca: file("other.crt"), ..with };
     reaches(&untrusted).await.unwrap_err();
-}
-
-/// Owned by the folder's owner and readable by no other user.
-fn write(folder: &Path, name: &str, text: &str) {
-    let (file, owner) = (folder.join(name), fs::metadata(folder).unwrap());
-    fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::{
     fs,
     net::TcpListener,
     ops::Deref,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
@@ -173,6 +174,28 @@ impl Postgres {
     /// Runs SQL with `psql` in a database and gives what it printed, unaligned and without headers.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
         psql(&self.url(database), sql)
+    }
+
+    /// Makes it speak TLS, know clients by an authority, and let in whom these lines of `pg_hba.conf` let in; all in PEM. The
+    /// certificate's key is in the data folder afterwards, for the server's user alone.
+    pub fn serve_tls(&self, certificate: &str, key: &str, authority: &str, rules: &str) -> Result<()> {
+        let data = PathBuf::from(self.psql("postgres", "show data_directory")?);
+        let files = [("server.crt", certificate), ("server.key", key), ("clients.crt", authority)];
+        for (name, text) in files.into_iter().chain([("pg_hba.conf", rules)]) {
+            let path = data.join(name);
+            fs::write(&path, text)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            give_to_user(&path)?;
+        }
+        for setting in [
+            "ssl = on",
+            "ssl_cert_file = 'server.crt'",
+            "ssl_key_file = 'server.key'",
+            "ssl_ca_file = 'clients.crt'",
+        ] {
+            self.psql("postgres", &format!("alter system set {setting}"))?;
+        }
+        self.psql("postgres", "select pg_reload_conf()").map(drop)
     }
 
     /// Ends it at once, as a crash would, and starts it again on the same data and port.

@@ -41,6 +41,7 @@ mod proxies;
 mod pulls;
 mod restores;
 mod resumes;
+mod secured;
 mod services;
 mod sockets;
 mod status;
