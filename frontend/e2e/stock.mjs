@@ -1,6 +1,6 @@
 /**
  * Clients without Rowcast's library: the npm package `ws`, and in a real browser an EventSource and a page
- * as the demo's users wrote it. Driven like the page: a JSON command a line on stdin, one JSON answer a line on stdout.
+ * as the demo's users wrote it. With ROWCAST_TOKEN they say who they are: by a subprotocol, and by tickets. Driven like the page: a JSON command a line on stdin, one JSON answer a line on stdout.
  */
 
 import { createInterface } from "node:readline";
@@ -11,16 +11,23 @@ const DEADLINE_MS = 20_000;
 const POLL_MS = 10;
 
 const gateway = process.env.ROWCAST_GATEWAY;
+const token = process.env.ROWCAST_TOKEN;
 const browser = await launch();
 const page = await browser.newPage();
 await page.goto(`http://${gateway}/`);
 
 /** A page for the demo: its hook gives up after five tries of 3 s, and at once after a close with 1000. */
-await page.evaluate(() => {
+await page.evaluate(async (token) => {
   window.stock = { demo: [], events: [], opened: 0 };
+  const ticket = async () => {
+    if (!token) return "";
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = await fetch("/api/tickets", { method: "POST", headers });
+    return `&ticket=${(await answer.json()).ticket}`;
+  };
   let tries = 0;
-  const connect = () => {
-    const socket = new WebSocket(`ws://${window.location.host}/ws/sensor-readings/`);
+  const connect = async () => {
+    const socket = new WebSocket(`ws://${window.location.host}/ws/sensor-readings/?x=1${await ticket()}`);
     socket.onopen = () => {
       tries = 0;
       window.stock.opened += 1;
@@ -33,14 +40,14 @@ await page.evaluate(() => {
       }
     };
   };
-  connect();
-  const source = new EventSource("/sse/sensors/?sensor=stock*");
+  await connect();
+  const source = new EventSource(`/sse/sensors/?sensor=stock*${await ticket()}`);
   source.addEventListener("live", () => window.stock.events.push("live"));
   source.onmessage = ({ data }) => window.stock.events.push(JSON.parse(data).value);
-});
+}, token);
 
 const received = { ws: [] };
-const socket = new WebSocket(`ws://${gateway}/ws/sensors/`, "rowcast.v1");
+const socket = new WebSocket(`ws://${gateway}/ws/sensors/`, ["rowcast.v1", ...(token ? [`bearer.${token}`] : [])]);
 socket.on("open", () => socket.send('{"id":1,"subscribe":{"sensors":["stock"]}}'));
 socket.on("message", (frame) => {
   const messages = [JSON.parse(String(frame))].flat();

@@ -34,6 +34,9 @@ pub enum Denial {
     /// A token whose claims cannot be used.
     #[error("the token's claims cannot be used")]
     Claims,
+    /// A ticket is unknown, was used, or has expired.
+    #[error("the ticket is unknown, was used, or has expired")]
+    Ticket,
     /// It may not read anything.
     #[error("this credential may not read")]
     MayNotRead,
@@ -82,7 +85,8 @@ impl From<Denial> for Problem {
             | Denial::Expired
             | Denial::Early
             | Denial::Revoked
-            | Denial::Claims => {
+            | Denial::Claims
+            | Denial::Ticket => {
                 problem(StatusCode::UNAUTHORIZED, "unauthenticated").header(challenge, INVALID)
             }
         }

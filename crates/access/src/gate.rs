@@ -2,17 +2,18 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use auth::{Credential, Grant, RetryAfter, Scope, Subject};
+use auth::{Credential, Grant, RetryAfter, Scope};
 use chassis::{Clock, Life, Readiness};
 use http::HeaderMap;
 use store::Database;
 use tokio::sync::watch;
 
 use crate::{
-    caller::{Caller, Proof},
+    caller::Caller,
     config::AuthConfig,
     denial::Denial,
     follow::{follow_issuers, follow_keys},
+    holder::Holder,
     issuers::{Issuers, UNKNOWN_KEY},
     judge::{Answer, Judge},
     meters::{Unit, seconds},
@@ -127,7 +128,10 @@ impl Gate {
     }
 
     /// Takes a request out of the caller's rate.
-    pub(crate) fn take_request(&self, caller: &Caller) -> Result<(), Denial> {
+    ///
+    /// # Errors
+    /// When there is none left.
+    pub fn take_request(&self, caller: &Caller) -> Result<(), Denial> {
         self.take(caller, Unit::Requests, 1)
     }
 
@@ -154,6 +158,14 @@ impl Gate {
         }
     }
 
+    /// There is no credential, and one is needed.
+    pub fn missing(&self) -> Denial {
+        match &self.judge {
+            Some(judge) => judge.metrics.count(Denial::Missing),
+            None => Denial::Missing,
+        }
+    }
+
     fn nobody(&self) -> Result<Caller, Denial> {
         let Grant { read, write, .. } = &*self.nobody.grant;
         if read.is_none() && write.is_none() { Err(Denial::Missing) } else { Ok(self.nobody.clone()) }
@@ -165,20 +177,31 @@ impl Gate {
     /// When it is nothing any more.
     pub fn recheck(&self, caller: &Caller) -> Result<Arc<Grant>, Denial> {
         let Some(judge) = &self.judge else { return Ok(caller.grant.clone()) };
-        let (grant, now) = (&caller.grant, judge.now());
-        match (&caller.proof, &grant.subject) {
-            (Proof::Key(id, secret), _) => Ok(judge.known.recall(*id, secret, now)?),
-            (Proof::Token(token), Subject::Viewer { issuer, subject }) => {
-                if grant.is_over(now) {
-                    Err(Denial::Expired)
-                } else if judge.known.is_revoked(issuer, subject, token.as_deref(), now) {
-                    Err(Denial::Revoked)
-                } else {
-                    Ok(grant.clone())
-                }
-            }
-            (Proof::Token(_) | Proof::Nothing, _) => Ok(grant.clone()),
-        }
+        judge.recheck(caller)
+    }
+
+    /// What is kept of a caller for whom a ticket is made.
+    ///
+    /// # Errors
+    /// When there is no credential that it could stand for, or it may not read, or has too many of them.
+    pub fn holder(&self, caller: &Caller) -> Result<Holder, Denial> {
+        caller.reader()?;
+        let holder = Holder::of(caller).ok_or(Denial::Missing)?;
+        self.take(caller, Unit::Tickets, 1)?;
+        Ok(holder)
+    }
+
+    /// Who comes with a ticket that was made for this holder, if it may still do anything.
+    ///
+    /// # Errors
+    /// When it may not, or no such ticket is known.
+    pub fn readmit(&self, holder: Option<Holder>) -> Result<Caller, Denial> {
+        let Some(judge) = &self.judge else { return Ok(self.nobody.clone()) };
+        let caller = holder.and_then(Holder::into_caller).ok_or(Denial::Ticket);
+        judge.counted(caller.and_then(|caller| {
+            let grant = judge.recheck(&caller)?;
+            Ok(Caller { grant, ..caller })
+        }))
     }
 
     /// Is told whenever keys or revocations have changed, so that those who are connected are checked again; never, where nobody

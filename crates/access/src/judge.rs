@@ -81,8 +81,26 @@ impl Judge {
         Answer::Now(Ok(Caller { grant: Arc::new(grant), proof }))
     }
 
+    /// What somebody may do now who was let in before: keys change, tokens are revoked, both end.
+    pub(crate) fn recheck(&self, caller: &Caller) -> Result<Arc<Grant>, Denial> {
+        let (grant, now) = (&caller.grant, self.now());
+        match (&caller.proof, &grant.subject) {
+            (Proof::Key(id, secret), _) => Ok(self.known.recall(*id, secret, now)?),
+            (Proof::Token(token), Subject::Viewer { issuer, subject }) => {
+                if grant.is_over(now) {
+                    Err(Denial::Expired)
+                } else if self.known.is_revoked(issuer, subject, token.as_deref(), now) {
+                    Err(Denial::Revoked)
+                } else {
+                    Ok(grant.clone())
+                }
+            }
+            (Proof::Token(_) | Proof::Nothing, _) => Ok(grant.clone()),
+        }
+    }
+
     /// Counts a denial.
     pub(crate) fn counted<T>(&self, judged: Result<T, Denial>) -> Result<T, Denial> {
-        judged.inspect_err(|denial| self.metrics.denials.of((*denial).into()).inc())
+        judged.map_err(|denial| self.metrics.count(denial))
     }
 }

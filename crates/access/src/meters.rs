@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -26,6 +27,7 @@ pub(crate) struct Meters {
 struct Buckets {
     requests: Gcra,
     readings: Gcra,
+    tickets: Gcra,
 }
 
 /// What is counted.
@@ -33,20 +35,27 @@ struct Buckets {
 pub(crate) enum Unit {
     Requests,
     Readings,
+    Tickets,
 }
+
+/// How many tickets a second a subject gets: enough for a server that asks on behalf of its visitors. Those that are not used yet
+/// take memory of Redis.
+static TICKETS: LazyLock<Option<Rate>> = LazyLock::new(|| Rate::new(20.0, 200).ok());
 
 impl Unit {
     const fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
             Self::Readings => "readings",
+            Self::Tickets => "tickets",
         }
     }
 
-    const fn rate(self, limits: &Limits) -> Option<Rate> {
+    fn rate(self, limits: &Limits) -> Option<Rate> {
         match self {
             Self::Requests => limits.requests,
             Self::Readings => limits.readings,
+            Self::Tickets => *TICKETS,
         }
     }
 }
@@ -56,6 +65,7 @@ impl Buckets {
         match unit {
             Unit::Requests => &mut self.requests,
             Unit::Readings => &mut self.readings,
+            Unit::Tickets => &mut self.tickets,
         }
     }
 }
@@ -107,7 +117,9 @@ impl Meters {
     /// Forgets full buckets, which are like new ones.
     pub(crate) fn purge(&self) {
         let now = self.began.elapsed();
-        let is_full = |buckets: &Buckets| buckets.requests.is_full(now) && buckets.readings.is_full(now);
+        let is_full = |buckets: &Buckets| {
+            [buckets.requests, buckets.readings, buckets.tickets].iter().all(|bucket| bucket.is_full(now))
+        };
         self.buckets.lock().retain(|_, buckets| !is_full(buckets));
     }
 }

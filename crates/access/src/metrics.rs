@@ -15,6 +15,8 @@ instruments::labels! {
         Key = "key",
         /// A token that is not valid, has expired or was revoked.
         Token = "token",
+        /// A ticket that is unknown, was used or has expired.
+        Ticket = "ticket",
         /// It may not do this.
         Forbidden = "forbidden",
         /// It may not do so much.
@@ -31,6 +33,7 @@ impl From<Denial> for Cause {
             Denial::Foreign | Denial::Expired | Denial::Early | Denial::Revoked | Denial::Claims => {
                 Self::Token
             }
+            Denial::Ticket => Self::Ticket,
             Denial::MayNotRead | Denial::MayNotWrite => Self::Forbidden,
             Denial::TooMany(_) | Denial::TooManyAtOnce => Self::Rate,
         }
@@ -46,5 +49,13 @@ instruments::metrics! {
         pub(crate) keys: IntGauge = "keys";
         /// Reads of device keys and revocations that failed: the last known ones stay in force.
         pub(crate) failures: IntCounter = "refresh_failures_total";
+    }
+}
+
+impl Metrics {
+    /// Counts a denial.
+    pub(crate) fn count(&self, denial: Denial) -> Denial {
+        self.denials.of(denial.into()).inc();
+        denial
     }
 }

@@ -2,7 +2,7 @@
 
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::{key_id::KeyId, key_text::SecretHash, limits::Limits, scope::Scope, unix_micros::UnixMicros};
+use crate::{key_id::KeyId, limits::Limits, scope::Scope, secret::SecretHash, unix_micros::UnixMicros};
 
 /// All that is stored of a key and that decides what it may do.
 #[derive(Debug, Clone, PartialEq)]

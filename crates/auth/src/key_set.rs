@@ -6,7 +6,8 @@ use crate::{
     grant::Grant,
     key_id::KeyId,
     key_record::{KeyRecord, Secrets},
-    key_text::{KeyText, SecretHash},
+    key_text::KeyText,
+    secret::SecretHash,
     subject::Subject,
     unix_micros::UnixMicros,
 };

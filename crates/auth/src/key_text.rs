@@ -1,41 +1,26 @@
-//! A device key with its secret, and the hash that is kept of it.
+//! A device key with its secret.
 
 use std::fmt;
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
-
-use crate::key_id::KeyId;
+use crate::{
+    key_id::KeyId,
+    secret::{SecretHash, SecretText},
+};
 
 /// What every key begins with, so that one in a log or a repository can be found.
 const PREFIX: &str = "rck_";
-
-/// Characters of 32 bytes as base64url without padding.
-const SECRET_LENGTH: usize = 43;
 
 /// A key as its device has it: `rck_<id>_<secret>`. The secret is shown by [`KeyText::expose`] alone.
 #[derive(Clone)]
 pub struct KeyText {
     id: KeyId,
-    /// As it is written.
-    secret: [u8; SECRET_LENGTH],
+    secret: SecretText,
 }
 
 /// The text is no key. The error says nothing of it: it may be a secret that was mistyped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no device key")]
 pub struct BadKey;
-
-/// The SHA-256 of a secret as it is written in the key (43 characters of base64url). The secret has 256 random bits: a slow
-/// hash, as for passwords, would add nothing.
-#[derive(Clone, Copy, Eq)]
-pub struct SecretHash([u8; 32]);
-
-/// The text is no hash.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a hash is 64 hexadecimal digits")]
-pub struct BadHash;
 
 /// A new key, of 256 random bits and 64 for its id, with the hash that is kept.
 pub fn new_key(random: [u8; 32], id_random: [u8; 8]) -> (KeyText, SecretHash) {
@@ -47,10 +32,7 @@ pub fn new_key(random: [u8; 32], id_random: [u8; 8]) -> (KeyText, SecretHash) {
 impl KeyText {
     /// A key with a new secret, of 256 random bits.
     pub fn new(id: KeyId, random: [u8; 32]) -> Self {
-        let mut secret = [0; SECRET_LENGTH];
-        let written = BASE64_URL_SAFE_NO_PAD.encode_slice(random, &mut secret);
-        debug_assert_eq!(written, Ok(SECRET_LENGTH));
-        Self { id, secret }
+        Self { id, secret: SecretText::new(random) }
     }
 
     /// Reads `rck_<id>_<secret>`.
@@ -68,11 +50,7 @@ impl KeyText {
     /// When one of them has another form.
     pub fn from_parts(id: &str, secret: &str) -> Result<Self, BadKey> {
         let id = id.parse().map_err(|_| BadKey)?;
-        let text: [u8; SECRET_LENGTH] = secret.as_bytes().try_into().map_err(|_| BadKey)?;
-        // decoded to be checked alone: its two last bits are unused, and must not make two texts of one secret
-        let mut decoded = [0; SECRET_LENGTH];
-        BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut decoded).map_err(|_| BadKey)?;
-        Ok(Self { id, secret: text })
+        Ok(Self { id, secret: SecretText::parse(secret).map_err(|_| BadKey)? })
     }
 
     /// Whose it is.
@@ -82,13 +60,12 @@ impl KeyText {
 
     /// The hash of its secret.
     pub fn hash(&self) -> SecretHash {
-        SecretHash(Sha256::digest(self.secret).into())
+        self.secret.hash()
     }
 
     /// The whole key with its secret, to be shown to its owner once.
     pub fn expose(&self) -> String {
-        let secret = std::str::from_utf8(&self.secret).expect("base64 is ASCII");
-        format!("{PREFIX}{}_{secret}", self.id)
+        format!("{PREFIX}{}_{}", self.id, self.secret.expose())
     }
 }
 
@@ -98,60 +75,10 @@ impl fmt::Debug for KeyText {
     }
 }
 
-impl SecretHash {
-    /// From its bytes.
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its bytes.
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// Reads 64 hexadecimal digits.
-    ///
-    /// # Errors
-    /// When the text has another form.
-    pub fn parse(text: &str) -> Result<Self, BadHash> {
-        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| BadHash)?;
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
-            *byte =
-                high.zip(low).and_then(|(high, low)| u8::try_from(high * 16 + low).ok()).ok_or(BadHash)?;
-        }
-        Ok(Self(bytes))
-    }
-
-    /// 64 hexadecimal digits.
-    pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl ConstantTimeEq for SecretHash {
-    fn ct_eq(&self, other: &Self) -> subtle::Choice {
-        self.0.ct_eq(&other.0)
-    }
-}
-
-impl PartialEq for SecretHash {
-    fn eq(&self, other: &Self) -> bool {
-        self.ct_eq(other).into()
-    }
-}
-
-/// It could be searched for, so it belongs into no log.
-impl fmt::Debug for SecretHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretHash(…)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::BadHash;
 
     const RANDOM: [u8; 32] = *b"0123456789abcdefghijklmnopqrstuv";
 

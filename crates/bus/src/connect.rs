@@ -110,6 +110,11 @@ impl Options {
         format!("{{{}}}:beat:{}", self.prefix, epoch.0)
     }
 
+    /// The key of a ticket.
+    pub(crate) fn ticket_key(&self, name: &str) -> String {
+        format!("{{{}}}:ticket:{name}", self.prefix)
+    }
+
     /// The key of the name of an epoch's leader.
     pub(crate) fn leader_key(&self, epoch: Epoch) -> String {
         format!("{{{}}}:leader:{}", self.prefix, epoch.0)

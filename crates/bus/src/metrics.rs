@@ -28,6 +28,10 @@ instruments::labels! {
         Follow = "follow",
         /// The server's memory settings.
         Info = "info",
+        /// Keeping for whom a ticket was made.
+        PutTicket = "put_ticket",
+        /// Taking that, once.
+        TakeTicket = "take_ticket",
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn document() -> Value {
                 "description": format!("Also at /ws/sensor-readings/. With the subprotocol `{SUBPROTOCOL}` or `?v=1` it \
                     speaks v1; otherwise, until a v1 command comes, the demo's protocol: a frame for every reading and \
                     nothing else. A frame of v1 is a message or an array of messages. A client that cannot set headers \
-                    says who it is by the subprotocol `bearer.<token>` beside `{SUBPROTOCOL}`, or by a first message `auth`."),
+                    says who it is by the subprotocol `bearer.<token>` beside `{SUBPROTOCOL}`, by a first message `auth`, or by a ticket."),
                 "bindings": { "ws": { "method": "GET", "query": query() } },
                 "messages": {
                     "client": message("client"), "server": message("server"), "demo": message("demo")
@@ -82,7 +82,8 @@ fn query() -> Value {
             "last": { "type": "string", "description": "A time back, such as `15m`." },
             "mode": { "enum": ["all", "latest"] },
             "max_rate": { "type": "number", "minimum": 0.001, "maximum": 1000 },
-            "trace": { "type": "boolean" }
+            "trace": { "type": "boolean" },
+            "ticket": { "type": "string", "description": "Of `POST /api/tickets`, instead of another credential." }
         }
     })
 }

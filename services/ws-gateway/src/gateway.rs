@@ -20,6 +20,7 @@ use crate::{
     history_reader::HistoryReader,
     metrics::Metrics,
     outbox::Backlog,
+    tickets::Tickets,
 };
 
 /// When to come back to a gateway that has no room or no feed, in seconds.
@@ -33,6 +34,7 @@ pub(crate) struct Gateway {
     pub(crate) history: HistoryReader,
     pub(crate) roster: Roster,
     pub(crate) subjects: Subjects,
+    pub(crate) tickets: Tickets,
     pub(crate) life: Life,
     /// The time by the clock of Postgres.
     pub(crate) shared_clock: Clock,

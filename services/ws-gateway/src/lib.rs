@@ -21,6 +21,7 @@ pub mod outbox;
 mod routes;
 mod saturation;
 pub mod session;
+mod tickets;
 mod websocket;
 
 use std::{sync::Arc, time::Duration};
@@ -39,6 +40,7 @@ use crate::{
     history_reader::HistoryReader,
     metrics::Metrics,
     outbox::Backlog,
+    tickets::Tickets,
 };
 
 /// Connections for replay, snapshots and readiness.
@@ -77,6 +79,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     }
 
     let listener = chassis::bind(config.http.addr).await?;
+    let stream = config.redis.options()?.counted_by(&redis);
     let replay = Replay::new(hub.clone(), database.clone(), metrics.clone());
     life.spawn("purge", replay.clone().purge(life.clone()));
     let gateway = Arc::new(Gateway {
@@ -86,6 +89,7 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
         history,
         roster: roster.clone(),
         subjects: Subjects::default(),
+        tickets: Tickets::new(stream.clone(), database.clone()),
         life: life.clone(),
         shared_clock: clock.clone(),
         metrics: metrics.clone(),
@@ -108,7 +112,6 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let reader = database.clone();
     life.spawn("schema check", schema.watch(async move || check_schema(&reader).await, SCHEMA_PACE));
     let tell_all = Box::new(move || roster.all().iter().for_each(|mailbox| mailbox.nudge()));
-    let stream = config.redis.options()?.counted_by(&redis);
     Feed::new(stream, database, (hub, tell_all), feed, (metrics, clock, service.tracer)).follow(life).await;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What is served, and where.
 
+mod arrival;
 mod changes;
 mod documents;
 mod events;
@@ -7,15 +8,16 @@ mod fallback;
 mod page;
 pub(crate) mod query;
 mod socket;
+mod tickets;
 
 use access::{Gate, Guard};
 use axum::{
     Router,
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, get, head, post},
 };
 use chassis::{Cors, Origins};
 
-use self::fallback::{METHODS, unknown_path, wrong_method};
+use self::fallback::{METHODS, METHODS_OF_TICKETS, unknown_path, wrong_method, wrong_method_of_tickets};
 use crate::{
     config::GatewayConfig,
     gateway::App,
@@ -25,14 +27,22 @@ use crate::{
 /// The demo's socket paths, from its README and from its code, with and without the slash.
 const SOCKETS: [&str; 4] = ["/ws/sensors/", "/ws/sensors", "/ws/sensor-readings/", "/ws/sensor-readings"];
 
-/// Every path but the page's. All are read with GET and HEAD, and with nothing else.
+/// Where tickets are made: with POST alone.
+const TICKETS: &str = "/api/tickets";
+
+fn tickets(gate: &Gate) -> MethodRouter<App> {
+    post(tickets::issue).layer(Guard::new(gate.clone())).fallback(wrong_method_of_tickets)
+}
+
+/// Every other path but the page's. All are read with GET and HEAD, and with nothing else.
 fn table(gate: &Gate) -> Vec<(&'static str, MethodRouter<App>)> {
-    // a socket's client may also say who it is in its first message
+    // the live doors know more ways to say who one is, and guard themselves
     let mut table: Vec<_> = SOCKETS.into_iter().map(|path| (path, get(socket::upgrade))).collect();
     let guard = Guard::new(gate.clone());
+    let events = head(events::head).layer(guard.clone()).get(events::stream);
     table.extend([
-        ("/sse/sensors/", get(events::stream).head(events::head).layer(guard.clone())),
-        ("/sse/sensors", get(events::stream).head(events::head).layer(guard.clone())),
+        ("/sse/sensors/", events.clone()),
+        ("/sse/sensors", events),
         ("/api/changes", get(changes::changes).head(changes::head).layer(guard.clone())),
         ("/api/readings", get(readings).layer(guard.clone())),
         ("/api/latest", get(latest).layer(guard.clone())),
@@ -46,11 +56,16 @@ fn table(gate: &Gate) -> Vec<(&'static str, MethodRouter<App>)> {
 /// All routes; any other path is the page's.
 pub(crate) fn router(app: App, config: &GatewayConfig, origins: Origins) -> anyhow::Result<Router> {
     let prefix = app.prefix.clone();
+    let tickets = Router::new()
+        .route(TICKETS, tickets(&app.gate))
+        .route_layer(Cors::new(origins.clone(), METHODS_OF_TICKETS))
+        .with_state(app.clone());
     let router = table(&app.gate)
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods.fallback(wrong_method)))
         .route_layer(Cors::new(origins, METHODS))
-        .with_state(app);
+        .with_state(app)
+        .merge(tickets);
     if config.page.as_os_str().is_empty() {
         return Ok(router.fallback(unknown_path));
     }
@@ -68,8 +83,8 @@ mod tests {
 
     #[test]
     fn every_path_is_documented_and_every_documented_path_is_served() {
-        let served: BTreeSet<String> =
-            table(&Gate::open()).into_iter().map(|(path, _)| path.to_owned()).collect();
+        let served = table(&Gate::open()).into_iter().map(|(path, _)| path).chain([TICKETS]);
+        let served: BTreeSet<String> = served.map(str::to_owned).collect();
         assert_eq!(served, ::documents::paths(::documents::GATEWAY));
     }
 

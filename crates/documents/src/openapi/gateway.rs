@@ -11,6 +11,7 @@ pub(super) fn paths() -> Value {
         ("/api/latest", latest()),
         ("/api/sensors/{sensor_id}", sensor()),
         ("/api/changes", changes()),
+        ("/api/tickets", tickets()),
         ("/ws/sensors/", socket()),
         ("/sse/sensors/", events()),
         ("/openapi.json", document("getOpenApi", "This document")),
@@ -128,6 +129,22 @@ fn changes() -> Value {
         ("200", json!({
             "description": "Lines.",
             "content": { "application/x-ndjson": { "schema": { "type": "object" } } }
+        })),
+    )})
+}
+
+fn tickets() -> Value {
+    json!({ "post": operation(
+        (GATEWAY, "createTicket"),
+        "A ticket, for a URL of the socket or of the event stream",
+        "For clients that cannot set headers: an `EventSource`, the demo's. It stands for the credential of this request, for \
+         reading, within 30 s and once at any gateway. A session that began with it ends with that credential. The request has \
+         no body.",
+        Vec::new(),
+        refusals(&[("403", "ForeignOrigin"), ("429", "TooMany"), ("503", "NotNow")]),
+        ("201", json!({
+            "description": "The ticket.",
+            "content": { "application/json": { "schema": schema("IssuedTicket") } }
         })),
     )})
 }

@@ -71,6 +71,16 @@ struct Sensor {
     oldest: ReadingObject,
 }
 
+/// A ticket.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct IssuedTicket {
+    /// The value of `?ticket=`.
+    ticket: String,
+    /// How long it can be used.
+    expires_in_ms: u64,
+}
+
 /// A time.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -191,6 +201,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     generator.subschema_for::<Buckets>();
     generator.subschema_for::<Latest>();
     generator.subschema_for::<Sensor>();
+    generator.subschema_for::<IssuedTicket>();
     generator.subschema_for::<NewReading>();
     generator.subschema_for::<Stored>();
     generator.subschema_for::<StoredMany>();
@@ -317,7 +328,7 @@ pub(super) fn responses() -> Value {
             ),
         ),
         ("Upgrade", problem("This is a WebSocket: request an upgrade.")),
-        ("TooMany", problem_for_now("This address has as many connections as it may.")),
+        ("TooMany", problem_for_now("This address or credential has as many as it may.")),
         (
             "NotNow",
             problem_for_now(

@@ -6,19 +6,29 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Driver, Plan, Stack, http};
+use e2e::{
+    Driver, Plan, Stack, http,
+    tokens::{self, Issuer},
+};
+use jsonwebtoken::Algorithm;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::page::built_page;
+use crate::{
+    doors::credentials::{await_known, key},
+    page::built_page,
+};
 
-/// Subscribes, and prints a line for each message. With a second argument it trusts that authority.
+/// Subscribes, and prints a line for each message. With a second argument it trusts that authority; it brings a token of its
+/// environment as a subprotocol, as clients do that set no headers.
 pub(crate) const PYTHON: &str = r#"
-import asyncio, json, ssl, sys, websockets
+import asyncio, json, os, ssl, sys, websockets
+
+tokens = ["bearer." + token for token in [os.environ.get("ROWCAST_TOKEN")] if token]
 
 async def main(url, *authority):
     trust = {"ssl": ssl.create_default_context(cafile=authority[0])} if authority else {}
-    async with websockets.connect(url, subprotocols=["rowcast.v1"], **trust) as socket:
+    async with websockets.connect(url, subprotocols=["rowcast.v1", *tokens], **trust) as socket:
         await socket.send(json.dumps({"id": 1, "subscribe": {"sensors": ["stock"]}}))
         async for frame in socket:
             messages = json.loads(frame)
@@ -113,4 +123,57 @@ async fn npm_s_ws_an_event_source_and_a_page_for_the_demo_receive_a_reading() {
     post(&stack, 3).await;
     clients.call(json!({"who": "events", "ends": [3]}));
     clients.call(json!({"who": "demo", "ends": [3]}));
+}
+
+/// A stack that asks for credentials, and a token that may read `stock`.
+async fn guarded() -> (Stack, String, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = Issuer::new("https://issuer.test", "one", Algorithm::ES256).unwrap();
+    let issuers = tokens::write_issuers(folder.path(), &[&[&issuer]]).unwrap();
+    let page = built_page();
+    let env = [
+        ("ingest:ROWCAST_AUTH__ENABLED", "true"),
+        ("ws-gateway:ROWCAST_AUTH__ENABLED", "true"),
+        ("ws-gateway:ROWCAST_AUTH__ISSUERS_FILE", issuers.to_str().unwrap()),
+        ("ws-gateway:ROWCAST_GATEWAY__PAGE", page.as_str()),
+    ];
+    let stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap();
+    (stack, issuer.token(&issuer.claims("viewer", &["stock"])), folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_by_a_subprotocol_and_curl_by_basic_say_who_they_are() {
+    let (stack, token, _folder) = guarded().await;
+    let gateway = stack.gateways[0].public();
+    let both = key(&stack, &["--write", "stock", "--read", "stock"]);
+    await_known(&stack, &key(&stack, &["--write", "stock"])).await;
+    let mut parts = both.splitn(3, '_').skip(1);
+    let basic = format!("{}:{}", parts.next().unwrap(), parts.next().unwrap());
+    let python = ["-c", PYTHON, &format!("ws://{gateway}/ws/sensors/")];
+    let mut python = Lines::of(Command::new("/usr/bin/python3").args(python).env("ROWCAST_TOKEN", token));
+    python.until(|line| line.contains(r#""ok""#).then_some(()));
+    let curl = |arguments: &[&str]| {
+        Lines::of(Command::new("curl").args(["--silent", "--no-buffer", "--user", &basic]).args(arguments))
+    };
+    let mut stream = curl(&[&format!("http://{gateway}/sse/sensors/")]);
+    stream.until(|line| line.starts_with("event: live").then_some(()));
+    let to = format!("http://{}/api/sensors/", stack.ingest.public());
+    curl(&["--json", r#"{"sensor_id":"stock","value":7}"#, &to])
+        .until(|line| line.contains("success").then_some(()));
+    assert_eq!(python.until(value), 7.0);
+    stream.until(|line| line.contains(r#""value":7"#).then_some(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn npm_s_ws_by_a_subprotocol_and_a_browser_by_tickets_say_who_they_are() {
+    let (stack, token, _folder) = guarded().await;
+    let gateway = stack.gateways[0].public().to_string();
+    let mut clients = Driver::start("stock.mjs", &[("ROWCAST_GATEWAY", &gateway), ("ROWCAST_TOKEN", &token)]);
+    clients.call(json!({"who": "ws", "ends": ["ok"]}));
+    clients.call(json!({"who": "events", "ends": ["live"]}));
+    clients.call(json!({"who": "opened", "ends": 1}));
+    stack.psql("insert into sensor_readings (sensor_id, value) values ('hidden', 1), ('stock', 2)");
+    clients.call(json!({"who": "ws", "ends": ["ok", 2]}));
+    clients.call(json!({"who": "events", "ends": ["live", 2]}));
+    clients.call(json!({"who": "demo", "ends": [2]}));
 }

@@ -18,6 +18,7 @@ use crate::{
     history_reader::HistoryReader,
     metrics::Metrics,
     outbox::Backlog,
+    tickets::Tickets,
 };
 
 /// How many messages of a peer that never pauses may be read before another event is handled: with a fair choice each
@@ -36,8 +37,10 @@ fn app() -> App {
     let open = IntGauge::new("open", "open").unwrap();
     let room = Readiness::new(&life, &Registry::new()).unwrap().condition("room");
     let second = Duration::from_secs(1);
+    let redis = bus::Options::at("redis://127.0.0.1:1", "test").unwrap();
     Arc::new(Gateway {
         gate: Gate::open(),
+        tickets: Tickets::new(redis, Database::new(&options, 1)),
         replay: Replay::new(hub.clone(), Database::new(&options, 1), metrics.clone()),
         history: HistoryReader::new(options, metrics.clone()),
         subjects: Subjects::default(),

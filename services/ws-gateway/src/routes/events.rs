@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use access::Caller;
 use axum::{
     body::Body,
     extract::{Extension, RawQuery, State},
@@ -13,7 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::timeout;
 use wire::{Resume, Start};
 
-use super::query::{LiveQuery, position_ahead};
+use super::{
+    arrival::arriving,
+    query::{LiveQuery, position_ahead},
+};
 use crate::{
     connection::{Connection, event_socket::EventSocket, event_stream::event_stream},
     encode::Protocol,
@@ -31,13 +33,13 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) async fn stream(
     State(app): State<App>,
-    (Extension(caller), Extension(client)): (Extension<Caller>, Extension<Client>),
+    Extension(client): Extension<Client>,
     Extension(port): Extension<Permit>,
     handover: Option<Extension<Handover>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match begin(app, caller, (client, port, handover), &query.unwrap_or_default(), &headers).await {
+    match begin(app, (client, port, handover), &query.unwrap_or_default(), &headers).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -53,12 +55,13 @@ type Arrival = (Client, Permit, Option<Extension<Handover>>);
 
 async fn begin(
     app: App,
-    caller: Caller,
     (client, port, handover): Arrival,
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.reader()?;
+    let Some(caller) = arriving(&app, headers, None, query).await? else {
+        return Err(app.gate.missing().into());
+    };
     let mut parameters = Query::parse(query);
     let mut live = LiveQuery::read(&mut parameters);
     live.filter(app.limits.patterns, &mut parameters);

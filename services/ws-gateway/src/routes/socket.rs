@@ -1,6 +1,6 @@
 //! From an HTTP request to a socket (RFC 6455 §4.2).
 
-use access::{Caller, Denial, has_credential};
+use access::{Caller, Denial};
 use axum::{
     body::Body,
     extract::{Extension, Request, State},
@@ -8,11 +8,11 @@ use axum::{
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
 use chassis::{Client, Permit, Problem, Query};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wire::{SUBPROTOCOL, Subscribe};
 
-use super::query::LiveQuery;
+use super::{arrival::arriving, query::LiveQuery};
 use crate::{
     connection::{Connection, web_socket::WebSocket},
     encode::Protocol,
@@ -33,10 +33,11 @@ pub(super) async fn upgrade(
         Ok(handshake) => handshake,
         Err(problem) => return problem.into_response(),
     };
-    let (caller, admitted) = match admit(&app, client, handshake.protocol, request.headers()).await {
-        Ok(admitted) => admitted,
-        Err(problem) => return problem.into_response(),
-    };
+    let (caller, admitted) =
+        match admit(&app, client, handshake.protocol, (request.headers(), request.uri())).await {
+            Ok(admitted) => admitted,
+            Err(problem) => return problem.into_response(),
+        };
     let upgrading = hyper::upgrade::on(&mut request);
     let answer = handshake.answer();
     let life = app.life.clone();
@@ -60,25 +61,19 @@ async fn admit(
     app: &App,
     client: Client,
     protocol: Protocol,
-    headers: &HeaderMap,
+    (headers, uri): (&HeaderMap, &Uri),
 ) -> Result<(Option<Caller>, Admitted), Problem> {
-    let caller = caller(app, protocol, headers).await?;
+    let mut tokens = subprotocols(headers).filter_map(|offered| offered.strip_prefix(BEARER));
+    let token = tokens.next();
+    if token.is_some() && tokens.next().is_some() {
+        return Err(Denial::Ambiguous.into());
+    }
+    let caller = arriving(app, headers, token, uri.query().unwrap_or_default()).await?;
+    if caller.is_none() && protocol != Protocol::V1 {
+        return Err(app.gate.missing().into());
+    }
     let admitted = app.admit(client, caller.as_ref())?;
     Ok((caller, admitted))
-}
-
-/// Who the client is; none if it may still say so, by its first message.
-async fn caller(app: &App, protocol: Protocol, headers: &HeaderMap) -> Result<Option<Caller>, Denial> {
-    let mut tokens = subprotocols(headers).filter_map(|offered| offered.strip_prefix(BEARER));
-    let caller = match (tokens.next(), tokens.next()) {
-        (Some(_), Some(_)) => return Err(Denial::Ambiguous),
-        (Some(_), None) if has_credential(headers) => return Err(Denial::Ambiguous),
-        (Some(token), None) => app.gate.identify(token).await?,
-        (None, _) if protocol == Protocol::V1 && app.gate.awaits(headers) => return Ok(None),
-        (None, _) => app.gate.admit(headers).await?,
-    };
-    caller.reader()?;
-    Ok(Some(caller))
 }
 
 struct Handshake {

@@ -201,7 +201,7 @@ impl Credentials {
 }
 
 /// A new key.
-pub(super) fn key(stack: &Stack, arguments: &[&str]) -> String {
+pub(crate) fn key(stack: &Stack, arguments: &[&str]) -> String {
     let made = run(stack, &[&["keys", "create", "--name", "test", "-o", "json"], arguments].concat());
     let made: Value = serde_json::from_str(&made).unwrap();
     made["key"].as_str().unwrap().to_owned()
@@ -223,7 +223,7 @@ pub(super) fn id(key: &str) -> &str {
 }
 
 /// Waits until ingest and the gateway know the newest key.
-pub(super) async fn await_known(stack: &Stack, writer: &str) {
+pub(crate) async fn await_known(stack: &Stack, writer: &str) {
     let header = [("x-api-key", writer)];
     for (service, path) in
         [(stack.ingest.public(), "/api/sensors/"), (stack.gateways[0].public(), "/api/readings")]

@@ -26,6 +26,8 @@ pub(super) enum Ask {
     Events,
     /// A WebSocket.
     Socket,
+    /// POST for a ticket.
+    Ticket,
 }
 
 /// A door.
@@ -80,6 +82,7 @@ pub(super) const DOORS: &[Door] = &[
     read("/api/latest", Ask::Get("?sensor=acme*")),
     Door { is_sensor: true, ..read("/api/sensors/{sensor_id}", Ask::Get("")) },
     read("/api/changes", Ask::Since),
+    Door { method: "POST", shows: false, ..read("/api/tickets", Ask::Ticket) },
     read("/sse/sensors/", Ask::Events),
     read("/sse/sensors", Ask::Events),
     read("/ws/sensors/", Ask::Socket),
@@ -104,7 +107,17 @@ impl Door {
         let lines = lines.unwrap_or_default();
         match self.ask {
             Ask::Socket => self.sockets(gateway, credential, &lines).await,
-            Ask::Events => vec![("header".to_owned(), events(gateway, self.path, &lines).await)],
+            Ask::Events => {
+                let mut seen = vec![("header".to_owned(), events(gateway, self.path, &lines).await)];
+                if let Some(ticket) = ticket(gateway, &lines).await {
+                    let path = format!("{}?ticket={ticket}", self.path);
+                    seen.push(("ticket".to_owned(), events(gateway, &path, "").await));
+                }
+                seen
+            }
+            Ask::Ticket => {
+                vec![("header".to_owned(), self.ask_http(gateway, self.path, ("", JSON), &lines).await)]
+            }
             Ask::Post(body, content_type) => {
                 let path = self.path.replace("{name}", "test");
                 let seen = self.ask_http(stack.ingest.public(), &path, (body, content_type), &lines).await;
@@ -145,6 +158,13 @@ impl Door {
     async fn sockets(&self, addr: SocketAddr, credential: &Credential, lines: &str) -> Vec<(String, Seen)> {
         let v1 = format!("{}?v=1&from=latest", self.path);
         let mut seen = vec![("demo".to_owned(), demo(addr, self.path, lines).await)];
+        if let Some(ticket) = ticket(addr, lines).await {
+            let path = format!("{}?ticket={ticket}", self.path);
+            seen.push(("demo by ticket".to_owned(), demo(addr, &path, "").await));
+        }
+        if let Some(ticket) = ticket(addr, lines).await {
+            seen.push(("ticket".to_owned(), socket(addr, &format!("{v1}&ticket={ticket}"), "").await));
+        }
         if let Some(token) = &credential.bearer {
             seen.push(("header".to_owned(), socket(addr, &v1, lines).await));
             let offered = format!("sec-websocket-protocol: rowcast.v1, bearer.{token}\r\n");
@@ -196,7 +216,8 @@ async fn read_until(peer: &mut Peer, wanted: &str) -> String {
 }
 
 async fn events(addr: SocketAddr, path: &str, lines: &str) -> Seen {
-    let request = format!("GET {path}?from=latest HTTP/1.1\r\nhost: {}\r\n{lines}\r\n", http::HOST);
+    let parted_by = if path.contains('?') { '&' } else { '?' };
+    let request = format!("GET {path}{parted_by}from=latest HTTP/1.1\r\nhost: {}\r\n{lines}\r\n", http::HOST);
     let mut peer = Peer::sending(addr, request.as_bytes()).await.unwrap();
     let head = peer.read_head().await.unwrap();
     let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -205,6 +226,16 @@ async fn events(addr: SocketAddr, path: &str, lines: &str) -> Seen {
         _ => String::new(),
     };
     Seen { status, head, shows: shown.contains("acme/1"), stored: false }
+}
+
+/// A ticket for who has this credential, if it gets one.
+pub(super) async fn ticket(addr: SocketAddr, lines: &str) -> Option<String> {
+    let request = format!(
+        "POST /api/tickets HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{lines}content-length: 0\r\n\r\n",
+        http::HOST
+    );
+    let answer = http::exchange(addr, request.as_bytes()).await.unwrap();
+    answer.json()["ticket"].as_str().map(str::to_owned)
 }
 
 /// The position before the reading.
