@@ -1,13 +1,16 @@
 //! Random clients compared with the committed log: each uses a random filter, start and reading speed, is disconnected
-//! and reconnects, while gateways, leaders and Redis are killed and retention is kept short. What each received must be
-//! exactly what its filter selects, in order, once, with a gap exactly where retention was exceeded.
+//! and reconnects, and gets tokens of other grants while it reads, while gateways, leaders and Redis are killed and retention is
+//! kept short. What each received must be exactly what its filter selects of what it was granted there, in order, once, with a gap
+//! exactly where retention was exceeded.
 
+mod grants;
 mod random_client;
 mod truth;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use jsonwebtoken::Algorithm;
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use tokio::{
     sync::watch,
@@ -16,12 +19,13 @@ use tokio::{
 };
 
 use self::{
-    random_client::{Positions, RandomClient},
+    random_client::{Positions, RandomClient, Sources},
     truth::Truth,
 };
 use crate::{
     fault::Fault,
-    stack::{DATABASE, Stack},
+    stack::{DATABASE, Plan, Stack},
+    tokens::{Issuer, write_issuers},
     writer::Writers,
 };
 
@@ -59,12 +63,49 @@ pub struct Summary {
     pub events: usize,
     /// Gaps they were notified of.
     pub gaps: usize,
+    /// What their tokens granted, one after the other.
+    pub grants: usize,
     /// Injected faults.
     pub faults: usize,
 }
 
-/// Runs for so long; the same seed gives the same clients and faults.
-pub async fn run(mut stack: Stack, seed: u64, time: Duration) -> Result<Summary> {
+/// An installation whose clients have tokens, or none.
+pub struct Oracle {
+    /// The installation.
+    pub stack: Stack,
+    issuer: Arc<Issuer>,
+    /// The issuer's files.
+    _folder: tempfile::TempDir,
+}
+
+impl Oracle {
+    /// Starts the installation.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start(plan: Plan) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let issuer = Issuer::new("https://oracle.test", "one", Algorithm::ES256)?;
+        let issuers = write_issuers(folder.path(), &[&[&issuer]])?;
+        let env = [
+            ("ws-gateway:ROWCAST_AUTH__ENABLED", "true"),
+            ("ws-gateway:ROWCAST_AUTH__ANONYMOUS_READ", "*"),
+            ("ws-gateway:ROWCAST_AUTH__ISSUERS_FILE", issuers.to_str().context("a path that is text")?),
+        ];
+        let stack = Stack::start_with(plan, &env).await?;
+        Ok(Self { stack, issuer: Arc::new(issuer), _folder: folder })
+    }
+
+    /// Runs for so long; the same seed gives the same clients and faults.
+    ///
+    /// # Errors
+    /// When a client did not get what it should have.
+    pub async fn run(self, seed: u64, time: Duration) -> Result<Summary> {
+        run(self.stack, &self.issuer, seed, time).await
+    }
+}
+
+async fn run(mut stack: Stack, issuer: &Arc<Issuer>, seed: u64, time: Duration) -> Result<Summary> {
     let truth = Truth::begin(&stack)?;
     let gateways: Arc<[SocketAddr]> = stack.gateways.iter().map(|gateway| gateway.public()).collect();
     let positions = Positions::default();
@@ -72,7 +113,13 @@ pub async fn run(mut stack: Stack, seed: u64, time: Duration) -> Result<Summary>
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         let rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000) + number);
-        let client = RandomClient::new(rng, gateways.clone(), positions.clone(), truth.horizon());
+        let sources = Sources {
+            gateways: gateways.clone(),
+            positions: positions.clone(),
+            horizon: truth.horizon(),
+            issuer: issuer.clone(),
+        };
+        let client = RandomClient::new(number, rng, sources);
         clients.spawn(client.run(stopped.clone()));
     }
     let writers = Writers::start(DEVICES, stack.ingest.public(), &stack.postgres.url(DATABASE));
@@ -89,6 +136,7 @@ pub async fn run(mut stack: Stack, seed: u64, time: Duration) -> Result<Summary>
             summary.subscriptions += 1;
             summary.events += own.events.len();
             summary.gaps += own.gaps.len();
+            summary.grants += own.grants.count();
         }
     }
     ensure!(summary.subscriptions > 0, "no subscription was checked");

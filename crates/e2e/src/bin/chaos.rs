@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use clap::Parser;
-use e2e::{Fault, HostilePeers, Plan, Stack, Trial};
+use e2e::{Fault, HostilePeers, Plan, Stack, Trial, oracle::Oracle};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use testkit::cost;
 use tokio::time::{Instant, sleep};
@@ -100,8 +100,9 @@ async fn trial(seed: u64, arguments: &Arguments, recoveries: &mut Recoveries) ->
 
 async fn oracle(seed: u64, arguments: &Arguments) -> Result<()> {
     print(&format!("seed {seed}: rerun with --oracle --seed {seed}"));
-    let stack = Stack::start(Plan { gateways: 2, listeners: 2 }).await?;
-    let _peers = hostile_peers(&stack, arguments, seed);
+    let oracle = Oracle::start(Plan { gateways: 2, listeners: 2 }).await?;
+    let stack = &oracle.stack;
+    let _peers = hostile_peers(stack, arguments, seed);
     // the first of each kind is killed from time to time
     let lasting =
         [&stack.ingest, &stack.gateways[1], &stack.listeners[1]].map(|service| service.process.id());
@@ -113,7 +114,7 @@ async fn oracle(seed: u64, arguments: &Arguments) -> Result<()> {
             print(&format!("  MiB: ingest {ingest}, gateway {gateway}, listener {listener}"));
         }
     };
-    let run = e2e::oracle::run(stack, seed, Duration::from_secs_f64(arguments.run * 60.0));
+    let run = oracle.run(seed, Duration::from_secs_f64(arguments.run * 60.0));
     let summary = tokio::select! {
         summary = run => summary?,
         () = memory => return Ok(()),

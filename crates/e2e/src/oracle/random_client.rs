@@ -14,8 +14,14 @@ use tokio::{
 };
 use wire::{Filter, Position, ServerMessage, frame::Gap};
 
-use super::truth::{Committed, Horizon};
-use crate::client::{self, Socket};
+use super::{
+    grants::{Grants, Token},
+    truth::{Committed, Horizon},
+};
+use crate::{
+    client::{self, Socket},
+    tokens::Issuer,
+};
 
 /// Positions that any client has seen, from which others may resume.
 #[derive(Debug, Clone, Default)]
@@ -41,12 +47,22 @@ const SENSORS: [&str; 6] = [
     r#"["*"]"#,
 ];
 
+/// What all clients share.
+pub(super) struct Sources {
+    pub(super) gateways: Arc<[SocketAddr]>,
+    pub(super) positions: Positions,
+    pub(super) horizon: Horizon,
+    pub(super) issuer: Arc<Issuer>,
+}
+
 /// A client that chooses at random.
 pub(super) struct RandomClient {
+    number: u64,
     rng: StdRng,
-    gateways: Arc<[SocketAddr]>,
-    positions: Positions,
-    horizon: Horizon,
+    sources: Sources,
+    /// The token that was sent last, and the command that is not answered yet.
+    renewing: Option<(u64, Token)>,
+    commands: u64,
 }
 
 /// What one subscription received from its beginning to its end.
@@ -61,18 +77,15 @@ pub(super) struct Recorded {
     upto: Position,
     pub(super) events: Vec<Position>,
     pub(super) gaps: Vec<Gap>,
+    /// What its tokens granted.
+    pub(super) grants: Grants,
     /// A gap that retention did not cause, or another error.
     wrong: Option<String>,
 }
 
 impl RandomClient {
-    pub(super) fn new(
-        rng: StdRng,
-        gateways: Arc<[SocketAddr]>,
-        positions: Positions,
-        horizon: Horizon,
-    ) -> Self {
-        Self { rng, gateways, positions, horizon }
+    pub(super) fn new(number: u64, rng: StdRng, sources: Sources) -> Self {
+        Self { number, rng, sources, renewing: None, commands: 1 }
     }
 
     /// Makes one subscription after the other, until stopped.
@@ -88,7 +101,7 @@ impl RandomClient {
     async fn one(&mut self, stopped: &watch::Receiver<bool>) -> Option<Recorded> {
         let sensors = *SENSORS.choose(&mut self.rng)?;
         let patterns: Vec<String> = serde_json::from_str(sensors).expect("a list");
-        let old = if self.rng.random_bool(0.6) { self.positions.any(&mut self.rng) } else { None };
+        let old = if self.rng.random_bool(0.6) { self.sources.positions.any(&mut self.rng) } else { None };
         let start = old.map_or("now".to_owned(), |pos| pos.to_string());
         let mut recorded = Recorded {
             request: format!("{sensors} from {start}"),
@@ -97,6 +110,7 @@ impl RandomClient {
             upto: old.unwrap_or_default(),
             events: Vec::new(),
             gaps: Vec::new(),
+            grants: Grants::default(),
             wrong: None,
         };
         let mut active = old.is_some();
@@ -106,11 +120,13 @@ impl RandomClient {
             }
             let from = if active { recorded.upto.to_string() } else { "now".to_owned() };
             let body = format!(r#"{{"sensors":{sensors},"from":"{from}"}}"#);
+            let token = Token::random(&self.sources.issuer, self.number, &mut self.rng);
             // a killed gateway is tried again, or another one
-            let Ok(socket) = self.connect(&body).await else {
+            let Ok(socket) = self.connect(&token, &body).await else {
                 sleep(Duration::from_millis(100)).await;
                 continue;
             };
+            recorded.grants.begin(token.filter, recorded.upto);
             let slow = self.rng.random_bool(0.3);
             let time = Duration::from_millis(self.rng.random_range(50..4_000));
             self.listen(socket, &mut recorded, &mut active, slow, time).await;
@@ -118,11 +134,27 @@ impl RandomClient {
         active.then_some(recorded)
     }
 
-    async fn connect(&mut self, body: &str) -> Result<Socket> {
-        let gateway = *self.gateways.choose(&mut self.rng).context("there are gateways")?;
+    async fn connect(&mut self, token: &Token, body: &str) -> Result<Socket> {
+        self.renewing = None;
+        let gateway = *self.sources.gateways.choose(&mut self.rng).context("there are gateways")?;
         let mut socket = timeout(Duration::from_secs(3), client::connect_v1(gateway)).await??;
-        client::try_send(&mut socket, &format!(r#"{{"id":1,"subscribe":{body}}}"#)).await?;
+        let Token { text, .. } = token;
+        let first = format!(r#"[{{"auth":{{"token":"{text}"}}}},{{"id":1,"subscribe":{body}}}]"#);
+        client::try_send(&mut socket, &first).await?;
         Ok(socket)
+    }
+
+    /// Sends another token from time to time, once the one before has shown its effect.
+    async fn renew(&mut self, socket: &mut Socket, recorded: &Recorded) {
+        if self.renewing.is_some() || recorded.grants.is_open() || !self.rng.random_bool(0.1) {
+            return;
+        }
+        self.commands += 1;
+        let (id, token) = (self.commands, Token::random(&self.sources.issuer, self.number, &mut self.rng));
+        let command = format!(r#"{{"id":{id},"auth":{{"token":"{}"}}}}"#, token.text);
+        // a connection that ends here ends for the reader, too
+        let _ = client::try_send(socket, &command).await;
+        self.renewing = Some((id, token));
     }
 
     /// Until the time is over or the connection ends.
@@ -141,6 +173,9 @@ impl RandomClient {
             for message in messages {
                 self.receive(&message, recorded, active);
             }
+            if *active {
+                self.renew(&mut socket, recorded).await;
+            }
             if slow {
                 // the reading speed, not a wait for anything
                 sleep(Duration::from_millis(self.rng.random_range(10..120))).await;
@@ -152,10 +187,16 @@ impl RandomClient {
         if let Some(error) = &message.error {
             recorded.wrong = Some(format!("refused: {}", error.message));
         }
+        if message.auth.is_some()
+            && let Some((_, token)) = self.renewing.take_if(|(id, _)| message.id == Some(*id))
+        {
+            recorded.grants.change(token.filter, recorded.upto);
+        }
         if let Some(gap) = message.gap {
             self.check_gap(gap, recorded);
             recorded.gaps.push(gap);
             recorded.upto = gap.to;
+            recorded.grants.note(gap.to);
         }
         if let Some(pos) = message.ok.as_ref().and_then(|ok| ok.pos)
             && !*active
@@ -169,8 +210,9 @@ impl RandomClient {
         let mark = message.mark.map(|mark| mark.pos);
         for pos in [message.pos, live, mark].into_iter().flatten() {
             recorded.upto = recorded.upto.max(pos);
+            recorded.grants.note(pos);
             if self.rng.random_bool(0.05) {
-                self.positions.add(pos);
+                self.sources.positions.add(pos);
             }
         }
     }
@@ -178,7 +220,7 @@ impl RandomClient {
     /// A gap is right only where the log no longer reached back.
     fn check_gap(&self, gap: Gap, recorded: &mut Recorded) {
         let base = if gap.from.ends_tick() { gap.from.tick.0 } else { gap.from.tick.0 - 1 };
-        let horizon = self.horizon.now();
+        let horizon = self.sources.horizon.now();
         if base >= horizon.0 || gap.to.tick > horizon {
             recorded.wrong = Some(format!("{gap:?} while the log reached back to {horizon:?}"));
         }
@@ -192,12 +234,15 @@ impl Recorded {
             bail!("{wrong}");
         }
         let in_gap = |pos: &Position| self.gaps.iter().any(|gap| gap.from < *pos && *pos <= gap.to);
-        let expected: Vec<Position> = log
+        let selected: Vec<Committed> = log
             .iter()
             .filter(|own| self.from < own.pos && own.pos <= self.upto)
             .filter(|own| self.filter.matches(&own.sensor) && !in_gap(&own.pos))
-            .map(|own| own.pos)
+            .cloned()
             .collect();
+        let is_granted = self.grants.of(&selected, &self.events);
+        let expected: Vec<Position> =
+            selected.iter().filter(|own| is_granted(own)).map(|own| own.pos).collect();
         let differs =
             (0..expected.len().max(self.events.len())).find(|at| expected.get(*at) != self.events.get(*at));
         ensure!(
@@ -227,7 +272,10 @@ mod tests {
     }
 
     fn recorded(events: &[i64], gaps: Vec<Gap>) -> Recorded {
+        let mut grants = Grants::default();
+        grants.begin(Filter::All, Position::default());
         Recorded {
+            grants,
             request: String::new(),
             filter: Filter::parse(Some(&["a"])).unwrap(),
             from: at(2),
