@@ -19,7 +19,7 @@ use self::{
 /// What is read in this test, before the first credential is tried.
 const READING: &str = r#"{"sensor_id":"acme/1","value":1}"#;
 
-async fn stack(issuers: &str) -> Stack {
+async fn stack(issuers: &str, gateways: usize) -> Stack {
     let env = [
         ("ingest:ROWCAST_AUTH__ENABLED", "true"),
         ("ingest:ROWCAST_AUTH__ISSUERS_FILE", issuers),
@@ -28,7 +28,7 @@ async fn stack(issuers: &str) -> Stack {
         ("ws-gateway:ROWCAST_AUTH__ENABLED", "true"),
         ("ws-gateway:ROWCAST_AUTH__ISSUERS_FILE", issuers),
     ];
-    Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap()
+    Stack::start_with(Plan { gateways, listeners: 1 }, &env).await.unwrap()
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn every_documented_path_is_a_door_or_public() {
 async fn every_door_asks_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let credentials = Credentials::new(folder.path());
-    let stack = stack(credentials.issuers()).await;
+    let stack = stack(credentials.issuers(), 1).await;
     let table = credentials.table(&stack).await;
     let writer = table.iter().find(|credential| credential.name == "writer").unwrap();
     let since = probes::position(&stack, &table).await;

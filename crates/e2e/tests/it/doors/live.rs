@@ -24,6 +24,9 @@ use super::{
     stack,
 };
 
+/// Where sessions are.
+const GATEWAYS: usize = 3;
+
 /// A changed key and a revoked token are in force everywhere after this.
 const IN_FORCE: Duration = Duration::from_secs(5);
 
@@ -71,7 +74,7 @@ impl Fixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let credentials = Credentials::new(folder.path());
-        let stack = stack(credentials.issuers()).await;
+        let stack = stack(credentials.issuers(), GATEWAYS).await;
         let writer = key(&stack, &["--write", "acme/*"]);
         super::credentials::await_known(&stack, &writer).await;
         let load = Load::start(stack.ingest.public(), writer);
@@ -87,7 +90,11 @@ impl Fixture {
 
     /// A socket that has said who it is, and follows everything that it may.
     async fn follow(&self, token: &str) -> Socket {
-        let mut socket = client::connect_v1(self.stack.gateways[0].public()).await.unwrap();
+        self.follow_at(0, token).await
+    }
+
+    async fn follow_at(&self, gateway: usize, token: &str) -> Socket {
+        let mut socket = client::connect_v1(self.stack.gateways[gateway].public()).await.unwrap();
         let first = json!([{ "auth": { "token": token } }, { "id": 1, "subscribe": {} }]).to_string();
         client::send(&mut socket, &first).await;
         let until = |message: &ServerMessage| message.ok.is_some();
@@ -156,20 +163,32 @@ async fn a_renewed_token_misses_and_doubles_nothing_and_a_narrowed_one_narrows_a
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_told_that_its_token_ends_and_ends_with_it_unless_it_is_renewed() {
     let fixture = Fixture::new().await;
-    let mut renewed = fixture.follow(&fixture.token(&["acme/*"], 4)).await;
-    let mut ended = fixture.follow(&fixture.token(&["acme/*"], 4)).await;
-    for socket in [&mut renewed, &mut ended] {
+    let token = fixture.token(&["acme/*"], 4);
+    let mut renewed = Vec::new();
+    let mut ended = Vec::new();
+    for gateway in 0..GATEWAYS {
+        renewed.push(fixture.follow_at(gateway, &token).await);
+        ended.push(fixture.follow_at(gateway, &token).await);
+    }
+    for socket in renewed.iter_mut().chain(&mut ended) {
         let told = client::messages_until(socket, |message| message.expires.is_some()).await;
         let in_ms = told.last().unwrap().expires.unwrap().in_ms;
         assert!((1..=4_000).contains(&in_ms), "{in_ms}");
     }
     let token = fixture.token(&["acme/*"], 600);
-    client::send(&mut renewed, &json!({ "id": 2, "auth": { "token": token } }).to_string()).await;
-    assert_eq!(until_bye(&mut ended).await.0, 4401);
-    // it lives on, longer than the token before
-    let last = events_until(&mut renewed, |message| message.id == Some(2)).await;
-    let later = last.last().map_or(0, |(_, value)| *value) + 20;
-    events_until(&mut renewed, |message| event(message).is_some_and(|(_, value)| value >= later)).await;
+    for socket in &mut renewed {
+        client::send(socket, &json!({ "id": 2, "auth": { "token": token } }).to_string()).await;
+    }
+    for socket in &mut ended {
+        assert_eq!(until_bye(socket).await.0, 4401);
+        assert!(client::next_messages(socket).await.is_err(), "nothing comes after it");
+    }
+    for socket in &mut renewed {
+        // it lives on, longer than the token before
+        let last = events_until(socket, |message| message.id == Some(2)).await;
+        let later = last.last().map_or(0, |(_, value)| *value) + 20;
+        events_until(socket, |message| event(message).is_some_and(|(_, value)| value >= later)).await;
+    }
     fixture.load.stop().await;
 }
 
@@ -178,18 +197,38 @@ async fn what_is_revoked_ends_everywhere_within_5_s() {
     let fixture = Fixture::new().await;
     let reader = key(&fixture.stack, &["--read", "acme/*"]);
     super::credentials::await_known(&fixture.stack, &later_key(&fixture.stack)).await;
-    let mut by_key = fixture.follow(&reader).await;
-    let mut by_token = fixture.follow(&fixture.token(&["acme/*"], 600)).await;
+    let token = fixture.token(&["acme/*"], 600);
+    let mut ending = JoinSet::new();
+    for gateway in 0..GATEWAYS {
+        await_admitted(fixture.stack.gateways[gateway].public(), &reader).await;
+        for credential in [&reader, &token] {
+            let mut socket = fixture.follow_at(gateway, credential).await;
+            ending.spawn(async move {
+                let (code, at) = until_bye(&mut socket).await;
+                assert!(client::next_messages(&mut socket).await.is_err(), "nothing comes after it");
+                (code, at)
+            });
+        }
+    }
     let issuer = fixture.credentials.issuer().name.clone();
     run(&fixture.stack, &["keys", "revoke", id(&reader)]);
     run(&fixture.stack, &["tokens", "revoke", "--issuer", &issuer, "--jti", "live", "--for", "1h"]);
     let revoked_at = Instant::now();
-    for socket in [&mut by_key, &mut by_token] {
-        let (code, at) = until_bye(socket).await;
+    for (code, at) in ending.join_all().await {
         assert_eq!(code, 4401);
-        assert!(at - revoked_at < IN_FORCE, "{:?}", at - revoked_at);
+        let after = at.saturating_duration_since(revoked_at);
+        assert!(after < IN_FORCE, "{after:?}");
     }
     fixture.load.stop().await;
+}
+
+/// Waits until a gateway knows a key.
+async fn await_admitted(gateway: SocketAddr, key: &str) {
+    testkit::wait_for("the gateway knows the key", IN_FORCE, async || {
+        let answer = http::send(gateway, "GET", "/api/changes", &[("x-api-key", key)], b"").await.unwrap();
+        if answer.status == 200 { Ok(()) } else { Err(answer.status) }
+    })
+    .await;
 }
 
 /// A key that is made later: when it is known, those before it are.
