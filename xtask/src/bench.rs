@@ -4,7 +4,10 @@ mod arguments;
 mod catch_up;
 mod wal;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -28,6 +31,9 @@ pub(crate) struct Options {
     /// Bytes of recent readings that the gateways keep, at least 1 MiB; with few, replay reads Postgres
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1 << 20..))]
     window_bytes: Option<u64>,
+    /// The gateways ask for tokens, and each client has one of its own
+    #[arg(long)]
+    tokens: bool,
     /// Arguments of `rowcast bench`; addresses are added
     #[arg(last = true)]
     args: Vec<OsString>,
@@ -55,6 +61,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options, child: ChildProcess) 
 
 async fn measure(data: PathBuf, options: Options) -> Result<()> {
     let mut signals = Signals::new()?;
+    let issuers = options.tokens.then(|| write_issuers(&data)).transpose()?;
     let plan = Plan {
         binaries: Workspace::binaries(true)?,
         page: None,
@@ -63,6 +70,7 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         ports: options.ports,
         servers: Servers::from_env(),
         window_bytes: options.window_bytes,
+        issuers: issuers.clone(),
     };
     let starting = tokio::task::spawn_blocking(|| {
         let stack = Stack::start(plan)?;
@@ -93,6 +101,7 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         .args(arguments::Known::of(&stack).complete(options.args))
         .env("ROWCAST_INGEST_URL", options.ports.ingest())
         .env("ROWCAST_GATEWAY_URL", options.ports.gateway())
+        .envs(issuers.map(|file| ("ROWCAST_BENCH_ISSUERS_FILE", file)))
         .kill_on_drop(true);
     let measured = tokio::select! {
         measured = command.status() => Some(measured.context("running rowcast bench")?),
@@ -105,4 +114,17 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         Some(status) => bail!("rowcast bench failed ({status})"),
         None => bail!("stopped before the measurement was done"),
     }
+}
+
+/// The issuer of the clients' tokens, at a gateway that only this machine reaches while it is measured.
+const ISSUER: &str = r#"[[issuer]]
+issuer = "bench"
+audience = ["rowcast"]
+secret = "of the stack that is measured, and of no other"
+"#;
+
+fn write_issuers(data: &Path) -> Result<PathBuf> {
+    let file = data.join("issuers.toml");
+    std::fs::write(&file, ISSUER).context("writing the issuers")?;
+    Ok(file)
 }

@@ -130,6 +130,7 @@ fn plan(page: Option<PathBuf>, data: PathBuf, options: &Options) -> Result<Plan>
         ports: options.ports,
         servers: Servers::from_env(),
         window_bytes: None,
+        issuers: None,
     })
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) servers: Servers,
     /// How many bytes of recent readings the gateways keep, if not their default.
     pub(crate) window_bytes: Option<u64>,
+    /// The issuers whose tokens the gateways ask for, if they ask for any.
+    pub(crate) issuers: Option<PathBuf>,
 }
 
 /// External servers, instead of private ones.
@@ -103,7 +105,7 @@ struct Service {
 impl Stack {
     /// Starts everything and waits until it is ready.
     pub(crate) fn start(plan: Plan) -> Result<Self> {
-        let Plan { binaries, page, data, durability, ports, servers, window_bytes } = plan;
+        let Plan { binaries, page, data, durability, ports, servers, window_bytes, issuers } = plan;
         data::remove_logs(&data)?;
         let postgres = match &servers.database {
             None => Some(Postgres::start_in(&data.join("postgres"), free_port()?, durability)?),
@@ -118,7 +120,7 @@ impl Stack {
         let database = database.context("no database")?;
         let mut stack = Self { services: Vec::new(), postgres, redis, database, ports, binaries, data };
         stack.migrate()?;
-        stack.start_services(&redis_url, page.as_deref(), window_bytes)?;
+        stack.start_services(&redis_url, (page.as_deref(), issuers.as_deref()), window_bytes)?;
         stack.await_ready()?;
         Ok(stack)
     }
@@ -224,7 +226,12 @@ impl Stack {
         Ok(())
     }
 
-    fn start_services(&mut self, redis: &str, page: Option<&Path>, window_bytes: Option<u64>) -> Result<()> {
+    fn start_services(
+        &mut self,
+        redis: &str,
+        (page, issuers): (Option<&Path>, Option<&Path>),
+        window_bytes: Option<u64>,
+    ) -> Result<()> {
         let Ports { gateway_port, ingest_port, admin_port, .. } = self.ports;
         let ingest = self.service_program("ingest", "ingest", admin_port);
         self.add("ingest", Some(admin_port), ingest.env("ROWCAST_HTTP__ADDR", local(ingest_port)))?;
@@ -238,6 +245,11 @@ impl Stack {
                 .env("ROWCAST_GATEWAY__INGEST_URL", self.ports.ingest());
             if let Some(page) = page {
                 gateway = gateway.env("ROWCAST_GATEWAY__PAGE", page.display().to_string());
+            }
+            if let Some(issuers) = issuers {
+                gateway = gateway
+                    .env("ROWCAST_AUTH__ENABLED", "true")
+                    .env("ROWCAST_AUTH__ISSUERS_FILE", issuers.display().to_string());
             }
             if let Some(bytes) = window_bytes {
                 gateway = gateway.env("ROWCAST_GATEWAY__WINDOW_BYTES", bytes.to_string());

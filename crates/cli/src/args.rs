@@ -13,7 +13,7 @@ use wire::{Filter, Mode, Start, Subscribe};
 
 pub(crate) use self::bench::{
     Bench, BenchBurst, BenchFairness, BenchHandshakes, BenchIdle, BenchKind, BenchLimit, BenchReplay,
-    BenchResume, BenchRun, BenchWriters, ClientForm, Load, Posts,
+    BenchResume, BenchRun, BenchWriters, ClientForm, Load, MeasuredGateway, Posts,
 };
 pub(crate) use self::{
     format::Format,

@@ -111,7 +111,7 @@ pub(crate) async fn run_kind(kind: BenchKind) -> anyhow::Result<ExitCode> {
 
 async fn measure(options: &BenchRun, settle_limit: Duration) -> anyhow::Result<Report> {
     let ingest = Address::parse(&options.ingest.url)?;
-    let gateway = Address::parse(&options.gateway.url)?;
+    let gateway = Address::of(&options.gateway)?;
     let clock = Clock::start();
     let slow = SlowReaders::open(&gateway, options.slow).await?;
     let (count, of) = (options.follow, options.load.sensors);

@@ -1,6 +1,6 @@
 //! The command line of `bench`.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -41,6 +41,16 @@ pub(crate) enum BenchKind {
 }
 
 #[derive(Debug, Clone, Args)]
+pub(crate) struct MeasuredGateway {
+    #[command(flatten)]
+    pub(crate) at: Gateway,
+    /// A file of issuers, as the gateway has it (auth.issuers_file): each client presents a token of its own that the issuer with
+    /// a secret would give
+    #[arg(long, env = "ROWCAST_BENCH_ISSUERS_FILE", value_name = "FILE")]
+    pub(crate) issuers_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Load {
     /// HTTP connections, each with one request at a time
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -64,7 +74,7 @@ pub(crate) struct BenchRun {
     #[command(flatten)]
     pub(crate) ingest: Ingest,
     #[command(flatten)]
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: MeasuredGateway,
     /// WebSocket clients
     #[arg(long, default_value_t = 100)]
     pub(crate) clients: u32,
@@ -101,7 +111,7 @@ pub(crate) struct BenchRun {
 #[derive(Debug, Args)]
 pub(crate) struct BenchIdle {
     #[command(flatten)]
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: MeasuredGateway,
     /// Clients, each subscribed to one sensor
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,
@@ -163,7 +173,7 @@ pub(crate) struct Posts {
 #[derive(Debug, Args)]
 pub(crate) struct BenchHandshakes {
     #[command(flatten)]
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: MeasuredGateway,
     /// Stop after this number of sockets
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) clients: Option<u64>,
@@ -202,7 +212,7 @@ pub(crate) struct BenchBurst {
     #[command(flatten)]
     pub(crate) ingest: Ingest,
     #[command(flatten)]
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: MeasuredGateway,
     /// WebSocket clients, each following everything
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,
@@ -229,7 +239,7 @@ pub(crate) struct BenchReplay {
     #[command(flatten)]
     pub(crate) ingest: Ingest,
     #[command(flatten)]
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: MeasuredGateway,
     /// Readings, rounded up to full requests
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(crate) readings: u32,
@@ -247,7 +257,7 @@ pub(crate) struct BenchResume {
     #[command(flatten)]
     pub(crate) ingest: Ingest,
     #[command(flatten)]
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: MeasuredGateway,
     /// URL of the gateway where clients reconnect
     #[arg(long, value_name = "URL")]
     pub(crate) other: String,

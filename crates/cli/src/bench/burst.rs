@@ -64,7 +64,7 @@ pub(super) struct Burst {
 /// Stops the gateway, writes, and resumes it.
 pub(super) async fn measure(options: &BenchBurst) -> anyhow::Result<Burst> {
     let pid = options.pid.map_or_else(|| processes::only("ws-gateway"), Ok)?;
-    let gateway = Address::parse(&options.gateway.url)?;
+    let gateway = Address::of(&options.gateway)?;
     let clock = Clock::start();
     let mut audience =
         Audience::open(gateway, options.clients as usize, clock, |_| Follows::Everything).await?;

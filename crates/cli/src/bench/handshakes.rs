@@ -49,7 +49,7 @@ pub(super) async fn measure(options: &BenchHandshakes) -> anyhow::Result<Handsha
     let pid = options.pid.or_else(|| processes::only("ws-gateway").ok());
     let cpu = || pid.and_then(processes::usage).map(|usage| usage.cpu_seconds);
     let opener = Opener {
-        gateway: Address::parse(&options.gateway.url)?,
+        gateway: Address::of(&options.gateway)?,
         clock: Clock::start(),
         until: options.duration.as_micros() as u64,
         most: options.clients.unwrap_or(u64::MAX),

@@ -52,7 +52,7 @@ pub(super) struct Idle {
 pub(super) async fn measure(options: &BenchIdle) -> anyhow::Result<Idle> {
     let pid = options.pid.map_or_else(|| processes::only("ws-gateway"), Ok)?;
     let usage = || processes::usage(pid).with_context(|| format!("process {pid} is gone"));
-    let gateway = Address::parse(&options.gateway.url)?;
+    let gateway = Address::of(&options.gateway)?;
     let before = usage()?;
     let scratch = RefCell::new(vec![0; SCRATCH_BYTES]);
     let open = |n: u32| {
@@ -116,7 +116,11 @@ async fn open(
         ClientForm::Events => (format!("GET /sse/sensors/?sensor={sensor} HTTP/1.1\r\n"), "event: live"),
     };
     let mut client = gateway.connect().await.context("connecting")?;
-    client.write_all(format!("{request}Host: {}\r\n\r\n", gateway.host()).as_bytes()).await?;
+    client
+        .write_all(
+            format!("{request}Host: {}\r\n{}\r\n", gateway.host(), gateway.authorization()?).as_bytes(),
+        )
+        .await?;
     let mut answer = Vec::with_capacity(1 << 10);
     while memchr::memmem::find(&answer, answered.as_bytes()).is_none() {
         ensure!(answer.len() < ANSWER_BYTES, "unexpected answer of the gateway: {answer:.200?}");

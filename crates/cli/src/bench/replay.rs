@@ -48,7 +48,7 @@ pub(super) struct Replay {
 
 /// Notes a position, writes, and resumes from there with a fresh client.
 pub(super) async fn measure(options: &BenchReplay, limit: Duration) -> anyhow::Result<Replay> {
-    let gateway = Address::parse(&options.gateway.url)?;
+    let gateway = Address::of(&options.gateway)?;
     let ingest = Address::parse(&options.ingest.url)?;
     let admin = options.gateway_admin.as_deref().map(Admin::parse).transpose()?;
     let clock = Clock::start();

@@ -65,7 +65,7 @@ struct Had {
 /// Opens clients at one gateway, kills it, writes, and lets all reconnect at once to the other.
 pub(super) async fn measure(options: &BenchResume, limit: Duration) -> anyhow::Result<Resume> {
     let pid = options.pid.map_or_else(|| processes::only("ws-gateway"), Ok)?;
-    let gateway = Address::parse(&options.gateway.url)?;
+    let gateway = Address::of(&options.gateway)?;
     let other = Address::parse(&options.other)?;
     let ingest = Address::parse(&options.ingest.url)?;
     let admin = options.other_admin.as_deref().map(Admin::parse).transpose()?;

@@ -1,7 +1,8 @@
 //! The cheap WebSocket client of the measurements: one read for many frames, no copy, no UTF-8 check.
 
-use std::{cell::RefCell, io};
+use std::{cell::RefCell, io, sync::Arc, time::Duration};
 
+use access::trial::{Claims, TrialIssuer};
 use anyhow::{Context, bail, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,7 +12,11 @@ use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_acc
 use wire::{Position, SUBPROTOCOL, ServerMessage};
 
 use super::frames::{Frame, Frames, write_client_frame};
-use crate::live::{Live, Received};
+use crate::{
+    args::MeasuredGateway,
+    instant,
+    live::{Live, Received},
+};
 
 /// The largest answer to a handshake.
 const HANDSHAKE_BYTES: usize = 16 << 10;
@@ -23,9 +28,38 @@ pub(super) const SCRATCH_BYTES: usize = 256 << 10;
 #[derive(Debug, Clone)]
 pub(super) struct Address {
     host: String,
+    /// Who gives each client a token.
+    issuer: Option<Arc<TrialIssuer>>,
 }
 
+/// The sensors of all measurements; `*` would be a shorter way through the gateway.
+const READ: [&str; 3] = ["bench-*", "idle-*", "sensor-*"];
+
+/// How long a client's token lives.
+const TOKEN_LIFE: Duration = Duration::from_secs(3_600);
+
 impl Address {
+    /// That of a gateway, and the tokens that it asks for.
+    pub(super) fn of(gateway: &MeasuredGateway) -> anyhow::Result<Self> {
+        let issuer = gateway.issuers_file.as_deref().map(|file| TrialIssuer::find(file, None)).transpose()?;
+        Ok(Self { issuer: issuer.map(Arc::new), ..Self::parse(&gateway.at.url)? })
+    }
+
+    /// The header field of a new client, or nothing.
+    pub(super) fn authorization(&self) -> anyhow::Result<String> {
+        let Some(issuer) = &self.issuer else { return Ok(String::new()) };
+        let id = format!("{:032x}", rand::random::<u128>());
+        let signed = issuer.sign(&Claims {
+            subject: format!("client-{id}"),
+            id,
+            read: READ.map(str::to_owned).to_vec(),
+            write: Vec::new(),
+            now: instant::now(),
+            life: TOKEN_LIFE,
+        })?;
+        Ok(format!("Authorization: Bearer {}\r\n", signed.token))
+    }
+
     /// From a base URL, `http://host:port`.
     pub(super) fn parse(url: &str) -> anyhow::Result<Self> {
         let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("ws://"));
@@ -33,7 +67,8 @@ impl Address {
             rest.with_context(|| format!("bench needs a URL such as http://127.0.0.1:8080, not {url:?}"))?;
         let host = host.trim_end_matches('/');
         ensure!(!host.contains('/'), "bench needs a URL without a path, not {url:?}");
-        Ok(Self { host: if host.contains(':') { host.to_owned() } else { format!("{host}:80") } })
+        let host = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
+        Ok(Self { host, issuer: None })
     }
 
     /// As in the `Host` header.
@@ -68,8 +103,9 @@ impl Socket {
         let key = generate_key();
         let request = format!(
             "GET /ws/sensors/ HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n",
-            gateway.host
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n{}\r\n",
+            gateway.host,
+            gateway.authorization()?
         );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::with_capacity(1 << 10);

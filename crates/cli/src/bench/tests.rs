@@ -18,7 +18,7 @@ use tokio::{
 use tokio_tungstenite::{accept_async, tungstenite::Message};
 
 use super::*;
-use crate::args::{Gateway, Ingest, Load};
+use crate::args::{Gateway, Ingest, Load, MeasuredGateway};
 
 /// What goes wrong at the second client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,11 @@ enum Fault {
 mod kinds;
 
 const WRONG_FROM: i64 = 5;
+
+/// A gateway that asks for no tokens.
+fn gateway_at(url: String) -> MeasuredGateway {
+    MeasuredGateway { at: Gateway { url }, issuers_file: None }
+}
 
 #[derive(Clone)]
 struct Store {
@@ -79,7 +84,7 @@ async fn measure_with(fault: Fault) -> Report {
     let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
     let options = BenchRun {
         ingest: Ingest { url: url(&http) },
-        gateway: Gateway { url: url(&sockets) },
+        gateway: gateway_at(url(&sockets)),
         clients: 3,
         follow: 0,
         load: Load {

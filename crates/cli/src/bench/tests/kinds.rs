@@ -156,7 +156,7 @@ const POSTS: Posts = Posts { connections: 2, together: 5, sensors: 4 };
 async fn handshakes_are_opened_and_closed_until_there_are_enough() {
     let (url, _tasks) = gateway(Log::new(None), None).await;
     let options = BenchHandshakes {
-        gateway: Gateway { url },
+        gateway: gateway_at(url),
         clients: Some(40),
         at_once: 4,
         duration: Duration::from_secs(20),
@@ -166,7 +166,7 @@ async fn handshakes_are_opened_and_closed_until_there_are_enough() {
     let measured = handshakes::measure(&options).await.unwrap();
     assert_eq!((measured.opened, measured.failed), (40, 0), "{measured:?}");
     assert!(measured.handshakes_per_s > 0.0 && measured.ms.count == 40, "{measured:?}");
-    let options = BenchHandshakes { gateway: Gateway { url: "http://127.0.0.1:1".to_owned() }, ..options };
+    let options = BenchHandshakes { gateway: gateway_at("http://127.0.0.1:1".to_owned()), ..options };
     let failed = handshakes::measure(&BenchHandshakes { clients: Some(3), ..options }).await.unwrap();
     assert_eq!((failed.opened, failed.failed), (0, 3));
     assert!(failed.first_fault.is_some());
@@ -180,7 +180,7 @@ async fn a_burst_reaches_all_clients_and_the_process_is_resumed() {
     let process = stand_in();
     let options = BenchBurst {
         ingest: Ingest { url: ingest },
-        gateway: Gateway { url: gateway },
+        gateway: gateway_at(gateway),
         clients: 3,
         readings: 98,
         posts: POSTS,
@@ -204,7 +204,7 @@ async fn replay_with(forgotten: Option<i64>) -> replay::Replay {
     let (gateway, _gateway) = gateway(log, None).await;
     let options = BenchReplay {
         ingest: Ingest { url: ingest },
-        gateway: Gateway { url: gateway },
+        gateway: gateway_at(gateway),
         readings: 50,
         posts: POSTS,
         gateway_admin: None,
@@ -234,7 +234,7 @@ async fn resume_with(forgotten: Option<i64>) -> resume::Resume {
     let (other, _other) = gateway(log, None).await;
     let options = BenchResume {
         ingest: Ingest { url: ingest },
-        gateway: Gateway { url: first },
+        gateway: gateway_at(first),
         other,
         other_admin: None,
         clients: 20,
