@@ -1,8 +1,10 @@
 //! Programs that a machine with only Rust lacks.
 
 mod debian;
+mod go;
 mod jaeger;
 pub(crate) mod node;
+mod telegraf;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +35,8 @@ pub(crate) struct Needs {
     pub(crate) prometheus: bool,
     /// Jaeger, to look traces up.
     pub(crate) jaeger: bool,
+    /// Telegraf's outputs, to write as it does.
+    pub(crate) telegraf: bool,
 }
 
 impl Needs {
@@ -45,6 +49,7 @@ impl Needs {
         clients: true,
         prometheus: true,
         jaeger: true,
+        telegraf: true,
     };
     pub(crate) const NOTHING: Self = Self {
         postgres: false,
@@ -55,6 +60,7 @@ impl Needs {
         clients: false,
         prometheus: false,
         jaeger: false,
+        telegraf: false,
     };
 }
 
@@ -64,6 +70,7 @@ pub(crate) struct Tools {
     pub(crate) node: Option<Node>,
     pub(crate) browser: Option<PathBuf>,
     pub(crate) jaeger: Option<PathBuf>,
+    pub(crate) telegraf: Option<PathBuf>,
 }
 
 /// Finds what is needed, and installs what is missing if it may.
@@ -95,7 +102,8 @@ pub(crate) fn set_up(workspace: &Workspace, needs: Needs) -> Result<Tools> {
         found => found,
     };
     let jaeger = if needs.jaeger { Some(jaeger::program(workspace)?) } else { None };
-    Ok(Tools { node, browser: browser().filter(|_| needs.browser), jaeger })
+    let telegraf = if needs.telegraf { Some(telegraf::program(workspace)?) } else { None };
+    Ok(Tools { node, browser: browser().filter(|_| needs.browser), jaeger, telegraf })
 }
 
 /// Whether the system's Python, not another on the PATH, has the module.

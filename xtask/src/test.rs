@@ -75,5 +75,8 @@ fn cargo_tests(workspace: &Workspace, options: &Options, tools: &Tools) -> Resul
     if let Some(jaeger) = &tools.jaeger {
         tests.env("ROWCAST_JAEGER", jaeger);
     }
+    if let Some(telegraf) = &tools.telegraf {
+        tests.env("ROWCAST_TELEGRAF", telegraf);
+    }
     command::run(&mut tests)
 }

@@ -1,6 +1,7 @@
 //! Every door with every kind of credential: one table of doors, one of credentials. A path that is documented and not among the
 //! doors fails.
 
+mod attacks;
 pub(crate) mod credentials;
 mod live;
 mod probes;

@@ -177,3 +177,44 @@ async fn npm_s_ws_by_a_subprotocol_and_a_browser_by_tickets_say_who_they_are() {
     clients.call(json!({"who": "events", "ends": ["live", 2]}));
     clients.call(json!({"who": "demo", "ends": [2]}));
 }
+
+/// What Telegraf writes as this output, and whether it was content.
+fn telegraf(output: &str, ingest: &str, credential: &str) -> Result<(), String> {
+    let program = std::env::var("ROWCAST_TELEGRAF").expect("cargo xtask test builds it");
+    let ended = Command::new(program).args([output, ingest, credential]).output().unwrap();
+    if ended.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&ended.stderr).into_owned()) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telegraf_s_outputs_for_both_versions_of_influxdb_write_with_a_device_key() {
+    let (stack, token, _folder) = guarded().await;
+    let ingest = format!("http://{}", stack.ingest.public());
+    let written = key(&stack, &["--write", "cpu/*", "--write", "mem/*"]);
+    let foreign = key(&stack, &["--write", "mem/*"]);
+    await_known(&stack, &key(&stack, &["--write", "stock"])).await;
+    let stored = || {
+        stack.psql(
+            "select sensor_id, value, timestamp at time zone 'utc' from sensor_readings order by sensor_id, id",
+        )
+    };
+    let once = "cpu/cpu0/pi 4,=/count|7|2026-11-23 07:30:00.25\n\
+                cpu/cpu0/pi 4,=/on|1|2026-11-23 07:30:00.25\n\
+                cpu/cpu0/pi 4,=/usage|12.5|2026-11-23 07:30:00.25\n\
+                mem/pi 4,=/free|9|2026-11-23 07:30:01.25";
+    for output in ["influxdb_v2", "influxdb"] {
+        for (refused, status) in [
+            (foreign.as_str(), "403 Forbidden"),
+            (token.as_str(), "401 Unauthorized"),
+            ("none", "401 Unauthorized"),
+        ] {
+            let told = telegraf(output, &ingest, refused);
+            // that of version 1 drops what it may not write
+            let is_told = output == "influxdb" || told.is_err_and(|told| told.contains(status));
+            assert!(is_told, "{output}: {status}");
+            assert_eq!(stored(), "", "{output}");
+        }
+        telegraf(output, &ingest, &written).unwrap();
+        assert_eq!(stored(), once, "{output}");
+        stack.psql("delete from sensor_readings");
+    }
+}
