@@ -1,6 +1,6 @@
 //! The command line of `bench`.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -197,6 +197,10 @@ pub(crate) struct BenchFairness {
     /// Connections that send arrays of 1,000 readings and nearly 1 MiB
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) floods: u32,
+    /// The address of this machine that single readings are sent from, so that ingest tells the two clients apart:
+    /// 127.0.0.2, if ingest is at 127.0.0.1
+    #[arg(long, value_name = "IP")]
+    pub(crate) from: Option<IpAddr>,
     /// Length of each of the two measurements
     #[arg(long, default_value = "10s", value_parser = units::duration, value_name = "TIME")]
     pub(crate) duration: Duration,

@@ -1,6 +1,6 @@
 //! `rowcast bench fairness`: what a client that sends single readings notices of others that flood.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, net::IpAddr, time::Duration};
 
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -45,6 +45,7 @@ pub(super) struct Fairness {
 pub(super) async fn measure(options: &BenchFairness) -> anyhow::Result<Fairness> {
     let run = Run {
         ingest: Address::parse(&options.ingest.url)?,
+        from: options.from,
         clock: Clock::start(),
         is_over: Cell::new(false),
         stored: Cell::new(0),
@@ -82,6 +83,8 @@ fn flood_body() -> Vec<u8> {
 
 struct Run {
     ingest: Address,
+    /// Where single readings come from.
+    from: Option<IpAddr>,
     clock: Clock,
     is_over: Cell<bool>,
     stored: Cell<usize>,
@@ -91,7 +94,8 @@ struct Run {
 impl Run {
     /// One reading after the other.
     async fn single(&self, duration: Duration) -> anyhow::Result<Summary> {
-        let (mut connection, mut times) = (Connection::open(&self.ingest).await?, Histogram::default());
+        let (mut connection, mut times) =
+            (Connection::open_from(&self.ingest, self.from).await?, Histogram::default());
         let until = self.clock.micros() + duration.as_micros() as u64;
         while self.clock.micros() < until {
             let began = self.clock.micros();

@@ -1,6 +1,6 @@
 //! The cheap HTTP/1.1 client of the measurements: one connection, one POST at a time, bytes prepared in advance.
 
-use std::io;
+use std::{io, net::IpAddr};
 
 use anyhow::{Context, ensure};
 use tokio::{
@@ -31,11 +31,17 @@ pub(super) struct Answered {
 
 impl Connection {
     pub(super) async fn open(ingest: &Address) -> io::Result<Self> {
+        Self::open_from(ingest, None).await
+    }
+
+    /// The same from an address of this machine.
+    pub(super) async fn open_from(ingest: &Address, from: Option<IpAddr>) -> io::Result<Self> {
         let head = format!(
             "POST /api/sensors/ HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: ",
             ingest.host()
         );
-        Ok(Self { stream: ingest.connect().await?, request: Vec::new(), answer: Vec::new(), head })
+        let stream = ingest.connect_from(from).await?;
+        Ok(Self { stream, request: Vec::new(), answer: Vec::new(), head })
     }
 
     /// Sends a body and waits for the answer. After an error the connection is of no more use.

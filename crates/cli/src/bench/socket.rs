@@ -1,12 +1,12 @@
 //! The cheap WebSocket client of the measurements: one read for many frames, no copy, no UTF-8 check.
 
-use std::{cell::RefCell, io, sync::Arc, time::Duration};
+use std::{cell::RefCell, io, net::IpAddr, sync::Arc, time::Duration};
 
 use access::trial::{Claims, TrialIssuer};
 use anyhow::{Context, bail, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream, lookup_host},
 };
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 use wire::{Position, SUBPROTOCOL, ServerMessage};
@@ -78,7 +78,21 @@ impl Address {
 
     /// Opens a TCP connection.
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(&self.host).await?;
+        self.connect_from(None).await
+    }
+
+    /// The same from an address of this machine.
+    pub(super) async fn connect_from(&self, from: Option<IpAddr>) -> io::Result<TcpStream> {
+        let stream = match from {
+            None => TcpStream::connect(&self.host).await?,
+            Some(from) => {
+                let of_family = lookup_host(&self.host).await?.find(|to| to.is_ipv4() == from.is_ipv4());
+                let to = of_family.ok_or(io::ErrorKind::AddrNotAvailable)?;
+                let socket = if from.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+                socket.bind((from, 0).into())?;
+                socket.connect(to).await?
+            }
+        };
         stream.set_nodelay(true)?;
         Ok(stream)
     }
