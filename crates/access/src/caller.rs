@@ -1,10 +1,10 @@
 //! Who asks, and what they may do.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use auth::{Grant, KeyId, Limits, Scope, SecretHash, Subject};
 
-use crate::denial::Denial;
+use crate::{denial::Denial, payer::Payer};
 
 /// Who asks, what they may do, and how that is checked again while they are connected.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct Caller {
     pub grant: Arc<Grant>,
     /// By what.
     pub(crate) proof: Proof,
+    /// Who pays for what they do.
+    payer: Payer,
 }
 
 /// What a grant rests on.
@@ -27,6 +29,12 @@ pub(crate) enum Proof {
 }
 
 impl Caller {
+    /// Somebody with this grant.
+    pub(crate) fn new(grant: Arc<Grant>, proof: Proof) -> Self {
+        let payer = Payer::of(&grant.subject, None);
+        Self { grant, proof, payer }
+    }
+
     /// Anybody, where no credentials are asked for: everything is permitted.
     pub fn open() -> Self {
         Self::anonymous(Scope::all(), Scope::all())
@@ -36,7 +44,21 @@ impl Caller {
     pub(crate) fn anonymous(read: Scope, write: Scope) -> Self {
         let grant =
             Grant { subject: Subject::Anonymous, write, read, limits: Limits::default(), expires_at: None };
-        Self { grant: Arc::new(grant), proof: Proof::Nothing }
+        Self::new(Arc::new(grant), Proof::Nothing)
+    }
+
+    /// The same, who comes from this address: by that somebody without a credential is counted.
+    #[must_use]
+    pub fn at(mut self, address: Option<IpAddr>) -> Self {
+        if self.is_anonymous() {
+            self.payer = Payer::Address(address);
+        }
+        self
+    }
+
+    /// Who pays for what they do.
+    pub fn payer(&self) -> Payer {
+        self.payer
     }
 
     /// What it may read.

@@ -43,11 +43,11 @@ pub enum Denial {
     /// It may not write anything.
     #[error("this credential may not write")]
     MayNotWrite,
-    /// More than its rate allows; the same is admitted after so many seconds, if nothing else is until then.
-    #[error("more than this credential's rate allows")]
+    /// More than a rate allows; the same is admitted after so many seconds, if nothing else is until then.
+    #[error("more than the rate allows")]
     TooMany(u32),
-    /// More than its rate ever allows at once.
-    #[error("more at once than this credential's rate ever allows")]
+    /// More than a rate ever allows at once.
+    #[error("more at once than the rate ever allows")]
     TooManyAtOnce,
 }
 

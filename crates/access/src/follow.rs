@@ -6,7 +6,7 @@ use chassis::{Condition, Fault, Life, Outage};
 use store::{Database, keys::Followed};
 use tokio::time::{Instant, sleep};
 
-use crate::{judge::Judge, known::Renewal};
+use crate::{judge::Judge, known::Renewal, meter::Metering};
 
 /// How often Postgres is asked for changes of keys and revocations. They are in force everywhere within 5 s, a slow answer
 /// included.
@@ -72,7 +72,6 @@ async fn catch_up(judge: &Judge, database: &Database, followed: &mut Followed) -
 /// Notes which keys were used. What cannot be noted is left out: it only tells people which keys are idle.
 async fn note(judge: &Judge, database: &Database) {
     judge.known.purge(judge.now());
-    judge.meters.purge();
     let used = judge.known.take_used();
     if !used.is_empty()
         && let Err(error) = database.note_use(&used).await
@@ -92,5 +91,12 @@ pub(crate) async fn follow_issuers(judge: Arc<Judge>, ready: Condition, life: Li
         if life.soft().run_until_cancelled(sleep(LOOK_EVERY)).await.is_none() {
             return;
         }
+    }
+}
+
+/// Forgets the rates of those who were silent for long.
+pub(crate) async fn forget_silent(metering: Arc<Metering>, life: Life) {
+    while life.soft().run_until_cancelled(sleep(NOTE_EVERY)).await.is_some() {
+        metering.purge();
     }
 }

@@ -1,22 +1,27 @@
 //! The one question that every door asks.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use auth::{Credential, Grant, RetryAfter, Scope};
+use auth::{Credential, Grant, Scope};
 use chassis::{Clock, Life, Readiness};
 use http::HeaderMap;
 use store::Database;
 use tokio::sync::watch;
 
 use crate::{
+    bounds::Defaults,
     caller::Caller,
     config::AuthConfig,
     denial::Denial,
-    follow::{follow_issuers, follow_keys},
+    follow::{follow_issuers, follow_keys, forget_silent},
     holder::Holder,
     issuers::{Issuers, UNKNOWN_KEY},
     judge::{Answer, Judge},
-    meters::{Unit, seconds},
+    meter::{Meter, Metering},
     metrics::Metrics,
     presented::{credential, presented},
 };
@@ -31,30 +36,48 @@ pub struct Gate {
     judge: Option<Arc<Judge>>,
     /// Who comes without a credential.
     nobody: Caller,
+    /// What is counted of all who come.
+    metering: Arc<Metering>,
 }
 
 impl Gate {
-    /// The gate of a service. Until [`Gate::follow`] has read the device keys, it knows none.
+    /// The gate of a service, with what those may do who have no limits of their own. Until [`Gate::follow`] has read the device
+    /// keys, it knows none.
     ///
     /// # Errors
     /// When the file of issuers cannot be used.
-    pub fn new(config: &AuthConfig, clock: Clock, metrics: Metrics) -> Result<Self, String> {
+    pub fn new(
+        config: &AuthConfig,
+        clock: Clock,
+        metrics: Metrics,
+        defaults: Defaults,
+    ) -> Result<Self, String> {
+        let metering = Arc::new(Metering::new(defaults, Some(metrics.clone())));
         if !config.enabled {
-            return Ok(Self::open());
+            return Ok(Self { judge: None, nobody: Caller::open(), metering });
         }
         let scope = |patterns| Scope::parse(patterns).map_err(|error| error.to_string());
         let nobody = Caller::anonymous(scope(&config.anonymous_read)?, scope(&config.anonymous_write)?);
         let judge = Judge::new(Issuers::load(Path::new(&config.issuers_file))?, metrics, clock);
-        Ok(Self { judge: Some(Arc::new(judge)), nobody })
+        Ok(Self { judge: Some(Arc::new(judge)), nobody, metering })
     }
 
     /// The gate of a service where everybody may do everything.
     pub fn open() -> Self {
-        Self { judge: None, nobody: Caller::open() }
+        Self::open_with(Defaults::default())
+    }
+
+    /// The same with limits.
+    pub fn open_with(defaults: Defaults) -> Self {
+        let metering = Arc::new(Metering::new(defaults, None));
+        Self { judge: None, nobody: Caller::open(), metering }
     }
 
     /// Keeps keys, revocations and issuers up to date until the process stops. It is not ready before all of them were read once.
     pub fn follow(&self, life: &Life, readiness: &Readiness, database: Database) {
+        if self.judge.is_some() || self.metering.has_defaults() {
+            life.spawn("rates", forget_silent(self.metering.clone(), life.clone()));
+        }
         let Some(judge) = &self.judge else { return };
         let keys = readiness.condition("keys");
         life.spawn("keys", follow_keys(judge.clone(), database, keys, life.clone()));
@@ -132,30 +155,20 @@ impl Gate {
     /// # Errors
     /// When there is none left.
     pub fn take_request(&self, caller: &Caller) -> Result<(), Denial> {
-        self.take(caller, Unit::Requests, 1)
+        self.meter(caller).take_request(Instant::now())
+    }
+
+    /// How much the caller may do, and what is left of it.
+    pub fn meter(&self, caller: &Caller) -> Meter {
+        self.metering.of(caller)
     }
 
     /// Takes so many readings out of the caller's rate, before they are stored.
     ///
     /// # Errors
-    /// When there are not so many left.
+    /// When there are not so many left: nothing is taken.
     pub fn take_readings(&self, caller: &Caller, count: usize) -> Result<(), Denial> {
-        self.take(caller, Unit::Readings, count)
-    }
-
-    fn take(&self, caller: &Caller, unit: Unit, cost: usize) -> Result<(), Denial> {
-        let Some(judge) = &self.judge else { return Ok(()) };
-        judge.counted(judge.meters.take(&caller.grant, unit, cost).map_err(|retry| match retry {
-            RetryAfter::Wait(time) => Denial::TooMany(u32::try_from(seconds(time)).unwrap_or(u32::MAX)),
-            RetryAfter::Never => Denial::TooManyAtOnce,
-        }))
-    }
-
-    /// Writes what the caller's rates allow and what is left of it.
-    pub(crate) fn write_rates(&self, caller: &Caller, headers: &mut HeaderMap) {
-        if let Some(judge) = &self.judge {
-            judge.meters.write(&caller.grant, headers);
-        }
+        self.meter(caller).take_readings(count, Instant::now())
     }
 
     /// There is no credential, and one is needed.
@@ -187,7 +200,7 @@ impl Gate {
     pub fn holder(&self, caller: &Caller) -> Result<Holder, Denial> {
         caller.reader()?;
         let holder = Holder::of(caller).ok_or(Denial::Missing)?;
-        self.take(caller, Unit::Tickets, 1)?;
+        self.meter(caller).take_ticket(Instant::now())?;
         Ok(holder)
     }
 
@@ -200,7 +213,7 @@ impl Gate {
         let caller = holder.and_then(Holder::into_caller).ok_or(Denial::Ticket);
         judge.counted(caller.and_then(|caller| {
             let grant = judge.recheck(&caller)?;
-            Ok(Caller { grant, ..caller })
+            Ok(Caller::new(grant, caller.proof))
         }))
     }
 

@@ -60,13 +60,13 @@ impl Holder {
             Self::Key { id, hash } => {
                 let (id, hash) = (id.parse().ok()?, SecretHash::parse(&hash).ok()?);
                 // what the key may do is known by itself
-                Caller { grant: grant(Subject::Key(id), Scope::none(), None), proof: Proof::Key(id, hash) }
+                Caller::new(grant(Subject::Key(id), Scope::none(), None), Proof::Key(id, hash))
             }
             Self::Viewer { issuer, subject, token, read, expires_at } => {
                 let subject = Subject::Viewer { issuer: issuer.into(), subject: subject.into() };
                 let read = Scope::parse(&read).ok()?;
                 let grant = grant(subject, read, Some(UnixMicros(expires_at)));
-                Caller { grant, proof: Proof::Token(token.map(Into::into)) }
+                Caller::new(grant, Proof::Token(token.map(Into::into)))
             }
         })
     }
@@ -81,7 +81,7 @@ mod tests {
         let read = Scope::parse(&["acme/*", r"odd\*\,name"]).unwrap();
         let (write, limits) = (Scope::all(), Limits::default());
         let grant = Grant { subject, write, read, limits, expires_at: Some(UnixMicros(7)) };
-        Caller { grant: Arc::new(grant), proof: Proof::Token(Some("t-1".into())) }
+        Caller::new(Arc::new(grant), Proof::Token(Some("t-1".into())))
     }
 
     #[test]

@@ -11,7 +11,6 @@ use crate::{
     denial::Denial,
     issuers::{Checked, Issuers, Verified},
     known::Known,
-    meters::Meters,
     metrics::Metrics,
 };
 
@@ -20,7 +19,6 @@ pub(crate) struct Judge {
     pub(crate) known: Known,
     pub(crate) issuers: Issuers,
     pub(crate) metrics: Metrics,
-    pub(crate) meters: Meters,
     clock: Clock,
     changed: watch::Sender<()>,
 }
@@ -36,7 +34,7 @@ pub(crate) enum Answer {
 impl Judge {
     pub(crate) fn new(issuers: Issuers, metrics: Metrics, clock: Clock) -> Self {
         let (changed, _) = watch::channel(());
-        Self { known: Known::default(), issuers, metrics, meters: Meters::new(), clock, changed }
+        Self { known: Known::default(), issuers, metrics, clock, changed }
     }
 
     /// Is told of every change.
@@ -59,7 +57,7 @@ impl Judge {
         let Credential::Key(key) = credential else { return Err(Denial::Malformed) };
         let (id, secret) = (key.id(), key.hash());
         let grant = self.known.authenticate(id, &secret, self.now())?;
-        Ok(Caller { grant, proof: Proof::Key(id, secret) })
+        Ok(Caller::new(grant, Proof::Key(id, secret)))
     }
 
     /// What a token grants.
@@ -78,7 +76,7 @@ impl Judge {
         let subject = Subject::Viewer { issuer, subject: subject.into() };
         let grant = Grant { subject, write, read, limits: Limits::default(), expires_at: Some(expires_at) };
         let proof = Proof::Token(id.map(Into::into));
-        Answer::Now(Ok(Caller { grant: Arc::new(grant), proof }))
+        Answer::Now(Ok(Caller::new(Arc::new(grant), proof)))
     }
 
     /// What somebody may do now who was let in before: keys change, tokens are revoked, both end.

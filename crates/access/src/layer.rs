@@ -2,19 +2,21 @@
 
 use std::{
     mem,
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
-use chassis::Problem;
+use chassis::{Client, Problem};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::{caller::Caller, denial::Denial, gate::Gate, judge::Answer, meters::is_metered};
+use crate::{caller::Caller, denial::Denial, gate::Gate, judge::Answer, meter::Meter};
 
 /// Lets requests through with their [`Caller`] as an extension.
 #[derive(Clone)]
@@ -23,29 +25,23 @@ pub struct Guard {
     refusal: fn(Problem) -> Response,
 }
 
-/// A caller whose requests are counted.
-pub struct Metered {
-    gate: Gate,
-    caller: Caller,
-}
-
 impl Guard {
     /// Before routes whose refusals are problems (RFC 9457).
     pub fn new(gate: Gate) -> Self {
         Self { gate, refusal: IntoResponse::into_response }
     }
 
-    /// Takes the request out of the caller's rate, if it has one.
-    fn metered(&self, caller: &Caller) -> Result<Option<Metered>, Box<Response>> {
-        if !is_metered(&caller.grant) {
+    /// Takes the request out of the caller's rate, if anything of it is counted.
+    fn metered(&self, caller: &Caller) -> Result<Option<Meter>, Box<Response>> {
+        let meter = self.gate.meter(caller);
+        if !meter.bounds().has_rates() {
             return Ok(None);
         }
-        let metered = Metered { gate: self.gate.clone(), caller: caller.clone() };
-        match self.gate.take_request(caller) {
-            Ok(()) => Ok(Some(metered)),
+        match meter.take_request(Instant::now()) {
+            Ok(()) => Ok(Some(meter)),
             Err(denial) => {
                 let mut response = (self.refusal)(denial.into());
-                self.gate.write_rates(caller, response.headers_mut());
+                meter.write(response.headers_mut());
                 Err(Box::new(response))
             }
         }
@@ -73,6 +69,11 @@ pub struct Guarded<S> {
     guard: Guard,
 }
 
+/// From where a request comes, as limits for each address count it.
+fn address(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Client>().map(|client| client.counted_as())
+}
+
 type Judging = Pin<Box<dyn Future<Output = (Request, Result<Caller, Denial>)> + Send>>;
 
 impl<S: Service<Request, Response = Response> + Clone> Service<Request> for Guarded<S> {
@@ -87,6 +88,7 @@ impl<S: Service<Request, Response = Response> + Clone> Service<Request> for Guar
     fn call(&mut self, mut request: Request) -> Answering<S> {
         match self.guard.gate.answer(request.headers()) {
             Answer::Now(Ok(caller)) => {
+                let caller = caller.at(address(&request));
                 let metered = match self.guard.metered(&caller) {
                     Ok(metered) => metered,
                     Err(response) => return Answering::Refused { response: Some(*response) },
@@ -118,7 +120,7 @@ pin_project! {
     pub enum Answering<S: Service<Request>> {
         Refused { response: Option<Response> },
         Judging { judging: Judging, inner: Option<S>, guard: Guard },
-        Inner { #[pin] answer: S::Future, metered: Option<Metered> },
+        Inner { #[pin] answer: S::Future, metered: Option<Meter> },
     }
 }
 
@@ -131,8 +133,8 @@ impl<S: Service<Request, Response = Response>> Future for Answering<S> {
                 AnsweringProjection::Inner { answer, metered } => {
                     let answered = ready!(answer.poll(cx));
                     return Poll::Ready(answered.map(|mut response| {
-                        if let Some(Metered { gate, caller }) = metered {
-                            gate.write_rates(caller, response.headers_mut());
+                        if let Some(meter) = metered {
+                            meter.write(response.headers_mut());
                         }
                         response
                     }));
@@ -144,7 +146,7 @@ impl<S: Service<Request, Response = Response>> Future for Answering<S> {
                 AnsweringProjection::Judging { judging, inner, guard } => {
                     let (mut request, judged) = ready!(judging.as_mut().poll(cx));
                     let caller = match judged {
-                        Ok(caller) => caller,
+                        Ok(caller) => caller.at(address(&request)),
                         Err(denial) => return Poll::Ready(Ok((guard.refusal)(denial.into()))),
                     };
                     let metered = match guard.metered(&caller) {

@@ -1,14 +1,16 @@
-//! How often: the buckets of those whose grants have rates. Each process has its own.
+//! How often: the buckets of all who are counted. Each process has its own.
 
-use std::{
-    collections::HashMap,
-    sync::LazyLock,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use auth::{Gcra, Grant, Limits, Rate, Remaining, RetryAfter, Subject};
+use auth::{Rate, Remaining, RetryAfter};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
+
+use crate::{
+    bounds::Bounds,
+    buckets::{Remembered, Unit},
+    payer::Payer,
+};
 
 /// What may be had (draft-ietf-httpapi-ratelimit-headers).
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -16,87 +18,58 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// What is left of it.
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// The buckets by their subjects.
+/// So many subjects are remembered, or twice as many: more than there are device keys.
+const SUBJECTS: usize = 1 << 17;
+
+/// The same of addresses.
+const ADDRESSES: usize = 1 << 15;
+
+/// The buckets of subjects, and those of addresses: many addresses make no subject forgotten.
 pub(crate) struct Meters {
-    buckets: Mutex<HashMap<Subject, Buckets>>,
+    subjects: Mutex<Remembered>,
+    addresses: Mutex<Remembered>,
     /// The start of the clock of all buckets.
     began: Instant,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Buckets {
-    requests: Gcra,
-    readings: Gcra,
-    tickets: Gcra,
-}
-
-/// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
-    Requests,
-    Readings,
-    Tickets,
-}
-
-/// How many tickets a second a subject gets: enough for a server that asks on behalf of its visitors. Those that are not used yet
-/// take memory of Redis.
-static TICKETS: LazyLock<Option<Rate>> = LazyLock::new(|| Rate::new(20.0, 200).ok());
-
-impl Unit {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Requests => "requests",
-            Self::Readings => "readings",
-            Self::Tickets => "tickets",
-        }
-    }
-
-    fn rate(self, limits: &Limits) -> Option<Rate> {
-        match self {
-            Self::Requests => limits.requests,
-            Self::Readings => limits.readings,
-            Self::Tickets => *TICKETS,
-        }
-    }
-}
-
-impl Buckets {
-    fn of(&mut self, unit: Unit) -> &mut Gcra {
-        match unit {
-            Unit::Requests => &mut self.requests,
-            Unit::Readings => &mut self.readings,
-            Unit::Tickets => &mut self.tickets,
-        }
-    }
-}
-
-/// Whether anything of a grant is counted.
-pub(crate) fn is_metered(grant: &Grant) -> bool {
-    grant.limits.requests.is_some() || grant.limits.readings.is_some()
-}
-
 impl Meters {
     pub(crate) fn new() -> Self {
-        Self { buckets: Mutex::default(), began: Instant::now() }
+        let of = |most| Mutex::new(Remembered::new(most));
+        Self { subjects: of(SUBJECTS), addresses: of(ADDRESSES), began: Instant::now() }
     }
 
-    /// Takes so many, if the grant has a rate for them.
-    pub(crate) fn take(&self, grant: &Grant, unit: Unit, cost: usize) -> Result<(), RetryAfter> {
-        let Some(rate) = unit.rate(&grant.limits) else { return Ok(()) };
+    fn of(&self, payer: Payer) -> &Mutex<Remembered> {
+        match payer {
+            Payer::Key(_) | Payer::Viewer(_) => &self.subjects,
+            Payer::Address(_) => &self.addresses,
+        }
+    }
+
+    /// Takes so many, if there is a rate for them.
+    pub(crate) fn take(
+        &self,
+        payer: Payer,
+        bounds: &Bounds,
+        (unit, cost): (Unit, usize),
+        now: Instant,
+    ) -> Result<(), RetryAfter> {
+        let Some(rate) = unit.rate(bounds) else { return Ok(()) };
         let cost = u32::try_from(cost).map_err(|_| RetryAfter::Never)?;
-        let now = self.began.elapsed();
-        let mut buckets = self.buckets.lock();
-        let bucket = buckets.entry(grant.subject.clone()).or_default().of(unit);
-        bucket.check(rate, cost, now).map(|_| ())
+        let now = now.saturating_duration_since(self.began);
+        self.of(payer).lock().get(payer).of(unit).check(rate, cost, now).map(|_| ())
     }
 
     /// Writes what may be had and what is left.
-    pub(crate) fn write(&self, grant: &Grant, headers: &mut HeaderMap) {
+    pub(crate) fn write(&self, payer: Payer, bounds: &Bounds, headers: &mut HeaderMap) {
         let (mut policy, mut left) = (Vec::new(), Vec::new());
-        for unit in [Unit::Requests, Unit::Readings] {
-            let Some(rate) = unit.rate(&grant.limits) else { continue };
-            let Remaining { cost, full_in } = self.left(grant, unit, rate);
-            let (name, burst, window) = (unit.name(), rate.burst(), seconds(window(rate)));
+        let mut buckets = self.of(payer).lock().peek(payer);
+        let now = self.began.elapsed();
+        for (unit, name) in Unit::OF_REQUESTS {
+            let Some(rate) = unit.rate(bounds) else { continue };
+            let full = Remaining { cost: 0, full_in: window(rate) };
+            // a rate that was lowered meanwhile has nothing left
+            let Remaining { cost, full_in } = buckets.of(unit).check(rate, 0, now).unwrap_or(full);
+            let (burst, window) = (rate.burst(), seconds(window(rate)));
             policy.push(format!(r#""{name}";q={burst};w={window}"#));
             left.push(format!(r#""{name}";r={cost};t={}"#, seconds(full_in)));
         }
@@ -107,20 +80,10 @@ impl Meters {
         }
     }
 
-    fn left(&self, grant: &Grant, unit: Unit, rate: Rate) -> Remaining {
-        let mut buckets = self.buckets.lock().get(&grant.subject).copied().unwrap_or_default();
-        let full = Remaining { cost: 0, full_in: window(rate) };
-        // a rate that was lowered meanwhile has nothing left
-        buckets.of(unit).check(rate, 0, self.began.elapsed()).unwrap_or(full)
-    }
-
     /// Forgets full buckets, which are like new ones.
     pub(crate) fn purge(&self) {
         let now = self.began.elapsed();
-        let is_full = |buckets: &Buckets| {
-            [buckets.requests, buckets.readings, buckets.tickets].iter().all(|bucket| bucket.is_full(now))
-        };
-        self.buckets.lock().retain(|_, buckets| !is_full(buckets));
+        [&self.subjects, &self.addresses].into_iter().for_each(|of| of.lock().purge(now));
     }
 }
 
@@ -136,44 +99,50 @@ pub(crate) fn seconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use auth::Scope;
+    use auth::Limits;
 
     use super::*;
 
-    fn grant(id: &str, limits: Limits) -> Grant {
-        let subject = Subject::Key(id.parse().unwrap());
-        Grant { subject, write: Scope::all(), read: Scope::none(), limits, expires_at: None }
+    fn key(id: &str) -> Payer {
+        Payer::Key(id.parse().unwrap())
+    }
+
+    fn bounds(readings: &str, requests: &str) -> Bounds {
+        let (readings, requests) = (readings.parse().ok(), requests.parse().ok());
+        Bounds { limits: Limits { readings, requests, ..Limits::default() }, ..Bounds::default() }
     }
 
     #[test]
-    fn each_subject_has_its_own_buckets_and_full_ones_are_forgotten() {
-        let limits = Limits { readings: Some(Rate::new(0.001, 10).unwrap()), ..Limits::default() };
-        let (meters, one, other) =
-            (Meters::new(), grant("000000000001", limits), grant("000000000002", limits));
-        assert_eq!(meters.take(&one, Unit::Requests, 1_000), Ok(()), "no rate");
-        assert_eq!(meters.take(&one, Unit::Readings, 11), Err(RetryAfter::Never));
-        assert_eq!(meters.take(&one, Unit::Readings, 10), Ok(()));
-        assert!(matches!(meters.take(&one, Unit::Readings, 1), Err(RetryAfter::Wait(_))));
-        assert_eq!(meters.take(&other, Unit::Readings, 10), Ok(()));
-        let quick = Limits { requests: Some(Rate::new(1e6, 1).unwrap()), ..Limits::default() };
-        assert_eq!(meters.take(&grant("000000000003", quick), Unit::Requests, 1), Ok(()));
-        std::thread::yield_now();
-        while meters.buckets.lock().len() > 2 {
+    fn each_payer_has_its_own_buckets_and_full_ones_are_forgotten() {
+        let (meters, slow, now) = (Meters::new(), bounds("3/h burst 10", ""), Instant::now());
+        let take = |payer, unit, cost| meters.take(payer, &slow, (unit, cost), now);
+        let address = Payer::Address(Some([192, 0, 2, 1].into()));
+        for payer in [key("000000000001"), key("000000000002"), address, Payer::Address(None)] {
+            assert_eq!(take(payer, Unit::Requests, 1_000), Ok(()), "no rate");
+            assert_eq!(take(payer, Unit::Readings, 11), Err(RetryAfter::Never));
+            assert_eq!(take(payer, Unit::Readings, 10), Ok(()));
+            assert!(matches!(take(payer, Unit::Readings, 1), Err(RetryAfter::Wait(_))));
+        }
+        let quick = bounds("", "1000000/s burst 1");
+        assert_eq!(meters.take(key("000000000003"), &quick, (Unit::Requests, 1), now), Ok(()));
+        assert_eq!(meters.subjects.lock().len(), 3);
+        while meters.subjects.lock().len() > 2 {
             meters.purge();
         }
+        assert_eq!(meters.addresses.lock().len(), 2);
     }
 
     #[test]
     fn the_fields_tell_what_may_be_had_and_what_is_left() {
-        let limits = Limits {
-            requests: Some(Rate::new(0.001, 5).unwrap()),
-            readings: Some(Rate::new(0.01, 100).unwrap()),
-            ..Limits::default()
-        };
-        let (meters, grant, mut headers) = (Meters::new(), grant("000000000001", limits), HeaderMap::new());
-        meters.take(&grant, Unit::Readings, 30).unwrap();
-        meters.write(&grant, &mut headers);
-        assert_eq!(headers[POLICY], r#""requests";q=5;w=5000, "readings";q=100;w=10000"#);
-        assert_eq!(headers[LEFT], r#""requests";r=5;t=0, "readings";r=70;t=3000"#);
+        let bounds =
+            Bounds { rows: "1/s burst 2000".parse().ok(), ..bounds("36/h burst 100", "3/h burst 5") };
+        let (meters, payer, mut headers) = (Meters::new(), key("000000000001"), HeaderMap::new());
+        meters.take(payer, &bounds, (Unit::Readings, 30), Instant::now()).unwrap();
+        meters.write(payer, &bounds, &mut headers);
+        assert_eq!(
+            headers[POLICY],
+            r#""requests";q=5;w=6000, "readings";q=100;w=10000, "rows";q=2000;w=2000"#
+        );
+        assert_eq!(headers[LEFT], r#""requests";r=5;t=0, "readings";r=70;t=3000, "rows";r=2000;t=0"#);
     }
 }

@@ -1,6 +1,6 @@
 //! How often, and how many at once.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, str::FromStr};
 
 /// A burst is as much as the rate gives in a year, at most: every wait fits a clock.
 const LONGEST_BURST_S: f64 = 365.0 * 86_400.0;
@@ -16,6 +16,19 @@ pub struct Limits {
     pub connections: Option<u32>,
     /// Subscriptions that it has at once, on all of its connections.
     pub subscriptions: Option<u32>,
+}
+
+impl Limits {
+    /// These, and those of `others` where one is absent.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            readings: self.readings.or(others.readings),
+            requests: self.requests.or(others.requests),
+            connections: self.connections.or(others.connections),
+            subscriptions: self.subscriptions.or(others.subscriptions),
+        }
+    }
 }
 
 /// So many a second in the long run, and a burst of so many after a pause.
@@ -34,6 +47,9 @@ pub enum BadRate {
     /// The burst is too small, or too large for this rate.
     #[error("a burst is at least 1, and at most what the rate gives in a year")]
     Burst,
+    /// A text that is no rate.
+    #[error("write a rate such as 10/s, 30/m or 10/s burst 100")]
+    Text,
 }
 
 impl Rate {
@@ -75,9 +91,72 @@ impl Rate {
     }
 }
 
+/// Reads `10/s`, `30/m` or `6/h`, with a burst of what that gives in a second, or with another: `10/s burst 100`.
+impl FromStr for Rate {
+    type Err = BadRate;
+
+    fn from_str(text: &str) -> Result<Self, BadRate> {
+        let (rate, burst) = match text.split_once(" burst ") {
+            Some((rate, burst)) => (rate, Some(burst.trim().parse().map_err(|_| BadRate::Text)?)),
+            None => (text, None),
+        };
+        let (number, unit) = rate.trim().split_once('/').ok_or(BadRate::Text)?;
+        let seconds = match unit {
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            _ => return Err(BadRate::Text),
+        };
+        let per_second = number.parse::<f64>().map_err(|_| BadRate::Text)? / seconds;
+        // a number that no burst can be is no rate either
+        Self::new(per_second, burst.unwrap_or(per_second.ceil() as u32))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_is_written_with_its_unit_and_its_burst() {
+        for (text, per_second, burst) in [
+            ("10/s", 10.0, 10),
+            ("30/m", 0.5, 1),
+            ("6/h", 6.0 / 3_600.0, 1),
+            ("2.5/s", 2.5, 3),
+            ("10/s burst 100", 10.0, 100),
+            (" 1/s  burst  7 ", 1.0, 7),
+        ] {
+            assert_eq!(text.parse(), Rate::new(per_second, burst), "{text}");
+        }
+        for (text, error) in [
+            ("", BadRate::Text),
+            ("10", BadRate::Text),
+            ("10/d", BadRate::Text),
+            ("x/s", BadRate::Text),
+            ("10/s burst", BadRate::Text),
+            ("10/s burst -1", BadRate::Text),
+            ("10/s burst 0", BadRate::Burst),
+            ("0/s", BadRate::PerSecond),
+            ("-1/s", BadRate::PerSecond),
+            ("1e7/s", BadRate::PerSecond),
+            ("NaN/s", BadRate::PerSecond),
+        ] {
+            assert_eq!(text.parse::<Rate>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_absent_limit_is_that_of_the_others() {
+        let rate = |per_second| Some(Rate::new(per_second, 1).unwrap());
+        let own = Limits { readings: rate(1.0), connections: Some(1), ..Limits::default() };
+        let others =
+            Limits { readings: rate(2.0), requests: rate(3.0), connections: Some(2), ..Limits::default() };
+        let both =
+            Limits { readings: rate(1.0), requests: rate(3.0), connections: Some(1), ..Limits::default() };
+        assert_eq!(own.or(others), both);
+        assert_eq!(own.or(Limits::default()), own);
+    }
 
     #[test]
     fn rates_out_of_bounds_are_refused() {

@@ -41,6 +41,8 @@ error_codes! {
     TooManyPatterns = "too-many-patterns" false;
     /// More subscriptions than `limits.subscriptions`.
     TooManySubscriptions = "too-many-subscriptions" false;
+    /// More commands, or more history, than the rate of the client's subject allows: `after_ms` says when the same is admitted.
+    TooManyRequests = "too-many-requests" true;
     /// The memory for patterns of all clients is full.
     Busy = "busy" true;
     /// No subscription of this number.
@@ -64,12 +66,20 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// A sentence for people.
     pub message: String,
+    /// In so many milliseconds the same command is admitted, if nothing else is until then.
+    pub after_ms: Option<u64>,
 }
 
 impl Refusal {
     /// A code with its sentence.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), after_ms: None }
+    }
+
+    /// The same, which is over after so many milliseconds.
+    #[must_use]
+    pub fn over_after(self, ms: u64) -> Self {
+        Self { after_ms: Some(ms), ..self }
     }
 }
 

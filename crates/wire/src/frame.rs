@@ -125,6 +125,9 @@ pub struct CommandError {
     pub message: String,
     /// Whether the same command may succeed later.
     pub retry: bool,
+    /// In so many milliseconds it is admitted, if nothing else is until then; of `too-many-requests`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<u64>,
 }
 
 /// The body of `live`.
@@ -199,8 +202,8 @@ pub struct Bye {
 }
 
 impl From<Refusal> for CommandError {
-    fn from(Refusal { code, message }: Refusal) -> Self {
-        Self { code: code.word().to_owned(), message, retry: code.retry() }
+    fn from(Refusal { code, message, after_ms }: Refusal) -> Self {
+        Self { code: code.word().to_owned(), message, retry: code.retry(), after_ms }
     }
 }
 

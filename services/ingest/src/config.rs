@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use access::AuthConfig;
+use access::{AuthConfig, Bounds, Defaults};
+use auth::{BadRate, Limits};
 use chassis::{Faults, HttpConfig, Origins, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -27,6 +28,9 @@ pub struct Config {
     /// How readings are committed.
     #[serde(default)]
     pub ingest: IngestConfig,
+    /// What one address may do.
+    #[serde(default)]
+    pub limits: LimitsConfig,
     /// Webhooks, by their names.
     #[serde(default)]
     pub hooks: BTreeMap<String, HookConfig>,
@@ -72,6 +76,28 @@ impl Default for IngestConfig {
     }
 }
 
+/// What one address may do.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Requests without a credential: `10/s`, `30/m`, or with what may come at once `10/s burst 100` (429). Empty: as many as come.
+    pub requests_per_address: String,
+    /// Readings of such requests, counted before they are stored; a request with more than the burst is never admitted (413).
+    pub readings_per_address: String,
+}
+
+impl LimitsConfig {
+    /// What those may do who have no limits of their own.
+    pub(crate) fn defaults(&self) -> Result<Defaults, BadRate> {
+        let limits = Limits {
+            requests: access::rate(&self.requests_per_address)?,
+            readings: access::rate(&self.readings_per_address)?,
+            ..Limits::default()
+        };
+        Ok(Defaults { address: Bounds { limits, ..Bounds::default() }, ..Defaults::default() })
+    }
+}
+
 /// The most that `body_bytes` can be.
 const MAX_BODY_BYTES: usize = u32::MAX as usize;
 
@@ -104,6 +130,14 @@ impl Settings for Config {
         }
         if let Err(error) = self.origins() {
             faults.add("ingest.origins", error);
+        }
+        for (key, text) in [
+            ("limits.requests_per_address", &self.limits.requests_per_address),
+            ("limits.readings_per_address", &self.limits.readings_per_address),
+        ] {
+            if let Err(error) = access::rate(text) {
+                faults.add(key, error.to_string());
+            }
         }
         self.auth.validate(faults);
         Hooks::new(&self.hooks, faults);

@@ -69,8 +69,8 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
 
     let listener = chassis::bind(config.http.addr).await?;
     let clock = Clock::register(&service.registry)?;
-    let gate = Gate::new(&config.auth, clock.clone(), access::Metrics::register(&service.registry)?);
-    let gate = gate.map_err(anyhow::Error::msg)?;
+    let (denials, defaults) = (access::Metrics::register(&service.registry)?, config.limits.defaults()?);
+    let gate = Gate::new(&config.auth, clock.clone(), denials, defaults).map_err(anyhow::Error::msg)?;
     gate.follow(&service.life, &service.readiness, database.clone());
     let router = routes::router(
         App { gate, database: database.clone(), committer, bodies, large: Large::new(), influx, hooks },

@@ -76,7 +76,7 @@ impl Client {
             limits: Arc::new(LIMITS),
             asks: false,
             grant: Some(Arc::new(grant)),
-            quota: None,
+            share: None,
             query: Some(&query),
         };
         let (mut session, effects) = Session::begin(opening, (hub.head().unwrap(), now), &mut outbox);

@@ -2,13 +2,16 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use access::AuthConfig;
+use access::{AuthConfig, Bounds, Defaults};
+use auth::{BadRate, Limits};
 use bus::RedisConfig;
 use chassis::{Faults, HttpConfig, Origins, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use store::DatabaseConfig;
-use wire::frame::Limits;
+use wire::frame;
+
+use crate::admission::history_cost::MAX_ROWS;
 
 /// All of it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -25,7 +28,7 @@ pub struct Config {
     /// What the gateway holds and serves.
     #[serde(default)]
     pub gateway: GatewayConfig,
-    /// What one connection, one address and all together may do.
+    /// What one connection, one address, one subject and all together may do.
     #[serde(default)]
     pub limits: LimitsConfig,
     /// How long a silent peer is waited for.
@@ -72,14 +75,27 @@ impl Default for GatewayConfig {
     }
 }
 
-/// What one connection, one address and all together may do.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+/// What one connection, one address, one subject and all together may do.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
     /// Sockets and event streams; with more, a client is told to come back (503).
     pub connections: usize,
     /// The same from one address, as the gateway sees it: behind a proxy, the proxy's (429).
     pub connections_per_address: usize,
+    /// The same of one subject: of a token's, or of a device key that has no such limit of its own (429, 4429). Absent: as many as
+    /// there may be.
+    pub connections_per_subject: Option<u32>,
+    /// Subscriptions of one subject, on all of its connections. Absent: as many as its connections may have.
+    pub subscriptions_per_subject: Option<u32>,
+    /// Commands of one subject, on all of its sockets: `20/s burst 200`; more are answered by an error. Empty: as many as its
+    /// connections may send.
+    pub commands_per_subject: String,
+    /// Rows of history that one subject may ask for, `10000/s burst 100000` (429). A request counts as its `limit`, and as 100 at
+    /// least; a subscription that begins in the past as 1,000. Empty: as many as it asks for.
+    pub history_per_subject: String,
+    /// The same of one address, of those without a credential.
+    pub history_per_address: String,
     /// Subscriptions on one socket.
     pub subscriptions: usize,
     /// Patterns in one subscription.
@@ -102,6 +118,11 @@ impl Default for LimitsConfig {
         Self {
             connections: 16_000,
             connections_per_address: 16_000,
+            connections_per_subject: None,
+            subscriptions_per_subject: None,
+            commands_per_subject: String::new(),
+            history_per_subject: String::new(),
+            history_per_address: String::new(),
             subscriptions: 64,
             patterns: 256,
             message_bytes: 64 << 10,
@@ -114,9 +135,61 @@ impl Default for LimitsConfig {
 }
 
 impl LimitsConfig {
+    /// What those may do who have no limits of their own.
+    pub(crate) fn defaults(&self) -> Result<Defaults, BadRate> {
+        let limits = Limits {
+            connections: self.connections_per_subject,
+            subscriptions: self.subscriptions_per_subject,
+            ..Limits::default()
+        };
+        let (commands, rows) =
+            (access::rate(&self.commands_per_subject)?, access::rate(&self.history_per_subject)?);
+        let rows_of_address = access::rate(&self.history_per_address)?;
+        Ok(Defaults {
+            subject: Bounds { limits, commands, rows },
+            address: Bounds { rows: rows_of_address, ..Bounds::default() },
+        })
+    }
+
+    fn validate(&self, faults: &mut Faults) {
+        for (name, value) in [
+            ("connections", self.connections),
+            ("connections_per_address", self.connections_per_address),
+            ("connections_per_subject", self.connections_per_subject.map_or(1, |most| most as usize)),
+            ("subscriptions_per_subject", self.subscriptions_per_subject.map_or(1, |most| most as usize)),
+            ("subscriptions", self.subscriptions),
+            ("patterns", self.patterns),
+            ("fragments", self.fragments),
+            ("commands_per_s", self.commands_per_s as usize),
+            ("backlog_bytes", self.backlog_bytes),
+        ] {
+            if value == 0 {
+                faults.add(format!("limits.{name}"), "must be at least 1");
+            }
+        }
+        if !(1 << 10..=16 << 20).contains(&self.message_bytes) {
+            faults.add("limits.message_bytes", "must be 1024 to 16777216");
+        }
+        if let Err(error) = access::rate(&self.commands_per_subject) {
+            faults.add("limits.commands_per_subject", error.to_string());
+        }
+        for (key, text) in [
+            ("limits.history_per_subject", &self.history_per_subject),
+            ("limits.history_per_address", &self.history_per_address),
+        ] {
+            match access::rate(text) {
+                Err(error) => faults.add(key, error.to_string()),
+                Ok(Some(rate)) if rate.burst() < MAX_ROWS => {
+                    faults.add(key, format!("the burst must be at least {MAX_ROWS}, the largest page"));
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+
     /// Those that `hello` names.
-    pub(crate) fn of_connection(&self) -> Limits {
-        Limits {
+    pub(crate) fn of_connection(&self) -> frame::Limits {
+        frame::Limits {
             message_bytes: self.message_bytes,
             subscriptions: self.subscriptions,
             patterns: self.patterns,
@@ -193,23 +266,7 @@ impl Settings for Config {
         if self.gateway.max_connection_age.is_some_and(|age| age < Duration::from_secs(10)) {
             faults.add("gateway.max_connection_age", "must be at least 10s");
         }
-        let LimitsConfig { connections, connections_per_address, subscriptions, patterns, .. } = self.limits;
-        for (name, value) in [
-            ("connections", connections),
-            ("connections_per_address", connections_per_address),
-            ("subscriptions", subscriptions),
-            ("patterns", patterns),
-            ("fragments", self.limits.fragments),
-            ("commands_per_s", self.limits.commands_per_s as usize),
-            ("backlog_bytes", self.limits.backlog_bytes),
-        ] {
-            if value == 0 {
-                faults.add(format!("limits.{name}"), "must be at least 1");
-            }
-        }
-        if !(1 << 10..=16 << 20).contains(&self.limits.message_bytes) {
-            faults.add("limits.message_bytes", "must be 1024 to 16777216");
-        }
+        self.limits.validate(faults);
         if self.ping.every < Duration::from_secs(1) || self.ping.deadline < Duration::from_secs(1) {
             faults.add("ping", "every and deadline must be at least 1s");
         }

@@ -88,8 +88,8 @@ impl<P: Peer> Connection<P> {
         let mut outbox = Outbox::new(app.backlog.clone());
         let grant = caller.as_ref().map(|caller| caller.grant.clone());
         let (limits, asks) = (app.limits.clone(), !app.gate.is_open());
-        let quota = subject.as_ref().map(SubjectPermit::quota);
-        let opening = Opening { protocol, number, limits, asks, grant, quota, query };
+        let share = caller.as_ref().and_then(|caller| app.share(caller, subject.as_ref()));
+        let opening = Opening { protocol, number, limits, asks, grant, share, query };
         let (session, effects) = Session::begin(opening, (head, Instant::now()), &mut outbox);
         let clock = Clock::start(&app.timers, number);
         let questions = Questions::default();

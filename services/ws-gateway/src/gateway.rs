@@ -1,16 +1,20 @@
 //! What all handlers and connections of a gateway share.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
-use access::{Caller, Gate};
+use access::{Caller, Denial, Gate};
 use chassis::{Client, Clock, Life, Prefix, Problem};
 use http::StatusCode;
-use wire::{Position, frame::Limits};
+use wire::{Position, Subscribe, frame::Limits};
 
 use crate::{
     admission::{
+        history_cost,
         roster::{ConnectionPermit, Full, Roster},
-        subjects::{SubjectPermit, Subjects, TooMany},
+        subjects::{Share, SubjectPermit, Subjects, TooMany},
     },
     config::Timers,
     fanout::{
@@ -83,7 +87,7 @@ impl Gateway {
             Problem::new(status, code, detail).retry_after(RETRY_AFTER)
         })?;
         let subject = match caller {
-            Some(caller) => self.subjects.admit(&caller.grant).map_err(|TooMany| {
+            Some(caller) => self.subjects.admit(&self.gate.meter(caller)).map_err(|TooMany| {
                 let detail = "this credential has as many connections as it may";
                 Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-connections", detail)
                     .retry_after(RETRY_AFTER)
@@ -91,6 +95,27 @@ impl Gateway {
             None => None,
         };
         Ok(Admitted { permit, subject, head })
+    }
+
+    /// What a caller may take of what it shares with others of its subject; none: it is not bounded.
+    pub(crate) fn share(&self, caller: &Caller, permit: Option<&SubjectPermit>) -> Option<Box<Share>> {
+        let meter = self.gate.meter(caller);
+        let is_bounded =
+            permit.is_some() || meter.bounds().commands.is_some() || meter.bounds().rows.is_some();
+        is_bounded.then(|| Box::new(Share::new(permit, meter)))
+    }
+
+    /// Takes what a request for so many rows of history costs.
+    pub(crate) fn charge_rows(&self, caller: &Caller, limit: usize) -> Result<(), Denial> {
+        self.gate.meter(caller).take_rows(history_cost::of_request(limit), Instant::now())
+    }
+
+    /// Takes what the subscription of a query reads of the past.
+    pub(crate) fn charge_subscription(&self, caller: &Caller, query: &Subscribe) -> Result<(), Denial> {
+        match history_cost::of_subscription(&query.from) {
+            Some(rows) => self.gate.meter(caller).take_rows(rows, Instant::now()),
+            None => Ok(()),
+        }
     }
 
     /// The head, if the gateway follows the stream and is not stopping.

@@ -71,8 +71,8 @@ pub async fn run(config: Config, service: Service) -> anyhow::Result<()> {
     let connections = (limits.connections, limits.connections_per_address);
     let roster = Roster::new(connections, hub.clone(), room, metrics.sessions.clone());
 
-    let gate = Gate::new(&config.auth, clock.clone(), access::Metrics::register(&service.registry)?);
-    let gate = gate.map_err(anyhow::Error::msg)?;
+    let (denials, defaults) = (access::Metrics::register(&service.registry)?, limits.defaults()?);
+    let gate = Gate::new(&config.auth, clock.clone(), denials, defaults).map_err(anyhow::Error::msg)?;
     gate.follow(&life, &service.readiness, database.clone());
     if let Some(changes) = gate.changes() {
         life.spawn("rechecks", recheck(changes, roster.clone(), life.clone()));

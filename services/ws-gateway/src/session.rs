@@ -27,7 +27,7 @@ use self::{
     waiting::Waiting,
 };
 use crate::{
-    admission::subjects::Quota,
+    admission::subjects::Share,
     encode::{Protocol, frames::FIRST_SUB},
     fanout::mailbox::Delivery,
     outbox::Outbox,
@@ -53,8 +53,8 @@ pub struct Session {
     asks: bool,
     /// What the client may do; none: it has yet to say who it is.
     grant: Option<Arc<Grant>>,
-    /// What the client's connections share, where it is bounded.
-    quota: Option<Arc<Quota>>,
+    /// What the client may take of what it shares with others of its subject; none: it is not bounded.
+    share: Option<Box<Share>>,
     /// What waits until its token was checked.
     waiting: Option<Box<Waiting>>,
 }
@@ -72,8 +72,8 @@ pub struct Opening<'a> {
     pub asks: bool,
     /// What the client may do; none: it has yet to say who it is, before anything else.
     pub grant: Option<Arc<Grant>>,
-    /// What the client's connections share, where it is bounded.
-    pub quota: Option<Arc<Quota>>,
+    /// What the client may take of what it shares with others of its subject; none: it is not bounded.
+    pub share: Option<Box<Share>>,
     /// The subscription of its query.
     pub query: Option<&'a Subscribe>,
 }
@@ -86,7 +86,7 @@ impl Session {
         (head, now): (Position, Instant),
         out: &mut Outbox,
     ) -> (Self, Vec<Effect>) {
-        let Opening { protocol, number, limits, asks, grant, quota, query } = opening;
+        let Opening { protocol, number, limits, asks, grant, share, query } = opening;
         let allowance = Allowance::new(limits.commands_per_s, now);
         let (subscriptions, next_sub) = (Vec::new(), FIRST_SUB);
         let mut session = Self {
@@ -98,7 +98,7 @@ impl Session {
             next_sub,
             asks,
             grant,
-            quota,
+            share,
             waiting: None,
         };
         protocol.begin(number, out);

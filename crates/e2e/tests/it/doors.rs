@@ -7,6 +7,7 @@ mod live;
 mod probes;
 mod rates;
 mod tickets;
+mod viewers;
 
 use std::collections::BTreeSet;
 

@@ -59,6 +59,8 @@ export interface CommandError {
   message: string;
   /** Whether the same command may succeed later. */
   retry: boolean;
+  /** In so many milliseconds it is admitted, if nothing else is until then; of `too-many-requests`. */
+  after_ms?: number;
 }
 
 /** `{}` */

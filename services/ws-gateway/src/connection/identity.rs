@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use wire::{Close, ErrorCode, Refusal};
 
 use super::{Connection, End, peer::Peer};
-use crate::admission::subjects::SubjectPermit;
 
 /// How long a client may take to say who it is.
 const IDENTIFY_WITHIN: Duration = Duration::from_secs(10);
@@ -34,13 +33,13 @@ impl<P: Peer> Connection<P> {
         let granted = granted.map_err(|denial| Refusal::new(ErrorCode::BadToken, denial.to_string()));
         if let (None, Ok(caller)) = (&self.caller, &identified) {
             // the place of the one that is there already stays
-            let Ok(subject) = self.app.subjects.admit(&caller.grant) else {
+            let Ok(subject) = self.app.subjects.admit(&self.app.gate.meter(caller)) else {
                 return Err(Close::TooMany.into());
             };
-            self.session.share(subject.as_ref().map(SubjectPermit::quota));
+            self.session.share(self.app.share(caller, subject.as_ref()));
             self.subject = subject;
         }
-        let effects = self.session.on_identified(granted, head, &mut self.outbox);
+        let effects = self.session.on_identified(granted, (head, Instant::now()), &mut self.outbox);
         if let Ok(caller) = identified
             && self.session.grant().is_some_and(|own| Arc::ptr_eq(own, &caller.grant))
         {
@@ -69,6 +68,8 @@ impl<P: Peer> Connection<P> {
             return Err(Close::Forbidden.into());
         }
         caller.grant = grant.clone();
+        let share = self.app.share(caller, self.subject.as_ref());
+        self.session.share(share);
         self.note_end();
         let effects = self.session.regrant(grant, &self.outbox);
         self.apply(effects)

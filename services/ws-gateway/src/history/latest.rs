@@ -48,6 +48,7 @@ async fn read(app: &App, caller: &Caller, uri: &Uri, headers: &HeaderMap) -> Res
     if etag(at).is_known_to(headers) {
         return Ok(Answer::unchanged(etag(at)));
     }
+    app.charge_rows(caller, request.limit)?;
     let after = request.after.as_ref().map(|after| after.sensor_id.as_str());
     let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
     let permit = app.history.permit().await?;

@@ -35,6 +35,7 @@ async fn read(app: &App, caller: &Caller, uri: &Uri, headers: &HeaderMap) -> Res
     caller.reader()?;
     let request = Readings::read(uri.query().unwrap_or_default(), OffsetDateTime::now_utc())?;
     let media = Media::accepted(headers)?;
+    app.charge_rows(caller, request.limit)?;
     let permit = app.history.permit().await?;
     let Readings { filter, span, order, limit, rows } = &request;
     let (filter, span, order, limit) = (&caller.grant.narrow(filter), *span, *order, *limit);

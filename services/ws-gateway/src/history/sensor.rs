@@ -47,6 +47,7 @@ async fn read(
     if !caller.grant.may_read(&id) {
         return Err(unknown());
     }
+    app.charge_rows(caller, 1)?;
     let permit = app.history.permit().await?;
     let known = permit.database.sensor(&id).await.map_err(|error| unreadable(&error))?;
     let Sensor { newest, oldest } = known.ok_or_else(unknown)?;

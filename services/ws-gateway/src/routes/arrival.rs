@@ -2,7 +2,7 @@
 
 use access::{Caller, Denial, has_credential};
 use auth::Ticket;
-use chassis::{Problem, Query};
+use chassis::{Client, Problem, Query};
 use http::HeaderMap;
 
 use super::tickets::unavailable;
@@ -17,7 +17,7 @@ const TICKET: &str = "ticket";
 /// When a credential is not valid, there are several, or it may not read.
 pub(super) async fn arriving(
     app: &App,
-    headers: &HeaderMap,
+    (client, headers): (Client, &HeaderMap),
     subprotocol: Option<&str>,
     query: &str,
 ) -> Result<Option<Caller>, Problem> {
@@ -35,6 +35,7 @@ pub(super) async fn arriving(
         (None, None) => app.gate.admit(headers).await?,
     };
     caller.reader()?;
+    let caller = caller.at(Some(client.counted_as()));
     app.gate.take_request(&caller)?;
     Ok(Some(caller))
 }

@@ -74,6 +74,7 @@ async fn pull(app: &App, caller: Caller, client: Client, query: &str) -> Result<
     let Some(since) = request.since else {
         return Ok(Pulled::nothing(head).into_lines());
     };
+    app.charge_rows(&caller, request.limit)?;
     let pull = Pull { app, mailbox: &permit.mailbox, filter: request.filter, limit: request.limit };
     let pulled = pull.after(since, request.wait).await;
     // it may have waited long

@@ -59,7 +59,7 @@ async fn begin(
     query: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(caller) = arriving(&app, headers, None, query).await? else {
+    let Some(caller) = arriving(&app, (client, headers), None, query).await? else {
         return Err(app.gate.missing().into());
     };
     let mut parameters = Query::parse(query);
@@ -80,6 +80,7 @@ async fn begin(
         return if came_back { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(position_ahead()) };
     }
     let admitted = app.admit(client, Some(&caller))?;
+    app.charge_subscription(&caller, &live.subscribe)?;
     let (life, subscribe) = (app.life.clone(), live.subscribe);
     let Some(Extension(handover)) = handover else {
         let (stream, body) = event_stream();

@@ -33,11 +33,11 @@ pub(super) async fn upgrade(
         Ok(handshake) => handshake,
         Err(problem) => return problem.into_response(),
     };
-    let (caller, admitted) =
-        match admit(&app, client, handshake.protocol, (request.headers(), request.uri())).await {
-            Ok(admitted) => admitted,
-            Err(problem) => return problem.into_response(),
-        };
+    let head = (request.headers(), request.uri());
+    let (caller, admitted) = match admit(&app, client, &handshake, head).await {
+        Ok(admitted) => admitted,
+        Err(problem) => return problem.into_response(),
+    };
     let upgrading = hyper::upgrade::on(&mut request);
     let answer = handshake.answer();
     let life = app.life.clone();
@@ -60,7 +60,7 @@ pub(super) async fn upgrade(
 async fn admit(
     app: &App,
     client: Client,
-    protocol: Protocol,
+    handshake: &Handshake,
     (headers, uri): (&HeaderMap, &Uri),
 ) -> Result<(Option<Caller>, Admitted), Problem> {
     let mut tokens = subprotocols(headers).filter_map(|offered| offered.strip_prefix(BEARER));
@@ -68,11 +68,14 @@ async fn admit(
     if token.is_some() && tokens.next().is_some() {
         return Err(Denial::Ambiguous.into());
     }
-    let caller = arriving(app, headers, token, uri.query().unwrap_or_default()).await?;
-    if caller.is_none() && protocol != Protocol::V1 {
+    let caller = arriving(app, (client, headers), token, uri.query().unwrap_or_default()).await?;
+    if caller.is_none() && handshake.protocol != Protocol::V1 {
         return Err(app.gate.missing().into());
     }
     let admitted = app.admit(client, caller.as_ref())?;
+    if let (Some(caller), Some(query)) = (&caller, &handshake.query) {
+        app.charge_subscription(caller, query)?;
+    }
     Ok((caller, admitted))
 }
 

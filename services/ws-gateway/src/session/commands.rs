@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::Denial;
 use tokio::time::Instant;
 use wire::{
     Close, Command, Empty, ErrorCode, Filter, Mode, Position, Refusal, ServerMessage, Start, Subscribe, Verb,
@@ -15,7 +16,13 @@ use super::{
     subscription::{State, Subscription},
 };
 use crate::{
-    admission::subjects::SubscriptionPermit, budget::MemoryPermit, encode::Protocol, outbox::Outbox,
+    admission::{
+        history_cost,
+        subjects::{SubscriptionPermit, TooMany},
+    },
+    budget::MemoryPermit,
+    encode::Protocol,
+    outbox::Outbox,
 };
 
 /// What is asked for, what of it may be read, and the memory of both.
@@ -43,7 +50,7 @@ impl Session {
         match commands {
             Ok(commands) => {
                 for command in commands {
-                    effects.extend(self.take(command, out));
+                    effects.extend(self.take(command, now, out));
                 }
             }
             Err(_) => effects.push(Effect::Close(Close::BadMessage)),
@@ -56,8 +63,12 @@ impl Session {
         self.allowance.take(1, now)
     }
 
-    pub(super) fn on_command(&mut self, command: Command, out: &mut Outbox) -> Vec<Effect> {
+    pub(super) fn on_command(&mut self, command: Command, now: Instant, out: &mut Outbox) -> Vec<Effect> {
         let id = command.id;
+        if let Err(refusal) = self.charge(&command.verb, now) {
+            self.refuse(id, refusal, out);
+            return Vec::new();
+        }
         if self.grant.is_none() && !matches!(command.verb, Verb::Auth(_)) {
             return vec![Effect::Close(Close::Unauthenticated)];
         }
@@ -83,6 +94,24 @@ impl Session {
         };
         self.refuse(id, refusal, out);
         Vec::new()
+    }
+
+    /// Takes what a command costs. A client that renews its token must not be refused for what it did before.
+    fn charge(&self, verb: &Verb, now: Instant) -> Result<(), Refusal> {
+        let (Some(share), false) = (&self.share, matches!(verb, Verb::Auth(_))) else { return Ok(()) };
+        share.command(now.into_std()).map_err(too_many)?;
+        match verb {
+            Verb::Subscribe(request) => self.charge_history(request, now),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes what a subscription reads of the past.
+    pub(super) fn charge_history(&self, request: &Subscribe, now: Instant) -> Result<(), Refusal> {
+        let (Some(share), Some(rows)) = (&self.share, history_cost::of_subscription(&request.from)) else {
+            return Ok(());
+        };
+        share.rows(rows, now.into_std()).map_err(too_many)
     }
 
     pub(super) fn subscribe(
@@ -134,11 +163,9 @@ impl Session {
 
     /// A place among the subscriptions of the client, where these are bounded.
     fn place(&self) -> Result<Option<SubscriptionPermit>, Refusal> {
-        let most = self.grant.as_ref().and_then(|grant| grant.limits.subscriptions);
-        let (Some(quota), Some(most)) = (&self.quota, most) else { return Ok(None) };
+        let Some(share) = &self.share else { return Ok(None) };
         let detail = "this credential has as many subscriptions as it may";
-        let refusal = || Refusal::new(ErrorCode::TooManySubscriptions, detail);
-        quota.subscribe(most).map(Some).ok_or_else(refusal)
+        share.subscribe().map_err(|TooMany| Refusal::new(ErrorCode::TooManySubscriptions, detail))
     }
 
     fn check(&self, request: &Subscribe, out: &Outbox) -> Result<Checked, Refusal> {
@@ -161,5 +188,14 @@ impl Session {
         let filter = self.narrowed(&wanted);
         let granted = if Arc::ptr_eq(&wanted, &filter) { None } else { Some(permit(&filter)?) };
         Ok((wanted, filter, [Some(asked), granted]))
+    }
+}
+
+/// The refusal of a command that costs more than is left.
+fn too_many(denial: Denial) -> Refusal {
+    let refusal = Refusal::new(ErrorCode::TooManyRequests, denial.to_string());
+    match denial {
+        Denial::TooMany(seconds) => refusal.over_after(u64::from(seconds) * 1_000),
+        _ => refusal,
     }
 }

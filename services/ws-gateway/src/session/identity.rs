@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use auth::{Grant, Subject};
+use tokio::time::Instant;
 use wire::{
     Close, Command, ErrorCode, Filter, Position, Refusal, ServerMessage,
     frame::{Authenticated, Expires},
@@ -13,7 +14,7 @@ use super::{
     effect::{Effect, Token},
     waiting::{Granted, Waiting},
 };
-use crate::{admission::subjects::Quota, outbox::Outbox};
+use crate::{admission::subjects::Share, outbox::Outbox};
 
 impl Session {
     /// Whether it waits for the answer to [`Effect::Identify`], and takes no commands until then.
@@ -27,13 +28,13 @@ impl Session {
     }
 
     /// Does what a command says, or holds it until the token before it was checked.
-    pub(super) fn take(&mut self, command: Command, out: &mut Outbox) -> Vec<Effect> {
+    pub(super) fn take(&mut self, command: Command, now: Instant, out: &mut Outbox) -> Vec<Effect> {
         match &mut self.waiting {
             Some(waiting) if waiting.is_checked => {
                 waiting.held.push_back(command);
                 Vec::new()
             }
-            _ => self.on_command(command, out),
+            _ => self.on_command(command, now, out),
         }
     }
 
@@ -48,7 +49,7 @@ impl Session {
     pub fn on_identified(
         &mut self,
         granted: Result<Granted, Refusal>,
-        head: Position,
+        (head, now): (Position, Instant),
         out: &mut Outbox,
     ) -> Vec<Effect> {
         let Some(waiting) = self.waiting.take() else { return Vec::new() };
@@ -78,10 +79,13 @@ impl Session {
             }
         };
         if let Some(query) = query {
-            effects.extend(self.subscribe(None, &query, out));
+            match self.charge_history(&query, now) {
+                Ok(()) => effects.extend(self.subscribe(None, &query, out)),
+                Err(refusal) => self.refuse(None, refusal, out),
+            }
         }
         for command in held {
-            effects.extend(self.take(command, out));
+            effects.extend(self.take(command, now, out));
         }
         effects
     }
@@ -127,9 +131,9 @@ impl Session {
         }
     }
 
-    /// What the client's connections share from now on.
-    pub(crate) fn share(&mut self, quota: Option<Arc<Quota>>) {
-        self.quota = quota;
+    /// What the client may take from now on.
+    pub(crate) fn share(&mut self, share: Option<Box<Share>>) {
+        self.share = share;
     }
 
     /// The client's token ends soon.

@@ -30,7 +30,7 @@ fn now() -> (Position, Instant) {
 /// Of a gateway that asks nobody who they are.
 fn opening(protocol: Protocol, query: Option<&Subscribe>) -> Opening<'_> {
     let grant = Some(Arc::new(grant(Scope::all())));
-    Opening { protocol, number: 7, limits: Arc::new(LIMITS), asks: false, grant, quota: None, query }
+    Opening { protocol, number: 7, limits: Arc::new(LIMITS), asks: false, grant, share: None, query }
 }
 
 fn grant(read: Scope) -> Grant {

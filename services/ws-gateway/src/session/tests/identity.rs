@@ -35,7 +35,7 @@ fn authenticate(
     let effects = session.on_text(text, now(), out);
     assert!(matches!(&effects[..], [Effect::Identify { .. }]), "{effects:?}");
     assert!(session.is_identifying());
-    session.on_identified(outcome, now().0, out)
+    session.on_identified(outcome, now(), out)
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn the_first_token_lets_the_query_and_what_came_behind_it_begin() {
     assert!(written[0].hello.is_some());
     assert_eq!((written[1].id, written[1].auth.unwrap().expires_in_ms), (Some(1), Some(5_000)));
     assert_eq!((written[2].id, written[2].pong.is_some(), written.len()), (Some(2), true, 3));
-    session.on_identified(granted("a", &["s1"]), now().0, out);
+    session.on_identified(granted("a", &["s1"]), now(), out);
     let ids: Vec<_> = messages(out).iter().map(|message| message.id).collect();
     assert_eq!(ids, [Some(3), Some(4)], "what came behind the second token waited for it");
 }
