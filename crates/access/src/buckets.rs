@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn who_comes_again_is_remembered_however_many_others_come_and_they_take_no_more_room() {
-        let rate: Rate = "1/h burst 1000000".parse().unwrap();
+        let rate: Rate = "1/s burst 1000000".parse().unwrap();
         let mut remembered = Remembered::new(MOST);
         let mut take = |payer| {
             let left = remembered.get(payer).of(Unit::Requests).check(rate, 1, Duration::ZERO);

@@ -53,14 +53,14 @@ export interface ClientMessage {
 
 /** The body of `error`. */
 export interface CommandError {
+  /** In so many milliseconds it is admitted, if nothing else is until then; of `too-many-requests`. */
+  after_ms?: number;
   /** A stable code. */
   code: string;
   /** A sentence for people. */
   message: string;
   /** Whether the same command may succeed later. */
   retry: boolean;
-  /** In so many milliseconds it is admitted, if nothing else is until then; of `too-many-requests`. */
-  after_ms?: number;
 }
 
 /** `{}` */
