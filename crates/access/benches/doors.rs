@@ -42,8 +42,7 @@ fn answer<S: Service<Request, Response = Response, Error = Infallible>>(
     service: &mut S,
     request: Request,
 ) -> Response {
-    let Poll::Ready(Ok(response)) =
-        pin!(service.call(request)).poll(&mut Context::from_waker(Waker::noop()))
+    let Poll::Ready(Ok(response)) = pin!(service.call(request)).poll(&mut Context::from_waker(Waker::noop()))
     else {
         panic!("it waits for nothing")
     };
