@@ -193,6 +193,7 @@ impl Pull<'_> {
             let (sensor, pos, _) = batch.row(row);
             let chosen = match selection {
                 Selection::All => self.filter.matches(sensor),
+                Selection::Each => true,
                 Selection::These(rows) => rows.contains(&(row as u32)),
             };
             if !chosen {

@@ -9,7 +9,7 @@ use wire::{Filter, Position};
 
 use crate::fanout::{
     batch::Batch,
-    interest::{Interest, Key},
+    interest::{Interest, Key, Wanting},
     lock::Mutex,
     mailbox::{Delivery, Mailbox, Selection},
     window::Window,
@@ -142,7 +142,7 @@ impl Hub {
         let (mut lagging, trace) = (Vec::new(), batch.trace());
         let mut deliveries = 0;
         let mut put = |key: &Key, mailbox: &Arc<Mailbox>, selection: Selection| {
-            deliveries += if let Selection::These(rows) = &selection { rows.len() } else { batch.count() };
+            deliveries += selection.count(&batch);
             if !mailbox.put(Delivery { sub: key.1, batch: batch.clone(), selection, trace: trace.clone() }) {
                 lagging.push(key.0);
             }
@@ -152,7 +152,7 @@ impl Hub {
         }
         if !interest.is_all_or_nothing() {
             for (key, (mailbox, rows)) in selected(interest, &batch) {
-                put(&key, &mailbox, Selection::These(rows.into()));
+                put(key, mailbox, rows.into_selection(&batch));
             }
         }
         for session in lagging {
@@ -236,20 +236,57 @@ impl Hub {
     }
 }
 
-/// The readings that each subscription by name or prefix wants.
-fn selected(interest: &Interest, batch: &Batch) -> AHashMap<Key, (Arc<Mailbox>, Vec<u32>)> {
-    let mut selected: AHashMap<Key, (Arc<Mailbox>, Vec<u32>)> = AHashMap::new();
-    for (row, sensor) in batch.sensors().enumerate() {
-        let row = row as u32;
-        for (key, mailbox) in interest.of(sensor) {
-            let (_, rows) = selected.entry(*key).or_insert_with(|| (mailbox.clone(), Vec::new()));
-            // two patterns of one subscription may want the same reading
-            if rows.last() != Some(&row) {
-                rows.push(row);
+/// The readings that each subscription by name or prefix wants. A reading is looked up once for each pattern, however many
+/// subscriptions have it: those of one tenant's viewers have the same.
+fn selected<'a>(interest: &'a Interest, batch: &Batch) -> AHashMap<&'a Key, (&'a Arc<Mailbox>, Rows)> {
+    let mut wanted: AHashMap<*const Wanting, (&Wanting, Vec<u32>)> = AHashMap::new();
+    for (row, sensor) in (0..).zip(batch.sensors()) {
+        for wanting in interest.of(sensor) {
+            wanted.entry(wanting).or_insert((wanting, Vec::new())).1.push(row);
+        }
+    }
+    let mut selected = AHashMap::new();
+    for (wanting, rows) in wanted.into_values() {
+        let rows: Arc<[u32]> = rows.into();
+        for (key, mailbox) in wanting {
+            match selected.entry(key) {
+                Entry::Vacant(entry) => {
+                    entry.insert((mailbox, Rows::Shared(rows.clone())));
+                }
+                Entry::Occupied(mut entry) => entry.get_mut().1.add(&rows),
             }
         }
     }
     selected
+}
+
+/// The rows that a subscription wants.
+enum Rows {
+    /// Those of one pattern, shared with others that have it.
+    Shared(Arc<[u32]>),
+    /// Those of several, in any order; two patterns may want the same.
+    Several(Vec<u32>),
+}
+
+impl Rows {
+    fn add(&mut self, others: &[u32]) {
+        match self {
+            Self::Shared(rows) => *self = Self::Several([rows, others].concat()),
+            Self::Several(rows) => rows.extend(others),
+        }
+    }
+
+    fn into_selection(self, batch: &Batch) -> Selection {
+        let rows = match self {
+            Self::Shared(rows) => rows,
+            Self::Several(mut rows) => {
+                rows.sort_unstable();
+                rows.dedup();
+                rows.into()
+            }
+        };
+        if rows.len() == batch.count() { Selection::Each } else { Selection::These(rows) }
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use crate::fanout::mailbox::Mailbox;
 /// A subscription of a session.
 pub(crate) type Key = (u64, u32);
 
-type Wanting = AHashMap<Key, Arc<Mailbox>>;
+/// Who wants the same.
+pub(crate) type Wanting = AHashMap<Key, Arc<Mailbox>>;
 
 /// Subscriptions by what they want.
 #[derive(Debug, Default)]
@@ -84,11 +85,11 @@ impl Interest {
         self.all.iter()
     }
 
-    /// Those that want this sensor by name or prefix; one may come twice.
-    pub(crate) fn of<'a>(&'a self, sensor: &'a str) -> impl Iterator<Item = (&'a Key, &'a Arc<Mailbox>)> {
+    /// Those that want this sensor by name or prefix, by pattern; one may be in several.
+    pub(crate) fn of<'a>(&'a self, sensor: &str) -> impl Iterator<Item = &'a Wanting> {
         let by_prefix =
             self.prefix_lengths.keys().filter_map(|length| self.prefix.get(sensor.get(..*length)?));
-        self.exact.get(sensor).into_iter().chain(by_prefix).flatten()
+        self.exact.get(sensor).into_iter().chain(by_prefix)
     }
 
     /// Whether no subscription names a sensor or a prefix.
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
 
     fn wanting(interest: &Interest, sensor: &str) -> Vec<u32> {
-        let mut subs: Vec<u32> = interest.of(sensor).map(|((_, sub), _)| *sub).collect();
+        let mut subs: Vec<u32> = interest.of(sensor).flatten().map(|((_, sub), _)| *sub).collect();
         subs.sort_unstable();
         subs
     }

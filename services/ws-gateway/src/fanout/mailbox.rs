@@ -33,10 +33,22 @@ pub struct Delivery {
 /// Which readings of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
-    /// Every one.
+    /// Every one that the subscription's filter matches.
     All,
+    /// Every one: the filter matches them all.
+    Each,
     /// These, ascending.
-    These(Box<[u32]>),
+    These(Arc<[u32]>),
+}
+
+impl Selection {
+    /// How many they are at most.
+    pub fn count(&self, batch: &Batch) -> usize {
+        match self {
+            Self::All | Self::Each => batch.count(),
+            Self::These(rows) => rows.len(),
+        }
+    }
 }
 
 /// What a session takes out of its mailbox.
@@ -97,7 +109,8 @@ impl Mailbox {
         if queue.overflowed {
             return false;
         }
-        queue.bytes += delivery.batch.size() / delivery.batch.count().max(1) * delivery.count();
+        queue.bytes +=
+            delivery.batch.size() / delivery.batch.count().max(1) * delivery.selection.count(&delivery.batch);
         queue.overflowed = queue.bytes > LIMIT_BYTES;
         let fits = !queue.overflowed;
         if fits {
@@ -147,14 +160,5 @@ impl Mailbox {
     /// Returns when something was put in since the last return.
     pub async fn arrival(&self) {
         self.arrival.notified().await;
-    }
-}
-
-impl Delivery {
-    fn count(&self) -> usize {
-        match &self.selection {
-            Selection::All => self.batch.count(),
-            Selection::These(rows) => rows.len(),
-        }
     }
 }

@@ -243,6 +243,8 @@ impl Subscription {
 
     fn rows(&self, batch: &Batch, selection: &Selection, first: usize) -> Rows {
         match selection {
+            Selection::Each if self.latest.is_none() => Rows::From(first),
+            Selection::Each => Rows::These((first..batch.count()).collect()),
             Selection::All if self.latest.is_none() && *self.filter == Filter::All => Rows::From(first),
             Selection::All => {
                 let sensors = batch.sensors().enumerate().skip(first);

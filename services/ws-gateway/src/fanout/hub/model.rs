@@ -18,17 +18,24 @@ pub(super) fn at(tick: i64) -> Position {
 
 /// Tick n holds one reading with the id n, of sensor `a`.
 pub(super) fn batch(tick: i64) -> Arc<Batch> {
+    batch_of(tick, &["a"])
+}
+
+/// Tick n holds a reading of each of these sensors, the last with the id n.
+pub(super) fn batch_of(tick: i64, sensors: &[&str]) -> Arc<Batch> {
     let time = datetime!(2026-11-23 08:00 UTC);
-    let reading = Reading {
-        id: tick,
-        sensor_id: "a".to_owned(),
+    let first = tick + 1 - sensors.len() as i64;
+    let reading = |(id, sensor): (i64, &&str)| Reading {
+        id,
+        sensor_id: (*sensor).to_owned(),
         value: 1.0,
         timestamp: time,
         metadata: "{}".to_owned(),
         created_at: time,
         updated_at: time,
     };
-    let readings = TickReadings::new(Epoch(1), Tick(tick), time, vec![reading]);
+    let readings = (first..).zip(sensors).map(reading).collect();
+    let readings = TickReadings::new(Epoch(1), Tick(tick), time, readings);
     Arc::new(Batch::from_log(at(tick - 1), &readings).unwrap())
 }
 
@@ -51,7 +58,7 @@ impl Got {
 
     fn take_mail(&mut self, mailbox: &Mailbox) {
         for delivery in mailbox.take().deliveries {
-            assert!(matches!(delivery.selection, Selection::All | Selection::These(_)));
+            assert!(matches!(delivery.selection, Selection::All | Selection::Each), "its only reading");
             self.take(&delivery.batch);
         }
     }

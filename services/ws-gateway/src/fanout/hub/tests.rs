@@ -1,7 +1,7 @@
-//! What the hub does with a subscription to nothing.
+//! What the hub does with subscriptions to nothing, and to several patterns.
 
 use super::{
-    model::{at, batch},
+    model::{at, batch, batch_of},
     *,
 };
 
@@ -20,4 +20,21 @@ fn a_subscription_to_nothing_is_attached_like_others_and_gets_no_delivery() {
     hub.detach(mailbox.session, 1);
     hub.leave(mailbox.session);
     assert_eq!(hub.attached().get(), 0);
+}
+
+#[test]
+fn a_subscription_of_several_patterns_gets_each_reading_once_and_a_whole_batch_as_such() {
+    let hub = Hub::new(1 << 20);
+    hub.start_at(at(0));
+    let filters = [&["a*", "ab", "abc*"][..], &["abc*"], &["a", "b*"], &["a*", "b"], &["c*"]];
+    let mailboxes = filters.map(|sensors| {
+        let (mailbox, filter) = (Mailbox::new(), Arc::new(Filter::parse(Some(sensors)).unwrap()));
+        assert!(matches!(hub.attach(&mailbox, 1, &filter, None), Attach::Live { .. }));
+        mailbox
+    });
+    let readings = ["a", "ab", "abcd", "b"];
+    assert_eq!(hub.publish(batch_of(1, &readings)), 3 + 1 + 2 + 4);
+    let selections = mailboxes.map(|mailbox| mailbox.take().deliveries.pop().map(|own| own.selection));
+    let these = |rows: &[u32]| Some(Selection::These(rows.into()));
+    assert_eq!(selections, [these(&[0, 1, 2]), these(&[2]), these(&[0, 3]), Some(Selection::Each), None]);
 }
