@@ -72,10 +72,13 @@ async fn every_door_asks_the_same() {
 fn check(door: &Door, credential: &Credential, how: &str, seen: &Seen) {
     let verdict = if door.writes { credential.write } else { credential.read };
     let what = format!("{} {} ({how}) with {}: {seen:?}", door.method, door.path, credential.name);
+    let head = seen.head.to_ascii_lowercase();
+    let is_cached = !head.contains("cache-control: no-store") && !head.contains("cache-control: private");
+    assert!(door.writes || seen.status != 200 || !is_cached, "{what}");
     match verdict {
         Verdict::Refused(status) => {
             assert_eq!((seen.status, seen.shows), (status, false), "{what}");
-            let challenged = seen.head.to_ascii_lowercase().contains("www-authenticate: bearer");
+            let challenged = head.contains("www-authenticate: bearer");
             assert!(how == "verb" || challenged == (status == 401), "{what}");
         }
         Verdict::Granted if door.writes => assert!(seen.status / 100 == 2, "{what}"),

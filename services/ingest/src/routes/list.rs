@@ -100,9 +100,10 @@ impl List {
 
     /// The answer that begins with this page.
     fn respond(self, first: Bytes) -> Response {
-        let content_type = [(header::CONTENT_TYPE, "application/json")];
+        // no cache gives it to another credential
+        let fixed = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
         if self.left == 0 {
-            return (content_type, first).into_response();
+            return (fixed, first).into_response();
         }
         let pages = stream::try_unfold((Some(first), self), async |(ready, mut list)| {
             let page = match ready {
@@ -112,7 +113,7 @@ impl List {
             };
             store::Result::Ok(Some((page, (None, list))))
         });
-        let mut response = (content_type, Body::from_stream(pages)).into_response();
+        let mut response = (fixed, Body::from_stream(pages)).into_response();
         response.extensions_mut().insert(Holds(HELD_BYTES));
         response
     }
