@@ -34,7 +34,12 @@ fn check(rules: &[Rule<'_>]) {
     for (path, service) in TABLE {
         assert_eq!(route(rules, path), Some(*service), "{path}");
     }
-    assert_eq!(rules.len(), 5);
+    for (tag, service) in [(documents::INGEST, INGEST), (documents::GATEWAY, GATEWAY)] {
+        for path in documents::paths(tag) {
+            let path = path.replace("{name}", "ttn").replace("{sensor_id}", "kitchen");
+            assert_eq!(route(rules, &path), Some(service), "{path}");
+        }
+    }
 }
 
 #[test]
