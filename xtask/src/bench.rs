@@ -18,7 +18,7 @@ use crate::{
     child::{ChildProcess, Signals, runtime_in_child},
     ports::Ports,
     setup,
-    stack::{self, Plan, Servers, Stack, data::TemporaryFolder},
+    stack::{self, Access, Plan, Servers, Stack, data::TemporaryFolder},
     workspace::Workspace,
 };
 
@@ -70,7 +70,7 @@ async fn measure(data: PathBuf, options: Options) -> Result<()> {
         ports: options.ports,
         servers: Servers::from_env(),
         window_bytes: options.window_bytes,
-        issuers: issuers.clone(),
+        access: Access { issuers: issuers.clone(), keys: arguments::has(&options.args, "--keys") },
     };
     let starting = tokio::task::spawn_blocking(|| {
         let stack = Stack::start(plan)?;

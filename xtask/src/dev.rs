@@ -16,7 +16,7 @@ use crate::{
     probe,
     setup::{self, Needs},
     stack::{
-        self, Plan, Servers, Stack,
+        self, Access, Plan, Servers, Stack,
         data::{self, TemporaryFolder},
     },
     terminal::print,
@@ -130,7 +130,7 @@ fn plan(page: Option<PathBuf>, data: PathBuf, options: &Options) -> Result<Plan>
         ports: options.ports,
         servers: Servers::from_env(),
         window_bytes: None,
-        issuers: None,
+        access: Access::default(),
     })
 }
 

@@ -50,8 +50,16 @@ pub(crate) struct Plan {
     pub(crate) servers: Servers,
     /// How many bytes of recent readings the gateways keep, if not their default.
     pub(crate) window_bytes: Option<u64>,
+    pub(crate) access: Access,
+}
+
+/// Who is asked for a credential.
+#[derive(Debug, Default)]
+pub(crate) struct Access {
     /// The issuers whose tokens the gateways ask for, if they ask for any.
     pub(crate) issuers: Option<PathBuf>,
+    /// Whether ingest asks for device keys.
+    pub(crate) keys: bool,
 }
 
 /// External servers, instead of private ones.
@@ -105,7 +113,7 @@ struct Service {
 impl Stack {
     /// Starts everything and waits until it is ready.
     pub(crate) fn start(plan: Plan) -> Result<Self> {
-        let Plan { binaries, page, data, durability, ports, servers, window_bytes, issuers } = plan;
+        let Plan { binaries, page, data, durability, ports, servers, window_bytes, access } = plan;
         data::remove_logs(&data)?;
         let postgres = match &servers.database {
             None => Some(Postgres::start_in(&data.join("postgres"), free_port()?, durability)?),
@@ -120,7 +128,7 @@ impl Stack {
         let database = database.context("no database")?;
         let mut stack = Self { services: Vec::new(), postgres, redis, database, ports, binaries, data };
         stack.migrate()?;
-        stack.start_services(&redis_url, (page.as_deref(), issuers.as_deref()), window_bytes)?;
+        stack.start_services(&redis_url, page.as_deref(), &access, window_bytes)?;
         stack.await_ready()?;
         Ok(stack)
     }
@@ -229,12 +237,16 @@ impl Stack {
     fn start_services(
         &mut self,
         redis: &str,
-        (page, issuers): (Option<&Path>, Option<&Path>),
+        page: Option<&Path>,
+        access: &Access,
         window_bytes: Option<u64>,
     ) -> Result<()> {
         let Ports { gateway_port, ingest_port, admin_port, .. } = self.ports;
-        let ingest = self.service_program("ingest", "ingest", admin_port);
-        self.add("ingest", Some(admin_port), ingest.env("ROWCAST_HTTP__ADDR", local(ingest_port)))?;
+        let ingest = self
+            .service_program("ingest", "ingest", admin_port)
+            .env("ROWCAST_HTTP__ADDR", local(ingest_port))
+            .env("ROWCAST_AUTH__ENABLED", access.keys.to_string());
+        self.add("ingest", Some(admin_port), ingest)?;
         let first = std::iter::once((gateway_port, admin_port + 1));
         for (nth, (port, admin)) in (1..).zip(first.chain(self.ports.further_gateways())) {
             let log = if nth == 1 { "ws-gateway".to_owned() } else { format!("ws-gateway-{nth}") };
@@ -246,7 +258,7 @@ impl Stack {
             if let Some(page) = page {
                 gateway = gateway.env("ROWCAST_GATEWAY__PAGE", page.display().to_string());
             }
-            if let Some(issuers) = issuers {
+            if let Some(issuers) = &access.issuers {
                 gateway = gateway
                     .env("ROWCAST_AUTH__ENABLED", "true")
                     .env("ROWCAST_AUTH__ISSUERS_FILE", issuers.display().to_string());

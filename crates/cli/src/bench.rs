@@ -4,6 +4,7 @@ mod admin;
 mod audience;
 mod burst;
 mod clock;
+mod device_keys;
 mod evaluate;
 mod fairness;
 mod faults;
@@ -31,12 +32,13 @@ mod writers;
 
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use self::{
     audience::Audience,
     clock::Clock,
+    device_keys::DeviceKeys,
     follows::Follows,
     ledger::Ledger,
     limits::Limits,
@@ -122,7 +124,12 @@ async fn measure(options: &BenchRun, settle_limit: Duration) -> anyhow::Result<R
     let mut audience = Audience::open(gateway, options.clients as usize, clock, follows).await?;
     let pace =
         if options.max { Pace::Max } else { Pace::Planned(options.rate / f64::from(options.load.readings)) };
-    let plan = Plan::new(ingest, &options.load, pace, clock);
+    let keys = match (options.keys, &options.database_url) {
+        (0, _) => None,
+        (count, Some(database)) => Some(DeviceKeys::store(count, database, &ingest).await?),
+        (_, None) => bail!("--keys needs --database-url"),
+    };
+    let plan = Plan { keys, ..Plan::new(ingest, &options.load, pace, clock) };
     let (sent, usage) = tokio::join!(plan.run(), usage_of_window(options, &plan));
     let ledger = Arc::new(Ledger::new(&sent.writes));
     audience.settle(ledger.clone(), settle_limit).await;

@@ -54,7 +54,7 @@ impl Known {
 
     /// Only its own processes are measured: another stack may run on this machine.
     fn of_the_whole_path(&self, args: &[OsString]) -> Vec<Argument> {
-        let limit = has(args, "--with-limit").then(|| self.database());
+        let limit = (has(args, "--with-limit") || has(args, "--keys")).then(|| self.database());
         let pids = self.pids.iter().map(|(name, pid)| ("--pid", Some(format!("{name}={pid}"))));
         let watched = pids.chain([("--no-processes", None)]).filter(|_| !has(args, "--no-processes"));
         limit.into_iter().chain(watched).collect()
@@ -68,7 +68,8 @@ impl Known {
 /// An option with its value.
 type Argument = (&'static str, Option<String>);
 
-fn has(args: &[OsString], option: &str) -> bool {
+/// Whether an option is among the arguments.
+pub(super) fn has(args: &[OsString], option: &str) -> bool {
     let is_option =
         |arg: &str| arg.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
     args.iter().filter_map(|arg| arg.to_str()).any(is_option)

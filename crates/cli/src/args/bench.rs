@@ -101,7 +101,10 @@ pub(crate) struct BenchRun {
     /// Run `bench limit` afterwards and print shares of it
     #[arg(long)]
     pub(crate) with_limit: bool,
-    /// For --with-limit: the database in which a schema `rowcast_bench_limit` is created and dropped
+    /// Device keys that are stored before; each request presents the next one
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub(crate) keys: u32,
+    /// For --keys, and for --with-limit, which creates and drops a schema `rowcast_bench_limit` there
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<String>,
     #[arg(short, long, default_value = "text")]

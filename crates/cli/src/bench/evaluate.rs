@@ -113,6 +113,7 @@ mod tests {
             clock: Clock::start(),
             start: 0,
             window: Window { from: 1_000, to: 1_001_000 },
+            keys: None,
         };
         let request = |planned| Request {
             planned,

@@ -99,7 +99,7 @@ impl Run {
         let until = self.clock.micros() + duration.as_micros() as u64;
         while self.clock.micros() < until {
             let began = self.clock.micros();
-            let answered = connection.post(br#"{"sensor_id":"lone","value":1}"#).await?;
+            let answered = connection.post("", br#"{"sensor_id":"lone","value":1}"#).await?;
             anyhow::ensure!(answered.status == 201, "a single reading was answered with {}", answered.status);
             times.record(self.clock.micros() - began);
         }
@@ -110,7 +110,7 @@ impl Run {
     async fn flood(&self, body: &[u8]) -> anyhow::Result<()> {
         let mut connection = Connection::open(&self.ingest).await?;
         while !self.is_over.get() {
-            let answered = connection.post(body).await?;
+            let answered = connection.post("", body).await?;
             if answered.status == 201 {
                 self.stored.set(self.stored.get() + READINGS);
             } else {

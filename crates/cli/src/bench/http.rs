@@ -44,12 +44,14 @@ impl Connection {
         Ok(Self { stream, request: Vec::new(), answer: Vec::new(), head })
     }
 
-    /// Sends a body and waits for the answer. After an error the connection is of no more use.
-    pub(super) async fn post(&mut self, body: &[u8]) -> anyhow::Result<Answered> {
+    /// Sends a body, with another header field or none, and waits for the answer. After an error the connection is of no more use.
+    pub(super) async fn post(&mut self, authorization: &str, body: &[u8]) -> anyhow::Result<Answered> {
         self.request.clear();
         self.request.extend_from_slice(self.head.as_bytes());
         self.request.extend_from_slice(body.len().to_string().as_bytes());
-        self.request.extend_from_slice(b"\r\n\r\n");
+        self.request.extend_from_slice(b"\r\n");
+        self.request.extend_from_slice(authorization.as_bytes());
+        self.request.extend_from_slice(b"\r\n");
         self.request.extend_from_slice(body);
         self.stream.write_all(&self.request).await?;
         self.answer.clear();

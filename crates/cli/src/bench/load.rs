@@ -6,6 +6,7 @@ use tokio::{task::JoinSet, time};
 
 use super::{
     clock::{Clock, Window},
+    device_keys::DeviceKeys,
     follows,
     http::Connection,
     ledger::Write,
@@ -41,6 +42,8 @@ pub(super) struct Plan {
     pub(super) clock: Clock,
     pub(super) start: u64,
     pub(super) window: Window,
+    /// What the requests present, if ingest asks for credentials.
+    pub(super) keys: Option<DeviceKeys>,
 }
 
 /// One POST, in microseconds of the clock.
@@ -97,6 +100,7 @@ impl Plan {
             clock,
             start,
             window,
+            keys: None,
         }
     }
 
@@ -112,6 +116,7 @@ impl Plan {
             clock,
             start,
             window: Window { from: start, to: u64::MAX },
+            keys: None,
         }
     }
 
@@ -124,6 +129,11 @@ impl Plan {
             Pace::Planned(per_second) => self.start + (of_all as f64 * 1e6 / per_second) as u64,
         };
         (due < self.window.to).then_some(due)
+    }
+
+    /// What a connection's request number `nth` presents.
+    fn key(&self, lane: u64, nth: u64) -> &str {
+        self.keys.as_ref().map_or("", |keys| keys.of(nth * self.connections + lane))
     }
 
     /// The sensor of a connection's `nth` reading: as far as there are enough, each sensor has one connection.
@@ -179,8 +189,9 @@ impl Lane {
             self.write_body(planned);
             let request = sent.requests.len() as u32;
             let begun = clock.micros();
-            let answer =
-                time::timeout(ANSWER_LIMIT, post(&mut connection, &self.plan.ingest, &self.body)).await;
+            let key = self.plan.key(self.lane, nth);
+            let answer = post(&mut connection, &self.plan.ingest, (key, &self.body));
+            let answer = time::timeout(ANSWER_LIMIT, answer).await;
             let answered = clock.micros();
             let outcome = match answer {
                 Ok(Ok(answer)) if answer.status == 201 => {
@@ -230,13 +241,13 @@ impl Lane {
 async fn post(
     connection: &mut Option<Connection>,
     ingest: &Address,
-    body: &[u8],
+    (key, body): (&str, &[u8]),
 ) -> anyhow::Result<super::http::Answered> {
     let connection = match connection {
         Some(connection) => connection,
         None => connection.insert(Connection::open(ingest).await?),
     };
-    connection.post(body).await
+    connection.post(key, body).await
 }
 
 #[cfg(test)]
@@ -248,7 +259,7 @@ mod tests {
         let clock = Clock::start();
         let window = Window { from: 1_000_000, to: 3_000_000 };
         let ingest = Address::parse("http://127.0.0.1:1").unwrap();
-        Plan { ingest, pace, connections, readings: 2, sensors, clock, start: 0, window }
+        Plan { ingest, pace, connections, readings: 2, sensors, clock, start: 0, window, keys: None }
     }
 
     #[test]

@@ -100,6 +100,7 @@ async fn measure_with(fault: Fault) -> Report {
         pids: Vec::new(),
         no_processes: true,
         with_limit: false,
+        keys: 0,
         database_url: None,
         output: Format::Json,
     };
