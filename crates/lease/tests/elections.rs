@@ -306,7 +306,7 @@ proptest! {
     fn two_never_lead_at_once(seed: u64, candidates in 2..6_usize, faults in faults()) {
         let world = one_of_many_leads(seed, candidates, faults);
         prop_assert_eq!(world.overlaps, 0, "{:?}", world.leaderships);
-        prop_assert!(world.leaderships.len() > usize::from(faults.pauses > 0.05));
+        prop_assert!(!world.leaderships.is_empty());
         let terms = world.leaderships.iter().filter(|leadership| leadership.2 != Change::Interim).map(|leadership| leadership.0);
         prop_assert!(terms.is_sorted(), "terms only grow: {:?}", world.leaderships);
     }
@@ -315,6 +315,14 @@ proptest! {
     fn jumping_clocks_and_claims_give_no_term_twice(seed: u64, candidates in 2..6_usize, faults in faults()) {
         no_term_begins_twice(seed, candidates, Faults { jumps: 0.1, claims: 0.5, ..faults });
     }
+}
+
+/// In one run the leader may be spared, so this is asked of several: otherwise the others would show nothing.
+#[test]
+fn leaders_that_pause_are_followed_by_others() {
+    let faults = Faults { pauses: 0.07, ..Faults::default() };
+    let changed = (0..20).filter(|seed| one_of_many_leads(*seed, 3, faults).leaderships.len() > 1);
+    assert!(changed.count() >= 15);
 }
 
 /// Terms only grow in the Lease (the model asserts it at each write), and for each pod. Between pods they do not have
