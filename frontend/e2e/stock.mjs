@@ -47,7 +47,10 @@ await page.evaluate(async (token) => {
 }, token);
 
 const received = { ws: [] };
-const socket = new WebSocket(`ws://${gateway}/ws/sensors/`, ["rowcast.v1", ...(token ? [`bearer.${token}`] : [])]);
+const socket = new WebSocket(`ws://${gateway}/ws/sensors/`, [
+  "rowcast.v1",
+  ...(token ? [`bearer.${token}`] : []),
+]);
 socket.on("open", () => socket.send('{"id":1,"subscribe":{"sensors":["stock"]}}'));
 socket.on("message", (frame) => {
   const messages = [JSON.parse(String(frame))].flat();

@@ -159,7 +159,9 @@ export class RowcastClient {
       this.#notify();
       const { random } = this.#around;
       const link = this.#link;
-      const wait = error.retry ? (error.after_ms ?? 0) + backoffMs(2, random, this.#cap) : slowMs(random, this.#cap);
+      const wait = error.retry
+        ? (error.after_ms ?? 0) + backoffMs(2, random, this.#cap)
+        : slowMs(random, this.#cap);
       // Another link attaches the existing subscriptions by itself.
       this.#around.setTimer(() => {
         if (link === this.#link && this.#subscriptions.has(subscription)) link?.attach(subscription);
