@@ -35,11 +35,12 @@ impl Tickets {
     /// # Errors
     /// When Redis does not confirm it.
     pub async fn put(&mut self, name: &str, holder: &str, keep: Duration) -> Result<()> {
-        let key = self.options.ticket_key(name);
+        // errors name no single key: the same fault has the same text
+        let (key, all) = (self.options.ticket_key(name), self.options.ticket_key("*"));
         let mut set = redis::cmd("SET");
         set.arg(&key).arg(holder).arg("PX").arg(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
         let put = async {
-            set.query_async(&mut self.connection).await.map_err(|error| Error::about(&[&key], error))
+            set.query_async(&mut self.connection).await.map_err(|error| Error::about(&[&all], error))
         };
         self.options.metrics().of(Command::PutTicket, put).await
     }
@@ -49,11 +50,12 @@ impl Tickets {
     /// # Errors
     /// When Redis does not answer. It may have been taken then.
     pub async fn take(&mut self, name: &str) -> Result<Option<String>> {
-        let key = self.options.ticket_key(name);
+        // errors name no single key: the same fault has the same text
+        let (key, all) = (self.options.ticket_key(name), self.options.ticket_key("*"));
         let mut take = redis::cmd("GETDEL");
         take.arg(&key);
         let taken = async {
-            take.query_async(&mut self.connection).await.map_err(|error| Error::about(&[&key], error))
+            take.query_async(&mut self.connection).await.map_err(|error| Error::about(&[&all], error))
         };
         self.options.metrics().of(Command::TakeTicket, taken).await
     }

@@ -5,17 +5,23 @@ use std::time::{Duration, Instant};
 
 use access::Holder;
 use auth::Ticket;
+use chassis::Outage;
 use store::Database;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 /// After this time the connection is made anew: the database may be another one by then, and so are the names of its keys.
 const RENEW_AFTER: Duration = Duration::from_secs(60);
+
+/// How long a client waits for Redis, however many others wait for a connection.
+const LIMIT: Duration = Duration::from_secs(3);
 
 /// Tickets of all gateways of a database.
 pub(crate) struct Tickets {
     redis: bus::Options,
     database: Database,
     kept: Mutex<Option<(Instant, bus::Tickets)>>,
+    /// Anybody can send what looks like a ticket: that they fail is logged once.
+    outage: parking_lot::Mutex<Outage>,
 }
 
 /// Why a ticket could not be kept or looked for.
@@ -25,30 +31,31 @@ pub(crate) enum Unavailable {
     Redis(#[from] bus::Error),
     #[error("the database's name for its tickets cannot be read")]
     Database(#[from] store::Error),
+    #[error("neither Redis nor the database answers in time")]
+    Silent,
     #[error("a ticket cannot be written")]
     Text(#[from] serde_json::Error),
 }
 
 impl Tickets {
     pub(crate) fn new(redis: bus::Options, database: Database) -> Self {
-        Self { redis, database, kept: Mutex::default() }
+        let outage = parking_lot::Mutex::new(Outage::new("keeping tickets"));
+        Self { redis, database, kept: Mutex::default(), outage }
     }
 
     /// Makes a ticket for this holder.
     pub(crate) async fn issue(&self, holder: &Holder) -> Result<Ticket, Unavailable> {
         let ticket = Ticket::new(rand::random());
         let (name, holder) = (ticket.hash().to_hex(), serde_json::to_string(holder)?);
-        let mut redis = self.connection().await?;
-        let put = redis.put(&name, &holder, Ticket::LIFETIME).await;
-        self.checked(put).await?;
+        let put = async { Ok(self.connection().await?.put(&name, &holder, Ticket::LIFETIME).await?) };
+        self.in_time(put).await?;
         Ok(ticket)
     }
 
     /// For whom this ticket was made; none if it is not known, was used or has expired. It is used from now on.
     pub(crate) async fn redeem(&self, ticket: &Ticket) -> Result<Option<Holder>, Unavailable> {
-        let mut redis = self.connection().await?;
-        let taken = redis.take(&ticket.hash().to_hex()).await;
-        let taken = self.checked(taken).await?;
+        let name = ticket.hash().to_hex();
+        let taken = self.in_time(async { Ok(self.connection().await?.take(&name).await?) }).await?;
         Ok(taken.and_then(|holder| serde_json::from_str(&holder).ok()))
     }
 
@@ -65,10 +72,21 @@ impl Tickets {
     }
 
     /// A connection that failed is not used again.
-    async fn checked<T>(&self, answer: bus::Result<T>) -> Result<T, Unavailable> {
-        if answer.is_err() {
-            *self.kept.lock().await = None;
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Unavailable>>,
+    ) -> Result<T, Unavailable> {
+        let answer = timeout(LIMIT, answer).await.unwrap_or(Err(Unavailable::Silent));
+        match &answer {
+            Ok(_) => self.outage.lock().ends(),
+            Err(error) => {
+                // whoever holds it makes it anew
+                if let Ok(mut kept) = self.kept.try_lock() {
+                    *kept = None;
+                }
+                self.outage.lock().fails(error);
+            }
         }
-        Ok(answer?)
+        answer
     }
 }

@@ -11,7 +11,7 @@ use chassis::Problem;
 use http::{StatusCode, header};
 use serde::Serialize;
 
-use crate::{gateway::App, tickets::Unavailable};
+use crate::gateway::App;
 
 /// When to come back if Redis is away, in seconds.
 const RETRY_AFTER: u32 = 1;
@@ -40,12 +40,11 @@ async fn made(app: &App, caller: &Caller) -> Result<Ticket, Problem> {
         return Ok(Ticket::new(rand::random()));
     }
     let holder = app.gate.holder(caller)?;
-    app.tickets.issue(&holder).await.map_err(|error| unavailable(&error))
+    app.tickets.issue(&holder).await.map_err(|_| unavailable())
 }
 
 /// Redis or Postgres is away.
-pub(super) fn unavailable(error: &Unavailable) -> Problem {
-    tracing::warn!(error = error as &dyn std::error::Error, "no tickets");
+pub(super) fn unavailable() -> Problem {
     let detail = "tickets cannot be made or used at present";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "tickets-unavailable", detail).retry_after(RETRY_AFTER)
 }
