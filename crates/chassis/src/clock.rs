@@ -18,8 +18,16 @@ const EVERY: Duration = Duration::from_secs(60);
 /// After one that failed.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The questions of a measurement. The one that was answered soonest counts; a connection that is idle may be probed first.
-const QUESTIONS: usize = 3;
+/// At most so many questions make a measurement. The one that was answered soonest counts; a connection that is idle may be
+/// probed first.
+const QUESTIONS: usize = 10;
+
+/// With an answer as sure as this, in microseconds, no more is asked.
+const SURE: i64 = 1_000;
+
+/// How much earlier than now a time of another process may be in the future, at least, in microseconds: its clock has been
+/// measured, too.
+const TOLERATED: i64 = 10_000;
 
 instruments::metrics! {
     /// How the host's clock differs.
@@ -36,6 +44,8 @@ instruments::metrics! {
 pub struct Clock {
     /// This host's clock minus the shared one, in microseconds; 0 until it was measured.
     offset: Arc<AtomicI64>,
+    /// How far the offset may be wrong, in microseconds.
+    uncertainty: Arc<AtomicI64>,
     metrics: Metrics,
 }
 
@@ -53,12 +63,20 @@ impl Clock {
     /// # Errors
     /// When the registry has metrics of these names already.
     pub fn register(registry: &Registry) -> instruments::Result<Self> {
-        Ok(Self { offset: Arc::default(), metrics: Metrics::register(registry)? })
+        let metrics = Metrics::register(registry)?;
+        Ok(Self { offset: Arc::default(), uncertainty: Arc::default(), metrics })
     }
 
     /// The shared time, in microseconds since 1970.
     pub fn now_micros(&self) -> i64 {
         host_micros() - self.offset.load(Ordering::Relaxed)
+    }
+
+    /// Whether an age in microseconds is negative by more than the clocks may be wrong, this one's and that of the process
+    /// that wrote the time.
+    pub fn is_negative(&self, age: i64) -> bool {
+        let both = self.uncertainty.load(Ordering::Relaxed).saturating_mul(2);
+        age < -both.max(TOLERATED)
     }
 
     /// Measures until the process stops; `read` asks for the shared time, in microseconds since 1970.
@@ -70,7 +88,11 @@ impl Clock {
                 // that the server cannot be reached is reported by those who need it
                 let Ok(there) = read().await else { break };
                 let measured = question.answered(there);
-                best = Some(best.map_or(measured, |best| best.better(measured)));
+                let measured = best.map_or(measured, |best| best.better(measured));
+                best = Some(measured);
+                if measured.uncertainty <= SURE {
+                    break;
+                }
             }
             best.into_iter().for_each(|measured| self.set(measured));
             let pause = if best.is_some() { EVERY } else { RETRY };
@@ -82,6 +104,7 @@ impl Clock {
 
     fn set(&self, measured: Measured) {
         self.offset.store(measured.offset, Ordering::Relaxed);
+        self.uncertainty.store(measured.uncertainty, Ordering::Relaxed);
         self.metrics.offset.set(measured.offset as f64 / 1e6);
         self.metrics.uncertainty.set(measured.uncertainty as f64 / 1e6);
     }
@@ -153,5 +176,15 @@ mod tests {
         assert_eq!((clock.metrics.offset.get(), clock.metrics.uncertainty.get()), (7.0, 0.000_01));
         let difference = host_micros() - clock.now_micros();
         assert!((6_900_000..=7_000_000).contains(&difference), "{difference}");
+    }
+
+    #[test]
+    fn an_age_is_negative_when_no_error_of_the_clocks_explains_it() {
+        let clock = Clock::register(&Registry::new()).unwrap();
+        for (uncertainty, tolerated) in [(100, 10_000), (8_000, 16_000), (i64::MAX, i64::MAX)] {
+            clock.set(Measured { offset: 0, uncertainty });
+            assert!(!clock.is_negative(-tolerated), "{uncertainty}");
+            assert!(clock.is_negative(-tolerated - 1), "{uncertainty}");
+        }
     }
 }

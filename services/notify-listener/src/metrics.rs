@@ -1,5 +1,6 @@
 //! The metrics of the listener.
 
+use chassis::Clock;
 use instruments::{By, Histogram, IntCounter, IntGauge, WeightedHistogram};
 
 instruments::labels! {
@@ -46,7 +47,8 @@ instruments::metrics! {
         /// oldest reading was inserted, or when the leader last found it missing.
         pub(crate) stages: By<Stage, WeightedHistogram> = "stage_seconds", by = ["stage"],
             buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
-        /// Readings whose stage seemed to take less than no time: clocks differ by more than was measured. They count as 0 there.
+        /// Readings whose stage seemed to take less than no time, by more than the clocks may be wrong by measurement. They count as
+        /// 0 there.
         pub(crate) negative_ages: By<Stage, IntCounter> = "negative_ages_total", by = ["stage"];
         /// Ticks and appends refused because another leader was first.
         pub(crate) fenced: IntCounter = "fenced_total";
@@ -68,9 +70,9 @@ instruments::metrics! {
 }
 
 impl Metrics {
-    /// Readings took so many microseconds for a stage.
-    pub(crate) fn stage(&self, stage: Stage, micros: i64, readings: usize) {
-        if micros < 0 {
+    /// Readings took so many microseconds for a stage, by this clock.
+    pub(crate) fn stage(&self, stage: Stage, micros: i64, clock: &Clock, readings: usize) {
+        if clock.is_negative(micros) {
             self.negative_ages.of(stage).inc_by(readings as u64);
         }
         self.stages.of(stage).observe(micros.max(0) as f64 / 1e6, readings as u64);

@@ -194,7 +194,7 @@ impl<P: Peer> Connection<P> {
         let now = self.app.shared_clock.now_micros();
         let rest = std::iter::from_fn(|| self.outbox.next_written());
         for events in std::iter::once(first).chain(rest) {
-            self.app.metrics.count_written(&events, now);
+            self.app.metrics.count_written(&events, now, &self.app.shared_clock);
             if let Some(trace) = &events.trace {
                 let session = i64::try_from(self.permit.mailbox.session).unwrap_or(i64::MAX);
                 trace.event("written", vec![("rowcast.session", session.into())]);

@@ -1,5 +1,6 @@
 //! What the gateway counts.
 
+use chassis::Clock;
 use instruments::{By, Histogram, IntCounter, IntGauge, Label, WeightedHistogram};
 use wire::{Close, Position, frame::GapReason};
 
@@ -133,7 +134,8 @@ instruments::metrics! {
         pub(crate) event_age: WeightedHistogram = "event_age_seconds", buckets = AGES;
         /// A reading's way from the stream on, by stage.
         pub(crate) stages: By<Stage, WeightedHistogram> = "stage_seconds", by = ["stage"], buckets = AGES;
-        /// Readings that seemed to be younger than nothing: clocks differ by more than was measured. They count as 0 in the histograms.
+        /// Readings that seemed to be younger than nothing, by more than the clocks may be wrong by measurement. They count as 0 in
+        /// the histograms.
         pub(crate) negative_ages: By<Age, IntCounter> = "negative_ages_total", by = ["stage"];
         /// Gaps that clients were told of, by reason.
         pub(crate) gaps_told: By<Reason, IntCounter> = "gaps_told_total", by = ["reason"];
@@ -183,32 +185,32 @@ impl Metrics {
         &self,
         source: Source,
         readings: u64,
-        since_tick: i64,
-        since_append: Option<i64>,
+        (since_tick, since_append): (i64, Option<i64>),
+        clock: &Clock,
     ) {
         self.readings.inc_by(readings);
         self.taken_readings.of(source).inc_by(readings);
-        self.age.observe(self.seconds(Age::TickToFeed, since_tick, readings));
+        self.age.observe(self.seconds(Age::TickToFeed, since_tick, clock, readings));
         if let Some(since_append) = since_append {
-            let seconds = self.seconds(Age::StreamToFeed, since_append, readings);
+            let seconds = self.seconds(Age::StreamToFeed, since_append, clock, readings);
             self.stages.of(Stage::StreamToFeed).observe(seconds, readings);
         }
     }
 
-    /// An age of so many readings in seconds. One that is negative is counted, and 0.
-    fn seconds(&self, age: Age, micros: i64, readings: u64) -> f64 {
-        if micros < 0 {
+    /// An age of so many readings in seconds, by this clock. One that is negative is 0, and counted.
+    fn seconds(&self, age: Age, micros: i64, clock: &Clock, readings: u64) -> f64 {
+        if clock.is_negative(micros) {
             self.negative_ages.of(age).inc_by(readings);
         }
         micros.max(0) as f64 / 1e6
     }
 
-    /// A peer has taken events, at a time by the clock of Postgres.
-    pub(crate) fn count_written(&self, events: &Events, now: i64) {
+    /// A peer has taken events, at a time by this clock.
+    pub(crate) fn count_written(&self, events: &Events, now: i64, clock: &Clock) {
         self.events_written.inc_by(events.count);
         if let Some(times) = events.times {
-            let seconds =
-                self.seconds(Age::CommitToWrite, now.saturating_sub(times.committed_at), events.live);
+            let age = now.saturating_sub(times.committed_at);
+            let seconds = self.seconds(Age::CommitToWrite, age, clock, events.live);
             self.event_age.observe(seconds, events.live);
             // by one clock, which may be set back meanwhile
             let seconds = now.saturating_sub(times.taken_at).max(0) as f64 / 1e6;

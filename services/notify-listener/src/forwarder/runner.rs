@@ -203,7 +203,7 @@ impl Runner<'_> {
     fn cut(&mut self, ticks: &[TickReadings], before: Before) -> Option<EntryId> {
         for tick in ticks {
             let age = micros(tick.at) - committed_at(tick, before);
-            self.metrics.stage(Stage::CommitToTick, age, tick.readings.len());
+            self.metrics.stage(Stage::CommitToTick, age, self.clock, tick.readings.len());
         }
         let readings = ticks.iter().flat_map(|tick| &tick.readings);
         self.readings = readings.clone().count();
@@ -248,7 +248,7 @@ impl Runner<'_> {
                 if let Some(end) = end {
                     self.counts.lock().appended(end, i64::try_from(readings).unwrap_or(i64::MAX));
                 }
-                self.metrics.stage(Stage::TickToStream, at - self.ticked_at, readings);
+                self.metrics.stage(Stage::TickToStream, at - self.ticked_at, self.clock, readings);
                 if let Some(oldest) = self.oldest.take() {
                     let lag = self.clock.now_micros() - micros(oldest);
                     self.metrics.lag.observe(lag.max(0) as f64 / 1e6);

@@ -296,8 +296,8 @@ impl Feed {
         let now = self.clock.now_micros();
         // the times are what another process wrote
         let since = |at: i64| now.saturating_sub(at);
-        let since_append = appended_at.map(since);
-        self.metrics.count_taken(source, readings as u64, since(batch.at_micros()), since_append);
+        let ages = (since(batch.at_micros()), appended_at.map(since));
+        self.metrics.count_taken(source, readings as u64, ages, &self.clock);
         let deliveries = self.hub.publish(Arc::new(batch.taken(now)));
         self.metrics.deliveries.inc_by(deliveries as u64);
     }
