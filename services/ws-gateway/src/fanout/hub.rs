@@ -9,7 +9,7 @@ use wire::{Filter, Position};
 
 use crate::fanout::{
     batch::Batch,
-    interest::{Interest, Key, Wanting},
+    interest::{Interest, Key},
     lock::Mutex,
     mailbox::{Delivery, Mailbox, Selection},
     window::Window,
@@ -150,10 +150,9 @@ impl Hub {
         for (key, mailbox) in interest.all() {
             put(key, mailbox, Selection::All);
         }
-        if !interest.is_all_or_nothing() {
-            for (key, (mailbox, rows)) in selected(interest, &batch) {
-                put(key, mailbox, rows.into_selection(&batch));
-            }
+        for (subscribers, rows) in interest.of(batch.sensors()) {
+            let selection = Selection::of(rows, &batch);
+            subscribers.iter().for_each(|(key, mailbox)| put(key, mailbox, selection.clone()));
         }
         for session in lagging {
             if let Some(attached) = sessions.remove(&session) {
@@ -233,59 +232,6 @@ impl Hub {
         let window = state.window.as_mut()?;
         let known = window.reaches_back_to(after) && after <= window.head();
         known.then(|| window.after(after, limit))
-    }
-}
-
-/// The readings that each subscription by name or prefix wants. A reading is looked up once for each pattern, however many
-/// subscriptions have it: those of one tenant's viewers have the same.
-fn selected<'a>(interest: &'a Interest, batch: &Batch) -> AHashMap<&'a Key, (&'a Arc<Mailbox>, Rows)> {
-    let mut wanted: AHashMap<*const Wanting, (&Wanting, Vec<u32>)> = AHashMap::new();
-    for (row, sensor) in (0..).zip(batch.sensors()) {
-        for wanting in interest.of(sensor) {
-            wanted.entry(wanting).or_insert((wanting, Vec::new())).1.push(row);
-        }
-    }
-    let mut selected = AHashMap::new();
-    for (wanting, rows) in wanted.into_values() {
-        let rows: Arc<[u32]> = rows.into();
-        for (key, mailbox) in wanting {
-            match selected.entry(key) {
-                Entry::Vacant(entry) => {
-                    entry.insert((mailbox, Rows::Shared(rows.clone())));
-                }
-                Entry::Occupied(mut entry) => entry.get_mut().1.add(&rows),
-            }
-        }
-    }
-    selected
-}
-
-/// The rows that a subscription wants.
-enum Rows {
-    /// Those of one pattern, shared with others that have it.
-    Shared(Arc<[u32]>),
-    /// Those of several, in any order; two patterns may want the same.
-    Several(Vec<u32>),
-}
-
-impl Rows {
-    fn add(&mut self, others: &[u32]) {
-        match self {
-            Self::Shared(rows) => *self = Self::Several([rows, others].concat()),
-            Self::Several(rows) => rows.extend(others),
-        }
-    }
-
-    fn into_selection(self, batch: &Batch) -> Selection {
-        let rows = match self {
-            Self::Shared(rows) => rows,
-            Self::Several(mut rows) => {
-                rows.sort_unstable();
-                rows.dedup();
-                rows.into()
-            }
-        };
-        if rows.len() == batch.count() { Selection::Each } else { Selection::These(rows) }
     }
 }
 

@@ -42,6 +42,11 @@ pub enum Selection {
 }
 
 impl Selection {
+    /// These, ascending, of a batch.
+    pub(crate) fn of(rows: Arc<[u32]>, batch: &Batch) -> Self {
+        if rows.len() == batch.count() { Self::Each } else { Self::These(rows) }
+    }
+
     /// How many they are at most.
     pub fn count(&self, batch: &Batch) -> usize {
         match self {
