@@ -169,7 +169,10 @@ mod tests {
         let time = |key: &KeyText| {
             let began = Instant::now();
             for _ in 0..20 {
-                assert_eq!(black_box(&keys).authenticate(black_box(key), UnixMicros(0)), Err(Denied::Unknown));
+                assert_eq!(
+                    black_box(&keys).authenticate(black_box(key), UnixMicros(0)),
+                    Err(Denied::Unknown)
+                );
             }
             began.elapsed()
         };

@@ -7,6 +7,7 @@
 mod dev;
 mod documented;
 mod faults;
+mod keys;
 mod lengths;
 mod load;
 mod release;
@@ -49,6 +50,7 @@ enum Scenario {
     NodeDrained,
     Upgrade,
     NewDatabase,
+    Keys,
     Speed,
     Scaling,
     Uninstall,
@@ -102,6 +104,7 @@ impl Scenario {
             Self::NodeDrained => faults::node_drained(&release).await,
             Self::Upgrade => faults::upgrade(&release).await,
             Self::NewDatabase => faults::new_database(&release).await,
+            Self::Keys => keys::keys(&release).await,
             Self::Documented => documented::documented(site).await,
             Self::Speed => load::speed(&release, lengths).await,
             Self::Scaling => load::scaling(&release).await,
