@@ -1,19 +1,25 @@
 /** The token that a person gives to the page, kept in its memory only, and what the page asks for. */
 
 /** Why the page asks for a token. */
-export type Asked = "needed" | "refused" | "forbidden" | "ending" | "ended";
+export type Asked = "wanted" | "needed" | "refused" | "forbidden" | "ending" | "ended";
 
 export class Access {
   #asked: Asked | undefined;
   #hasToken = false;
   #answer: ((token: string) => void) | undefined;
   readonly #listeners = new Set<() => void>();
+  readonly #asksFirst: boolean;
+
+  /** With `asksFirst` it asks before the gateway does, as a gateway with public sensors does not. */
+  constructor(asksFirst: boolean) {
+    this.#asksFirst = asksFirst;
+  }
 
   // Arrow functions, since the client and React get them unbound.
 
-  /** The client's question. Without a token the page first tries whether it needs one. */
+  /** The client's question. Without a token the page first tries whether it needs one, unless it asks first. */
   readonly ask = (refusal: string | undefined): Promise<string> | undefined => {
-    if (refusal === undefined && !this.#hasToken) return undefined;
+    if (refusal === undefined && !this.#hasToken && !this.#asksFirst) return undefined;
     this.#show(this.#reason(refusal));
     return new Promise((resolve) => {
       this.#answer = resolve;
@@ -36,7 +42,7 @@ export class Access {
   };
 
   #reason(refusal: string | undefined): Asked {
-    if (refusal === undefined) return "ending";
+    if (refusal === undefined) return this.#hasToken ? "ending" : "wanted";
     if (!this.#hasToken) return "needed";
     // Nobody answered while it was ending.
     if (this.#asked === "ending") return "ended";

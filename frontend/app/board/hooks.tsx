@@ -33,7 +33,7 @@ const PageContext = createContext<Page | undefined>(undefined);
 export function Page({ children }: { children: ReactNode }) {
   const [address] = useSearchParams();
   const url = useHref(SOCKET_PATH);
-  const [page] = useState(() => newPage(url));
+  const [page] = useState(() => newPage(url, address.has("token")));
   useEffect(() => {
     window.__rowcast = { ids: page.ledger.ids };
   }, [page]);
@@ -50,9 +50,9 @@ export function Page({ children }: { children: ReactNode }) {
   );
 }
 
-/** The client ends its connection by itself when nothing is subscribed. */
-function newPage(url: string): Page {
-  const access = new Access();
+/** The client ends its connection by itself when nothing is subscribed. With `?token` in its address the page asks first. */
+function newPage(url: string, asksFirst: boolean): Page {
+  const access = new Access(asksFirst);
   const client = new RowcastClient({ url, token: access.ask });
   return { clock: new Clock(Date.now), ledger: new Ledger(), access, client };
 }

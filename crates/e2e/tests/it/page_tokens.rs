@@ -25,6 +25,11 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With additional environment variables of the services.
+    async fn with(more: &[(&str, &str)]) -> Self {
         let (page, folder) = (built_page(), tempfile::tempdir().unwrap());
         let issuer = Issuer::new("https://issuer.test", "one", Algorithm::ES256).unwrap();
         let issuers = tokens::write_issuers(folder.path(), &[&[&issuer]]).unwrap();
@@ -33,6 +38,7 @@ impl Fixture {
             ("ws-gateway:ROWCAST_AUTH__ENABLED", "true"),
             ("ws-gateway:ROWCAST_AUTH__ISSUERS_FILE", issuers.to_str().unwrap()),
         ];
+        let env = [&env, more].concat();
         let stack = Stack::start_with(Plan { gateways: 1, listeners: 1 }, &env).await.unwrap();
         let browser = Browser::start(&format!("http://{}/", stack.gateways[0].public()));
         Self { stack, issuer, browser, ids: Vec::new(), _folder: folder }
@@ -133,6 +139,10 @@ async fn a_token_that_ends_is_renewed_without_missing_or_doubling_a_reading() {
     fixture.wait_asked("ends soon");
     fixture.browser.wait_status("Connected");
     assert_eq!(fixture.browser.call(json!({"cmd": "axe"}))["violations"], json!([]));
+    // a slip is told at once, and changes nothing
+    fixture.give("a slip");
+    fixture.wait_asked("refused this token");
+    fixture.browser.wait_status("Connected");
     let next = fixture.token(600, &["*"]);
     fixture.give(&next);
     while tokens::now() <= over + 1 {
@@ -160,6 +170,28 @@ async fn a_token_that_has_ended_is_asked_for_and_the_page_continues_where_it_was
     fixture.post().await;
     let next = fixture.token(600, &["*"]);
     fixture.give(&next);
+    fixture.browser.wait_status("Connected");
+    fixture.post().await;
+    fixture.check_complete();
+    fixture.browser.call(json!({"cmd": "quit"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_some_sensors_are_public_the_page_asks_if_its_address_says_so() {
+    let public = [
+        ("ws-gateway:ROWCAST_AUTH__ANONYMOUS_READ", "public"),
+        ("ingest:ROWCAST_AUTH__ANONYMOUS_WRITE", "*"),
+    ];
+    let mut fixture = Fixture::with(&public).await;
+    fixture.browser.call(json!({"cmd": "open"}));
+    fixture.browser.wait_status("Connected");
+    fixture.browser.call(json!({"cmd": "wait_gone", "testid": "token"}));
+
+    fixture.browser.call(json!({"cmd": "open", "path": "?token"}));
+    fixture.wait_asked("what everybody may see");
+    assert_eq!(fixture.browser.call(json!({"cmd": "axe"}))["violations"], json!([]));
+    let token = fixture.token(600, &["*"]);
+    fixture.give(&token);
     fixture.browser.wait_status("Connected");
     fixture.post().await;
     fixture.check_complete();

@@ -195,7 +195,8 @@ export class RowcastClient {
     notRenewed: (link, error) => {
       if (link !== this.#link) return;
       this.#error = error;
-      this.#renewAfter(slowMs(this.#around.random, this.#cap), error.code);
+      this.#refusals += 1;
+      this.#renewAfter(refusedMs(this.#refusals, this.#around.random, this.#cap), error.code);
       this.#notify();
     },
     ended: (link, code) => this.#onEnd(link, code),
@@ -244,6 +245,8 @@ export class RowcastClient {
 
   #onExpiring(inMs: number): void {
     if (!this.#credential?.isRenewable) return;
+    // The present token is in force.
+    this.#refusals = 0;
     this.#credential.endsIn(inMs);
     this.#renewAfter(renewMs(inMs, this.#around.random));
   }

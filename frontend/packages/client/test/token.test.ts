@@ -186,20 +186,23 @@ describe("a token that ends soon", () => {
     expect(connection.messages.filter(({ auth }) => auth)).toHaveLength(1);
   });
 
-  it("stays when its successor is refused, and another one is asked for", async () => {
-    const token = answers("a", "b", "c");
+  it("stays when its successor is refused, and another one is asked for, soon, and then slowly", async () => {
+    const token = answers("a", "b", "c", "d");
     start(token);
     const connection = await liveAtTen();
     timers.short.add(RENEW_MS);
     connection.send({ expires: { in_ms: EXPIRES_IN_MS } });
     const { id } = await presented(1, 2);
     connection.send({ id, error: { code: "bad-token", message: "no", retry: false } });
+    const third = await presented(1, 3);
+    expect(third.auth).toEqual({ token: "c" });
+    connection.send({ id: third.id, error: { code: "bad-token", message: "no", retry: false } });
     await waitFor(
       () => client.error?.code === "bad-token",
       () => `error ${client.error?.code}`,
     );
     timers.end(SLOW_MS);
-    expect((await presented(1, 3)).auth).toEqual({ token: "c" });
+    expect((await presented(1, 4)).auth).toEqual({ token: "d" });
     expect(token.mock.calls.at(-1)).toEqual(["bad-token"]);
     expect([client.state, client.error]).toEqual(["live", undefined]);
   });
