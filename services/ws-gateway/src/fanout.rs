@@ -9,5 +9,6 @@ mod lock;
 pub(crate) mod log;
 pub mod mailbox;
 pub(crate) mod replay;
+pub mod selection;
 pub mod snapshot;
 mod window;

@@ -11,7 +11,8 @@ use crate::{
     fanout::{
         batch::Batch,
         hub::{Attach, FeedState},
-        mailbox::{Mailbox, Selection},
+        mailbox::Mailbox,
+        selection::Selection,
     },
     gateway::App,
     metrics::Reason,

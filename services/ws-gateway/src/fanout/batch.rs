@@ -9,9 +9,12 @@ use bytes::Bytes;
 use chassis::spans::WorkSpan;
 use store::log::TickReadings;
 use time::OffsetDateTime;
-use wire::{Entry, EntryBuilder, Position, Provenance, TraceParent, entry::BadEntry};
+use wire::{Entry, EntryBuilder, Filter, Position, Provenance, TraceParent, entry::BadEntry};
 
-use crate::encode::frames::{Frames, Traces};
+use crate::{
+    encode::frames::{Frames, Traces},
+    fanout::selection::{Matched, Selection},
+};
 
 /// The span of a batch's way through this gateway.
 pub type Trace = Arc<WorkSpan>;
@@ -41,6 +44,7 @@ pub struct Batch {
     trace: Option<Weak<WorkSpan>>,
     entry: Arc<Entry>,
     frames: OnceLock<Box<Frames>>,
+    matched: Matched,
 }
 
 /// A batch takes so much beside its readings: itself, its entry's head and both counters.
@@ -61,8 +65,17 @@ impl Batch {
         let committed_at = provenance.map_or(entry.at_micros, |provenance| provenance.committed_at);
         let traces = provenance.map_or(&[][..], |provenance| &provenance.traces);
         let traces = known(traces, entry.rows().len());
-        let frames = OnceLock::new();
-        Ok(Self { predecessor, end, committed_at, taken_at: None, traces, trace: None, entry, frames })
+        Ok(Self {
+            predecessor,
+            end,
+            committed_at,
+            taken_at: None,
+            traces,
+            trace: None,
+            entry,
+            frames: OnceLock::new(),
+            matched: Matched::default(),
+        })
     }
 
     /// The feed had it at this time, in microseconds since 1970.
@@ -98,6 +111,7 @@ impl Batch {
             trace: None,
             entry: self.entry.clone(),
             frames: OnceLock::new(),
+            matched: Matched::default(),
         }
     }
 
@@ -133,9 +147,14 @@ impl Batch {
         BATCH_BYTES + self.entry.size() + ROW_BYTES * self.count() + traces
     }
 
-    /// The memory that what is encoded of it takes now.
+    /// The memory that what is encoded and known of it takes now.
     pub fn encoded_cost(&self) -> usize {
-        self.frames.get().map_or(0, |frames| frames.cost())
+        self.frames.get().map_or(0, |frames| frames.cost()) + self.matched.cost()
+    }
+
+    /// Which of its readings a filter matches.
+    pub(crate) fn matched(&self, filter: &Arc<Filter>) -> Selection {
+        self.matched.by(filter, self)
     }
 
     /// What is encoded of it.

@@ -11,7 +11,8 @@ use crate::fanout::{
     batch::Batch,
     interest::{Interest, Key},
     lock::Mutex,
-    mailbox::{Delivery, Mailbox, Selection},
+    mailbox::{Delivery, Mailbox},
+    selection::Selection,
     window::Window,
 };
 

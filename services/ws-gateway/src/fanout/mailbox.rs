@@ -11,6 +11,7 @@ use wire::Close;
 use crate::fanout::{
     batch::{Batch, Trace},
     lock::Mutex,
+    selection::Selection,
 };
 
 /// A session with more than this in its mailbox does not keep up; it reads on from the log at its own pace.
@@ -28,32 +29,6 @@ pub struct Delivery {
     /// The span of the batch's way through this gateway, where its trace is recorded. It ends with the last copy: when every
     /// client that follows live has it.
     pub trace: Option<Trace>,
-}
-
-/// Which readings of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selection {
-    /// Every one that the subscription's filter matches.
-    All,
-    /// Every one: the filter matches them all.
-    Each,
-    /// These, ascending.
-    These(Arc<[u32]>),
-}
-
-impl Selection {
-    /// These, ascending, of a batch.
-    pub(crate) fn of(rows: Arc<[u32]>, batch: &Batch) -> Self {
-        if rows.len() == batch.count() { Self::Each } else { Self::These(rows) }
-    }
-
-    /// How many they are at most.
-    pub fn count(&self, batch: &Batch) -> usize {
-        match self {
-            Self::All | Self::Each => batch.count(),
-            Self::These(rows) => rows.len(),
-        }
-    }
 }
 
 /// What a session takes out of its mailbox.

@@ -7,7 +7,7 @@ use wire::{Close, ErrorCode, Position, Refusal, Resume};
 
 use super::{Session, effect::Effect, subscription::State};
 use crate::{
-    fanout::{batch::Batch, hub::Attach, mailbox::Selection, snapshot::SnapshotPage},
+    fanout::{batch::Batch, hub::Attach, selection::Selection, snapshot::SnapshotPage},
     outbox::Outbox,
 };
 

@@ -15,7 +15,8 @@ use crate::{
     encode::{Protocol, rows::Rows, v1::EventHead},
     fanout::{
         batch::{Batch, Times, Trace},
-        mailbox::{Delivery, Selection},
+        mailbox::Delivery,
+        selection::Selection,
     },
     outbox::Outbox,
 };
@@ -242,15 +243,13 @@ impl Subscription {
     }
 
     fn rows(&self, batch: &Batch, selection: &Selection, first: usize) -> Rows {
-        match selection {
-            Selection::Each if self.latest.is_none() => Rows::From(first),
-            Selection::Each => Rows::These((first..batch.count()).collect()),
-            Selection::All if self.latest.is_none() && *self.filter == Filter::All => Rows::From(first),
-            Selection::All => {
-                let sensors = batch.sensors().enumerate().skip(first);
-                let matching = sensors.filter(|(_, sensor)| self.filter.matches(sensor));
-                Rows::These(matching.map(|(row, _)| row).collect())
-            }
+        let matched = match selection {
+            Selection::All if *self.filter != Filter::All => batch.matched(&self.filter),
+            known => known.clone(),
+        };
+        match matched {
+            Selection::All | Selection::Each if self.latest.is_none() => Rows::From(first),
+            Selection::All | Selection::Each => Rows::These((first..batch.count()).collect()),
             Selection::These(rows) => {
                 Rows::These(rows.iter().map(|row| *row as usize).filter(|row| *row >= first).collect())
             }

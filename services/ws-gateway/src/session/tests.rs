@@ -12,7 +12,7 @@ use wire::{
 };
 
 use super::*;
-use crate::fanout::{batch::Batch, hub::Attach, mailbox::Selection, snapshot::SnapshotPage};
+use crate::fanout::{batch::Batch, hub::Attach, selection::Selection, snapshot::SnapshotPage};
 
 const LIMITS: Limits = Limits {
     message_bytes: 64 << 10,

@@ -38,3 +38,26 @@ fn a_subscription_of_several_patterns_gets_each_reading_once_and_a_whole_batch_a
     let these = |rows: &[u32]| Some(Selection::These(rows.into()));
     assert_eq!(selections, [these(&[0, 1, 2]), these(&[2]), these(&[0, 3]), Some(Selection::Each), None]);
 }
+
+#[test]
+fn what_a_filter_matches_of_a_batch_is_the_same_however_often_it_is_asked_for_and_bounded_in_memory() {
+    let readings = ["a", "ab", "abcd", "b"];
+    let batch = batch_of(1, &readings);
+    let filters = [&["a*"][..], &["b"], &["a*", "b"], &["c"], &["ab", "ab*"], &["a", "c*"]];
+    let filters = filters.map(|sensors| Filter::parse(Some(sensors)).unwrap());
+    for _ in 0..2 {
+        for filter in &filters {
+            let rows = (0..).zip(readings).filter(|(_, sensor)| filter.matches(sensor));
+            let rows: Vec<u32> = rows.map(|(row, _)| row).collect();
+            let wanted = if rows.len() == 4 { Selection::Each } else { Selection::These(rows.into()) };
+            // each session has a filter of its own
+            assert_eq!(batch.matched(&Arc::new(filter.clone())), wanted, "{filter:?}");
+        }
+    }
+    let known = batch.encoded_cost();
+    for n in 0..100 {
+        batch.matched(&Arc::new(Filter::parse(Some(&[format!("a{n}*")])).unwrap()));
+    }
+    assert_eq!(batch.encoded_cost(), known);
+    assert_eq!(batch.bare().encoded_cost(), 0);
+}

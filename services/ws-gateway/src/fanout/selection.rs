@@ -1,0 +1,71 @@
+//! Which readings of a batch a subscription gets.
+
+use std::sync::Arc;
+
+use wire::Filter;
+
+use crate::fanout::{batch::Batch, lock::Mutex};
+
+/// What is known of a batch is remembered for so many filters: those of a tenant's viewers are the same.
+const REMEMBERED: usize = 4;
+
+/// Which readings of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// Every one that the subscription's filter matches.
+    All,
+    /// Every one: the filter matches them all.
+    Each,
+    /// These, ascending.
+    These(Arc<[u32]>),
+}
+
+impl Selection {
+    /// These, ascending, of a batch.
+    pub(crate) fn of(rows: Arc<[u32]>, batch: &Batch) -> Self {
+        if rows.len() == batch.count() { Self::Each } else { Self::These(rows) }
+    }
+
+    /// How many they are at most.
+    pub fn count(&self, batch: &Batch) -> usize {
+        match self {
+            Self::All | Self::Each => batch.count(),
+            Self::These(rows) => rows.len(),
+        }
+    }
+
+    fn cost(&self) -> usize {
+        match self {
+            Self::All | Self::Each => 0,
+            Self::These(rows) => size_of_val(&**rows),
+        }
+    }
+}
+
+/// What filters match of a batch, for the first few that were asked for: sessions that read on from the log ask one after the
+/// other.
+#[derive(Debug, Default)]
+pub(crate) struct Matched(Mutex<Vec<(Arc<Filter>, Selection)>>);
+
+impl Matched {
+    /// What the filter matches of the batch, which is always the same one.
+    pub(crate) fn by(&self, filter: &Arc<Filter>, batch: &Batch) -> Selection {
+        let mut known = self.0.lock();
+        if let Some((_, selection)) = known.iter().find(|(other, _)| other == filter) {
+            return selection.clone();
+        }
+        let matching = (0..).zip(batch.sensors()).filter(|(_, sensor)| filter.matches(sensor));
+        let selection = Selection::of(matching.map(|(row, _)| row).collect(), batch);
+        if known.len() < REMEMBERED {
+            known.push((filter.clone(), selection.clone()));
+        }
+        selection
+    }
+
+    /// The memory that it takes beside itself, in bytes. The filters are those of subscriptions.
+    pub(crate) fn cost(&self) -> usize {
+        let known = self.0.lock();
+        let rows: usize = known.iter().map(|(_, selection)| selection.cost()).sum();
+        known.capacity() * size_of::<(Arc<Filter>, Selection)>() + rows
+    }
+}
