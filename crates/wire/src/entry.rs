@@ -6,6 +6,8 @@
 use bytes::{Buf, Bytes};
 use std::ops::Range;
 
+use crate::filter::Filter;
+
 const VERSION: u8 = 1;
 const HEADER: usize = 1 + 8;
 const ROW_HEADER: usize = 8 + 2 + 4;
@@ -96,10 +98,21 @@ struct Row {
 pub struct EntryRow<'a> {
     /// Its id.
     pub id: i64,
-    /// Its sensor.
-    pub sensor_id: &'a str,
     /// Its JSON object.
     pub data: &'a [u8],
+    sensor: &'a [u8],
+}
+
+impl<'a> EntryRow<'a> {
+    /// Its sensor.
+    pub fn sensor_id(&self) -> &'a str {
+        std::str::from_utf8(self.sensor).expect("checked by decode")
+    }
+
+    /// Whether a filter selects it.
+    pub fn is_selected_by(&self, filter: &Filter) -> bool {
+        filter.matches_bytes(self.sensor)
+    }
 }
 
 impl Entry {
@@ -143,11 +156,8 @@ impl Entry {
     /// The reading at an index below the number of its rows.
     pub fn row(&self, index: usize) -> EntryRow<'_> {
         let row = &self.rows[index];
-        EntryRow {
-            id: row.id,
-            sensor_id: std::str::from_utf8(&self.bytes[row.sensor.clone()]).expect("checked by decode"),
-            data: &self.bytes[row.data.clone()],
-        }
+        let bytes = |range: &Range<usize>| &self.bytes[range.clone()];
+        EntryRow { id: row.id, data: bytes(&row.data), sensor: bytes(&row.sensor) }
     }
 
     /// Its size in bytes.
@@ -171,7 +181,7 @@ mod tests {
             let entry = Entry::decode(builder.finish().into()).unwrap();
             prop_assert_eq!(entry.at_micros, 5);
             let back: Vec<_> = entry.rows()
-                .map(|r| (r.id, r.sensor_id.to_owned(), String::from_utf8(r.data.to_vec()).unwrap()))
+                .map(|r| (r.id, r.sensor_id().to_owned(), String::from_utf8(r.data.to_vec()).unwrap()))
                 .collect();
             prop_assert_eq!(back, rows);
         }

@@ -101,11 +101,16 @@ impl Filter {
 
     /// Whether the filter selects this sensor.
     pub fn matches(&self, sensor_id: &str) -> bool {
+        self.matches_bytes(sensor_id.as_bytes())
+    }
+
+    /// The same of an id whose bytes are known to be UTF-8.
+    pub(crate) fn matches_bytes(&self, sensor_id: &[u8]) -> bool {
         match self {
             Self::All => true,
             Self::Any(patterns) => patterns.iter().any(|pattern| match pattern {
-                Pattern::Exact(id) => id == sensor_id,
-                Pattern::Prefix(prefix) => sensor_id.starts_with(prefix.as_str()),
+                Pattern::Exact(id) => id.as_bytes() == sensor_id,
+                Pattern::Prefix(prefix) => sensor_id.starts_with(prefix.as_bytes()),
             }),
         }
     }

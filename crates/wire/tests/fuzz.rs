@@ -71,14 +71,14 @@ fn fuzz_entries_of_the_stream() {
         assert!(entry.size() <= 64 * (input.len() + 64), "{} bytes of {}", entry.size(), input.len());
         let mut builder = EntryBuilder::new(entry.at_micros);
         for row in entry.rows() {
-            builder.push(row.id, row.sensor_id, |out| out.extend_from_slice(row.data));
+            builder.push(row.id, row.sensor_id(), |out| out.extend_from_slice(row.data));
         }
         let again = Entry::decode(builder.finish().into()).unwrap();
         assert!(
             entry
                 .rows()
                 .zip(again.rows())
-                .all(|(a, b)| (a.id, a.sensor_id, a.data) == (b.id, b.sensor_id, b.data))
+                .all(|(a, b)| (a.id, a.sensor_id(), a.data) == (b.id, b.sensor_id(), b.data))
         );
         assert_eq!(entry.rows().len(), again.rows().len());
     });

@@ -169,13 +169,18 @@ impl Batch {
 
     /// The sensor of each reading.
     pub fn sensors(&self) -> impl Iterator<Item = &str> {
-        self.entry.rows().map(|row| row.sensor_id)
+        self.entry.rows().map(|row| row.sensor_id())
+    }
+
+    /// The indices of the readings that a filter matches, ascending.
+    pub(super) fn matching(&self, filter: &Filter) -> impl Iterator<Item = u32> {
+        (0..).zip(self.entry.rows()).filter(|(_, row)| row.is_selected_by(filter)).map(|(index, _)| index)
     }
 
     /// A reading's sensor, position and JSON.
     pub fn row(&self, index: usize) -> (&str, Position, &[u8]) {
         let row = self.entry.row(index);
-        (row.sensor_id, self.position(row.id), row.data)
+        (row.sensor_id(), self.position(row.id), row.data)
     }
 
     /// The index of the first reading behind a position.

@@ -1,6 +1,6 @@
 //! Which readings of a batch a subscription gets.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use wire::Filter;
 
@@ -42,30 +42,31 @@ impl Selection {
     }
 }
 
-/// What filters match of a batch, for the first few that were asked for: sessions that read on from the log ask one after the
-/// other.
+/// What filters match of a batch, for the first few that were asked for and are still in use: sessions that read on from the log
+/// ask one after the other.
 #[derive(Debug, Default)]
-pub(crate) struct Matched(Mutex<Vec<(Arc<Filter>, Selection)>>);
+pub(crate) struct Matched(Mutex<Vec<(Weak<Filter>, Selection)>>);
 
 impl Matched {
     /// What the filter matches of the batch, which is always the same one.
     pub(crate) fn by(&self, filter: &Arc<Filter>, batch: &Batch) -> Selection {
         let mut known = self.0.lock();
-        if let Some((_, selection)) = known.iter().find(|(other, _)| other == filter) {
+        let is_same = |other: &Weak<Filter>| other.upgrade().is_some_and(|other| other == *filter);
+        if let Some((_, selection)) = known.iter().find(|(other, _)| is_same(other)) {
             return selection.clone();
         }
-        let matching = (0..).zip(batch.sensors()).filter(|(_, sensor)| filter.matches(sensor));
-        let selection = Selection::of(matching.map(|(row, _)| row).collect(), batch);
+        let selection = Selection::of(batch.matching(filter).collect(), batch);
+        known.retain(|(other, _)| other.strong_count() > 0);
         if known.len() < REMEMBERED {
-            known.push((filter.clone(), selection.clone()));
+            known.push((Arc::downgrade(filter), selection.clone()));
         }
         selection
     }
 
-    /// The memory that it takes beside itself, in bytes. The filters are those of subscriptions.
+    /// The memory that it takes beside itself, in bytes. The filters belong to subscriptions.
     pub(crate) fn cost(&self) -> usize {
         let known = self.0.lock();
         let rows: usize = known.iter().map(|(_, selection)| selection.cost()).sum();
-        known.capacity() * size_of::<(Arc<Filter>, Selection)>() + rows
+        known.capacity() * size_of::<(Weak<Filter>, Selection)>() + rows
     }
 }

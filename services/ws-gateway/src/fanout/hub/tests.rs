@@ -44,14 +44,15 @@ fn what_a_filter_matches_of_a_batch_is_the_same_however_often_it_is_asked_for_an
     let readings = ["a", "ab", "abcd", "b"];
     let batch = batch_of(1, &readings);
     let filters = [&["a*"][..], &["b"], &["a*", "b"], &["c"], &["ab", "ab*"], &["a", "c*"]];
-    let filters = filters.map(|sensors| Filter::parse(Some(sensors)).unwrap());
+    let filters = filters.map(|sensors| Arc::new(Filter::parse(Some(sensors)).unwrap()));
     for _ in 0..2 {
         for filter in &filters {
             let rows = (0..).zip(readings).filter(|(_, sensor)| filter.matches(sensor));
             let rows: Vec<u32> = rows.map(|(row, _)| row).collect();
             let wanted = if rows.len() == 4 { Selection::Each } else { Selection::These(rows.into()) };
+            assert_eq!(batch.matched(filter), wanted, "{filter:?}");
             // each session has a filter of its own
-            assert_eq!(batch.matched(&Arc::new(filter.clone())), wanted, "{filter:?}");
+            assert_eq!(batch.matched(&Arc::new((**filter).clone())), wanted, "{filter:?}");
         }
     }
     let known = batch.encoded_cost();
@@ -59,5 +60,6 @@ fn what_a_filter_matches_of_a_batch_is_the_same_however_often_it_is_asked_for_an
         batch.matched(&Arc::new(Filter::parse(Some(&[format!("a{n}*")])).unwrap()));
     }
     assert_eq!(batch.encoded_cost(), known);
+    assert!(filters.iter().all(|filter| Arc::strong_count(filter) == 1), "it keeps no subscription's filter");
     assert_eq!(batch.bare().encoded_cost(), 0);
 }
