@@ -111,7 +111,7 @@ impl Batch {
             trace: None,
             entry: self.entry.clone(),
             frames: OnceLock::new(),
-            matched: Matched::default(),
+            matched: self.matched.without_rows(),
         }
     }
 

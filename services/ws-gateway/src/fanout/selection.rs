@@ -45,28 +45,36 @@ impl Selection {
 /// What filters match of a batch, for the first few that were asked for and are still in use: sessions that read on from the log
 /// ask one after the other.
 #[derive(Debug, Default)]
-pub(crate) struct Matched(Mutex<Vec<(Weak<Filter>, Selection)>>);
+pub(crate) struct Matched(Mutex<[Option<Known>; REMEMBERED]>);
+
+/// A filter, and what it matches.
+type Known = (Weak<Filter>, Selection);
 
 impl Matched {
     /// What the filter matches of the batch, which is always the same one.
     pub(crate) fn by(&self, filter: &Arc<Filter>, batch: &Batch) -> Selection {
         let mut known = self.0.lock();
         let is_same = |other: &Weak<Filter>| other.upgrade().is_some_and(|other| other == *filter);
-        if let Some((_, selection)) = known.iter().find(|(other, _)| is_same(other)) {
+        if let Some((_, selection)) = known.iter().flatten().find(|(other, _)| is_same(other)) {
             return selection.clone();
         }
         let selection = Selection::of(batch.matching(filter).collect(), batch);
-        known.retain(|(other, _)| other.strong_count() > 0);
-        if known.len() < REMEMBERED {
-            known.push((Arc::downgrade(filter), selection.clone()));
+        let is_in_use = |(other, _): &Known| other.strong_count() > 0;
+        if let Some(free) = known.iter_mut().find(|place| !place.as_ref().is_some_and(is_in_use)) {
+            *free = Some((Arc::downgrade(filter), selection.clone()));
         }
         selection
+    }
+
+    /// The same of another copy of the batch, of the filters that match all of it: that takes no further memory.
+    pub(crate) fn without_rows(&self) -> Self {
+        let known = self.0.lock().clone();
+        Self(Mutex::new(known.map(|known| known.filter(|(_, selection)| *selection == Selection::Each))))
     }
 
     /// The memory that it takes beside itself, in bytes. The filters belong to subscriptions.
     pub(crate) fn cost(&self) -> usize {
         let known = self.0.lock();
-        let rows: usize = known.iter().map(|(_, selection)| selection.cost()).sum();
-        known.capacity() * size_of::<(Weak<Filter>, Selection)>() + rows
+        known.iter().flatten().map(|(_, selection)| selection.cost()).sum()
     }
 }
