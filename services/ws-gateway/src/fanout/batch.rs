@@ -154,7 +154,10 @@ impl Batch {
 
     /// Which of its readings a filter matches.
     pub(crate) fn matched(&self, filter: &Arc<Filter>) -> Selection {
-        self.matched.by(filter, self)
+        self.matched.by(filter, || {
+            let rows = (0..).zip(self.entry.rows()).filter(|(_, row)| row.is_selected_by(filter));
+            Selection::of(rows.map(|(index, _)| index).collect(), self.count())
+        })
     }
 
     /// What is encoded of it.
@@ -170,11 +173,6 @@ impl Batch {
     /// The sensor of each reading.
     pub fn sensors(&self) -> impl Iterator<Item = &str> {
         self.entry.rows().map(|row| row.sensor_id())
-    }
-
-    /// The indices of the readings that a filter matches, ascending.
-    pub(super) fn matching(&self, filter: &Filter) -> impl Iterator<Item = u32> {
-        (0..).zip(self.entry.rows()).filter(|(_, row)| row.is_selected_by(filter)).map(|(index, _)| index)
     }
 
     /// A reading's sensor, position and JSON.

@@ -143,7 +143,7 @@ impl Hub {
         let (mut lagging, trace) = (Vec::new(), batch.trace());
         let mut deliveries = 0;
         let mut put = |key: &Key, mailbox: &Arc<Mailbox>, selection: Selection| {
-            deliveries += selection.count(&batch);
+            deliveries += selection.count(batch.count());
             if !mailbox.put(Delivery { sub: key.1, batch: batch.clone(), selection, trace: trace.clone() }) {
                 lagging.push(key.0);
             }
@@ -152,7 +152,7 @@ impl Hub {
             put(key, mailbox, Selection::All);
         }
         for (subscribers, rows) in interest.of(batch.sensors()) {
-            let selection = Selection::of(rows, &batch);
+            let selection = Selection::of(rows, batch.count());
             subscribers.iter().for_each(|(key, mailbox)| put(key, mailbox, selection.clone()));
         }
         for session in lagging {

@@ -89,8 +89,8 @@ impl Mailbox {
         if queue.overflowed {
             return false;
         }
-        queue.bytes +=
-            delivery.batch.size() / delivery.batch.count().max(1) * delivery.selection.count(&delivery.batch);
+        let count = delivery.batch.count();
+        queue.bytes += delivery.batch.size() / count.max(1) * delivery.selection.count(count);
         queue.overflowed = queue.bytes > LIMIT_BYTES;
         let fits = !queue.overflowed;
         if fits {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use wire::Filter;
 
-use crate::fanout::{batch::Batch, lock::Mutex};
+use crate::fanout::lock::Mutex;
 
 /// What is known of a batch is remembered for so many filters: those of a tenant's viewers are the same.
 const REMEMBERED: usize = 4;
@@ -21,15 +21,15 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// These, ascending, of a batch.
-    pub(crate) fn of(rows: Arc<[u32]>, batch: &Batch) -> Self {
-        if rows.len() == batch.count() { Self::Each } else { Self::These(rows) }
+    /// These, ascending, of so many.
+    pub(crate) fn of(rows: Arc<[u32]>, count: usize) -> Self {
+        if rows.len() == count { Self::Each } else { Self::These(rows) }
     }
 
-    /// How many they are at most.
-    pub fn count(&self, batch: &Batch) -> usize {
+    /// How many they are at most, of so many.
+    pub(crate) fn count(&self, count: usize) -> usize {
         match self {
-            Self::All | Self::Each => batch.count(),
+            Self::All | Self::Each => count,
             Self::These(rows) => rows.len(),
         }
     }
@@ -51,14 +51,14 @@ pub(crate) struct Matched(Mutex<[Option<Known>; REMEMBERED]>);
 type Known = (Weak<Filter>, Selection);
 
 impl Matched {
-    /// What the filter matches of the batch, which is always the same one.
-    pub(crate) fn by(&self, filter: &Arc<Filter>, batch: &Batch) -> Selection {
+    /// What the filter matches of the batch, found if it is not known.
+    pub(crate) fn by(&self, filter: &Arc<Filter>, find: impl FnOnce() -> Selection) -> Selection {
         let mut known = self.0.lock();
         let is_same = |other: &Weak<Filter>| other.upgrade().is_some_and(|other| other == *filter);
         if let Some((_, selection)) = known.iter().flatten().find(|(other, _)| is_same(other)) {
             return selection.clone();
         }
-        let selection = Selection::of(batch.matching(filter).collect(), batch);
+        let selection = find();
         let is_in_use = |(other, _): &Known| other.strong_count() > 0;
         if let Some(free) = known.iter_mut().find(|place| !place.as_ref().is_some_and(is_in_use)) {
             *free = Some((Arc::downgrade(filter), selection.clone()));
