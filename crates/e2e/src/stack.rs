@@ -191,6 +191,16 @@ impl Stack {
         Ok(stack)
     }
 
+    /// Starts another replica of ingest, and waits until it is ready.
+    pub async fn start_ingest(&self) -> Result<Running> {
+        let port = self.postgres.port();
+        let launch =
+            Launch { port, database: DATABASE, redis: &self.redis, logs: self.logs.path(), env: &[] };
+        let replica = launch.service("ingest", 1, true, false).await?;
+        replica.await_ready().await;
+        Ok(replica)
+    }
+
     /// Starts another installation on this one's Redis, with a database of its own.
     pub async fn start_neighbour(&self, postgres: &Postgres, database: &str) -> Result<Neighbour> {
         let logs = self.logs.path().join(database);

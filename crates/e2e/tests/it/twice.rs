@@ -13,9 +13,11 @@ use std::{
 use e2e::{
     Plan, Stack,
     http::{self, Answer},
+    users,
 };
+use futures_util::future::join_all;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use testkit::{proxy::LinkState, wait_for};
+use testkit::{PgBouncer, Postgres, pgbouncer::PoolMode, proxy::LinkState, wait_for};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -40,8 +42,19 @@ fn requests() -> usize {
     if std::env::var_os("ROWCAST_TESTS_FULL").is_some() { 1_000 } else { 160 }
 }
 
+/// Ingest alone.
+const PLAN: Plan = Plan { gateways: 0, listeners: 0 };
+
 async fn stack() -> Stack {
-    Stack::start(Plan { gateways: 0, listeners: 0 }).await.unwrap()
+    Stack::start(PLAN).await.unwrap()
+}
+
+/// Ingest behind a pooler that gives each transaction another session.
+async fn pooled() -> Stack {
+    let postgres = Postgres::start().unwrap();
+    let pooler = PgBouncer::start(&postgres, PoolMode::Transaction, 6, &users::all()).unwrap();
+    let env = [("ingest:ROWCAST_DATABASE__POOLER", "transaction")];
+    Stack::start_on(postgres, Some(pooler), PLAN, &env).await.unwrap()
 }
 
 /// A request that may be repeated.
@@ -155,42 +168,39 @@ async fn send_all(stack: &mut Stack, request: fn(usize) -> Keyed) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_with_a_key_that_is_cut_anywhere_and_repeated_is_stored_once() {
-    let mut stack = stack().await;
-    send_all(&mut stack, |number| {
-        let key = Some(format!("request-{number}"));
-        let reading = |value: i32| format!(r#"{{"sensor_id":"s-{number}","value":{value}}}"#);
-        let (path, body) = match number % 4 {
-            0 => ("/api/sensors/", reading(1)),
-            1 => ("/api/sensors/", format!("[{},{}]", reading(1), reading(2))),
-            2 => ("/api/sensors/?partial=1", format!(r#"[{},{{"sensor_id":""}}]"#, reading(1))),
-            _ => ("/api/v2/write", format!("s-{number} value=1")),
-        };
-        Keyed { path, key, body }
-    })
-    .await;
+/// A request with a key: one reading, or two of four.
+fn with_key(number: usize) -> Keyed {
+    let key = Some(format!("request-{number}"));
+    let reading = |value: i32| format!(r#"{{"sensor_id":"s-{number}","value":{value}}}"#);
+    let (path, body) = match number % 4 {
+        0 => ("/api/sensors/", reading(1)),
+        1 => ("/api/sensors/", format!("[{},{}]", reading(1), reading(2))),
+        2 => ("/api/sensors/?partial=1", format!(r#"[{},{{"sensor_id":""}}]"#, reading(1))),
+        _ => ("/api/v2/write", format!("s-{number} value=1")),
+    };
+    Keyed { path, key, body }
+}
+
+#[track_caller]
+fn check_requests(stack: &Stack) {
     let rows = requests() + requests() / 4;
     assert_eq!(stack.psql("select count(*) from sensor_readings"), rows.to_string());
     let sensors = "select count(distinct sensor_id) from sensor_readings";
     assert_eq!(stack.psql(sensors), requests().to_string());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn readings_with_keys_that_are_cut_anywhere_and_repeated_are_stored_once_beside_strangers() {
-    let mut stack = stack().await;
-    let strangers = e2e::Writers::devices(0..2, stack.ingest.public());
-    send_all(&mut stack, |number| {
-        let reading = |key: usize| format!(r#"{{"sensor_id":"s-{number}","value":1,"key":"k-{key}"}}"#);
-        let body = match number % 2 {
-            0 => reading(0),
-            _ => format!("[{},{},{}]", reading(1), reading(2), reading(1)),
-        };
-        Keyed { path: "/api/sensors/", key: None, body }
-    })
-    .await;
-    let stored = strangers.finish().await;
-    assert!(!stored.is_empty());
+/// A request whose readings have keys: one, or two, one of which comes twice.
+fn with_reading_keys(number: usize) -> Keyed {
+    let reading = |key: usize| format!(r#"{{"sensor_id":"s-{number}","value":1,"key":"k-{key}"}}"#);
+    let body = match number % 2 {
+        0 => reading(0),
+        _ => format!("[{},{},{}]", reading(1), reading(2), reading(1)),
+    };
+    Keyed { path: "/api/sensors/", key: None, body }
+}
+
+#[track_caller]
+fn check_readings(stack: &Stack) {
     let rows = requests() + requests() / 2;
     assert_eq!(
         stack.psql("select count(*) from sensor_readings where sensor_id like 's-%'"),
@@ -198,6 +208,69 @@ async fn readings_with_keys_that_are_cut_anywhere_and_repeated_are_stored_once_b
     );
     let twice = "select count(*) from (select from sensor_readings where sensor_id like 's-%' group by sensor_id, reading_key having count(*) > 1) t";
     assert_eq!(stack.psql(twice), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_a_key_that_is_cut_anywhere_and_repeated_is_stored_once() {
+    let mut stack = stack().await;
+    send_all(&mut stack, with_key).await;
+    check_requests(&stack);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readings_with_keys_that_are_cut_anywhere_and_repeated_are_stored_once_beside_strangers() {
+    let mut stack = stack().await;
+    let strangers = e2e::Writers::devices(0..2, stack.ingest.public());
+    send_all(&mut stack, with_reading_keys).await;
+    let stored = strangers.finish().await;
+    assert!(!stored.is_empty());
+    check_readings(&stack);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_pooler_requests_with_a_key_that_are_cut_are_stored_once() {
+    let mut stack = pooled().await;
+    send_all(&mut stack, with_key).await;
+    check_requests(&stack);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_pooler_readings_with_keys_that_are_cut_are_stored_once() {
+    let mut stack = pooled().await;
+    send_all(&mut stack, with_reading_keys).await;
+    check_readings(&stack);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_replicas_are_sent_at_once_is_stored_once_and_answered_alike() {
+    let stack = stack().await;
+    let other = stack.start_ingest().await.unwrap();
+    let replicas = [stack.ingest.public(), other.public()];
+    for request in [with_key, with_reading_keys] {
+        let mut devices = JoinSet::new();
+        for device in 0..DEVICES {
+            devices.spawn(async move {
+                for request in (device..requests()).step_by(DEVICES).map(request) {
+                    let answers = join_all(replicas.map(|replica| request.answered(replica))).await;
+                    let [one, another] = [&answers[0], &answers[1]];
+                    assert!(matches!(one.status, 201 | 204 | 207), "{request:?}: {one:?}");
+                    assert_eq!((another.status, &another.body), (one.status, &one.body), "{request:?}");
+                    let replayed =
+                        answers.iter().filter(|answer| answer.header("idempotency-replayed").is_some());
+                    assert_eq!(replayed.count(), usize::from(request.key.is_some()), "{request:?}");
+                }
+            });
+        }
+        while let Some(ended) = devices.join_next().await {
+            ended.unwrap();
+        }
+        if request(0).key.is_some() {
+            check_requests(&stack)
+        } else {
+            check_readings(&stack)
+        }
+        stack.psql("truncate sensor_readings");
+    }
 }
 
 async fn post(stack: &Stack, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
