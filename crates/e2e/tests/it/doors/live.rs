@@ -1,10 +1,11 @@
 //! Sessions whose credentials end, are renewed, narrowed or revoked while readings come.
 
 use std::{
+    collections::VecDeque,
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -26,6 +27,9 @@ use super::{
 
 /// Where sessions are.
 const GATEWAYS: usize = 3;
+
+/// How many clients come in at each gateway, again and again, and how many connections each of them keeps.
+const COMING: usize = 4;
 
 /// A changed key and a revoked token are in force everywhere after this.
 const IN_FORCE: Duration = Duration::from_secs(5);
@@ -217,6 +221,53 @@ async fn what_is_revoked_ends_everywhere_within_5_s() {
     for (code, at) in ending.join_all().await {
         assert_eq!(code, 4401);
         let after = at.saturating_duration_since(revoked_at);
+        assert!(after < IN_FORCE, "{after:?}");
+    }
+    fixture.load.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_in_while_its_credential_is_revoked_is_refused_or_ends_in_time() {
+    let fixture = Fixture::new().await;
+    let first =
+        json!([{ "auth": { "token": fixture.token(&["acme/*"], 600) } }, { "id": 1, "subscribe": {} }]);
+    let came_in = Arc::new(AtomicUsize::new(0));
+    let mut clients = JoinSet::new();
+    for gateway in fixture.stack.gateways.iter().flat_map(|gateway| [gateway.public(); COMING]) {
+        let (first, came_in) = (first.to_string(), came_in.clone());
+        clients.spawn(async move {
+            let mut last = VecDeque::new();
+            loop {
+                let mut socket = client::connect_v1(gateway).await.unwrap();
+                client::send(&mut socket, &first).await;
+                let is_out = |message: &ServerMessage| message.error.is_some() || message.bye.is_some();
+                let is_over = |message: &ServerMessage| message.data.is_some() || is_out(message);
+                let answer = client::messages_until(&mut socket, is_over).await;
+                if answer.iter().any(is_out) {
+                    break;
+                }
+                came_in.fetch_add(1, Ordering::Relaxed);
+                last.push_back(socket);
+                if last.len() > COMING {
+                    last.pop_front();
+                }
+            }
+            for mut socket in last {
+                assert_eq!(until_bye(&mut socket).await.0, 4401);
+            }
+            Instant::now()
+        });
+    }
+    let in_motion = async || match came_in.load(Ordering::Relaxed) {
+        some if some > 100 => Ok(()),
+        few => Err(few),
+    };
+    testkit::wait_for("clients come in", IN_FORCE, in_motion).await;
+    let issuer = fixture.credentials.issuer().name.clone();
+    run(&fixture.stack, &["tokens", "revoke", "--issuer", &issuer, "--jti", "live", "--for", "1h"]);
+    let revoked_at = Instant::now();
+    for over_at in clients.join_all().await {
+        let after = over_at.saturating_duration_since(revoked_at);
         assert!(after < IN_FORCE, "{after:?}");
     }
     fixture.load.stop().await;
