@@ -178,11 +178,7 @@ async fn a_token_that_has_ended_is_asked_for_and_the_page_continues_where_it_was
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_some_sensors_are_public_the_page_asks_if_its_address_says_so() {
-    let public = [
-        ("ws-gateway:ROWCAST_AUTH__ANONYMOUS_READ", "public"),
-        ("ingest:ROWCAST_AUTH__ANONYMOUS_WRITE", "*"),
-    ];
-    let mut fixture = Fixture::with(&public).await;
+    let mut fixture = Fixture::with(&[("ws-gateway:ROWCAST_AUTH__ANONYMOUS_READ", "public")]).await;
     fixture.browser.call(json!({"cmd": "open"}));
     fixture.browser.wait_status("Connected");
     fixture.browser.call(json!({"cmd": "wait_gone", "testid": "token"}));
