@@ -50,9 +50,22 @@ pub(crate) async fn keys(release: &Release) -> Result<()> {
 
     release.upgrade("next", &[]).await?;
     sends(release, None, "acme/1", 201).await;
+    replaced(release).await;
     release.site.kubectl(&["delete", "secret", SECRET]).await?;
     println!("   and without credentials it is as open as before");
     Ok(())
+}
+
+/// Waits until no pod is left that still asks for credentials while it drains.
+async fn replaced(release: &Release) {
+    wait_for("the end of the pods from before", seconds(60), || async {
+        let instance = format!("--selector=app.kubernetes.io/instance={NAME}");
+        let pods = release.site.get(&["pods", &instance]).await.map_err(|error| format!("{error:#}"))?;
+        let all = pods["items"].as_array().into_iter().flatten();
+        let ending = all.filter(|pod| !pod["metadata"]["deletionTimestamp"].is_null()).count();
+        if ending == 0 { Ok(()) } else { Err(format!("{ending} are ending")) }
+    })
+    .await;
 }
 
 /// A key and its line, by the program of the image.
