@@ -29,14 +29,8 @@ pub(crate) async fn keys(release: &Release) -> Result<()> {
         let answered = post(release, credential, sensor).await?;
         ensure!(answered == status, "{credential:.17?} for {sensor}: {answered} instead of {status}");
     }
-    // a gateway from before may still be asked
-    wait_for("a gateway that refuses who has no credential", KNOWN_WITHIN, || async {
-        match http::get(release.site.ingress, "/api/latest").await {
-            Ok(answer) if answer.status == 401 => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    let latest = http::get(release.site.ingress, "/api/latest").await?;
+    ensure!(latest.status == 401, "the gateway answers {} without a credential", latest.status);
     println!("   a key of the Secret stores readings of its sensors, and nobody else does anything");
 
     line["write"] = json!(["other/*"]);
@@ -49,14 +43,14 @@ pub(crate) async fn keys(release: &Release) -> Result<()> {
     println!("   a line that was changed holds after an upgrade; the audit has: {audit}");
 
     release.upgrade("next", &[]).await?;
-    sends(release, None, "acme/1", 201).await;
     replaced(release).await;
+    sends(release, None, "acme/1", 201).await;
     release.site.kubectl(&["delete", "secret", SECRET]).await?;
     println!("   and without credentials it is as open as before");
     Ok(())
 }
 
-/// Waits until no pod is left that still asks for credentials while it drains.
+/// Waits until no pod is left that drains: it still asks for credentials as it did before.
 async fn replaced(release: &Release) {
     wait_for("the end of the pods from before", seconds(60), || async {
         let instance = format!("--selector=app.kubernetes.io/instance={NAME}");
@@ -86,7 +80,9 @@ async fn import(release: &Release, line: &Value) -> Result<()> {
     });
     release.site.apply(&secret).await?;
     let keys = format!("--set=auth.enabled=true,auth.keys.secretName={SECRET}");
-    release.upgrade("next", &[&keys]).await
+    release.upgrade("next", &[&keys]).await?;
+    replaced(release).await;
+    Ok(())
 }
 
 /// The status of a reading's POST.
