@@ -25,8 +25,7 @@ const QUESTIONS: usize = 10;
 /// With an answer as sure as this, in microseconds, no more is asked.
 const SURE: i64 = 1_000;
 
-/// How much earlier than now a time of another process may be in the future, at least, in microseconds: its clock has been
-/// measured, too.
+/// An age may be negative by this in any case, in microseconds: the clock of the process that wrote the time was measured, too.
 const TOLERATED: i64 = 10_000;
 
 instruments::metrics! {

@@ -3,7 +3,7 @@ import type { Asked } from "../board/access";
 import { useAsked, useGiveToken } from "../board/hooks";
 
 const REASONS: Record<Asked, string> = {
-  wanted: "Without a token this page shows what everybody may see.",
+  wanted: "To see only what everybody may see, leave ?token out of the address.",
   needed: "This gateway shows readings only to those it knows.",
   refused: "The gateway refused this token.",
   forbidden: "This token may not read any sensor.",

@@ -151,9 +151,11 @@ impl Hub {
         for (key, mailbox) in interest.all() {
             put(key, mailbox, Selection::All);
         }
-        for (subscribers, rows) in interest.of(batch.sensors()) {
-            let selection = Selection::of(rows, batch.count());
-            subscribers.iter().for_each(|(key, mailbox)| put(key, mailbox, selection.clone()));
+        if !interest.is_all_or_nothing() {
+            for (subscribers, rows) in interest.of(batch.sensors()) {
+                let selection = Selection::of(rows, batch.count());
+                subscribers.iter().for_each(|(key, mailbox)| put(key, mailbox, selection.clone()));
+            }
         }
         for session in lagging {
             if let Some(attached) = sessions.remove(&session) {

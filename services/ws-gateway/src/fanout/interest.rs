@@ -109,6 +109,11 @@ impl Interest {
         &self.all
     }
 
+    /// Whether no subscription names a sensor or a prefix.
+    pub(crate) fn is_all_or_nothing(&self) -> bool {
+        self.exact.is_empty() && self.prefix.is_empty()
+    }
+
     /// Those that want some of these sensors by name or prefix, with the indexes of the ones they want, ascending.
     ///
     /// A sensor is looked up once for each length of a prefix, and what a pattern matches is shared by the groups that have it.
@@ -126,8 +131,8 @@ impl Interest {
         for (wanting, indexes) in by_pattern.into_values() {
             let indexes: Arc<[u32]> = indexes.into();
             for group in wanting {
-                let own = by_group.entry(*group).or_insert_with(|| Indexes::Shared(indexes.clone()));
-                own.add(&indexes);
+                let own = by_group.entry(*group).and_modify(|own| own.add(&indexes));
+                own.or_insert_with(|| Indexes::Shared(indexes.clone()));
             }
         }
         by_group.into_iter().map(|(group, indexes)| (&self.groups[group], indexes.ascending()))
@@ -149,11 +154,10 @@ enum Indexes {
 }
 
 impl Indexes {
-    fn add(&mut self, others: &Arc<[u32]>) {
+    fn add(&mut self, others: &[u32]) {
         match self {
-            Self::Shared(own) if Arc::ptr_eq(own, others) => {}
-            Self::Shared(own) => *self = Self::Several([&**own, &**others].concat()),
-            Self::Several(own) => own.extend(&**others),
+            Self::Shared(own) => *self = Self::Several([&**own, others].concat()),
+            Self::Several(own) => own.extend(others),
         }
     }
 

@@ -51,19 +51,24 @@ pub(crate) struct Matched(Mutex<[Option<Known>; REMEMBERED]>);
 type Known = (Weak<Filter>, Selection);
 
 impl Matched {
-    /// What the filter matches of the batch, found if it is not known.
+    /// What the filter matches of the batch, found if it is not known. Nobody waits while it is found.
     pub(crate) fn by(&self, filter: &Arc<Filter>, find: impl FnOnce() -> Selection) -> Selection {
-        let mut known = self.0.lock();
-        let is_same = |other: &Weak<Filter>| other.upgrade().is_some_and(|other| other == *filter);
-        if let Some((_, selection)) = known.iter().flatten().find(|(other, _)| is_same(other)) {
-            return selection.clone();
+        if let Some(known) = self.known(filter) {
+            return known;
         }
         let selection = find();
+        let mut known = self.0.lock();
         let is_in_use = |(other, _): &Known| other.strong_count() > 0;
         if let Some(free) = known.iter_mut().find(|place| !place.as_ref().is_some_and(is_in_use)) {
             *free = Some((Arc::downgrade(filter), selection.clone()));
         }
         selection
+    }
+
+    fn known(&self, filter: &Arc<Filter>) -> Option<Selection> {
+        let known = self.0.lock();
+        let is_same = |other: &Weak<Filter>| other.upgrade().is_some_and(|other| other == *filter);
+        known.iter().flatten().find(|(other, _)| is_same(other)).map(|(_, selection)| selection.clone())
     }
 
     /// The same of another copy of the batch, of the filters that match all of it: that takes no further memory.
